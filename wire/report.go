@@ -1,0 +1,156 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ReportKind is what a report tells.
+type ReportKind string
+
+const (
+	Started   ReportKind = "started"   // the first report of a writer that began from nothing
+	Resumed   ReportKind = "resumed"   // the first report of a writer that went on from a checkpoint; Epoch is the last one it holds
+	Epoch     ReportKind = "epoch"     // an epoch ended: metrics, and a checkpoint where there is a new one
+	Heartbeat ReportKind = "heartbeat" // still training: step and throughput
+	Finished  ReportKind = "finished"  // all epochs are done; carries the one evaluation on the test split
+)
+
+// Limits that a reader enforces before it looks inside, so that a pod cannot hurt the operator.
+const (
+	MaxReportBytes  = 256 << 10
+	MaxMessageRunes = 1024
+	MaxScores       = 4096 // per-sample validation scores in one report
+)
+
+// Report is what a trial says of itself. A report that names a checkpoint is sent only after that checkpoint is committed.
+type Report struct {
+	Version  string     `json:"version"`
+	Kind     ReportKind `json:"kind"`
+	RunUID   string     `json:"runUID"`
+	Trial    string     `json:"trial"`
+	Depth    int        `json:"depth"`
+	Attempt  int        `json:"attempt"`
+	Writer   string     `json:"writer"`
+	Sequence int64      `json:"sequence"` // counted from 1 by each writer, without gaps
+	Time     time.Time  `json:"time"`     // when the trial wrote it, in UTC
+
+	Epoch  int   `json:"epoch"`  // last finished epoch, counted from 1; 0 before the first
+	Epochs int   `json:"epochs"` // how many there will be
+	Step   int64 `json:"step"`   // optimizer steps so far
+
+	Weights    string         `json:"weights,omitempty"`    // raw | ema: which weights Metrics were measured on
+	Metrics    *Metrics       `json:"metrics,omitempty"`    // on the validation split ("selected on")
+	Test       *Metrics       `json:"test,omitempty"`       // finished only: the trial's best, on the test split, once
+	NotFinite  string         `json:"notFinite,omitempty"`  // why Metrics are missing: NaN and Inf are reasons, never values
+	TrainLoss  float64        `json:"trainLoss,omitempty"`  // mean over the epoch
+	Throughput *Throughput    `json:"throughput,omitempty"` // over the epoch
+	Checkpoint *CheckpointRef `json:"checkpoint,omitempty"` // a new best checkpoint, committed
+	Scores     []SampleScore  `json:"scores,omitempty"`     // with a new best: the validation scores behind Metrics
+	Digests    Digests        `json:"digests"`              // trials whose digests differ are not compared
+	ComputedBy *Origin        `json:"computedBy,omitempty"` // set when a resuming writer re-issues another writer's report
+	Message    string         `json:"message,omitempty"`    // for people
+}
+
+// Metrics of one split. All are fractions; Threshold is on the calibrated logit, with >= as its comparator.
+type Metrics struct {
+	AUCPR      float64 `json:"aucPR"`      // average precision: sum over distinct scores of (R_n - R_{n-1}) P_n
+	AUCPRLow   float64 `json:"aucPRLow"`   // 95 % bootstrap interval that resamples packages
+	AUCPRHigh  float64 `json:"aucPRHigh"`  //
+	F1         float64 `json:"f1"`         // at Threshold
+	Precision  float64 `json:"precision"`  // at Threshold
+	Recall     float64 `json:"recall"`     // at Threshold
+	Threshold  float64 `json:"threshold"`  // chosen on validation
+	Loss       float64 `json:"loss"`       // mean cross-entropy of the calibrated probabilities, unweighted
+	Prevalence float64 `json:"prevalence"` // share of defects: the AUC-PR of a blind model
+	Samples    int     `json:"samples"`
+}
+
+// Throughput of an epoch.
+type Throughput struct {
+	ImagesPerSecond float64 `json:"imagesPerSecond"`
+	EpochSeconds    float64 `json:"epochSeconds"` // training and validation
+}
+
+// CheckpointRef names a committed checkpoint.
+type CheckpointRef struct {
+	URI    string `json:"uri"`    // of its directory
+	Digest string `json:"digest"` // sha256: of its manifest.json
+}
+
+// Digests identify what a trial learned from.
+type Digests struct {
+	Data    string `json:"data"`
+	Labels  string `json:"labels"`
+	Overlay string `json:"overlay,omitempty"`
+	Split   string `json:"split"`
+}
+
+// Origin is the writer and sequence that first told what a report repeats.
+type Origin struct {
+	Writer   string `json:"writer"`
+	Sequence int64  `json:"sequence"`
+}
+
+// SampleScore is the calibrated logit of one validation sample: what paired intervals between depths need.
+type SampleScore struct {
+	ID    string  `json:"id"`
+	Group string  `json:"group"`
+	Label int     `json:"label"`
+	Logit float64 `json:"logit"`
+}
+
+// DecodeReport reads a report and refuses one that is malformed or oversized. Fields that a newer minor version added are ignored.
+func DecodeReport(b []byte) (Report, error) {
+	if len(b) > MaxReportBytes {
+		return Report{}, fmt.Errorf("report of %d bytes is over the limit of %d", len(b), MaxReportBytes)
+	}
+	var r Report
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Report{}, fmt.Errorf("read report: %w", err)
+	}
+	return r, r.Validate()
+}
+
+// Validate refuses a report that could not be folded. It does not know the run: ingest checks that it belongs there.
+func (r Report) Validate() error {
+	errs := []error{CheckVersion(r.Version)}
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	need(slices.Contains([]ReportKind{Started, Resumed, Epoch, Heartbeat, Finished}, r.Kind), "kind %q is unknown", r.Kind)
+	need(r.RunUID != "" && validToken(r.Trial) && r.Writer != "" && !strings.ContainsAny(r.Writer, "/ ."), "runUID, trial or writer is empty or has a character that it must not")
+	need(slices.Contains(Depths, r.Depth), "depth %d is not one of %v", r.Depth, Depths)
+	need(r.Attempt >= 1 && r.Sequence >= 1, "attempt %d or sequence %d is below 1", r.Attempt, r.Sequence)
+	need(r.Epochs >= 1 && r.Epoch >= 0 && r.Epoch <= r.Epochs, "epoch %d is outside 0..%d", r.Epoch, r.Epochs)
+	need(r.Kind != Epoch || r.Epoch >= 1, "an epoch report is of epoch %d", r.Epoch)
+	need(r.Kind != Epoch || r.Metrics != nil || r.NotFinite != "", "an epoch report has neither metrics nor a reason why not")
+	need(r.Checkpoint == nil || r.Checkpoint.URI != "" && strings.HasPrefix(r.Checkpoint.Digest, "sha256:"), "checkpoint lacks its uri or digest")
+	need(len(r.Scores) <= MaxScores, "%d scores are over the limit of %d", len(r.Scores), MaxScores)
+	need(len([]rune(r.Message)) <= MaxMessageRunes && len([]rune(r.NotFinite)) <= MaxMessageRunes, "message is over %d characters", MaxMessageRunes)
+	for _, m := range []*Metrics{r.Metrics, r.Test} {
+		errs = append(errs, m.validate())
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Metrics) validate() error {
+	if m == nil {
+		return nil
+	}
+	for name, v := range map[string]float64{"aucPR": m.AUCPR, "aucPRLow": m.AUCPRLow, "aucPRHigh": m.AUCPRHigh, "f1": m.F1, "precision": m.Precision, "recall": m.Recall, "prevalence": m.Prevalence} {
+		if !(v >= 0 && v <= 1) {
+			return fmt.Errorf("metric %s is %v, outside 0..1", name, v)
+		}
+	}
+	if !finite(m.Threshold) || !finite(m.Loss) {
+		return fmt.Errorf("threshold %v or loss %v is not finite", m.Threshold, m.Loss)
+	}
+	return nil
+}

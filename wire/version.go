@@ -1,0 +1,41 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Version of every document in this package. The minor number grows when a field is added that an older reader may ignore;
+// the major number when it may not.
+const Version = "1.0"
+
+// CheckVersion accepts this package's major version with a minor version at most one apart: an operator may be upgraded
+// before the trainer images of the runs that it watches, or after them.
+func CheckVersion(got string) error {
+	major, minor, err := parseVersion(got)
+	if err != nil {
+		return err
+	}
+	ownMajor, ownMinor, err := parseVersion(Version)
+	if err != nil {
+		return err
+	}
+	if major != ownMajor || minor > ownMinor+1 || minor < ownMinor-1 {
+		return fmt.Errorf("wire version %s does not work with %s: use an operator and a trainer image of the same release, or of neighbouring ones", got, Version)
+	}
+	return nil
+}
+
+func parseVersion(s string) (major, minor int, err error) {
+	a, b, ok := strings.Cut(s, ".")
+	if ok {
+		if major, err = strconv.Atoi(a); err == nil {
+			minor, err = strconv.Atoi(b)
+		}
+	}
+	if !ok || err != nil || major < 0 || minor < 0 {
+		return 0, 0, fmt.Errorf("wire version %q is not of the form MAJOR.MINOR", s)
+	}
+	return major, minor, nil
+}
