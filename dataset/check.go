@@ -1,0 +1,210 @@
+// Checking a set before anybody trains on it: everything is read and decoded,
+// and everything that is wrong is listed at once.
+
+package dataset
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Report is what a check found.
+type Report struct {
+	Dir        string         `json:"dir"`
+	Name       string         `json:"name"`
+	Channels   []string       `json:"channels"`
+	Samples    int            `json:"samples"`    // after corrections
+	Excluded   int            `json:"excluded"`   // by corrections
+	Relabelled int            `json:"relabelled"` // by corrections
+	Classes    Counts         `json:"classes"`
+	Packages   []PackageCount `json:"packages"` // by name; empty when the set names none
+	Sizes      []SizeCount    `json:"sizes"`    // commonest first
+	Digests    Digests        `json:"digests"`  // empty when there are problems
+	Problems   []Problem      `json:"problems"`
+}
+
+// Counts counts samples by label.
+type Counts struct {
+	Normal int `json:"normal"`
+	Defect int `json:"defect"`
+}
+
+// PackageCount counts one package's samples.
+type PackageCount struct {
+	Name string `json:"name"`
+	Counts
+}
+
+// SizeCount counts the image files of one size.
+type SizeCount struct {
+	Width  int `json:"width"`
+	Height int `json:"height"`
+	Bits   int `json:"bits"` // a pixel
+	Files  int `json:"files"`
+}
+
+// Check reads and decodes all of a set; it goes on past every fault it can. The
+// report is complete when the error is nil, whether or not it holds problems.
+func Check(ctx context.Context, dir, overlay string, progress func(done, total int)) (*Report, error) {
+	report := &Report{Dir: dir, Channels: []string{}, Packages: []PackageCount{}, Sizes: []SizeCount{}, Problems: []Problem{}}
+	s, ps, err := read(dir, overlay)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		report.Problems = ps
+		return report, nil
+	}
+	taken := make(map[string]bool, len(s.Samples))
+	for _, sample := range s.Samples {
+		taken[sample.ID] = true
+	}
+	looked := make([]look, len(s.rows))
+	found, err := each(ctx, len(s.rows), progress, func(i int) (problems, error) {
+		var ps problems
+		var err error
+		looked[i], ps, err = s.look(s.rows[i], taken[s.rows[i].ID])
+		return ps, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("check %s: %w", dir, err)
+	}
+	digests := make([]string, len(looked))
+	shapes := make([]shape, len(looked))
+	for i, l := range looked {
+		digests[i], shapes[i] = l.digest, l.shape
+	}
+	ps = append(ps, found...)
+	ps = append(ps, s.oneShape(s.rows, shapes)...)
+	ps = append(ps, s.duplicates(looked)...)
+	ps = append(ps, s.seal(digests)...)
+	report.count(s, looked)
+	report.Problems = append(report.Problems, sorted(ps)...)
+	if len(ps) == 0 {
+		report.Digests = s.Digests
+	}
+	return report, nil
+}
+
+// look is what reading one sample's files tells. What was excluded is not
+// decoded: an image that cannot be is a good reason to exclude it.
+type look struct {
+	digest string   // of all files, "" when one is missing
+	files  []string // each channel's own
+	shape  shape    // zero unless all channels could be decoded
+	sizes  []SizeCount
+}
+
+func (s *Set) look(sample Sample, decode bool) (look, problems, error) {
+	contents, ps, err := s.contents(sample)
+	if err != nil {
+		return look{}, nil, err
+	}
+	l := look{files: make([]string, len(contents))}
+	all := sha256.New()
+	for c, content := range contents {
+		if content != nil {
+			l.files[c] = digestOf(content)
+			all.Write(content)
+		}
+	}
+	if len(ps) == 0 {
+		l.digest = "sha256:" + hex.EncodeToString(all.Sum(nil))
+	}
+	if !decode {
+		return l, ps, nil
+	}
+	planes, found := s.planes(sample, contents)
+	ps = append(ps, found...)
+	for _, p := range planes {
+		if p != nil {
+			bits := 8
+			if p.wide {
+				bits = 16
+			}
+			l.sizes = append(l.sizes, SizeCount{p.width, p.height, bits, 1})
+		}
+	}
+	if len(ps) == 0 {
+		l.shape = planes[0].shape()
+	}
+	return l, ps, nil
+}
+
+// duplicates finds files whose bytes occur twice. Two photographs never agree
+// in every bit, so one of them was copied; between training and test that would
+// be a leak. One problem for each pair of samples.
+func (s *Set) duplicates(looked []look) problems {
+	type place struct{ row, channel int }
+	var ps problems
+	first := map[string]place{}
+	for i, l := range looked {
+		copies := map[int][]string{} // by the row that came first
+		for c, digest := range l.files {
+			if digest == "" {
+				continue
+			}
+			if earlier, twice := first[digest]; twice {
+				copies[earlier.row] = append(copies[earlier.row], s.Config.Channels[c])
+				continue
+			}
+			first[digest] = place{i, c}
+		}
+		for _, row := range slices.Sorted(maps.Keys(copies)) {
+			other := fmt.Sprintf("sample %s (line %d)", s.rows[row].ID, s.rows[row].Line)
+			if row == i {
+				other = "another of its channels"
+			}
+			ps.addf(s.labelsFile(), s.rows[i].Line, "sample %s: the image of %s is, byte for byte, that of %s",
+				s.rows[i].ID, strings.Join(copies[row], ", "), other)
+		}
+	}
+	return ps
+}
+
+func (r *Report) count(s *Set, looked []look) {
+	r.Name, r.Channels = s.Config.Name, s.Config.Channels
+	r.Samples, r.Excluded = len(s.Samples), len(s.rows)-len(s.Samples)
+	packages := map[string]Counts{}
+	for _, sample := range s.Samples {
+		r.Classes.add(sample.Label)
+		if sample.Label != sample.Given {
+			r.Relabelled++
+		}
+		if sample.Package != "" {
+			counts := packages[sample.Package]
+			counts.add(sample.Label)
+			packages[sample.Package] = counts
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		r.Packages = append(r.Packages, PackageCount{name, packages[name]})
+	}
+	sizes := map[SizeCount]int{}
+	for _, l := range looked {
+		for _, size := range l.sizes {
+			sizes[size]++
+		}
+	}
+	for size, files := range sizes {
+		size.Files = files
+		r.Sizes = append(r.Sizes, size)
+	}
+	slices.SortFunc(r.Sizes, func(a, b SizeCount) int {
+		return cmp.Or(cmp.Compare(b.Files, a.Files), cmp.Compare(a.Width, b.Width), cmp.Compare(a.Height, b.Height), cmp.Compare(a.Bits, b.Bits))
+	})
+}
+
+func (c *Counts) add(label Label) {
+	if label == Defect {
+		c.Defect++
+	} else {
+		c.Normal++
+	}
+}

@@ -1,0 +1,55 @@
+// Work on every sample at once: reading and decoding images is what loading a
+// set costs, and it falls apart into samples by itself.
+
+package dataset
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// each calls work(0..n-1) on as many goroutines as there are processors and
+// returns the problems in the order of the samples, whatever the order of work.
+// The first error ends it. progress may be nil; its calls do not overlap.
+func each(ctx context.Context, n int, progress func(done, total int), work func(i int) (problems, error)) (problems, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	found := make([]problems, n)
+	var next atomic.Int64
+	var mu sync.Mutex // guards done and progress
+	done := 0
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		group.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n || ctx.Err() != nil {
+					return
+				}
+				ps, err := work(i)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				found[i] = ps
+				if progress != nil {
+					mu.Lock()
+					done++
+					progress(done, n)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	group.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	var all problems
+	for _, ps := range found {
+		all = append(all, ps...)
+	}
+	return all, nil
+}
