@@ -1,0 +1,271 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Conditions of a TrainingRun. True is the good state for all of them but Failed. They are derived from status.trials and
+// never read back.
+const (
+	// ConditionAdmitted is True once the run was accepted: its settings resolve and its credential exists. False says what
+	// must be changed.
+	ConditionAdmitted = "Admitted"
+	// ConditionRunning is True while at least one trial has a pod that trains. False says what the run waits for, or that it ended.
+	ConditionRunning = "Running"
+	// ConditionMetricsHealthy is True while the operator reads the report stream and misses nothing. False says what is wrong;
+	// trials go on training meanwhile, and their reports arrive later.
+	ConditionMetricsHealthy = "MetricsHealthy"
+	// ConditionBestSelected is True when status.best is final. While trials run it is False with reason Provisional.
+	ConditionBestSelected = "BestSelected"
+	// ConditionSucceeded is True when the run ended and has a best checkpoint of a trial that succeeded.
+	ConditionSucceeded = "Succeeded"
+	// ConditionFailed is True when the run ended without that; its message is the first failure's sentence.
+	ConditionFailed = "Failed"
+)
+
+// RunPhase sums up the conditions for the printer. Nothing decides by it.
+type RunPhase string
+
+const (
+	RunPending   RunPhase = "Pending"   // no trial has trained yet
+	RunRunning   RunPhase = "Running"   //
+	RunSucceeded RunPhase = "Succeeded" // terminal
+	RunFailed    RunPhase = "Failed"    // terminal
+)
+
+// TrialPhase is where a trial is.
+type TrialPhase string
+
+const (
+	TrialWaiting   TrialPhase = "Waiting"   // no Job yet
+	TrialStarting  TrialPhase = "Starting"  // a Job, and no report of its attempt yet
+	TrialRunning   TrialPhase = "Running"   // reports arrive
+	TrialSucceeded TrialPhase = "Succeeded" // terminal
+	TrialFailed    TrialPhase = "Failed"    // terminal
+)
+
+// Terminal says whether the trial has ended for good.
+func (p TrialPhase) Terminal() bool { return p == TrialSucceeded || p == TrialFailed }
+
+// TrainingRunStatus is what has happened. status.trials is the record; phase, done, progress and conditions are derived from it.
+type TrainingRunStatus struct {
+	// observedGeneration is the generation of spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// phase sums up the conditions.
+	// +optional
+	Phase RunPhase `json:"phase,omitempty"`
+	// done counts ended trials, such as "3/5".
+	// +optional
+	Done string `json:"done,omitempty"`
+	// progress counts finished epochs over all trials, such as "17/40".
+	// +optional
+	Progress string `json:"progress,omitempty"`
+	// startTime is when the run was admitted.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// completionTime is when the last trial ended.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+	// conditions: Admitted, Running, MetricsHealthy, BestSelected, Succeeded, Failed.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// trials is the record, one entry per trial.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=5
+	Trials []TrialStatus `json:"trials,omitempty"`
+	// best is the best checkpoint of the sweep.
+	// +optional
+	Best *Best `json:"best,omitempty"`
+	// stream is where the run's reports begin.
+	// +optional
+	Stream *StreamPosition `json:"stream,omitempty"`
+}
+
+// StreamPosition is where to read a run's reports from.
+type StreamPosition struct {
+	// id of the stream: its creation time. Another id means that the stream was wiped or replaced.
+	ID string `json:"id"`
+	// sequence before which there is no report of this run.
+	Sequence int64 `json:"sequence"`
+}
+
+// TrialStatus is the record of one trial.
+type TrialStatus struct {
+	// name is the key, such as d50.
+	Name string `json:"name"`
+	// depth that it trains.
+	Depth Depth `json:"depth"`
+	// phase of the trial.
+	Phase TrialPhase `json:"phase"`
+	// reason for the phase, one CamelCase word.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Reason string `json:"reason,omitempty"`
+	// message for people; for a failure the pod's own sentence, with file and line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Message string `json:"message,omitempty"`
+	// exitCode of the last attempt that ended.
+	// +optional
+	ExitCode *int32 `json:"exitCode,omitempty"`
+	// attempt is the newest one, counted from 1; 0 before the first.
+	// +optional
+	Attempt int32 `json:"attempt,omitempty"`
+	// retries spent, of failurePolicy.maxRetries.
+	// +optional
+	Retries int32 `json:"retries,omitempty"`
+	// pod of the newest attempt.
+	// +optional
+	Pod string `json:"pod,omitempty"`
+	// node of that pod.
+	// +optional
+	Node string `json:"node,omitempty"`
+	// startTime of the first attempt.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// completionTime of the trial.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+	// epoch that was finished last.
+	// +optional
+	Epoch int32 `json:"epoch,omitempty"`
+	// epochs there will be.
+	// +optional
+	Epochs int32 `json:"epochs,omitempty"`
+	// secondsLeft is an estimate, from the last epoch's duration.
+	// +optional
+	SecondsLeft *int64 `json:"secondsLeft,omitempty"`
+	// last metrics, of epoch.
+	// +optional
+	Last *Metrics `json:"last,omitempty"`
+	// best metrics so far that have a committed checkpoint.
+	// +optional
+	Best *BestMetrics `json:"best,omitempty"`
+	// test metrics of the best checkpoint, measured once at the end. They never select.
+	// +optional
+	Test *Metrics `json:"test,omitempty"`
+	// curve of validation AUC-PR by epoch, thinned to at most 128 points.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=128
+	Curve []CurvePoint `json:"curve,omitempty"`
+	// digests of what it learned from; trials whose digests differ are not compared.
+	// +optional
+	Digests *Digests `json:"digests,omitempty"`
+	// reportsSeen counts reports that were folded.
+	// +optional
+	ReportsSeen int64 `json:"reportsSeen,omitempty"`
+	// gaps counts reports that are known to be missing.
+	// +optional
+	Gaps int64 `json:"gaps,omitempty"`
+	// duplicates counts reports that arrived more than once and were folded once.
+	// +optional
+	Duplicates int64 `json:"duplicates,omitempty"`
+}
+
+// Metrics of one split at one epoch.
+type Metrics struct {
+	// aucPR is the average precision.
+	AUCPR Decimal `json:"aucPR"`
+	// aucPRLow is the lower end of its 95 % bootstrap interval over packages.
+	// +optional
+	AUCPRLow Decimal `json:"aucPRLow,omitempty"`
+	// aucPRHigh is the upper end.
+	// +optional
+	AUCPRHigh Decimal `json:"aucPRHigh,omitempty"`
+	// f1 at the chosen threshold.
+	F1 Decimal `json:"f1"`
+	// precision at the chosen threshold.
+	Precision Decimal `json:"precision"`
+	// recall at the chosen threshold.
+	Recall Decimal `json:"recall"`
+	// threshold on the calibrated logit; defect when the logit is at or above it.
+	Threshold SignedDecimal `json:"threshold"`
+	// prevalence of defects in the split: what a blind model scores.
+	// +optional
+	Prevalence Decimal `json:"prevalence,omitempty"`
+	// samples in the split.
+	// +optional
+	Samples int32 `json:"samples,omitempty"`
+}
+
+// SignedDecimal is a Decimal that may be negative.
+//
+// +kubebuilder:validation:MaxLength=24
+type SignedDecimal string
+
+// BestMetrics are metrics with the epoch and checkpoint that they belong to.
+type BestMetrics struct {
+	Metrics `json:",inline"`
+	// epoch they were measured at.
+	Epoch int32 `json:"epoch"`
+	// checkpoint that holds the weights they were measured on.
+	Checkpoint CheckpointRef `json:"checkpoint"`
+}
+
+// CheckpointRef names a committed checkpoint.
+type CheckpointRef struct {
+	// uri of its directory.
+	// +kubebuilder:validation:MaxLength=2048
+	URI string `json:"uri"`
+	// digest of its manifest.
+	// +kubebuilder:validation:MaxLength=128
+	Digest string `json:"digest"`
+}
+
+// CurvePoint is one point of a learning curve.
+type CurvePoint struct {
+	// epoch of the point.
+	Epoch int32 `json:"epoch"`
+	// aucPR on validation.
+	AUCPR Decimal `json:"aucPR"`
+}
+
+// Digests identify what a trial learned from.
+type Digests struct {
+	// data: images and dataset.yaml.
+	Data string `json:"data"`
+	// labels file.
+	Labels string `json:"labels"`
+	// overlay of corrections.
+	// +optional
+	Overlay string `json:"overlay,omitempty"`
+	// split into folds.
+	Split string `json:"split"`
+}
+
+// Best is the best checkpoint of the sweep.
+type Best struct {
+	// trial that it belongs to.
+	Trial string `json:"trial"`
+	// depth of that trial.
+	Depth Depth `json:"depth"`
+	// metrics, epoch and checkpoint.
+	BestMetrics `json:",inline"`
+	// runnerUp is the trial that would win without this one.
+	// +optional
+	RunnerUp *RunnerUp `json:"runnerUp,omitempty"`
+	// reason in a sentence.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason,omitempty"`
+	// provisional while trials that may still win are running.
+	// +optional
+	Provisional bool `json:"provisional,omitempty"`
+}
+
+// RunnerUp is the second best.
+type RunnerUp struct {
+	// trial that it belongs to.
+	Trial string `json:"trial"`
+	// aucPR of its best checkpoint.
+	AUCPR Decimal `json:"aucPR"`
+	// epoch of that checkpoint.
+	Epoch int32 `json:"epoch"`
+}
