@@ -2,7 +2,7 @@ package wire
 
 // Exit codes of a trial or publishing pod; 64 to 75 as sysexits.h has them.
 const (
-	ExitOK          = 0
+	ExitOK          = 0  // done, and every report of the writer is in the stream; a trial whose reports cannot be sent in time exits 75 instead
 	ExitSettings    = 64 // a setting that cannot be obeyed
 	ExitData        = 65 // the data set or a checkpoint says something wrong
 	ExitNoInput     = 66 // the data set or a checkpoint is not there
