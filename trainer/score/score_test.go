@@ -1,0 +1,263 @@
+package score
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// golden is what scikit-learn says of one case; hack/reference/make_score_goldens.py asked it.
+type golden struct {
+	Name                     string
+	Labels                   []int
+	Scores                   []float64
+	Weights                  []int
+	AveragePrecision         float64
+	Trapezoid                float64
+	BestF1                   float64
+	LogLoss                  *float64 // scikit-learn has none for a single class
+	WeightedAveragePrecision float64
+	At                       []struct{ Threshold, Precision, Recall, F1 float64 }
+}
+
+func (g golden) samples() []Sample {
+	s := make([]Sample, len(g.Scores))
+	for i := range s {
+		s[i] = Sample{Score: g.Scores[i], Defect: g.Labels[i] == 1}
+	}
+	return s
+}
+
+func TestAnswersAreThoseOfScikitLearn(t *testing.T) {
+	text, err := os.ReadFile("testdata/sklearn.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var goldens []golden
+	if err := json.Unmarshal(text, &goldens); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range goldens {
+		t.Run(g.Name, func(t *testing.T) {
+			samples := g.samples()
+			got := golden{Name: g.Name, Labels: g.Labels, Scores: g.Scores, Weights: g.Weights}
+			got.AveragePrecision, _ = AveragePrecision(samples)
+			got.Trapezoid, _ = Trapezoid(samples)
+			threshold, err := Threshold(samples)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.BestF1 = At(samples, threshold).F1()
+			if g.LogLoss != nil {
+				loss := CrossEntropy(samples)
+				got.LogLoss = &loss
+			}
+			got.WeightedAveragePrecision = weighted(t, samples, g.Weights)
+			for _, at := range g.At {
+				c := At(samples, at.Threshold)
+				at.Precision, at.Recall, at.F1 = c.Precision(), c.Recall(), c.F1()
+				got.At = append(got.At, at)
+			}
+			if diff := cmp.Diff(g, got, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+				t.Errorf("scikit-learn (-) and this package (+) differ:\n%s", diff)
+			}
+		})
+	}
+}
+
+func weighted(t *testing.T, samples []Sample, weights []int) float64 {
+	t.Helper()
+	for i := range samples { // newSteps sorts: let the group carry the weight along
+		samples[i].Group = string(rune('0' + weights[i]))
+	}
+	s, err := newSteps(samples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range s.count {
+		s.count[i] = int(s.samples[i].Group[0] - '0')
+	}
+	return s.averagePrecision()
+}
+
+func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
+	for name, test := range map[string]struct {
+		samples []Sample
+		want    error
+	}{
+		"no sample":         {nil, ErrNoDefect},
+		"no defect":         {[]Sample{{Score: 1}, {Score: 2}}, ErrNoDefect},
+		"a score is NaN":    {[]Sample{{Score: math.NaN()}, {Score: 2, Defect: true}}, ErrNotFinite},
+		"a score is +Inf":   {[]Sample{{Score: 1, Defect: true}, {Score: math.Inf(1)}}, ErrNotFinite},
+		"a score is -Inf":   {[]Sample{{Score: math.Inf(-1), Defect: true}}, ErrNotFinite},
+		"no normal is fine": {[]Sample{{Score: 1, Defect: true}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, ap := AveragePrecision(test.samples)
+			_, trapezoid := Trapezoid(test.samples)
+			_, threshold := Threshold(test.samples)
+			_, measure := Measure(test.samples, 0, 1)
+			for what, err := range map[string]error{"AveragePrecision": ap, "Trapezoid": trapezoid, "Threshold": threshold, "Measure": measure} {
+				if !errors.Is(err, test.want) {
+					t.Errorf("%s: error %v, want %v", what, err, test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestThreshold(t *testing.T) {
+	for name, test := range map[string]struct {
+		samples []Sample
+		want    float64
+	}{
+		"midway between the neighbours of the best cut": {
+			[]Sample{{Score: 1}, {Score: 2}, {Score: 3, Defect: true}, {Score: 5, Defect: true}}, 2.5},
+		"everything is a defect: the lowest score itself": {
+			[]Sample{{Score: 4, Defect: true}, {Score: -1, Defect: true}}, -1},
+		"all scores are one: the score itself": {
+			[]Sample{{Score: 7, Defect: true}, {Score: 7}}, 7},
+		"of equal F1 the highest threshold": { // 2/3 at both cuts
+			[]Sample{{Score: 9, Defect: true}, {Score: 5}, {Score: 4}, {Score: 3, Defect: true}}, 7},
+		"no number between the neighbours: the upper one": {
+			[]Sample{{Score: 1}, {Score: math.Nextafter(1, 2), Defect: true}}, math.Nextafter(1, 2)},
+		"neighbours far apart do not overflow": {
+			[]Sample{{Score: -math.MaxFloat64}, {Score: math.MaxFloat64 / 2, Defect: true}}, -math.MaxFloat64 / 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Threshold(test.samples)
+			if err != nil || got != test.want {
+				t.Errorf("threshold %v, error %v, want %v", got, err, test.want)
+			}
+		})
+	}
+}
+
+// The interval is recomputed here the slow way: repeat whole packages, and ask for the average precision of the heap.
+func TestIntervalResamplesPackages(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 3))
+	packages := map[string][]Sample{}
+	var samples []Sample
+	var names []string
+	for i := range 60 {
+		name := string(rune('a' + i/6))
+		s := Sample{Score: random.NormFloat64(), Defect: random.Float64() < 0.2, Group: name}
+		if s.Defect {
+			s.Score++
+		}
+		samples = append(samples, s)
+		packages[name] = append(packages[name], s)
+	}
+	low, high, err := Interval(samples, 500, 11)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	sorted, _ := newSteps(samples)
+	for _, s := range sorted.samples {
+		if !slices.Contains(names, s.Group) {
+			names = append(names, s.Group)
+		}
+	}
+	random = rand.New(rand.NewPCG(11, 0x626f6f74))
+	var values []float64
+	for range 500 {
+		var heap []Sample
+		for range names {
+			heap = append(heap, packages[names[random.IntN(len(names))]]...)
+		}
+		if v, err := AveragePrecision(heap); err == nil {
+			values = append(values, v)
+		}
+	}
+	slices.Sort(values)
+	want := []float64{quantile(values, 0.025), quantile(values, 0.975)}
+	if diff := cmp.Diff(want, []float64{low, high}, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+		t.Errorf("interval:\n%s", diff)
+	}
+	ap, _ := AveragePrecision(samples)
+	if !(low < ap && ap < high) {
+		t.Errorf("average precision %v lies outside its interval [%v, %v]", ap, low, high)
+	}
+
+	shuffled := slices.Clone(samples)
+	slices.Reverse(shuffled)
+	again, _, _ := Interval(samples, 500, 11)
+	other, _, _ := Interval(samples, 500, 12)
+	if again != low || other == low {
+		t.Errorf("lower bound %v: the same seed gives %v, another %v", low, again, other)
+	}
+}
+
+func TestIntervalOfOnePackageIsItsAveragePrecision(t *testing.T) {
+	samples := []Sample{{2, true, "p"}, {1, false, "p"}, {0, true, "p"}}
+	low, high, err := Interval(samples, 50, 1)
+	want, _ := AveragePrecision(samples)
+	if err != nil || low != want || high != want {
+		t.Errorf("interval [%v, %v], error %v, want %v at both ends", low, high, err, want)
+	}
+}
+
+func TestQuantileIsNumpys(t *testing.T) {
+	for name, test := range map[string]struct {
+		sorted  []float64
+		q, want float64
+	}{
+		"between two values":        {[]float64{1, 2, 4}, 0.75, 3},
+		"at a value":                {[]float64{1, 2, 4}, 0.5, 2},
+		"the last":                  {[]float64{1, 2, 4}, 1, 4},
+		"nothing known, lower end":  {nil, 0.025, 0},
+		"nothing known, higher end": {nil, 0.975, 1},
+	} {
+		if got := quantile(test.sorted, test.q); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// Training on weights n_c^-a moves the odds of a sample by (n0/n1)^a; taking the shift off must give the true odds back.
+func TestPriorShiftUndoesSamplingAndLossWeights(t *testing.T) {
+	const normal, defect = 900, 100
+	for _, a := range []float64{0, 0.5, 1} {
+		for _, b := range []float64{0, 0.5, 1} {
+			drawn := func(n float64) float64 { return n * math.Pow(n, -a) * math.Pow(n, -b) }
+			seen := math.Log(drawn(defect) / drawn(normal)) // what a model learns that sees nothing
+			got := seen - PriorShift(normal, defect, a, b)
+			if want := math.Log(float64(defect) / normal); math.Abs(got-want) > 1e-12 {
+				t.Errorf("sampler %v, loss %v: logit %v, want %v", a, b, got, want)
+			}
+		}
+	}
+}
+
+func TestCrossEntropyDoesNotOverflow(t *testing.T) {
+	got := CrossEntropy([]Sample{{Score: 1e6}, {Score: -1e6, Defect: true}, {Score: 1e6, Defect: true}, {Score: -1e6}})
+	if got != 5e5 {
+		t.Errorf("mean cross-entropy %v, want 500000", got)
+	}
+}
+
+func TestMeasureSaysAllOfIt(t *testing.T) {
+	samples := []Sample{{2, true, "p"}, {1, false, "p"}, {0, true, "q"}, {-1, false, "q"}}
+	got, err := Measure(samples, 0.5, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.AUCPRLow > got.AUCPR || got.AUCPRHigh < got.AUCPR {
+		t.Errorf("average precision outside its interval: %+v", got)
+	}
+	got.AUCPRLow, got.AUCPRHigh = 0, 0
+	want := got
+	want.AUCPR, want.F1, want.Precision, want.Recall, want.Threshold = 5.0/6, 0.5, 0.5, 0.5, 0.5
+	want.Prevalence, want.Samples, want.Loss = 0.5, 4, CrossEntropy(samples)
+	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+		t.Error(diff)
+	}
+}
