@@ -1,0 +1,58 @@
+# Plumbline's commands. `make` prints them. Everything that is slow to build is built once and kept outside the tree, in
+# $PLUMBLINE_CACHE (default: plumbline/ in your cache directory).
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-e2e build generate verify lint up down clean env libtensorflow
+MAKEFLAGS   += --no-print-directory
+
+BIN   := $(CURDIR)/bin
+STATE ?= $(CURDIR)/.cluster
+GPUS  ?= 5
+CPUS  ?= 16
+
+# TensorFlow's flags come from where the library was unpacked; fetch.sh prints that directory and is instant the second time.
+TF = $$(hack/libtensorflow/fetch.sh)
+WITH_TF = . "$(TF)/env.sh"
+
+help: ## Print this help
+	@printf 'Plumbline sweeps ResNet depths on Kubernetes and promotes the best one.\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## From nothing to a promoted model: cluster, data, five depths, promotion, predictions
+	@hack/demo.sh
+
+test: test-unit test-e2e ## Every test; what CI runs
+
+test-unit: build ## Pure tests, in-process NATS, a tiny trial on TensorFlow, the local cluster's own
+	@hack/test.sh
+
+test-e2e: build ## The API server's refusals and the whole walk, on a cluster of its own
+	@PLUMBLINE_BIN="$(BIN)" go test -count=1 -timeout 40m ./test/e2e/...
+
+build: ## Build plumb, the operator, the trainer and the local cluster into bin/
+	@hack/build.sh "$(BIN)"
+
+libtensorflow: ## Fetch TensorFlow's library (TF_FLAVOR=gpu for CUDA kernels)
+	@hack/libtensorflow/fetch.sh
+
+env: ## Print the variables that cgo needs, for your shell or editor: eval "$(make env)"
+	@cat "$(TF)/env.sh"
+
+up: build ## A cluster for your own manifests, with the operator running in it
+	@GPUS="$(GPUS)" CPUS="$(CPUS)" hack/up.sh "$(BIN)" "$(STATE)"
+
+down: ## Stop that cluster; its state stays in .cluster until `make clean`
+	@[ ! -x "$(BIN)/localcluster" ] || [ ! -d "$(STATE)" ] || "$(BIN)/localcluster" --dir "$(STATE)" down
+
+generate: ## Write what is generated: deep copies, CRDs, RBAC, the chart's copies, the API reference
+	@hack/generate.sh
+
+lint: ## gofmt, vet, staticcheck, chart and manifests
+	@hack/verify.sh lint
+
+verify: ## lint, and prove that what is generated is up to date
+	@hack/verify.sh
+
+clean: down ## Remove what was built here, the cluster's state and the demo's; the cache stays
+	@rm -rf "$(BIN)" "$(STATE)" demo

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Every test but the whole walk. Called by `make test-unit`, after a build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+
+say "pure Go, in-process NATS, tiny trials on TensorFlow"
+tf=$(hack/libtensorflow/fetch.sh)
+. "$tf/env.sh"
+go test $(go list ./... | grep -v /test/e2e)
+
+say "the fetching of TensorFlow's library"
+python3 hack/libtensorflow/test_fetch.py
+
+say "the local cluster"
+(cd hack/localcluster && PLUMBLINE_LOCALCLUSTER="$PWD/../../bin/localcluster" CGO_ENABLED=0 go test ./...)
