@@ -59,10 +59,11 @@ type Manifest struct {
 	Settings     Trial             `json:"settings"` // resolved
 	Numerics     Numerics          `json:"numerics"`
 
-	Best   *BestSoFar `json:"best,omitempty"`   // resume: the trial's best at this point, wherever it lies
-	Report int64      `json:"report"`           // resume: the writer's last report sequence in HistoryFile
-	Golden []Golden   `json:"golden,omitempty"` // best: what the model says of the images in GoldenFile, in order
-	Files  []File     `json:"files"`            // sorted by name, without the manifest itself
+	Best       *BestSoFar  `json:"best,omitempty"`       // resume: the trial's best at this point, wherever it lies
+	Unfinished *Unfinished `json:"unfinished,omitempty"` // resume: where epoch Epoch+1 was interrupted; nil between epochs
+	Report     int64       `json:"report"`               // resume: the writer's last report sequence in HistoryFile
+	Golden     []Golden    `json:"golden,omitempty"`     // best: what the model says of the images in GoldenFile, in order
+	Files      []File      `json:"files"`                // sorted by name, without the manifest itself
 }
 
 // Architecture is what the weights fit into.
@@ -106,6 +107,14 @@ type BestSoFar struct {
 	Epoch       int           `json:"epoch"`
 	Metrics     Metrics       `json:"metrics"`
 	Calibration Calibration   `json:"calibration"`
+}
+
+// Unfinished is how far an epoch had come when it was interrupted. With it a resumed epoch ends in the same report.
+type Unfinished struct {
+	Steps         int     `json:"steps"`         // taken in it
+	Skipped       int     `json:"skipped"`       // of these, because gradients were not finite
+	SkippedInARow int     `json:"skippedInARow"` // of these, the last ones
+	LossSum       float64 `json:"lossSum"`       // over the steps that were not skipped
 }
 
 // Golden is a prediction to be replayed before a model is published.
