@@ -45,7 +45,7 @@ func (p *Param) Dims() []int64 {
 // ToTorch draws the change from TensorFlow's layout to torchvision's, for a value (or an optimizer's slot) of p.
 func (p *Param) ToTorch(s *op.Scope, v tf.Output) tf.Output {
 	if len(p.Shape) != 4 {
-		return op.Identity(s, v)
+		return v
 	}
 	return op.Transpose(s, v, op.Const(s, []int32{3, 2, 0, 1})) // HWIO -> OIHW
 }

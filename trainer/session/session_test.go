@@ -1,0 +1,350 @@
+package session
+
+import (
+	"math"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/wire"
+)
+
+func TestLearnsToSeparateBrightFromDark(t *testing.T) {
+	c := small(18)
+	m := open(t, c)
+	batch := toyBatch(c, 16, 1)
+	var losses []float32
+	for step := int64(1); step <= 12; step++ {
+		losses = append(losses, take(t, m, batch, step).Loss)
+	}
+	if first, last := losses[0], losses[len(losses)-1]; !(last < 0.2*first) {
+		t.Errorf("the loss went from %v to %v in twelve steps: %v", first, last, losses)
+	}
+}
+
+func TestDepth50TakesAStep(t *testing.T) {
+	c := small(50)
+	m := open(t, c)
+	batch := toyBatch(c, 8, 1)
+	first := take(t, m, batch, 1)
+	for step := int64(2); step <= 6; step++ {
+		take(t, m, batch, step)
+	}
+	last := take(t, m, batch, 7)
+	if !first.Finite || !(first.GradNorm > 0) || !(last.Loss < first.Loss) {
+		t.Errorf("from %+v to %+v in seven steps", first, last)
+	}
+	if got := m.Architecture(); got.Parameters != 23521538 || got.Block != "v1.5" {
+		t.Errorf("architecture %+v", got)
+	}
+}
+
+func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
+	c := small(18)
+	for name, poison := range map[string]func(*loop.Batch){
+		"a NaN weight":             func(b *loop.Batch) { b.Weights[3] = float32(math.NaN()) },
+		"an infinite weight":       func(b *loop.Batch) { b.Weights[0] = float32(math.Inf(1)) },
+		"weights that sum to zero": func(b *loop.Batch) { clear(b.Weights) },
+		"gradients that overflow":  func(b *loop.Batch) { b.Weights[0], b.Weights[1] = 1e30, -1e30 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for clipName, clip := range map[string]float64{"clipped": 1, "not clipped": 0} {
+				c := c
+				c.ClipNorm = clip
+				m := open(t, c)
+				take(t, m, toyBatch(c, 8, 1), 1) // so that the slots are not zeros
+				before := snapshot(t, m, loop.Resume)
+				bad := toyBatch(c, 8, 2)
+				poison(&bad)
+				if got := take(t, m, bad, 2); got.Finite {
+					t.Errorf("%s: the step says that it was finite: %+v", clipName, got)
+				}
+				if diff := differing(before, snapshot(t, m, loop.Resume)); diff != nil {
+					t.Errorf("%s: changed: %v", clipName, diff)
+				}
+				// And the model goes on.
+				if got := take(t, m, toyBatch(c, 8, 3), 2); !got.Finite {
+					t.Errorf("%s: the step after it is not finite: %+v", clipName, got)
+				}
+			}
+		})
+	}
+}
+
+func TestResumeContinuesBitForBit(t *testing.T) {
+	c := small(18)
+	m := open(t, c)
+	for step := int64(1); step <= 2; step++ {
+		take(t, m, toyBatch(c, 8, step), step)
+	}
+	saved := snapshot(t, m, loop.Resume)
+	inference := snapshot(t, m, loop.Inference)
+
+	images := toyBatch(c, 40, 9).Images // more than one evaluation batch
+	goOn := func(m *Model) (losses []float32, scores []float32) {
+		for step := int64(3); step <= 5; step++ {
+			losses = append(losses, take(t, m, toyBatch(c, 8, step), step).Loss)
+		}
+		scores, err := m.Evaluate(images, 40)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return losses, scores
+	}
+	wantLosses, wantScores := goOn(m)
+
+	other := c
+	other.Seed = 99 // another start, all of which the snapshot must overwrite
+	resumed := open(t, other)
+	if err := resumed.Restore(loop.Resume, saved); err != nil {
+		t.Fatal(err)
+	}
+	if diff := differing(saved, snapshot(t, resumed, loop.Resume)); diff != nil {
+		t.Errorf("a restored snapshot differs from what was restored: %v", diff)
+	}
+	losses, scores := goOn(resumed)
+	if !slices.Equal(losses, wantLosses) || !slices.Equal(scores, wantScores) {
+		t.Errorf("losses %v, want %v; equal scores: %v", losses, wantLosses, slices.Equal(scores, wantScores))
+	}
+
+	// The weights alone score the same, and one image scores as it does among forty.
+	served := open(t, other)
+	if err := served.Restore(loop.Inference, inference); err != nil {
+		t.Fatal(err)
+	}
+	all, err := served.Evaluate(images, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := served.Evaluate(images[:len(images)/40], 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alone[0] != all[0] || all[0] == wantScores[0] {
+		t.Errorf("alone %v, among forty %v, three steps later %v", alone[0], all[0], wantScores[0])
+	}
+}
+
+func TestSnapshotIsPyTorchs(t *testing.T) {
+	c := small(18)
+	m := open(t, c)
+	all := snapshot(t, m, loop.Resume)
+	if !slices.IsSortedFunc(all, func(a, b loop.Tensor) int { return strings.Compare(a.Name, b.Name) }) {
+		t.Error("tensors are not in the order of their names")
+	}
+	type head struct {
+		Role  string
+		Shape []int
+	}
+	got := map[string]head{}
+	roles := map[string]int{}
+	for _, x := range all {
+		roles[x.Role]++
+		switch x.Name {
+		case "conv1.weight", "layer2.0.downsample.0.weight", "layer4.1.bn2.running_var", "fc.weight", "adamw.v/conv1.weight":
+			got[x.Name] = head{x.Role, x.Shape}
+		}
+	}
+	want := map[string]head{
+		"conv1.weight":                 {wire.RoleWeight, []int{64, 6, 7, 7}},
+		"layer2.0.downsample.0.weight": {wire.RoleWeight, []int{128, 64, 1, 1}},
+		"layer4.1.bn2.running_var":     {wire.RoleStatistic, []int{512}},
+		"fc.weight":                    {wire.RoleWeight, []int{2, 512}},
+		"adamw.v/conv1.weight":         {wire.RoleSlot, []int{64, 6, 7, 7}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]int{wire.RoleWeight: 62, wire.RoleStatistic: 40, wire.RoleSlot: 124}, roles); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRestoreNamesWhatDoesNotFit(t *testing.T) {
+	m := open(t, small(18))
+	good := snapshot(t, m, loop.Inference)
+	for name, c := range map[string]struct {
+		spoil func(loop.Tensors) loop.Tensors
+		want  string
+	}{
+		"a missing tensor": {func(ts loop.Tensors) loop.Tensors { return ts[1:] }, "tensor bn1.bias is missing"},
+		"an extra tensor": {func(ts loop.Tensors) loop.Tensors {
+			return append(ts, loop.Tensor{Name: "layer5.0.conv1.weight"})
+		}, "tensor layer5.0.conv1.weight is doubled or does not belong here"},
+		"another depth's shape": {func(ts loop.Tensors) loop.Tensors {
+			ts[0].Shape = []int{65}
+			return ts
+		}, "tensor bn1.bias has shape [65], want [64]"},
+		"a cut-off tensor": {func(ts loop.Tensors) loop.Tensors {
+			ts[0].Data = ts[0].Data[:63]
+			return ts
+		}, "tensor bn1.bias has 63 values, want 64"},
+	} {
+		err := m.Restore(loop.Inference, c.spoil(slices.Clone(good)))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+	if diff := differing(good, snapshot(t, m, loop.Inference)); diff != nil {
+		t.Errorf("a refused restore changed %v", diff)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	m := open(t, small(18))
+	good := toyBatch(small(18), 4, 1)
+	for name, c := range map[string]struct {
+		call func() error
+		want string
+	}{
+		"no threads":       {func() error { c := small(18); c.Threads = 0; _, err := New(c); return err }, "threads 0 is below 1"},
+		"an unknown depth": {func() error { c := small(20); _, err := New(c); return err }, "depth 20 is not one of"},
+		"a tiny image":     {func() error { c := small(18); c.ImageSize = 16; _, err := New(c); return err }, "image size 16 is below 32"},
+		"a NaN decay":      {func() error { c := small(18); c.WeightDecay = math.NaN(); _, err := New(c); return err }, "weight decay NaN"},
+		"a label of 2":     {stepWith(m, func(b *loop.Batch) { b.Labels = []int32{0, 1, 2, 0} }, good), "label 2 at position 2"},
+		"a cut-off batch":  {stepWith(m, func(b *loop.Batch) { b.Images = b.Images[1:] }, good), "24575 bytes of images"},
+		"one sample":       {stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good), "two samples are the least"},
+		"a NaN rate": {func() error {
+			_, err := m.Step(good, loop.StepParams{LearningRate: float32(math.NaN()), Step: 1})
+			return err
+		}, "learning rate NaN"},
+		"a step that is 0": {func() error { _, err := m.Step(good, loop.StepParams{LearningRate: 1}); return err }, "the step at least 1"},
+		"too few bytes":    {func() error { _, err := m.Evaluate(good.Images, 5); return err }, "evaluate 5 images"},
+	} {
+		if err := c.call(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestGPUs(t *testing.T) {
+	got, err := GPUs(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("/dev/nvidiactl"); os.IsNotExist(err) && len(got) != 0 {
+		t.Errorf("TensorFlow sees %v where there is no GPU", got)
+	}
+}
+
+// Tensors live outside Go's heap, so a leak shows in the resident set alone.
+func TestMemoryStaysFlat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("160 steps")
+	}
+	c := small(18)
+	c.ImageSize = 64
+	m := open(t, c)
+	batch := toyBatch(c, 16, 1)
+	step := int64(0)
+	after := func(steps int) int64 {
+		for range steps {
+			step++
+			take(t, m, batch, step)
+		}
+		return resident(t)
+	}
+	settled := after(40)
+	if end := after(120); end > settled+48<<20 { // without collections it grows by 0.4 MB a step
+		t.Errorf("the resident set grew from %d to %d MB in 120 steps", settled>>20, end>>20)
+	}
+	for range 3 {
+		snapshot(t, m, loop.Resume) // 134 MB each
+	}
+	if end := resident(t); end > settled+400<<20 {
+		t.Errorf("three snapshots left %d MB, %d MB before", end>>20, settled>>20)
+	}
+}
+
+func resident(t *testing.T) int64 {
+	t.Helper()
+	runtime.GC()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pages int64
+	for _, c := range strings.Fields(string(b))[1] {
+		pages = pages*10 + int64(c-'0')
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+func stepWith(m *Model, spoil func(*loop.Batch), good loop.Batch) func() error {
+	return func() error {
+		spoil(&good)
+		_, err := m.Step(good, loop.StepParams{LearningRate: 1e-3, Step: 1})
+		return err
+	}
+}
+
+func small(depth int) Config {
+	return Config{
+		Depth: depth, Channels: 6, ImageSize: 32,
+		Mean: []float64{100, 110, 120, 130, 140, 150}, Std: []float64{50, 51, 52, 53, 54, 55},
+		Seed: 7, WeightDecay: 0.02, ClipNorm: 1, Beta1: DefaultBeta1, Beta2: DefaultBeta2, Epsilon: DefaultEpsilon,
+		Threads: 2,
+	}
+}
+
+// toyBatch is noise that is brighter for the defects in channel 2.
+func toyBatch(c Config, n int, seed int64) loop.Batch {
+	r := rand.New(rand.NewPCG(uint64(seed), 1))
+	b := loop.Batch{Images: make([]uint8, n*c.ImageSize*c.ImageSize*c.Channels), Labels: make([]int32, n), Weights: make([]float32, n)}
+	perImage := len(b.Images) / n
+	for i := range b.Images {
+		b.Images[i] = uint8(60 + r.IntN(120))
+		if label := i / perImage % 2; label == 1 && i%c.Channels == 2 {
+			b.Images[i] += 60
+		}
+	}
+	for i := range n {
+		b.Labels[i], b.Weights[i] = int32(i%2), 1
+	}
+	return b
+}
+
+func open(t *testing.T, c Config) *Model {
+	t.Helper()
+	m, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func take(t *testing.T, m *Model, b loop.Batch, step int64) loop.StepResult {
+	t.Helper()
+	r, err := m.Step(b, loop.StepParams{LearningRate: 1e-3, Step: step})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func snapshot(t *testing.T, m *Model, kind loop.Kind) loop.Tensors {
+	t.Helper()
+	s, err := m.Snapshot(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// differing names the tensors whose bits differ.
+func differing(a, b loop.Tensors) []string {
+	var names []string
+	for i := range a {
+		if a[i].Name != b[i].Name || !slices.EqualFunc(a[i].Data, b[i].Data, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) {
+			names = append(names, a[i].Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,201 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	tf "github.com/wamuir/graft/tensorflow"
+	"github.com/wamuir/graft/tensorflow/op"
+
+	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/resnet"
+	"plumbline.dev/plumbline/wire"
+)
+
+// Names of the optimizer's slots are these and the weight's.
+const (
+	slotM = "adamw.m/"
+	slotV = "adamw.v/"
+)
+
+// stateVariable is one variable as a checkpoint sees it: in torchvision's name, shape and layout.
+type stateVariable struct {
+	name   string
+	role   string
+	param  *resnet.Param
+	out    tf.Output     // the value
+	in     tf.Output     // where a value is fed
+	assign *tf.Operation // takes what is fed
+	zero   *tf.Operation // slots only: sets it to zeros
+}
+
+func (v stateVariable) in64() []int64 {
+	d := make([]int64, len(v.param.Shape))
+	for i, n := range v.param.Shape {
+		d[i] = int64(n)
+	}
+	return d
+}
+
+// drawState draws how every variable is read and set, by name.
+func drawState(s *op.Scope, params []*resnet.Param, slots *slots) []stateVariable {
+	var state []stateVariable
+	add := func(name, role string, p *resnet.Param, handle, value tf.Output) {
+		v := stateVariable{name: name, role: role, param: p}
+		u := s.SubScope(name)
+		v.out = p.ToTorch(u.SubScope("out"), value)
+		v.in = op.Placeholder(u, tf.Float, op.PlaceholderShape(tf.MakeShape(v.in64()...)))
+		v.assign = op.AssignVariableOp(u, handle, p.FromTorch(u.SubScope("in"), v.in))
+		if role == wire.RoleSlot {
+			z := u.SubScope("zero")
+			v.zero = op.AssignVariableOp(z, handle, op.Fill(z, op.Const(z, int32s(p.Dims())), op.Const(z.SubScope("value"), float32(0))))
+		}
+		state = append(state, v)
+	}
+	for _, p := range params {
+		role := wire.RoleStatistic
+		if p.Trained {
+			role = wire.RoleWeight
+		}
+		add(p.Name, role, p, p.Handle, p.Value)
+	}
+	for i, p := range slots.trained {
+		add(slotM+p.Name, wire.RoleSlot, p, slots.m[i].handle, slots.m[i].value)
+		add(slotV+p.Name, wire.RoleSlot, p, slots.v[i].handle, slots.v[i].value)
+	}
+	slices.SortFunc(state, func(a, b stateVariable) int { return strings.Compare(a.name, b.name) })
+	return state
+}
+
+func int32s(xs []int64) []int32 {
+	out := make([]int32, len(xs))
+	for i, x := range xs {
+		out[i] = int32(x)
+	}
+	return out
+}
+
+// initialise sets the weights that training starts with, and empty slots.
+func (m *Model) initialise(seed int64) error {
+	var zeros []*tf.Operation
+	var first loop.Tensors
+	for _, v := range m.of(loop.Resume) {
+		if v.role == wire.RoleSlot {
+			zeros = append(zeros, v.zero)
+			continue
+		}
+		first = append(first, loop.Tensor{Name: v.name, Shape: v.param.Shape, Data: v.param.Initial(seed)})
+	}
+	if err := m.Restore(loop.Inference, first); err != nil {
+		return fmt.Errorf("set the initial weights: %w", err)
+	}
+	if _, err := m.session.Run(nil, nil, zeros); err != nil {
+		return fmt.Errorf("empty the optimizer's slots: %w", err)
+	}
+	return nil
+}
+
+// of lists the variables that a snapshot of this kind holds, by name.
+func (m *Model) of(kind loop.Kind) []stateVariable {
+	if kind == loop.Resume {
+		return m.state
+	}
+	var some []stateVariable
+	for _, v := range m.state {
+		if v.role != wire.RoleSlot {
+			some = append(some, v)
+		}
+	}
+	return some
+}
+
+// Snapshot copies the variables out, in torchvision's names and layouts.
+func (m *Model) Snapshot(kind loop.Kind) (loop.Tensors, error) {
+	variables := m.of(kind)
+	fetches := make([]tf.Output, len(variables))
+	for i, v := range variables {
+		fetches[i] = v.out
+	}
+	out, err := m.session.Run(nil, fetches, nil)
+	if err != nil {
+		return nil, fmt.Errorf("fetch a %s snapshot: %w", kind, err)
+	}
+	tensors := make(loop.Tensors, len(variables))
+	for i, v := range variables {
+		data, err := floatsOf(out[i])
+		if err != nil {
+			return nil, fmt.Errorf("fetch %s: %w", v.name, err)
+		}
+		tensors[i] = loop.Tensor{Name: v.name, Role: v.role, Shape: slices.Clone(v.param.Shape), Data: data}
+	}
+	clear(out)
+	runtime.GC() // a snapshot is hundreds of megabytes outside Go's heap
+	return tensors, nil
+}
+
+// Restore sets the variables from a snapshot of the same kind. Nothing is changed unless every tensor fits.
+func (m *Model) Restore(kind loop.Kind, tensors loop.Tensors) error {
+	variables := m.of(kind)
+	if err := fit(variables, tensors); err != nil {
+		return fmt.Errorf("restore a %s snapshot into depth %d: %w", kind, m.config.Depth, err)
+	}
+	byName := map[string]loop.Tensor{}
+	for _, t := range tensors {
+		byName[t.Name] = t
+	}
+	feeds := map[tf.Output]*tf.Tensor{}
+	var assigns []*tf.Operation
+	for _, v := range variables {
+		t, err := tensorOf(byName[v.name].Data, v.in64()...)
+		if err != nil {
+			return fmt.Errorf("restore %s: %w", v.name, err)
+		}
+		feeds[v.in] = t
+		assigns = append(assigns, v.assign)
+	}
+	_, err := m.session.Run(feeds, nil, assigns)
+	if err != nil {
+		return fmt.Errorf("restore a %s snapshot: %w", kind, err)
+	}
+	clear(feeds)
+	runtime.GC()
+	return nil
+}
+
+// fit names every tensor that is missing, extra, doubled or of the wrong shape.
+func fit(variables []stateVariable, tensors loop.Tensors) error {
+	want := map[string][]int{}
+	for _, v := range variables {
+		want[v.name] = v.param.Shape
+	}
+	var errs []error
+	for _, t := range tensors {
+		shape, ok := want[t.Name]
+		switch {
+		case !ok:
+			errs = append(errs, fmt.Errorf("tensor %s is doubled or does not belong here", t.Name))
+		case !slices.Equal(shape, t.Shape):
+			errs = append(errs, fmt.Errorf("tensor %s has shape %v, want %v", t.Name, t.Shape, shape))
+		case len(t.Data) != size(shape):
+			errs = append(errs, fmt.Errorf("tensor %s has %d values, want %d", t.Name, len(t.Data), size(shape)))
+		}
+		delete(want, t.Name)
+	}
+	for _, v := range variables {
+		if _, missing := want[v.name]; missing {
+			errs = append(errs, fmt.Errorf("tensor %s is missing", v.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
