@@ -1,0 +1,189 @@
+// Writing a set: into a directory beside the target, which takes its place only
+// when it is complete, so that nobody ever finds half a set.
+
+package synth
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"plumbline.dev/plumbline/dataset"
+)
+
+// Names of what lies beside the set and is never read by training.
+const (
+	TruthFile = "truth.csv"
+	SheetFile = "contact-sheet.png"
+)
+
+// ErrOccupied is returned when the target holds something and may not be
+// replaced.
+var ErrOccupied = errors.New("is not empty")
+
+// Write makes the set in dir. A dir that is there and not empty is refused with
+// ErrOccupied; with replace it gives way, if it is a data set. progress may be
+// nil; its calls do not overlap.
+func Write(ctx context.Context, spec Spec, dir string, replace bool, progress func(done, total int)) error {
+	if err := spec.Check(); err != nil {
+		return err
+	}
+	if err := mayWrite(dir, replace); err != nil {
+		return err
+	}
+	dir = filepath.Clean(dir)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return fmt.Errorf("make room for %s: %w", dir, err)
+	}
+	partial, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".partial-")
+	if err != nil {
+		return fmt.Errorf("make room for %s: %w", dir, err)
+	}
+	defer os.RemoveAll(partial) // what is left of it: nothing after success
+	if err := os.Chmod(partial, 0o755); err != nil {
+		return fmt.Errorf("open %s to readers: %w", partial, err)
+	}
+	if err := spec.fill(ctx, partial, progress); err != nil {
+		return fmt.Errorf("write data set %s: %w", dir, err)
+	}
+	return takePlace(partial, dir)
+}
+
+// mayWrite keeps a slip of the hand from costing more than a generated set.
+func mayWrite(dir string, replace bool) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && len(entries) == 0:
+		return nil
+	case err != nil:
+		return fmt.Errorf("look into %s: %w", dir, err)
+	case !replace:
+		return fmt.Errorf("%s %w", dir, ErrOccupied)
+	}
+	if _, err := os.Stat(filepath.Join(dir, TruthFile)); err != nil {
+		return fmt.Errorf("%s %w and holds no %s: only a set that was made here is replaced", dir, ErrOccupied, TruthFile)
+	}
+	return nil
+}
+
+// takePlace renames partial to dir; what was there goes afterwards.
+func takePlace(partial, dir string) error {
+	old := partial + ".old"
+	switch err := os.Rename(dir, old); {
+	case err == nil:
+		defer os.RemoveAll(old)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("move the old %s aside: %w", dir, err)
+	}
+	if err := os.Rename(partial, dir); err != nil {
+		return errors.Join(fmt.Errorf("put the new set in place: %w", err), os.Rename(old, dir))
+	}
+	return nil
+}
+
+func (s Spec) fill(ctx context.Context, dir string, progress func(done, total int)) error {
+	for _, channel := range s.Channels {
+		if err := os.MkdirAll(filepath.Join(dir, "images", channel), 0o755); err != nil {
+			return err
+		}
+	}
+	pieces := s.plan()
+	boxes := make([]box, len(pieces))
+	group, working := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	done := 0
+	for i, p := range pieces {
+		if working.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			pictures, changed := s.render(p)
+			boxes[i] = changed
+			for c, picture := range pictures {
+				if err := writePNG(filepath.Join(dir, "images", s.Channels[c], p.id+".png"), picture); err != nil {
+					return err
+				}
+			}
+			if progress != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				done++
+				progress(done, len(pieces))
+			}
+			return nil
+		})
+	}
+	if err := errors.Join(group.Wait(), context.Cause(ctx)); err != nil {
+		return err
+	}
+	if err := writePNG(filepath.Join(dir, SheetFile), s.sheet(pieces)); err != nil {
+		return err
+	}
+	return s.writeTables(dir, pieces, boxes)
+}
+
+// render makes one eraser and photographs it under every light.
+func (s Spec) render(p piece) ([]*image.Gray, box) {
+	run := s.printRun(p.pkg)
+	random := s.generator(p.id)
+	surface := newSurface(2*s.Size, run, random)
+	changed := surface.damage(p.kind, p.severity, s.Size, random)
+	pictures := make([]*image.Gray, len(s.Channels))
+	for c, channel := range s.Channels {
+		l, _ := lightByName(channel)
+		// The camera's noise is the channel's own, whichever others are made.
+		pictures[c] = surface.photograph(l, run.gain[channel], s.Size, s.generator(p.id+" "+channel))
+	}
+	return pictures, changed
+}
+
+func (s Spec) writeTables(dir string, pieces []piece, boxes []box) error {
+	settings := fmt.Sprintf("# Made by `plumb dataset synth --samples %d --prevalence %v --min-severity %v --label-noise %v --seed %d`.\n"+
+		"name: synthetic-erasers\nchannels: [%s]\nfiles: images/{channel}/{id}.png\nlabels: labels.csv\n",
+		s.Samples, s.Prevalence, s.MinSeverity, s.LabelNoise, s.Seed, strings.Join(s.Channels, ", "))
+	if err := os.WriteFile(filepath.Join(dir, dataset.ConfigFile), []byte(settings), 0o644); err != nil {
+		return err
+	}
+	labels := [][]string{{"id", "label", "package", "position"}}
+	truth := [][]string{{"id", "label", "kind", "severity", "x", "y", "w", "h"}}
+	for i, p := range pieces {
+		labels = append(labels, []string{p.id, p.given.String(), p.pkg, strconv.Itoa(p.position)})
+		b := boxes[i]
+		truth = append(truth, []string{p.id, p.truth.String(), string(p.kind), strconv.FormatFloat(p.severity, 'f', 3, 64),
+			strconv.Itoa(b.x), strconv.Itoa(b.y), strconv.Itoa(b.w), strconv.Itoa(b.h)})
+	}
+	if err := writeCSV(filepath.Join(dir, "labels.csv"), labels); err != nil {
+		return err
+	}
+	return writeCSV(filepath.Join(dir, TruthFile), truth)
+}
+
+func writeCSV(path string, rows [][]string) error {
+	var b bytes.Buffer
+	if err := csv.NewWriter(&b).WriteAll(rows); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}
+
+func writePNG(path string, picture image.Image) error {
+	var b bytes.Buffer
+	if err := png.Encode(&b, picture); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}
