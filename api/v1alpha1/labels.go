@@ -3,6 +3,7 @@ package v1alpha1
 // Labels and names that the operator puts on what it makes, and that people select by.
 const (
 	LabelRun     = "plumbline.dev/run"     // name of the TrainingRun
+	LabelRunUID  = "plumbline.dev/run-uid" // its uid: a later run of the same name is another one
 	LabelTrial   = "plumbline.dev/trial"   // name of the trial
 	LabelAttempt = "plumbline.dev/attempt" // number of the attempt
 	LabelModel   = "plumbline.dev/model"   // name of the Model

@@ -40,6 +40,7 @@ const (
 	TrialWaiting   TrialPhase = "Waiting"   // no Job yet
 	TrialStarting  TrialPhase = "Starting"  // a Job, and no report of its attempt yet
 	TrialRunning   TrialPhase = "Running"   // reports arrive
+	TrialFinishing TrialPhase = "Finishing" // its pod ended well; the report that says so has not been read yet
 	TrialSucceeded TrialPhase = "Succeeded" // terminal
 	TrialFailed    TrialPhase = "Failed"    // terminal
 )
@@ -120,6 +121,9 @@ type TrialStatus struct {
 	// retries spent, of failurePolicy.maxRetries.
 	// +optional
 	Retries int32 `json:"retries,omitempty"`
+	// nextAttemptTime is when the next attempt may start, while the trial waits to be tried again.
+	// +optional
+	NextAttemptTime *metav1.Time `json:"nextAttemptTime,omitempty"`
 	// pod of the newest attempt.
 	// +optional
 	Pod string `json:"pod,omitempty"`

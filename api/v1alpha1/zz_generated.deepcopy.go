@@ -919,6 +919,10 @@ func (in *TrialStatus) DeepCopyInto(out *TrialStatus) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.NextAttemptTime != nil {
+		in, out := &in.NextAttemptTime, &out.NextAttemptTime
+		*out = (*in).DeepCopy()
+	}
 	if in.StartTime != nil {
 		in, out := &in.StartTime, &out.StartTime
 		*out = (*in).DeepCopy()
