@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"plumbline.dev/plumbline/hack/localcluster/cluster"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	err := rootCommand().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "localcluster:", err)
+		os.Exit(1)
+	}
+}
+
+// target is the directory that a command works on.
+type target struct{ dir string }
+
+func rootCommand() *cobra.Command {
+	t := &target{}
+	root := &cobra.Command{
+		Use:   "localcluster",
+		Short: "A Kubernetes cluster on this machine: no containers, no root",
+		Long: `localcluster runs a real Kubernetes control plane, a NATS server and one node as
+ordinary processes on loopback. The node runs containers as local processes; image
+names stand for local programs. All state lies in one directory.`,
+		Example: `  localcluster up                                  # start, or report what runs
+  localcluster up --gpus 5 --image plumbline.dev/trainer:dev=$PWD/bin/plumbline-trainer
+  eval "$(localcluster env)"                       # point kubectl, plumb and nats at it
+  localcluster kubectl get pods -A
+  localcluster restart nats
+  localcluster down`,
+		SilenceUsage:     true,
+		SilenceErrors:    true,
+		TraverseChildren: true, // so that --dir is read before kubectl's own flags
+	}
+	root.PersistentFlags().StringVar(&t.dir, "dir", "", "state directory (default $PLUMBLINE_CLUSTER_DIR, else plumbline/cluster in the user's cache)")
+	root.AddCommand(
+		upCommand(t), downCommand(t), statusCommand(t), kubectlCommand(t), envCommand(t),
+		startCommand(t), stopCommand(t), restartCommand(t),
+		imageCommand(t), volumeCommand(t), componentCommand(t),
+	)
+	return root
+}
+
+// resolve gives the directory as an absolute path.
+func (t *target) resolve() (string, error) {
+	if t.dir == "" {
+		return cluster.DefaultDir()
+	}
+	return filepath.Abs(t.dir)
+}
+
+// open reads the cluster that must exist already.
+func (t *target) open() (*cluster.Cluster, error) {
+	dir, err := t.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return cluster.Open(dir)
+}

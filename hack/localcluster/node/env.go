@@ -1,0 +1,171 @@
+package node
+
+import (
+	"fmt"
+	"sort"
+
+	corev1 "k8s.io/api/core/v1"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/kubernetes/pkg/api/v1/resource"
+	"k8s.io/kubernetes/pkg/fieldpath"
+	"k8s.io/kubernetes/third_party/forked/golang/expansion"
+)
+
+// source reads a ConfigMap's or Secret's data; found is false where it does not exist.
+type source func(kind, name string) (data map[string][]byte, found bool, err error)
+
+// The kinds that a source knows.
+const (
+	kindConfigMap = "ConfigMap"
+	kindSecret    = "Secret"
+)
+
+// environment holds a container's variables in the order in which they were set.
+type environment struct {
+	names  []string
+	values map[string]string
+}
+
+func newEnvironment() *environment { return &environment{values: map[string]string{}} }
+
+func (e *environment) set(name, value string) {
+	if _, ok := e.values[name]; !ok {
+		e.names = append(e.names, name)
+	}
+	e.values[name] = value
+}
+
+// expand replaces $(NAME), as the kubelet does: $$ escapes, unknown names stay.
+func (e *environment) expand(s string) string {
+	return expansion.Expand(s, expansion.MappingFuncFor(e.values))
+}
+
+func (e *environment) expandAll(all []string) []string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = e.expand(s)
+	}
+	return out
+}
+
+// list is the environment as exec wants it, with locations rewritten.
+func (e *environment) list(r rewriter) []string {
+	out := make([]string, len(e.names))
+	for i, n := range e.names {
+		out[i] = n + "=" + r.text(e.values[n])
+	}
+	return out
+}
+
+// addPodEnv adds what the pod asks for to what the node gives: envFrom first, then
+// env in order, so that a later value may use an earlier one.
+func addPodEnv(e *environment, pod *corev1.Pod, c *corev1.Container, allocatable corev1.ResourceList, read source) error {
+	for _, from := range c.EnvFrom {
+		if err := addEnvFrom(e, from, read); err != nil {
+			return err
+		}
+	}
+	for _, v := range c.Env {
+		value, set, err := envValue(e, v, pod, c, allocatable, read)
+		if err != nil {
+			return fmt.Errorf("environment variable %s: %w", v.Name, err)
+		}
+		if set {
+			e.set(v.Name, value)
+		}
+	}
+	return nil
+}
+
+func addEnvFrom(e *environment, from corev1.EnvFromSource, read source) error {
+	kind, name, optional := "", "", (*bool)(nil)
+	switch {
+	case from.ConfigMapRef != nil:
+		kind, name, optional = kindConfigMap, from.ConfigMapRef.Name, from.ConfigMapRef.Optional
+	case from.SecretRef != nil:
+		kind, name, optional = kindSecret, from.SecretRef.Name, from.SecretRef.Optional
+	default:
+		return nil
+	}
+	data, found, err := read(kind, name)
+	if err != nil {
+		return err
+	}
+	if !found {
+		if optional != nil && *optional {
+			return nil
+		}
+		return fmt.Errorf("envFrom: %s %q not found", kind, name)
+	}
+	keys := make([]string, 0, len(data))
+	for k := range data {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		if len(utilvalidation.IsRelaxedEnvVarName(from.Prefix+k)) == 0 {
+			e.set(from.Prefix+k, string(data[k]))
+		}
+	}
+	return nil
+}
+
+func envValue(e *environment, v corev1.EnvVar, pod *corev1.Pod, c *corev1.Container, allocatable corev1.ResourceList, read source) (value string, set bool, err error) {
+	from := v.ValueFrom
+	switch {
+	case from == nil:
+		return e.expand(v.Value), true, nil
+	case from.FieldRef != nil:
+		value, err = fieldValue(pod, from.FieldRef.FieldPath)
+		return value, true, err
+	case from.ResourceFieldRef != nil:
+		name := from.ResourceFieldRef.ContainerName
+		if name == "" {
+			name = c.Name
+		}
+		value, err = resource.ExtractResourceValueByContainerNameAndNodeAllocatable(from.ResourceFieldRef, pod, name, allocatable)
+		return value, true, err
+	case from.ConfigMapKeyRef != nil:
+		return keyValue(kindConfigMap, from.ConfigMapKeyRef.Name, from.ConfigMapKeyRef.Key, from.ConfigMapKeyRef.Optional, read)
+	case from.SecretKeyRef != nil:
+		return keyValue(kindSecret, from.SecretKeyRef.Name, from.SecretKeyRef.Key, from.SecretKeyRef.Optional, read)
+	}
+	return "", false, fmt.Errorf("this node does not know the source of its value")
+}
+
+func keyValue(kind, name, key string, optional *bool, read source) (string, bool, error) {
+	data, found, err := read(kind, name)
+	if err != nil {
+		return "", false, err
+	}
+	value, has := data[key]
+	switch {
+	case has:
+		return string(value), true, nil
+	case optional != nil && *optional:
+		return "", false, nil
+	case !found:
+		return "", false, fmt.Errorf("%s %q not found", kind, name)
+	}
+	return "", false, fmt.Errorf("%s %q has no key %q", kind, name, key)
+}
+
+// fieldValue reads a field of the pod; those that the API server does not hold in
+// the pod's metadata are the node's to know.
+func fieldValue(pod *corev1.Pod, field string) (string, error) {
+	switch field {
+	case "spec.nodeName":
+		return pod.Spec.NodeName, nil
+	case "spec.serviceAccountName":
+		return pod.Spec.ServiceAccountName, nil
+	case "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs":
+		return loopback, nil
+	}
+	return fieldpath.ExtractFieldPathAsString(pod, field)
+}
+
+// simulatedGPUs says whether a container asked for a GPU.
+func simulatedGPUs(c *corev1.Container) bool {
+	q := c.Resources.Limits[gpuResource]
+	return !q.IsZero()
+}

@@ -1,0 +1,247 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/virtual-kubelet/virtual-kubelet/errdefs"
+	"github.com/virtual-kubelet/virtual-kubelet/node/api"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilexec "k8s.io/client-go/util/exec"
+	internalapi "k8s.io/cri-api/pkg/apis"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/cri-client/pkg/logs"
+	"k8s.io/klog/v2"
+
+	"plumbline.dev/plumbline/hack/localcluster/cluster"
+)
+
+// serve answers the API server, and nobody else: logs, exec, port-forward, health.
+func (n *Node) serve(ctx context.Context) error {
+	ca, err := os.ReadFile(n.cluster.Cert("ca"))
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	pair, err := tls.LoadX509KeyPair(n.cluster.Cert("kubelet"), n.cluster.Key("kubelet"))
+	if err != nil {
+		return fmt.Errorf("read the node's certificate: %w", err)
+	}
+	pods := api.PodHandler(api.PodHandlerConfig{
+		GetContainerLogs:      n.containerLogs,
+		RunInContainer:        n.execInContainer,
+		AttachToContainer:     refuseAttach,
+		PortForward:           portForward,
+		GetPods:               func(context.Context) ([]*corev1.Pod, error) { return n.activePods(), nil },
+		GetPodsFromKubernetes: func(context.Context) ([]*corev1.Pod, error) { return n.activePods(), nil },
+		StreamIdleTimeout:     4 * time.Hour,
+		StreamCreationTimeout: 30 * time.Second,
+	}, false)
+	mux := http.NewServeMux()
+	mux.Handle("/", pods)
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if !n.synced.Load() {
+			http.Error(w, "the pods are not known yet", http.StatusServiceUnavailable)
+		}
+	})
+	l, err := tls.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n.cluster.Config.Ports.Kubelet), &tls.Config{
+		Certificates: []tls.Certificate{pair}, ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert,
+	})
+	if err != nil {
+		return fmt.Errorf("listen for the API server: %w", err)
+	}
+	server := &http.Server{
+		Handler:           onlyAPIServer(mux),
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			n.log.Error("serve the API server", "err", err)
+		}
+	}()
+	return nil
+}
+
+// onlyAPIServer: every component has a certificate of the same authority, and only
+// one of them may read logs here without being asked who it is.
+func onlyAPIServer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS.PeerCertificates[0].Subject.CommonName != cluster.KubeletClientName {
+			http.Error(w, "only the API server may ask this node", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// containerLogs reads a container's log; --previous is the run before the last.
+func (n *Node) containerLogs(ctx context.Context, namespace, pod, name string, o api.ContainerLogOpts) (io.ReadCloser, error) {
+	w := n.find(namespace, pod)
+	if w == nil {
+		return nil, errdefs.NotFoundf("pod %s/%s is not on this node", namespace, pod)
+	}
+	run, err := logRun(containerDir(w.dir, name), o.Previous)
+	if err != nil {
+		return nil, err
+	}
+	r, out := io.Pipe()
+	opts := logs.NewLogOptions(logOptions(o), time.Now())
+	go func() {
+		logger := klog.Background()
+		err := logs.ReadLogs(ctx, &logger, logPath(containerDir(w.dir, name), run), name, opts, runState{w: w, run: run}, out, out)
+		out.CloseWithError(err)
+	}()
+	return r, nil
+}
+
+// logRun picks which run's log to read: files are numbered in order.
+func logRun(dir string, previous bool) (int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	last := -1
+	for _, e := range entries {
+		if n, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".log")); err == nil && filepath.Ext(e.Name()) == ".log" {
+			last = max(last, n)
+		}
+	}
+	switch {
+	case last < 0:
+		return 0, errdefs.NotFound("the container has not started yet")
+	case previous && last == 0:
+		return 0, errdefs.NotFound("the container has not been restarted: there is no previous log")
+	case previous:
+		return last - 1, nil
+	}
+	return last, nil
+}
+
+func logOptions(o api.ContainerLogOpts) *corev1.PodLogOptions {
+	out := &corev1.PodLogOptions{Follow: o.Follow, Timestamps: o.Timestamps}
+	if o.Tail > 0 {
+		tail := int64(o.Tail)
+		out.TailLines = &tail
+	}
+	if o.LimitBytes > 0 {
+		limit := int64(o.LimitBytes)
+		out.LimitBytes = &limit
+	}
+	if o.SinceSeconds > 0 {
+		since := int64(o.SinceSeconds)
+		out.SinceSeconds = &since
+	}
+	if !o.SinceTime.IsZero() {
+		since := metav1.NewTime(o.SinceTime)
+		out.SinceTime = &since
+	}
+	return out
+}
+
+// runState is all that the log reader wants of a container runtime: does the run
+// whose log it follows go on?
+type runState struct {
+	internalapi.RuntimeService
+	w   *worker
+	run int
+}
+
+func (s runState) ContainerStatus(_ context.Context, name string, _ bool) (*runtimeapi.ContainerStatusResponse, error) {
+	state := runtimeapi.ContainerState_CONTAINER_EXITED
+	for _, c := range s.w.containers {
+		if c.spec.Name == name && c.process() != nil && c.process().run == s.run {
+			state = runtimeapi.ContainerState_CONTAINER_RUNNING
+		}
+	}
+	return &runtimeapi.ContainerStatusResponse{Status: &runtimeapi.ContainerStatus{State: state}}, nil
+}
+
+// execInContainer runs a command with the container's environment, working directory
+// and locations. There is no container to enter beyond those.
+func (n *Node) execInContainer(ctx context.Context, namespace, pod, name string, command []string, attach api.AttachIO) error {
+	if attach.TTY() {
+		return errors.New("this node gives no terminal: leave out -t")
+	}
+	w := n.find(namespace, pod)
+	if w == nil {
+		return errdefs.NotFoundf("pod %s/%s is not on this node", namespace, pod)
+	}
+	for _, c := range w.containers {
+		if c.spec.Name != name {
+			continue
+		}
+		code, err := c.exec(ctx, command, readerOrNil(attach.Stdin()), writerOrNil(attach.Stdout()), writerOrNil(attach.Stderr()))
+		if err == nil && code != 0 {
+			err = utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: int(code)}
+		}
+		return err
+	}
+	return errdefs.NotFoundf("pod %s/%s has no container %s", namespace, pod, name)
+}
+
+// exec runs a command beside the container's program.
+func (c *container) exec(ctx context.Context, command []string, stdin io.Reader, stdout, stderr io.Writer) (int32, error) {
+	prog := c.program.Load()
+	if prog == nil || c.process() == nil {
+		return 0, fmt.Errorf("container %s is not running", c.spec.Name)
+	}
+	argv, err := commandLine(Image{Program: prog.argv[0]}, c.rewrite.texts(command), nil, prog.path())
+	if err != nil {
+		return 0, err
+	}
+	beside := *prog
+	beside.argv = argv
+	return beside.run(ctx, c.worker.node.parent, stdin, stdout, stderr)
+}
+
+// An absent stream comes as a nil of its own type, which an interface does not show.
+func readerOrNil(r io.Reader) io.Reader {
+	if r == nil {
+		return nil
+	}
+	return r
+}
+
+func writerOrNil(w io.WriteCloser) io.Writer {
+	if w == nil {
+		return nil
+	}
+	return w
+}
+
+func refuseAttach(context.Context, string, string, string, api.AttachIO) error {
+	return errors.New("this node attaches to nothing: containers have no stdin; use logs -f")
+}
+
+// portForward joins a stream to a port of this machine: every pod is on loopback.
+func portForward(ctx context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(loopback, fmt.Sprint(port)))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	go func() {
+		_, _ = io.Copy(conn, stream)
+		if t, ok := conn.(*net.TCPConn); ok {
+			_ = t.CloseWrite()
+		}
+	}()
+	_, err = io.Copy(stream, conn)
+	return err
+}

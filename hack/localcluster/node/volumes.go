@@ -1,0 +1,237 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	authv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	volumeutil "k8s.io/kubernetes/pkg/volume/util"
+
+	"plumbline.dev/plumbline/hack/localcluster/cluster"
+)
+
+// volumes are one pod's: where each is on this machine, and how the ones made from
+// the API are kept fresh.
+type volumes struct {
+	client      kubernetes.Interface
+	dir         string // STATE/node/pods/UID/volumes
+	allocatable corev1.ResourceList
+
+	issued map[string]issuedToken // by volume and path
+}
+
+type issuedToken struct {
+	value   string
+	renewAt time.Time
+}
+
+// prepare makes every volume and returns its directory by name. It may be called
+// again after an error: what is there already is kept.
+func (v *volumes) prepare(ctx context.Context, pod *corev1.Pod) (map[string]string, error) {
+	real := map[string]string{}
+	for i := range pod.Spec.Volumes {
+		vol := &pod.Spec.Volumes[i]
+		if claim := vol.PersistentVolumeClaim; claim != nil {
+			dir, err := v.claimed(ctx, pod.Namespace, claim.ClaimName)
+			if err != nil {
+				return nil, fmt.Errorf("volume %s: %w", vol.Name, err)
+			}
+			real[vol.Name] = dir
+			continue
+		}
+		dir := filepath.Join(v.dir, vol.Name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("volume %s: %w", vol.Name, err)
+		}
+		real[vol.Name] = dir
+	}
+	return real, v.refresh(ctx, pod)
+}
+
+// refresh writes what changed in the volumes made from the API. A reader sees the
+// old files or the new ones, never a mixture (the ..data link changes in one step).
+func (v *volumes) refresh(ctx context.Context, pod *corev1.Pod) error {
+	var errs []error
+	for i := range pod.Spec.Volumes {
+		vol := &pod.Spec.Volumes[i]
+		files, ok, err := buildPayload(pod, vol, v.allocatable, readFrom(ctx, v.client, pod.Namespace),
+			func(volume string, from *corev1.ServiceAccountTokenProjection) (string, error) {
+				return v.token(ctx, pod, volume, from)
+			})
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if !ok {
+			continue
+		}
+		w, err := volumeutil.NewAtomicWriter(filepath.Join(v.dir, vol.Name), pod.Namespace+"/"+pod.Name)
+		if err == nil {
+			err = w.Write(files, nil)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("volume %s: %w", vol.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// token asks for a token bound to the pod, or gives the last one while it is fresh.
+func (v *volumes) token(ctx context.Context, pod *corev1.Pod, volume string, from *corev1.ServiceAccountTokenProjection) (string, error) {
+	key := volume + "/" + from.Path
+	if t, ok := v.issued[key]; ok && time.Now().Before(t.renewAt) {
+		return t.value, nil
+	}
+	req := &authv1.TokenRequest{Spec: authv1.TokenRequestSpec{
+		ExpirationSeconds: from.ExpirationSeconds,
+		BoundObjectRef:    &authv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: pod.Name, UID: pod.UID},
+	}}
+	if from.Audience != "" {
+		req.Spec.Audiences = []string{from.Audience}
+	}
+	asked := time.Now()
+	got, err := v.client.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(ctx, pod.Spec.ServiceAccountName, req, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("request a token of service account %s: %w", pod.Spec.ServiceAccountName, err)
+	}
+	// At four fifths of what was asked for, as the kubelet does: the API server may
+	// extend a token's life beyond it to help clients that never read it again.
+	life := time.Duration(*got.Spec.ExpirationSeconds) * time.Second
+	v.issued[key] = issuedToken{got.Status.Token, asked.Add(life * 4 / 5)}
+	return got.Status.Token, nil
+}
+
+// nextRenewal is when the first token wants renewing; zero if there is none.
+func (v *volumes) nextRenewal() time.Time {
+	var first time.Time
+	for _, t := range v.issued {
+		if first.IsZero() || t.renewAt.Before(first) {
+			first = t.renewAt
+		}
+	}
+	return first
+}
+
+// claimed follows a claim to the directory that its PersistentVolume stands for.
+func (v *volumes) claimed(ctx context.Context, namespace, name string) (string, error) {
+	claim, err := v.client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read claim %s: %w", name, err)
+	}
+	if claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName == "" {
+		return "", fmt.Errorf("claim %s is %s, not Bound", name, claim.Status.Phase)
+	}
+	pv, err := v.client.CoreV1().PersistentVolumes().Get(ctx, claim.Spec.VolumeName, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read the volume of claim %s: %w", name, err)
+	}
+	var dir string
+	switch {
+	case pv.Spec.Local != nil:
+		dir = pv.Spec.Local.Path
+	case pv.Spec.HostPath != nil:
+		dir = pv.Spec.HostPath.Path
+	default:
+		return "", fmt.Errorf("PersistentVolume %s is no local directory; `localcluster volume` makes one", pv.Name)
+	}
+	if err := cluster.CheckPath(dir); err != nil {
+		return "", fmt.Errorf("PersistentVolume %s: %w", pv.Name, err)
+	}
+	if st, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("PersistentVolume %s: %w", pv.Name, err)
+	} else if !st.IsDir() {
+		return "", fmt.Errorf("PersistentVolume %s: %s is no directory", pv.Name, dir)
+	}
+	return filepath.Clean(dir), nil
+}
+
+// readFrom reads objects from the API server as the node: it may see those that its pods name.
+func readFrom(ctx context.Context, client kubernetes.Interface, namespace string) source {
+	return func(kind, name string) (map[string][]byte, bool, error) {
+		if kind == kindSecret {
+			s, err := client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return nil, false, ignoreNotFound(err, "Secret", name)
+			}
+			return s.Data, true, nil
+		}
+		m, err := client.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return nil, false, ignoreNotFound(err, "ConfigMap", name)
+		}
+		data := map[string][]byte{}
+		for k, s := range m.Data {
+			data[k] = []byte(s)
+		}
+		for k, b := range m.BinaryData {
+			data[k] = b
+		}
+		return data, true, nil
+	}
+}
+
+func ignoreNotFound(err error, kind, name string) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return fmt.Errorf("read %s %q: %w", kind, name, err)
+}
+
+// watchSources calls changed whenever a ConfigMap or Secret in a volume of the pod
+// may have changed, until ctx ends.
+func watchSources(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod, changed func()) {
+	handler := cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { changed() },
+		UpdateFunc: func(any, any) { changed() },
+		DeleteFunc: func(any) { changed() },
+	}
+	for ref := range volumeSources(pod) {
+		resource, example := "configmaps", runtime.Object(&corev1.ConfigMap{})
+		if ref.kind == kindSecret {
+			resource, example = "secrets", &corev1.Secret{}
+		}
+		lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), resource, pod.Namespace, fields.OneTermEqualSelector("metadata.name", ref.name))
+		_, c := cache.NewInformerWithOptions(cache.InformerOptions{ListerWatcher: lw, ObjectType: example, Handler: handler})
+		go c.RunWithContext(ctx)
+	}
+}
+
+type sourceRef struct{ kind, name string }
+
+// volumeSources lists what the pod's volumes are made from.
+func volumeSources(pod *corev1.Pod) map[sourceRef]bool {
+	refs := map[sourceRef]bool{}
+	add := func(m *corev1.ConfigMapProjection, s *corev1.SecretProjection) {
+		if m != nil {
+			refs[sourceRef{kindConfigMap, m.Name}] = true
+		}
+		if s != nil {
+			refs[sourceRef{kindSecret, s.Name}] = true
+		}
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.ConfigMap != nil {
+			refs[sourceRef{kindConfigMap, v.ConfigMap.Name}] = true
+		}
+		if v.Secret != nil {
+			refs[sourceRef{kindSecret, v.Secret.SecretName}] = true
+		}
+		if v.Projected != nil {
+			for _, s := range v.Projected.Sources {
+				add(s.ConfigMap, s.Secret)
+			}
+		}
+	}
+	return refs
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plumbline.dev/plumbline/hack/localcluster/cluster"
+	"plumbline.dev/plumbline/hack/localcluster/node"
+)
+
+func imageCommand(t *target) *cobra.Command {
+	return &cobra.Command{
+		Use:   "image NAME PROGRAM [-- ARG...]",
+		Short: "Let a local program stand for an image",
+		Long: `Let a local program stand for an image, at once and without a restart. Without a tag,
+NAME stands for every tag. The program is read anew at each start of a container.`,
+		Example: `  localcluster image plumbline.dev/trainer:dev bin/plumbline-trainer
+  localcluster image busybox /bin/busybox -- sh`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := t.open()
+			if err != nil {
+				return err
+			}
+			if err := node.SetImage(c, args[0], node.Image{Program: args[1], Args: args[2:]}); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is in %s\n", args[0], node.ImagesFile(c))
+			return nil
+		},
+	}
+}
+
+type volumeOptions struct {
+	name, path, size, claim string
+}
+
+func volumeCommand(t *target) *cobra.Command {
+	o := &volumeOptions{}
+	cmd := &cobra.Command{
+		Use:   "volume NAME PATH",
+		Short: "Make a PersistentVolume over a local directory",
+		Long: `Make a PersistentVolume over a local directory, so that pods reach it through a claim
+and need no hostPath. A claim gets it by naming it (volumeName: NAME, storageClassName: "")
+or by being named here with --claim. The directory is made if it is missing, and kept when
+the volume goes. Called again for a volume whose claim is gone, it frees the volume.`,
+		Example: `  localcluster volume eraser-images ~/data/erasers --claim demo/images
+  localcluster volume store ./store --size 50Gi`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := t.open()
+			if err != nil {
+				return err
+			}
+			o.name, o.path = args[0], args[1]
+			if err := applyVolume(cmd.Context(), c, o); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "persistentvolume", o.name, "over", o.path)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&o.size, "size", "100Gi", "size that claims may ask for; nothing enforces it")
+	cmd.Flags().StringVar(&o.claim, "claim", "", "NAMESPACE/NAME of the one claim that may have it")
+	return cmd
+}
+
+func applyVolumeFlag(ctx context.Context, c *cluster.Cluster, flag string) error {
+	name, path, ok := strings.Cut(flag, "=")
+	if !ok || name == "" || path == "" {
+		return fmt.Errorf("--volume %q: write NAME=PATH", flag)
+	}
+	return applyVolume(ctx, c, &volumeOptions{name: name, path: path, size: "100Gi"})
+}
+
+// applyVolume makes the volume, or frees one that its claim has left behind.
+func applyVolume(ctx context.Context, c *cluster.Cluster, o *volumeOptions) error {
+	want, err := o.volume()
+	if err != nil {
+		return err
+	}
+	dir := want.Spec.Local.Path
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("volume %s: %w", o.name, err)
+	}
+	client, _, err := cluster.Client(c.Kubeconfig())
+	if err != nil {
+		return err
+	}
+	volumes := client.CoreV1().PersistentVolumes()
+	_, err = volumes.Create(ctx, want, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		if err != nil {
+			return fmt.Errorf("volume %s: %w", o.name, err)
+		}
+		return nil
+	}
+	have, err := volumes.Get(ctx, o.name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("volume %s: %w", o.name, err)
+	}
+	if have.Spec.Local == nil || have.Spec.Local.Path != dir {
+		return fmt.Errorf("volume %s exists over another directory; delete it first: localcluster kubectl delete pv %s", o.name, o.name)
+	}
+	if have.Status.Phase == corev1.VolumeBound {
+		return nil
+	}
+	have.Spec.ClaimRef = want.Spec.ClaimRef
+	if _, err := volumes.Update(ctx, have, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("free volume %s: %w", o.name, err)
+	}
+	return nil
+}
+
+func (o *volumeOptions) volume() (*corev1.PersistentVolume, error) {
+	dir, err := filepath.Abs(o.path)
+	if err != nil {
+		return nil, err
+	}
+	if err := cluster.CheckPath(dir); err != nil {
+		return nil, fmt.Errorf("volume %s: %w", o.name, err)
+	}
+	size, err := resource.ParseQuantity(o.size)
+	if err != nil {
+		return nil, fmt.Errorf("--size %q is no quantity: write it as 10Gi", o.size)
+	}
+	var claim *corev1.ObjectReference
+	if o.claim != "" {
+		namespace, name, ok := strings.Cut(o.claim, "/")
+		if !ok || namespace == "" || name == "" {
+			return nil, errors.New("--claim: write NAMESPACE/NAME")
+		}
+		claim = &corev1.ObjectReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: namespace, Name: name}
+	}
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: o.name},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: size},
+			AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce, corev1.ReadOnlyMany, corev1.ReadWriteMany},
+			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+			ClaimRef:                      claim,
+			PersistentVolumeSource:        corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: dir}},
+			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+				MatchExpressions: []corev1.NodeSelectorRequirement{{
+					Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{cluster.NodeName},
+				}},
+			}}}},
+		},
+	}, nil
+}
