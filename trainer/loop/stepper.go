@@ -1,5 +1,7 @@
 package loop
 
+import "plumbline.dev/plumbline/trainer/checkpoint"
+
 // Stepper is one depth's model with its optimizer, as the loop sees it: something that can take a step, score images, and
 // hand out or take back everything it has learned. session.Model is the one that trains, on TensorFlow; tests use a
 // small logistic regression. The loop owns randomness, schedules and files; a Stepper owns arithmetic.
@@ -43,14 +45,9 @@ const (
 	Resume    Kind = "resume"    // Inference and the optimizer's slots
 )
 
-// Tensor is a named float32 array in torchvision's names and layouts (kernels OIHW, fc [out,in]), so that a checkpoint can be
-// read with PyTorch as it is; only session knows TensorFlow's layouts. Optimizer slots are named "adamw.m/<weight>" and "adamw.v/<weight>".
-type Tensor struct {
-	Name  string
-	Role  string // wire.RoleWeight, wire.RoleStatistic or wire.RoleSlot
-	Shape []int
-	Data  []float32
-}
+// Tensor is what snapshots consist of. Optimizer slots are named "adamw.m/<weight>" and "adamw.v/<weight>"; only session knows
+// TensorFlow's layouts.
+type Tensor = checkpoint.Tensor
 
 // Tensors are ordered by name.
-type Tensors []Tensor
+type Tensors = checkpoint.Tensors

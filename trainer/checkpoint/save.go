@@ -1,0 +1,205 @@
+package checkpoint
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+// Checkpoint is one checkpoint in memory.
+type Checkpoint struct {
+	Manifest wire.Manifest // Files is filled in by Save
+	Tensors  Tensors       // best: weights and statistics; resume: the optimizer's slots as well
+	History  []wire.Report // the trial's reports so far
+	Golden   []uint8       // best: the inputs of Manifest.Golden
+}
+
+// sumFile holds the manifest's own digest, as sha256sum -c reads it: whoever looks for a checkpoint to resume from knows none.
+const sumFile = wire.ManifestFile + ".sha256"
+
+const (
+	unfinished = ".tmp-" // prefix of a directory that is being written
+	discarded  = ".old-" // prefix of a directory that is being removed
+)
+
+// Writer is one pod's own place in a store. It is not safe for concurrent use.
+type Writer struct {
+	dir      string
+	keepLast int
+	pinned   func() string
+	mine     []saved
+}
+
+// NewWriter makes the directory of a writer below uri. keepLast is how many resume checkpoints Prune leaves; pinned, which may
+// be nil, names one more checkpoint to leave alone.
+func NewWriter(uri, runUID, trial, writer string, keepLast int, pinned func() string) (*Writer, error) {
+	root, err := wire.LocalPath(uri)
+	if err != nil {
+		return nil, fmt.Errorf("open checkpoint store: %w", err)
+	}
+	dir := filepath.Join(root, wire.WriterDir(runUID, trial, writer))
+	if err := makeDir(dir); err != nil {
+		return nil, fmt.Errorf("open checkpoint store: %w", err)
+	}
+	return &Writer{dir: dir, keepLast: keepLast, pinned: pinned}, nil
+}
+
+// Save commits c. Once it returns, the checkpoint is on the disk and whole, whatever happens to the process or the machine.
+func (w *Writer) Save(c Checkpoint) (wire.CheckpointRef, error) {
+	name := directory(c.Manifest)
+	ref, err := w.save(name, c)
+	if err != nil {
+		return wire.CheckpointRef{}, fmt.Errorf("save checkpoint %s: %w", filepath.Join(w.dir, name), err)
+	}
+	s := saved{name: name, uri: ref.URI, kind: c.Manifest.Kind}
+	if c.Manifest.Best != nil {
+		s.best = c.Manifest.Best.Checkpoint.URI
+	}
+	w.mine = append(w.mine, s)
+	return ref, nil
+}
+
+// directory names a checkpoint within its writer's place. A resume checkpoint counts the steps that were skipped, too: no
+// two of one writer have the same name.
+func directory(m wire.Manifest) string {
+	if m.Kind == wire.CheckpointBest {
+		return fmt.Sprintf("best-e%04d", m.Epoch)
+	}
+	return fmt.Sprintf("resume-e%04d-s%08d", m.Epoch, m.Step+int64(m.Skipped))
+}
+
+func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
+	temp, final := filepath.Join(w.dir, unfinished+name), filepath.Join(w.dir, name)
+	if err := os.RemoveAll(temp); err != nil { // of a Save that ran into an error
+		return wire.CheckpointRef{}, err
+	}
+	if err := os.Mkdir(temp, 0o755); err != nil {
+		return wire.CheckpointRef{}, err
+	}
+	digest, err := writeFiles(temp, c)
+	if err != nil {
+		os.RemoveAll(temp) // the disk may be full: leave room for the next
+		return wire.CheckpointRef{}, err
+	}
+	if err := syncDir(temp); err != nil {
+		return wire.CheckpointRef{}, err
+	}
+	if err := os.Rename(temp, final); err != nil {
+		return wire.CheckpointRef{}, err
+	}
+	return wire.CheckpointRef{URI: wire.LocalURI(final), Digest: digest}, syncDir(w.dir)
+}
+
+// writeFiles writes everything, the manifest last, and returns the manifest's digest.
+func writeFiles(dir string, c Checkpoint) (digest string, err error) {
+	m := c.Manifest
+	m.Files, m.Roles = nil, map[string]string{}
+	for _, t := range c.Tensors {
+		m.Roles[t.Name] = t.Role
+	}
+	add := func(name string, write func(io.Writer) error) {
+		if err == nil {
+			var f wire.File
+			f, err = writeFile(filepath.Join(dir, name), write)
+			m.Files = append(m.Files, f)
+		}
+	}
+	if m.Kind == wire.CheckpointBest { // in the order of their names
+		add(wire.GoldenFile, func(w io.Writer) error { _, err := w.Write(c.Golden); return err })
+	}
+	add(wire.HistoryFile, func(w io.Writer) error { return writeHistory(w, c.History) })
+	if m.Kind == wire.CheckpointResume {
+		add(wire.SlotsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.slots()) })
+	}
+	add(wire.WeightsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.Inference()) })
+	if err != nil {
+		return "", err
+	}
+	if err := m.Validate(); err != nil {
+		return "", fmt.Errorf("a manifest that nobody could use: %w", err)
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("encode %s: %w", wire.ManifestFile, err)
+	}
+	f, err := writeFile(filepath.Join(dir, wire.ManifestFile), func(w io.Writer) error { _, err := w.Write(append(text, '\n')); return err })
+	if err != nil {
+		return "", err
+	}
+	_, err = writeFile(filepath.Join(dir, sumFile), func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s  %s\n", f.SHA256, wire.ManifestFile)
+		return err
+	})
+	return "sha256:" + f.SHA256, err
+}
+
+func writeHistory(w io.Writer, history []wire.Report) error {
+	var b bytes.Buffer
+	for _, r := range history {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("encode report %d: %w", r.Sequence, err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// writeFile writes and syncs one file, and says what is in it.
+func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return wire.File{}, err
+	}
+	defer f.Close() // a second Close, after the one below, does nothing
+	sum := sha256.New()
+	count := &counter{}
+	if err := write(io.MultiWriter(f, sum, count)); err != nil {
+		return wire.File{}, fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.Sync(); err != nil {
+		return wire.File{}, err
+	}
+	return wire.File{Name: filepath.Base(path), Size: count.n, SHA256: hex.EncodeToString(sum.Sum(nil))}, f.Close()
+}
+
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
+}
+
+// makeDir makes dir and its parents, each made known to the disk: a rename into a directory that is lost is lost too.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) { // another pod may have been faster
+		return err
+	}
+	return syncDir(parent)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,67 @@
+package checkpoint
+
+import (
+	"fmt"
+	"math"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+// Tensor is a named float32 array in torchvision's names and layouts (kernels OIHW, fc [out,in]), so that a checkpoint can be
+// read with PyTorch as it is.
+type Tensor struct {
+	Name  string
+	Role  string // wire.RoleWeight, wire.RoleStatistic or wire.RoleSlot
+	Shape []int
+	Data  []float32
+}
+
+// Tensors are ordered by name.
+type Tensors []Tensor
+
+// Inference leaves the optimizer's slots out. The arrays are shared, not copied.
+func (ts Tensors) Inference() Tensors {
+	return ts.filter(func(t Tensor) bool { return t.Role != wire.RoleSlot })
+}
+
+func (ts Tensors) slots() Tensors {
+	return ts.filter(func(t Tensor) bool { return t.Role == wire.RoleSlot })
+}
+
+func (ts Tensors) filter(keep func(Tensor) bool) Tensors {
+	var some Tensors
+	for _, t := range ts {
+		if keep(t) {
+			some = append(some, t)
+		}
+	}
+	return some
+}
+
+// check refuses tensors that no reader would take back.
+func (ts Tensors) check() error {
+	for i, t := range ts {
+		n, err := elements(t.Shape)
+		switch {
+		case err != nil:
+			return fmt.Errorf("tensor %s: %w", t.Name, err)
+		case n != len(t.Data):
+			return fmt.Errorf("tensor %s has %d values, its shape %v holds %d", t.Name, len(t.Data), t.Shape, n)
+		case i > 0 && ts[i-1].Name >= t.Name:
+			return fmt.Errorf("tensor %s follows %s: they must be ordered by name, each once", t.Name, ts[i-1].Name)
+		}
+	}
+	return nil
+}
+
+// elements is the product of the dimensions; an overflow is an error.
+func elements(shape []int) (int, error) {
+	n := 1
+	for _, d := range shape {
+		if d < 0 || d > 0 && n > math.MaxInt64/4/d {
+			return 0, fmt.Errorf("shape %v is impossible", shape)
+		}
+		n *= d
+	}
+	return n, nil
+}

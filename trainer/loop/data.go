@@ -1,0 +1,82 @@
+package loop
+
+import (
+	"fmt"
+	"math"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+// Data is the packed data set and how it was divided.
+type Data struct {
+	Images   []uint8  // [samples,S,S,C]
+	Size     int      // S
+	Channels []string // C names
+	Labels   []int32  // [samples]; 0 normal, 1 defect
+	IDs      []string // [samples]
+	Groups   []string // [samples]; packages, "" where there are none
+	Digests  wire.Digests
+
+	Train, Validation, Test []int // indices of samples, ascending
+}
+
+// gather copies the images at these indices into into, which grows where it must. -> [len(indices),S,S,C]
+func (d Data) gather(into []uint8, indices []int) []uint8 {
+	n := d.Size * d.Size * len(d.Channels)
+	into = into[:0]
+	for _, i := range indices {
+		into = append(into, d.Images[i*n:(i+1)*n]...)
+	}
+	return into
+}
+
+// counts returns how many of the samples at these indices are normal and how many are defects.
+func (d Data) counts(indices []int) (n [2]int) {
+	for _, i := range indices {
+		n[d.Labels[i]]++
+	}
+	return n
+}
+
+// Normalisation returns mean and standard deviation of each channel over the training fold, on the 0-255 scale. The sums are
+// whole numbers, so their order does not matter. A channel that never changes tells nothing; its deviation is given as 1,
+// which makes it a plane of zeros, and it is named in note.
+func (d Data) Normalisation() (mean, std []float64, note string) {
+	c := len(d.Channels)
+	sum, squares := make([]uint64, c), make([]uint64, c)
+	image := d.Size * d.Size * c
+	for _, i := range d.Train {
+		for at, v := range d.Images[i*image : (i+1)*image] {
+			sum[at%c] += uint64(v)
+			squares[at%c] += uint64(v) * uint64(v)
+		}
+	}
+	n := float64(len(d.Train) * d.Size * d.Size)
+	mean, std = make([]float64, c), make([]float64, c)
+	for k := range c {
+		mean[k] = float64(sum[k]) / n
+		std[k] = math.Sqrt(math.Max(0, float64(squares[k])/n-mean[k]*mean[k]))
+		if std[k] == 0 {
+			std[k] = 1
+			note = fmt.Sprintf("channel %s has one value in all of the training fold and tells the model nothing", d.Channels[k])
+		}
+	}
+	return mean, std, note
+}
+
+// check refuses data that could not be trained on. dataset.Split has said the same in better words; this guards the loop.
+func (d Data) check() error {
+	n, image := len(d.Labels), d.Size*d.Size*len(d.Channels)
+	if len(d.Images) != n*image || len(d.IDs) != n || len(d.Groups) != n {
+		return fmt.Errorf("data of %d labels, %d ids, %d groups and %d bytes, where an image has %d", n, len(d.IDs), len(d.Groups), len(d.Images), image)
+	}
+	for name, fold := range map[string][]int{"training": d.Train, "validation": d.Validation} {
+		if c := d.counts(fold); c[0] == 0 || c[1] == 0 {
+			return fmt.Errorf("the %s fold has %d normal samples and %d defects: both are needed", name, c[0], c[1])
+		}
+	}
+	if c := d.counts(d.Test); len(d.Test) > 0 && c[1] == 0 {
+		return fmt.Errorf("the test fold has %d samples and no defect: nothing could be measured on it", len(d.Test))
+	}
+	return nil
+}

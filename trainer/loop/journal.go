@@ -1,0 +1,162 @@
+package loop
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"plumbline.dev/plumbline/trainer/checkpoint"
+	"plumbline.dev/plumbline/wire"
+)
+
+// journal writes checkpoints and reports in the background, strictly in the order in which they are put in: a report that
+// names a checkpoint comes after that checkpoint's commit, sequence numbers have no gaps, and a resume checkpoint's history
+// holds every report before it. Steps go on meanwhile.
+type journal struct {
+	writer  string
+	trial   wire.Trial
+	world   World
+	entries chan entry
+	room    chan struct{} // holds a token while a snapshot is in memory
+	done    chan struct{}
+
+	mu     sync.Mutex
+	failed error
+
+	// Owned by the goroutine; others may look after a flush.
+	sequence int64
+	history  []wire.Report // without heartbeats, which nobody wants to hear twice
+	best     *wire.BestSoFar
+}
+
+// entry is what is written together, in this order.
+type entry struct {
+	best    *checkpoint.Checkpoint // then report names it
+	report  *wire.Report
+	resume  *checkpoint.Checkpoint
+	flushed chan struct{} // closed when everything before it is written
+}
+
+// waiting entries do not hold up training; there is about one heartbeat in ten seconds.
+const waiting = 1024
+
+func newJournal(cfg Config, world World) *journal {
+	j := &journal{
+		writer: cfg.Writer, trial: cfg.Trial, world: world,
+		entries: make(chan entry, waiting), room: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	go j.work()
+	return j
+}
+
+// makeRoom waits until no snapshot is in memory. The next entry must bring one.
+func (j *journal) makeRoom() { j.room <- struct{}{} }
+
+func (j *journal) put(e entry) { j.entries <- e }
+
+// flush waits until everything is written.
+func (j *journal) flush() error {
+	flushed := make(chan struct{})
+	j.put(entry{flushed: flushed})
+	<-flushed
+	return j.err()
+}
+
+func (j *journal) close() {
+	close(j.entries)
+	<-j.done
+}
+
+func (j *journal) err() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
+}
+
+func (j *journal) work() {
+	defer close(j.done)
+	for e := range j.entries {
+		if j.err() == nil { // after an error nothing more is written: the order would be broken
+			if err := j.write(e); err != nil {
+				j.mu.Lock()
+				j.failed = fmt.Errorf("%w: %w", ErrNotKept, err)
+				j.mu.Unlock()
+			}
+		}
+		if e.best != nil || e.resume != nil {
+			<-j.room
+		}
+		if e.flushed != nil {
+			close(e.flushed)
+		}
+	}
+}
+
+func (j *journal) write(e entry) error {
+	var named *wire.CheckpointRef
+	if e.best != nil {
+		m := &e.best.Manifest
+		m.Report, e.best.History = j.sequence, j.history
+		ref, err := j.world.Store.Save(*e.best)
+		if err != nil {
+			return err
+		}
+		j.best = &wire.BestSoFar{Checkpoint: ref, Epoch: m.Epoch, Metrics: *m.Metrics, Calibration: m.Calibration}
+		named = &ref
+	}
+	if e.report != nil {
+		r := *e.report // the loop still reads its own
+		if named != nil {
+			r.Checkpoint = named
+		}
+		if err := j.tell(r); err != nil {
+			return err
+		}
+	}
+	if e.resume != nil {
+		e.resume.Manifest.Best, e.resume.Manifest.Report, e.resume.History = j.best, j.sequence, j.history
+		if _, err := j.world.Store.Save(*e.resume); err != nil {
+			return err
+		}
+	}
+	if e.best != nil || e.resume != nil {
+		if err := j.world.Store.Prune(); err != nil {
+			j.world.Log.Warn("an old checkpoint stays", "error", err)
+		}
+	}
+	return nil
+}
+
+// tell gives a report this writer's identity and the next sequence, and spools it.
+func (j *journal) tell(r wire.Report) error {
+	j.sequence++
+	r.Version, r.RunUID, r.Trial, r.Attempt, r.Writer, r.Sequence = wire.Version, j.trial.Run.UID, j.trial.Name, j.trial.Attempt, j.writer, j.sequence
+	r = fit(r)
+	if err := r.Validate(); err != nil {
+		return fmt.Errorf("a report that nobody would take: %w", err)
+	}
+	if r.Kind != wire.Heartbeat {
+		j.history = append(j.history, r)
+	}
+	if err := j.world.Spool(r); err != nil {
+		return fmt.Errorf("spool report %d: %w", r.Sequence, err)
+	}
+	return nil
+}
+
+// fit takes off a report what would make it too large to be read: the scores, which say so then.
+func fit(r wire.Report) wire.Report {
+	if len(r.Message) > wire.MaxMessageRunes { // bytes: never more runes than these
+		r.Message = string([]rune(r.Message)[:min(wire.MaxMessageRunes, len([]rune(r.Message)))])
+	}
+	if r.Scores == nil {
+		return r
+	}
+	text, err := json.Marshal(r)
+	if err == nil && len(text) <= wire.MaxReportBytes && len(r.Scores) <= wire.MaxScores {
+		return r
+	}
+	r.Message = fmt.Sprintf("the scores of %d validation samples are left out: a report may have %d bytes", len(r.Scores), wire.MaxReportBytes)
+	r.Scores = nil
+	return r
+}

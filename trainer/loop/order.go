@@ -1,0 +1,69 @@
+package loop
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+// sampler says which samples an epoch trains on. It has no state: an epoch's order follows from the seed and the epoch's number.
+type sampler struct {
+	byClass  [2][]int // indices of samples
+	exponent float64  // a sample of class c is drawn with weight n_c^-exponent
+	seed     int64
+}
+
+func newSampler(d Data, exponent float64, seed int64) sampler {
+	s := sampler{exponent: exponent, seed: seed}
+	for _, i := range d.Train {
+		s.byClass[d.Labels[i]] = append(s.byClass[d.Labels[i]], i)
+	}
+	return s
+}
+
+// order returns the n samples of an epoch, in order. With an exponent they are drawn with replacement, each sample of class c
+// with weight n_c^-exponent; without one, every sample comes once before any comes again.
+func (s sampler) order(epoch, n int) []int {
+	random := rand.New(rand.NewPCG(uint64(s.seed), uint64(epoch)))
+	order := make([]int, 0, n)
+	if s.exponent == 0 {
+		all := append(append([]int{}, s.byClass[0]...), s.byClass[1]...)
+		for len(order) < n {
+			random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+			order = append(order, all[:min(len(all), n-len(order))]...)
+		}
+		return order
+	}
+	defects := s.shareOfDefects()
+	for range n {
+		class := s.byClass[0]
+		if random.Float64() < defects {
+			class = s.byClass[1]
+		}
+		order = append(order, class[random.IntN(len(class))])
+	}
+	return order
+}
+
+// shareOfDefects among the draws: the weights of class c sum to n_c n_c^-a.
+func (s sampler) shareOfDefects() float64 {
+	normal := math.Pow(float64(len(s.byClass[0])), 1-s.exponent)
+	defect := math.Pow(float64(len(s.byClass[1])), 1-s.exponent)
+	return defect / (normal + defect)
+}
+
+// lossWeights are n_c^-exponent, scaled so that a normal sample counts 1: the loss divides by their sum, so a scale changes nothing.
+func lossWeights(counts [2]int, exponent float64) [2]float32 {
+	return [2]float32{1, float32(math.Pow(float64(counts[0])/float64(counts[1]), exponent))}
+}
+
+// learningRate of the step at position (from 0) out of perEpoch steps an epoch: linear up to the peak over the warm-up's
+// steps, then a cosine that would reach 0 one step after the last.
+func learningRate(h wire.Hyperparameters, perEpoch, position int) float64 {
+	warmup, total := h.WarmupEpochs*perEpoch, h.Epochs*perEpoch
+	if position < warmup {
+		return h.LearningRate * float64(position+1) / float64(warmup)
+	}
+	return h.LearningRate * (1 + math.Cos(math.Pi*float64(position-warmup)/float64(total-warmup))) / 2
+}

@@ -1,0 +1,139 @@
+package loop
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"plumbline.dev/plumbline/trainer/checkpoint"
+	"plumbline.dev/plumbline/wire"
+)
+
+// trial is one trial as these tests run it: a small noisy data set, a checkpoint store, and as many attempts as a test makes.
+type trial struct {
+	t       *testing.T
+	store   string
+	data    Data
+	config  Config
+	attempt int
+	clock   time.Time
+	step    time.Duration // that the clock goes on at each look
+	spool   func(wire.Report) error
+	told    []wire.Report // by the last attempt
+}
+
+const imageSide, imageChannels = 4, 2
+
+func newTrial(t *testing.T) *trial {
+	random := rand.New(rand.NewPCG(1, 2))
+	image := imageSide * imageSide * imageChannels
+	d := Data{Size: imageSide, Channels: []string{"AM", "GRAY"}, Digests: wire.Digests{Data: "sha256:d", Labels: "sha256:l", Split: "sha256:s"}}
+	for i := range 90 {
+		label := int32(0)
+		if i%3 == 0 {
+			label = 1
+		}
+		for k := range image {
+			v := 100 + random.IntN(100)
+			if label == 1 && k < 6 { // a defect is a little brighter here
+				v += 60
+			}
+			d.Images = append(d.Images, uint8(v))
+		}
+		d.Labels = append(d.Labels, label)
+		d.IDs = append(d.IDs, "s"+string(rune('a'+i/10))+string(rune('0'+i%10)))
+		d.Groups = append(d.Groups, "p"+string(rune('a'+i/9)))
+		switch {
+		case i < 40:
+			d.Train = append(d.Train, i)
+		case i < 70:
+			d.Validation = append(d.Validation, i)
+		default:
+			d.Test = append(d.Test, i)
+		}
+	}
+	mean, std, _ := d.Normalisation()
+	store := t.TempDir()
+	return &trial{t: t, store: store, data: d, clock: time.Unix(1_700_000_000, 0), step: time.Millisecond, config: Config{
+		Trial: wire.Trial{
+			Version: wire.Version, Run: wire.Run{Namespace: "default", Name: "erasers", UID: "run-uid"}, Name: "d18", Depth: 18, Threads: 1,
+			Dataset:         wire.Dataset{URI: "file:///data", Split: wire.DefaultSplit()},
+			Hyperparameters: wire.Hyperparameters{Epochs: 4, BatchSize: 8, ImageSize: 32, LearningRate: 0.02, WarmupEpochs: 1, Seed: 5},
+			Imbalance:       wire.DefaultImbalance(),
+			Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(store)),
+		},
+		Manifest: wire.Manifest{
+			Architecture: wire.Architecture{Depth: 18}, Classes: []string{"normal", "defect"}, Positive: "defect",
+			Input:    wire.Input{Channels: d.Channels, Size: imageSide, Mean: mean, Std: std},
+			Digests:  d.Digests,
+			Numerics: wire.Numerics{TensorFlow: "none", Threads: 1, Precision: "float32", Device: "cpu"},
+		},
+	}}
+}
+
+// run makes one attempt, from the newest checkpoint there is.
+func (tr *trial) run(ctx context.Context, model Stepper) (Outcome, error) {
+	tr.t.Helper()
+	from, _, refused, err := checkpoint.FindResume(tr.config.Trial.Checkpoint.URI, "run-uid", "d18", tr.config.Fits)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	for _, r := range refused {
+		tr.t.Logf("refused %s: %v", r.Dir, r.Why)
+	}
+	return tr.runFrom(ctx, model, from)
+}
+
+func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Checkpoint) (Outcome, error) {
+	tr.t.Helper()
+	tr.attempt++
+	c := tr.config
+	c.Trial.Attempt = tr.attempt
+	c.Writer = c.Trial.Writer("pod" + string(rune('0'+tr.attempt)))
+	store, err := checkpoint.NewWriter(c.Trial.Checkpoint.URI, "run-uid", "d18", c.Writer, c.Trial.Checkpoint.KeepLast, nil)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	tr.told = nil
+	var mu sync.Mutex
+	return Run(ctx, c, model, tr.data, from, World{
+		Store: store,
+		Spool: func(r wire.Report) error {
+			tr.told = append(tr.told, r)
+			if tr.spool != nil {
+				return tr.spool(r)
+			}
+			return nil
+		},
+		Now: func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			tr.clock = tr.clock.Add(tr.step)
+			return tr.clock
+		},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+}
+
+func (tr *trial) logistic() *logistic { return newLogistic(imageSide * imageSide * imageChannels) }
+
+// story is what was told, one word a report: started epoch:1* (with a checkpoint) epoch:2 finished:4; ~ marks what is told again.
+func story(told []wire.Report) string {
+	var words []string
+	for _, r := range told {
+		word := string(r.Kind) + ":" + string(rune('0'+r.Epoch))
+		if r.Checkpoint != nil {
+			word += "*"
+		}
+		if r.ComputedBy != nil {
+			word = "~" + word
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
