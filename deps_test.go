@@ -1,0 +1,262 @@
+// Package plumbline holds only this test: who may import whom (design: "Who may import whom"). A rule that is broken fails with its
+// reason, since the reason is what decides whether the rule or the change is wrong.
+package plumbline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	module = "plumbline.dev/plumbline/"
+	graft  = "github.com/wamuir/graft"
+	nats   = "github.com/nats-io/"
+)
+
+// reach is about everything that a package pulls in, directly or not. A name that ends in /... means the tree below it.
+var reach = []struct {
+	of, never []string
+	why       string
+}{
+	{
+		of: []string{"trainer/..."}, never: []string{"k8s.io/...", "sigs.k8s.io/...", module + "api/...", module + "operator/..."},
+		why: "a trial runs where there is no Kubernetes: it is told everything by wire.Trial and answers through wire.Report",
+	},
+	{
+		of: []string{"operator/...", "cli/..."}, never: []string{module + "trainer/...", graft + "/..."},
+		why: "operator and plumb build with CGO_ENABLED=0 and run where there is no libtensorflow",
+	},
+	{
+		of: []string{"dataset/..."}, never: []string{graft + "/...", nats + "...", "k8s.io/...", module + "api/...", module + "operator/...", module + "trainer/..."},
+		why: "dataset serves the trainer and plumb alike, so it may drag neither's world into the other",
+	},
+	{
+		of: []string{"trainer/loop", "trainer/score"}, never: []string{graft + "/...", nats + "..."},
+		why: "the loop and the scores are tested in milliseconds, without TensorFlow and without a message server",
+	},
+	{
+		of: []string{"trainer/resnet"}, never: []string{nats + "..."},
+		why: "resnet draws a graph and does nothing else",
+	},
+}
+
+// direct is about the imports of a package or of one file; the standard library is always allowed, but for what is named as not.
+var direct = []struct {
+	of, only, not []string
+	noClock       bool
+	why           string
+}{
+	{
+		of:  []string{"wire"},
+		why: "wire is what two sides agree on: any import of its own would be forced on both",
+	},
+	{
+		of:      []string{"operator/plan", "operator/selection", "operator/ingest/ledger.go"},
+		only:    []string{module + "api/v1alpha1", module + "wire", module + "operator/selection", "k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/resource", "k8s.io/apimachinery/pkg/api/meta", "k8s.io/apimachinery/pkg/types", "k8s.io/apimachinery/pkg/util/intstr", "k8s.io/utils/ptr"},
+		not:     []string{"context", "log/...", "os/...", "net/...", "io/...", "syscall", "math/rand/...", "crypto/rand", "testing"},
+		noClock: true,
+		why:     "decisions are pure: no client, context, clock, logger or chance, so that a restarted operator decides the same; time comes in as an argument",
+	},
+}
+
+// importers are the only packages that may import a thing themselves.
+var importers = []struct {
+	of    string
+	where []string
+	why   string
+}{
+	{
+		of: graft + "/...", where: []string{"trainer/resnet", "trainer/session", "trainer/export", "trainer/main.go"},
+		why: "TensorFlow is run in one place and drawn in two; everything else must work without it",
+	},
+	{
+		of: nats + "nats.go/...", where: []string{"trainer/publish", "operator", "operator/ingest", "test/..."},
+		why: "reports leave through trainer/publish and arrive through operator/ingest, which own their durability",
+	},
+}
+
+func TestWhoMayImportWhom(t *testing.T) {
+	packages := list(t)
+
+	for _, rule := range reach {
+		for _, p := range pick(t, packages, rule.of) {
+			for _, dep := range p.Deps {
+				if matches(dep, rule.never) {
+					t.Errorf("%s reaches %s, but %s", p.name, dep, rule.why)
+				}
+			}
+		}
+	}
+
+	for _, rule := range direct {
+		for _, f := range files(t, packages, rule.of) {
+			for _, path := range f.imports {
+				allowed := standard(path) && !matches(path, rule.not) || matches(path, rule.only)
+				if !allowed {
+					t.Errorf("%s imports %s, but %s", f.name, path, rule.why)
+				}
+			}
+			if call := clockCall(f.syntax); rule.noClock && call != "" {
+				t.Errorf("%s calls %s, but %s", f.name, call, rule.why)
+			}
+		}
+	}
+
+	for _, rule := range importers {
+		for _, f := range files(t, packages, []string{"..."}) {
+			if matches(f.name, rule.where) || matches(filepath.Dir(f.name), rule.where) {
+				continue
+			}
+			for _, path := range f.imports {
+				if matches(path, []string{rule.of}) {
+					t.Errorf("%s imports %s, but %s", f.name, path, rule.why)
+				}
+			}
+		}
+	}
+}
+
+// pkg is what `go list` says of a package of this module; name is its path within the module.
+type pkg struct {
+	ImportPath, Dir string
+	GoFiles         []string
+	CgoFiles        []string
+	Deps            []string
+
+	name string
+}
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,GoFiles,CgoFiles,Deps", "./...")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("read go list: %v", err)
+		}
+		p.name = strings.TrimPrefix(p.ImportPath, module)
+		all = append(all, p)
+	}
+}
+
+// pick finds the packages that a rule is about; a rule about nothing would hold for ever.
+func pick(t *testing.T, packages []pkg, patterns []string) []pkg {
+	t.Helper()
+	var picked []pkg
+	for _, pattern := range patterns {
+		before := len(picked)
+		for _, p := range packages {
+			if matches(p.name, []string{pattern}) {
+				picked = append(picked, p)
+			}
+		}
+		if len(picked) == before {
+			t.Errorf("a rule is about %s, which does not exist: was it renamed?", pattern)
+		}
+	}
+	return picked
+}
+
+type file struct {
+	name    string // within the module
+	imports []string
+	syntax  *ast.File
+}
+
+// files parses the files, tests apart, of the packages named, or the single file named.
+func files(t *testing.T, packages []pkg, patterns []string) []file {
+	t.Helper()
+	var all []file
+	for _, pattern := range patterns {
+		dir, only := pattern, ""
+		if strings.HasSuffix(pattern, ".go") {
+			dir, only = filepath.Split(pattern)
+			dir = filepath.Clean(dir)
+		}
+		before := len(all)
+		for _, p := range pick(t, packages, []string{dir}) {
+			for _, name := range slices.Concat(p.GoFiles, p.CgoFiles) {
+				if only == "" || only == name {
+					all = append(all, parse(t, p, name))
+				}
+			}
+		}
+		if only != "" && len(all) == before {
+			t.Errorf("a rule is about %s, which does not exist: was it renamed?", pattern)
+		}
+	}
+	return all
+}
+
+func parse(t *testing.T, p pkg, name string) file {
+	t.Helper()
+	syntax, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := file{name: filepath.Join(p.name, name), syntax: syntax}
+	for _, i := range syntax.Imports {
+		path, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.imports = append(f.imports, path)
+	}
+	return f
+}
+
+// clockCall names the first use of the machine's clock, or is empty.
+func clockCall(f *ast.File) (call string) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if x, ok := s.X.(*ast.Ident); ok && call == "" {
+			asks := slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer"}, s.Sel.Name)
+			if asks && (x.Name == "time" || x.Name == "metav1") {
+				call = fmt.Sprintf("%s.%s", x.Name, s.Sel.Name)
+			}
+		}
+		return true
+	})
+	return call
+}
+
+// standard says whether a path is of the standard library: its first element has no dot.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// matches says whether name is one of the patterns, or below one that ends in /...; "..." matches everything.
+func matches(name string, patterns []string) bool {
+	for _, p := range patterns {
+		tree, isTree := strings.CutSuffix(p, "...")
+		tree = strings.TrimSuffix(tree, "/")
+		if name == p || isTree && (tree == "" || name == tree || strings.HasPrefix(name, tree+"/")) {
+			return true
+		}
+	}
+	return false
+}
