@@ -1,0 +1,67 @@
+package plan
+
+import (
+	"errors"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
+)
+
+// defaultDepths are those of a run that names none; the CRD has the same default.
+var defaultDepths = []api.Depth{18, 34, 50, 101, 152}
+
+// admit makes the record of a run: its trials and where in the stream its reports begin. It is done once, before anything is
+// created, so that no report of the run can lie before the recorded position.
+func (p *planner) admit() bool {
+	if p.next.StartTime != nil {
+		p.condition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
+		return true
+	}
+	trials, err := p.trials()
+	switch {
+	case err != nil:
+		return p.refuse("InvalidSettings", err.Error())
+	case p.Admission != nil:
+		return p.refuse("NotReady", p.Admission.Error())
+	case p.Stream.ID == "":
+		return p.refuse("StreamUnavailable", "the report stream has not been reached yet: "+p.Stream.Problem)
+	}
+	p.next.StartTime = p.now()
+	p.next.Stream = &api.StreamPosition{ID: p.Stream.ID, Sequence: p.Stream.Next}
+	p.next.Trials = trials
+	p.condition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
+	p.event(false, "Admitted", "depths to train: %v", p.Run.Spec.Depths)
+	return true
+}
+
+func (p *planner) refuse(reason, message string) bool {
+	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionAdmitted)
+	if was == nil || was.Reason != reason {
+		p.event(true, reason, "%s", message)
+	}
+	p.condition(api.ConditionAdmitted, false, reason, message)
+	return false
+}
+
+func (p *planner) trials() ([]api.TrialStatus, error) {
+	depths := p.Run.Spec.Depths
+	if len(depths) == 0 {
+		depths = defaultDepths
+	}
+	var trials []api.TrialStatus
+	var errs []error
+	for _, d := range depths {
+		t, err := Resolve(p.Run, d, 1, p.Settings)
+		errs = append(errs, err)
+		trials = append(trials, api.TrialStatus{
+			Name:   wire.TrialName(int(d)),
+			Depth:  d,
+			Phase:  api.TrialWaiting,
+			Reason: "Queued",
+			Epochs: int32(t.Hyperparameters.Epochs),
+		})
+	}
+	return trials, errors.Join(errs...)
+}

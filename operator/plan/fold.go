@@ -1,0 +1,142 @@
+package plan
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
+)
+
+// maxCurve is how many points status keeps of a learning curve, as the CRD has it.
+const maxCurve = 128
+
+// fold puts what was reported into a trial's status. Until the stream has been read to where it was, what is folded is a part
+// only, and status stays as it is. Where the stream has lost reports of the run, status may know more than the stream: then
+// nothing in it goes back.
+func (p *planner) fold(t *api.TrialStatus) {
+	p.best[t.Name] = measured(t)
+	if !p.Stream.Current {
+		return
+	}
+	r := p.Reports.Trials[t.Name]
+	whole := p.Reports.Whole && p.next.Stream.ID == p.Stream.ID
+	if whole || int32(r.Epoch) >= t.Epoch {
+		t.Epoch = int32(r.Epoch)
+		if r.Last != nil {
+			t.Last = metrics(r.Last.Metrics)
+		}
+	}
+	if r.Epochs > 0 {
+		t.Epochs = int32(r.Epochs)
+	}
+	if whole || r.Best != nil && better(t, *r.Best, p.best[t.Name]) {
+		p.best[t.Name] = r.Best
+	}
+	if b := p.best[t.Name]; b != nil {
+		t.Best = &api.BestMetrics{Metrics: *metrics(b.Metrics), Epoch: int32(b.Epoch), Checkpoint: reference(b.Checkpoint)}
+	} else {
+		t.Best = nil
+	}
+	if whole || len(r.Curve) >= len(t.Curve) {
+		t.Curve = thin(r.Curve, r.Best)
+	}
+	if r.Test != nil {
+		t.Test = metrics(*r.Test)
+	}
+	if r.Digests != nil {
+		d := api.Digests(*r.Digests)
+		t.Digests = &d
+	}
+	t.SecondsLeft = secondsLeft(t, r)
+	t.ReportsSeen = max(t.ReportsSeen, r.Seen)
+	t.Duplicates = max(t.Duplicates, r.Duplicates)
+	t.Gaps = r.Gaps
+}
+
+// better compares what the stream has with what status remembers, rounded as it is.
+func better(t *api.TrialStatus, reported Measured, remembered *Measured) bool {
+	if remembered == nil || reported.Epoch == remembered.Epoch && reference(reported.Checkpoint) == reference(remembered.Checkpoint) {
+		return true
+	}
+	return wire.BetterEpoch(candidate(t, reported), candidate(t, *remembered))
+}
+
+func candidate(t *api.TrialStatus, m Measured) wire.Candidate {
+	return wire.Candidate{Trial: t.Name, Depth: int(t.Depth), Epoch: m.Epoch, Value: m.Metrics.AUCPR}
+}
+
+// measured reads a trial's best back from its status.
+func measured(t *api.TrialStatus) *Measured {
+	if t.Best == nil {
+		return nil
+	}
+	m := &Measured{
+		Epoch:      int(t.Best.Epoch),
+		Checkpoint: &wire.CheckpointRef{URI: t.Best.Checkpoint.URI, Digest: t.Best.Checkpoint.Digest},
+		Metrics: wire.Metrics{
+			AUCPR: number(t.Best.AUCPR), AUCPRLow: number(t.Best.AUCPRLow), AUCPRHigh: number(t.Best.AUCPRHigh),
+			F1: number(t.Best.F1), Precision: number(t.Best.Precision), Recall: number(t.Best.Recall),
+			Threshold: number(t.Best.Threshold), Prevalence: number(t.Best.Prevalence), Samples: int(t.Best.Samples),
+		},
+	}
+	if t.Digests != nil {
+		m.Digests = wire.Digests(*t.Digests)
+	}
+	return m
+}
+
+func number[S ~string](s S) float64 {
+	v, err := strconv.ParseFloat(string(s), 64)
+	if err != nil {
+		return math.NaN() // never the best: a status that somebody wrote by hand
+	}
+	return v
+}
+
+func metrics(m wire.Metrics) *api.Metrics {
+	return &api.Metrics{
+		AUCPR: api.FormatDecimal(m.AUCPR), AUCPRLow: api.FormatDecimal(m.AUCPRLow), AUCPRHigh: api.FormatDecimal(m.AUCPRHigh),
+		F1: api.FormatDecimal(m.F1), Precision: api.FormatDecimal(m.Precision), Recall: api.FormatDecimal(m.Recall),
+		Threshold:  api.SignedDecimal(api.FormatDecimal(m.Threshold)),
+		Prevalence: api.FormatDecimal(m.Prevalence), Samples: int32(m.Samples),
+	}
+}
+
+func reference(c *wire.CheckpointRef) api.CheckpointRef {
+	if c == nil {
+		return api.CheckpointRef{}
+	}
+	return api.CheckpointRef{URI: c.URI, Digest: c.Digest}
+}
+
+// thin keeps at most maxCurve points: evenly spaced ones with both ends, and the best.
+func thin(curve []Measured, best *Measured) []api.CurvePoint {
+	var out []api.CurvePoint
+	n := len(curve)
+	for i := range min(n, maxCurve) {
+		m := curve[i]
+		if n > maxCurve {
+			m = curve[i*(n-1)/(maxCurve-1)]
+		}
+		out = append(out, api.CurvePoint{Epoch: int32(m.Epoch), AUCPR: api.FormatDecimal(m.Metrics.AUCPR)})
+	}
+	if best == nil || n <= maxCurve {
+		return out
+	}
+	at, found := slices.BinarySearchFunc(out, int32(best.Epoch), func(p api.CurvePoint, e int32) int { return int(p.Epoch - e) })
+	if !found && at > 0 && at < len(out) {
+		replaced := min(max(at-1, 1), len(out)-2) // neither end
+		out[replaced] = api.CurvePoint{Epoch: int32(best.Epoch), AUCPR: api.FormatDecimal(best.Metrics.AUCPR)}
+	}
+	return out
+}
+
+func secondsLeft(t *api.TrialStatus, r TrialReports) *int64 {
+	if t.Phase.Terminal() || r.EpochSeconds <= 0 || t.Epoch >= t.Epochs {
+		return nil
+	}
+	s := int64(math.Ceil(r.EpochSeconds * float64(t.Epochs-t.Epoch)))
+	return &s
+}

@@ -1,0 +1,117 @@
+package plan
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
+)
+
+// Killed at any moment and started again, however often, the operator brings the same run to the same result.
+func TestRestartsChangeNothing(t *testing.T) {
+	for seed := range uint64(150) {
+		want := live(t, seed, 0)
+		for _, often := range []float64{0.05, 0.3} {
+			if diff := cmp.Diff(want, live(t, seed, often)); diff != "" {
+				t.Fatalf("seed %d, killed with probability %v at each point: %s", seed, often, diff)
+			}
+		}
+	}
+}
+
+// outcome is what must not depend on when the operator was killed.
+type outcome struct {
+	Phase       api.RunPhase
+	Best        string
+	Reason      string
+	Trials      []string
+	Jobs        int
+	BestIsFinal bool
+}
+
+// live runs one sweep whose pods behave by their trial and attempt alone.
+func live(t *testing.T, seed uint64, often float64) outcome {
+	w := newWorld(t, 18, 34, 50, 101)
+	w.run.Spec.Parallelism = ptr(int32(1 + seed%4))
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(2))}
+	dice := rand.New(rand.NewPCG(seed, uint64(often*1000)))
+	blind := 0 // ticks for which a restarted operator has not read the whole stream
+	w.crash = func(string) bool {
+		if dice.Float64() >= often {
+			return false
+		}
+		blind = 3
+		return true
+	}
+	age := map[string]int{}
+	for tick := 0; !Ended(w.run); tick++ {
+		if tick > 2000 {
+			t.Fatalf("seed %d: the run does not end: %+v", seed, w.run.Status)
+		}
+		w.schedule()
+		w.train(seed, age)
+		all := w.reports
+		w.stream.Current = blind == 0
+		if blind > 0 {
+			blind--
+			w.reports = Reports{Trials: map[string]TrialReports{}, Whole: true}
+		}
+		w.reports.Drained = w.stream.Current
+		before := w.run.Status.DeepCopy()
+		w.reconcile()
+		neverBack(t, before, &w.run.Status)
+		w.reports = all
+		w.after(time.Second)
+	}
+	o := outcome{Phase: w.run.Status.Phase, Jobs: len(w.cluster.Jobs)}
+	if b := w.run.Status.Best; b != nil {
+		o.Best, o.Reason, o.BestIsFinal = fmt.Sprint(b.Trial, b.Epoch, b.AUCPR), b.Reason, !b.Provisional
+	}
+	for _, s := range w.run.Status.Trials {
+		o.Trials = append(o.Trials, fmt.Sprint(s.Name, s.Phase, s.Reason, s.Message, s.Attempt, s.Retries, s.Epoch, s.Curve))
+	}
+	return o
+}
+
+// train lets each running pod live for one tick: an epoch each, then an end that follows from seed, trial and attempt.
+func (w *world) train(seed uint64, age map[string]int) {
+	for i := range w.run.Status.Trials {
+		s := &w.run.Status.Trials[i]
+		a := w.cluster.attempt(JobName(w.run.Name, s.Name, s.Attempt))
+		if a.pod == nil || podEnded(a.pod) {
+			continue
+		}
+		dice := rand.New(rand.NewPCG(seed, uint64(s.Depth)<<8+uint64(s.Attempt)))
+		end := []int32{0, 0, 0, wire.ExitInterrupted, 139, wire.ExitDiverged, wire.ExitData}[dice.IntN(7)]
+		life := 4
+		if end != 0 {
+			life = dice.IntN(4)
+		}
+		age[a.job.Name]++
+		if n := age[a.job.Name]; n <= life {
+			if n > w.reports.Trials[s.Name].Epoch { // a later attempt goes on from the last checkpoint
+				w.report(s.Name, n, float64(dice.IntN(1000))/1000)
+			}
+			continue
+		}
+		if end == 0 {
+			w.finished(s.Name)
+		}
+		w.exit(s.Name, end, "Error", wire.Result{})
+	}
+}
+
+func neverBack(t *testing.T, before, after *api.TrainingRunStatus) {
+	t.Helper()
+	for i, b := range before.Trials {
+		a := after.Trials[i]
+		if a.Attempt < b.Attempt || a.Attempt > b.Attempt+1 || a.Retries < b.Retries || a.Epoch < b.Epoch || len(a.Curve) < len(b.Curve) || b.Phase.Terminal() && a.Phase != b.Phase || b.Best != nil && a.Best == nil {
+			t.Fatalf("%s went back from %+v to %+v", b.Name, b, a)
+		}
+	}
+}

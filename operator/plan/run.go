@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/selection"
+)
+
+// selectBest chooses among the trials' best checkpoints, also those of trials that failed after they had written one.
+func (p *planner) selectBest() {
+	if !p.Stream.Current {
+		return
+	}
+	var cs []selection.Candidate
+	for _, t := range p.next.Trials {
+		if b := p.best[t.Name]; b != nil {
+			c := selection.Candidate{Trial: t.Name, Depth: int(t.Depth), Epoch: b.Epoch, Metrics: b.Metrics, Digests: b.Digests}
+			if b.Checkpoint != nil {
+				c.Checkpoint = *b.Checkpoint
+			}
+			cs = append(cs, c)
+		}
+	}
+	r := resolver{}
+	margin, least := r.rule(p.Run.Spec.Objective)
+	choice := selection.Choose(cs, selection.Rule{TieMargin: margin, MinValue: least})
+	p.final = p.allEnded() && p.Reports.Drained
+	was := p.next.Best
+	p.next.Best = best(choice)
+	if b := p.next.Best; b != nil {
+		b.Provisional = !p.final
+		if was == nil || was.Trial != b.Trial {
+			p.event(false, "NewBest", "%s leads with AUC-PR %s at epoch %d", b.Trial, b.AUCPR, b.Epoch)
+		}
+	}
+	switch {
+	case p.final && p.next.Best != nil:
+		p.condition(api.ConditionBestSelected, true, "Selected", choice.Reason)
+	case p.final:
+		p.condition(api.ConditionBestSelected, false, "NoCheckpoint", choice.Reason)
+	case p.next.Best != nil:
+		p.condition(api.ConditionBestSelected, false, "Provisional", p.next.Best.Trial+" leads while trials are still running")
+	default:
+		p.condition(api.ConditionBestSelected, false, "NoCheckpoint", choice.Reason)
+	}
+}
+
+func best(c selection.Choice) *api.Best {
+	if c.Best == nil {
+		return nil
+	}
+	b := &api.Best{
+		Trial: c.Best.Trial,
+		Depth: api.Depth(c.Best.Depth),
+		BestMetrics: api.BestMetrics{
+			Metrics:    *metrics(c.Best.Metrics),
+			Epoch:      int32(c.Best.Epoch),
+			Checkpoint: reference(&c.Best.Checkpoint),
+		},
+		Reason: cut(c.Reason, 1024),
+	}
+	if r := c.RunnerUp; r != nil {
+		b.RunnerUp = &api.RunnerUp{Trial: r.Trial, AUCPR: api.FormatDecimal(r.Metrics.AUCPR), Epoch: int32(r.Epoch)}
+	}
+	return b
+}
+
+func (p *planner) allEnded() bool {
+	for _, t := range p.next.Trials {
+		if !t.Phase.Terminal() {
+			return false
+		}
+	}
+	return true
+}
+
+// end closes the run once every trial has ended and every report that the stream held after that has been read.
+func (p *planner) end() {
+	if !p.allEnded() {
+		return
+	}
+	if !p.final {
+		p.again(drainEvery)
+		return
+	}
+	var failed []api.TrialStatus
+	var first *api.TrialStatus
+	last := p.next.StartTime
+	for i := range p.next.Trials {
+		t := &p.next.Trials[i]
+		if last.Before(t.CompletionTime) {
+			last = t.CompletionTime
+		}
+		if t.Phase == api.TrialFailed {
+			failed = append(failed, *t)
+			if first == nil || t.CompletionTime.Before(first.CompletionTime) {
+				first = t
+			}
+		}
+	}
+	p.next.CompletionTime = last
+	succeeded := len(p.next.Trials) - len(failed)
+	reason, message := "AllTrialsSucceeded", fmt.Sprintf("%d of %d trials succeeded", succeeded, succeeded)
+	switch {
+	case succeeded == 0:
+		reason, message = first.Reason, firstFailure(*first, failed)
+	case first != nil:
+		reason, message = "SomeTrialsFailed", someFailed(succeeded, len(p.next.Trials), failed)
+	}
+	p.condition(api.ConditionSucceeded, succeeded > 0, reason, message)
+	p.condition(api.ConditionFailed, succeeded == 0, reason, message)
+	p.event(succeeded == 0, reason, "%s", message)
+}
+
+// firstFailure begins with the pod's own sentence, which names file and line.
+func firstFailure(first api.TrialStatus, failed []api.TrialStatus) string {
+	if len(failed) == 1 {
+		return fmt.Sprintf("%s (%s)", first.Message, first.Name)
+	}
+	return fmt.Sprintf("%s (%s; all %d trials failed)", first.Message, first.Name, len(failed))
+}
+
+func someFailed(succeeded, all int, failed []api.TrialStatus) string {
+	var s []string
+	for _, t := range failed {
+		s = append(s, t.Name+": "+t.Message)
+	}
+	return fmt.Sprintf("%d of %d trials succeeded; failed: %s", succeeded, all, strings.Join(s, "; "))
+}
+
+// derive sums up the record: conditions, phase and counters say nothing that status.trials does not.
+func (p *planner) derive() {
+	var done, training, finished, epochs int
+	var waits *api.TrialStatus
+	begun := false
+	for i := range p.next.Trials {
+		t := &p.next.Trials[i]
+		finished, epochs = finished+int(t.Epoch), epochs+int(t.Epochs)
+		begun = begun || t.ReportsSeen > 0 || t.Phase == api.TrialRunning || t.Phase == api.TrialFinishing || t.Phase.Terminal()
+		switch {
+		case t.Phase.Terminal():
+			done++
+		case t.Phase == api.TrialRunning:
+			training++
+		case waits == nil:
+			waits = t
+		}
+	}
+	if len(p.next.Trials) > 0 {
+		p.next.Done = fmt.Sprintf("%d/%d", done, len(p.next.Trials))
+		p.next.Progress = fmt.Sprintf("%d/%d", finished, epochs)
+		p.metricsHealthy()
+	}
+	p.running(done, training, waits)
+	switch {
+	case meta.IsStatusConditionTrue(p.next.Conditions, api.ConditionSucceeded):
+		p.next.Phase = api.RunSucceeded
+	case meta.IsStatusConditionTrue(p.next.Conditions, api.ConditionFailed):
+		p.next.Phase = api.RunFailed
+	case begun:
+		p.next.Phase = api.RunRunning
+	default:
+		p.next.Phase = api.RunPending
+	}
+}
+
+func (p *planner) running(done, training int, waits *api.TrialStatus) {
+	all := len(p.next.Trials)
+	waiting := ""
+	if waits != nil {
+		waiting = fmt.Sprintf("%s (%s): %s", waits.Name, waits.Reason, waits.Message)
+	}
+	switch {
+	case all == 0:
+		p.condition(api.ConditionRunning, false, "NotAdmitted", "the run is not admitted")
+	case done == all:
+		p.condition(api.ConditionRunning, false, "Ended", "all trials have ended")
+	case training > 0 && waits != nil:
+		p.condition(api.ConditionRunning, true, "Training", fmt.Sprintf("%d of %d trials train; %s", training, all, waiting))
+	case training > 0:
+		p.condition(api.ConditionRunning, true, "Training", fmt.Sprintf("%d of %d trials train", training, all))
+	default:
+		p.condition(api.ConditionRunning, false, waits.Reason, waiting)
+	}
+}
+
+// metricsHealthy says whether reports arrive, all of them, and otherwise what that means for the run.
+func (p *planner) metricsHealthy() {
+	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionMetricsHealthy)
+	set := func(ok bool, reason, message string) {
+		if was != nil && was.Reason != reason || was == nil && !ok {
+			p.event(!ok, reason, "%s", message)
+		}
+		p.condition(api.ConditionMetricsHealthy, ok, reason, message)
+	}
+	var missing []string
+	for _, t := range p.next.Trials {
+		if t.Gaps > 0 {
+			missing = append(missing, fmt.Sprintf("%d of %s", t.Gaps, t.Name))
+		}
+	}
+	switch {
+	case !p.Stream.Connected:
+		set(false, "StreamUnavailable", p.Stream.Problem+"; trials go on training and their reports arrive later")
+	case p.next.Stream != nil && p.next.Stream.ID != p.Stream.ID:
+		set(false, "StreamReplaced", fmt.Sprintf("the report stream of this run, made at %s, was replaced by one made at %s: what was known is kept, later reports are read from the new one", p.next.Stream.ID, p.Stream.ID))
+	case !p.Stream.Current && was != nil:
+		// Reading again after a restart: nothing new is known yet.
+	case !p.Stream.Current:
+		set(false, "CatchingUp", "the operator is reading the reports that the stream holds")
+	case len(missing) > 0:
+		set(false, "ReportsMissing", "reports did not arrive: "+strings.Join(missing, ", "))
+	default:
+		set(true, "ReportsArrive", "every report that was sent is read")
+	}
+}
+
+func (p *planner) condition(kind string, ok bool, reason, message string) {
+	status := metav1.ConditionFalse
+	if ok {
+		status = metav1.ConditionTrue
+	}
+	meta.SetStatusCondition(&p.next.Conditions, metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: cut(message, 4096),
+		ObservedGeneration: p.Run.Generation, LastTransitionTime: *p.now(),
+	})
+}

@@ -1,0 +1,291 @@
+package plan
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+var update = flag.Bool("update", false, "write the golden stories anew")
+
+// Each story is a file under testdata that reads as prose: what happened, and what the operator made of it.
+func TestStories(t *testing.T) {
+	for name, tell := range map[string]func(*world){
+		"a sweep of three depths on two places":                  sweep,
+		"a pod waits for a node and for its image":               waits,
+		"bad data fails every trial once":                        badData,
+		"a trial crashes, is tried again and is given up":        crashes,
+		"a failed trial's checkpoint still competes":             competes,
+		"a Job is deleted while its pod lingers":                 deleted,
+		"settings that cannot be obeyed are not admitted":        refused,
+		"NATS is away, then the stream is replaced":              replaced,
+		"a pod ends well but its last report is not there":       reportsLost,
+		"a pod is preempted and goes on from its checkpoint":     preempted,
+		"an operator that restarts leaves what it does not know": restarted,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 18, 34, 50)
+			tell(w)
+			golden(t, name, w.story.String())
+		})
+	}
+}
+
+func sweep(w *world) {
+	w.run.Spec.Parallelism = ptr(int32(2))
+	w.step("the run is applied")
+	w.after(2 * time.Second)
+	w.schedule()
+	w.step("two pods start")
+	w.after(time.Minute)
+	w.report("d18", 1, 0.61)
+	w.report("d34", 1, 0.58)
+	w.step("both report their first epoch")
+	w.after(time.Minute)
+	for e, v := range []float64{0.65, 0.71, 0.70} {
+		w.report("d18", e+2, v)
+	}
+	w.step("d18 trains on")
+	w.after(time.Second)
+	w.exit("d18", 0, "Completed", wire.Result{Reason: "Finished"})
+	w.step("d18's pod ends well; its last report is still under way")
+	w.finished("d18")
+	w.step("the report arrives; a place is free")
+	w.after(time.Second)
+	w.schedule()
+	for e, v := range []float64{0.68, 0.69, 0.70} {
+		w.report("d34", e+2, v)
+	}
+	w.finished("d34")
+	w.exit("d34", 0, "Completed", wire.Result{Reason: "Finished"})
+	w.step("d34 ends")
+	w.after(time.Minute)
+	for e, v := range []float64{0.55, 0.66, 0.72, 0.74} {
+		w.report("d50", e+1, v)
+	}
+	w.finished("d50")
+	w.exit("d50", 0, "Completed", wire.Result{Reason: "Finished"})
+	w.step("d50 ends; the stream may hold more")
+	w.after(2 * time.Second)
+	w.reports.Drained = true
+	w.step("the stream has been read to its end")
+}
+
+func waits(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	w.schedule()
+	p := w.pod("d18")
+	p.Status.Phase = corev1.PodPending
+	p.Status.ContainerStatuses = nil
+	p.Spec.NodeName = ""
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."}}
+	w.after(time.Second)
+	w.step("no node has a GPU")
+	p.Status.Conditions = nil
+	p.Spec.NodeName = "node-1"
+	waiting := func(reason, message string) {
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: container, Image: "trainer:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}
+	}
+	waiting("ErrImagePull", "manifest unknown")
+	w.step("the image does not exist")
+	waiting("ImagePullBackOff", "Back-off pulling image")
+	w.step("the kubelet waits before it tries again: the same problem")
+	waiting("CreateContainerConfigError", `secret "s3" not found`)
+	w.step("a secret is missing")
+}
+
+func badData(w *world) {
+	w.step("the run is applied")
+	w.schedule()
+	for _, trial := range []string{"d34", "d18", "d50"} {
+		w.after(time.Second)
+		w.exit(trial, wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: `label "bad" is neither normal nor defect`, Where: "labels.csv:17"})
+		w.step(trial + " reads the data set")
+	}
+	w.reports.Drained = true
+	w.after(2 * time.Second)
+	w.step("the stream has been read to its end")
+}
+
+func crashes(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	for _, end := range []struct {
+		code   int32
+		reason string
+		result wire.Result
+	}{
+		{137, "OOMKilled", wire.Result{}},
+		{139, "Error", wire.Result{}},
+		{wire.ExitStore, "Error", wire.Result{Reason: "StoreUnavailable", Message: "write file:///checkpoints: no space left on device"}},
+		{wire.ExitInternal, "Error", wire.Result{Reason: "Internal", Message: "panic: index out of range"}},
+	} {
+		w.schedule()
+		w.after(time.Second)
+		w.exit("d18", end.code, end.reason, end.result)
+		w.step("the pod ends")
+		w.after(20 * time.Second)
+		w.step("time passes")
+	}
+	w.reports.Drained = true
+	w.step("the stream has been read to its end")
+}
+
+func competes(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:2]
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d34", 1, 0.9)
+	w.report("d18", 1, 0.7)
+	w.step("both report")
+	w.exit("d34", wire.ExitDiverged, "Error", wire.Result{Reason: "Diverged", Message: "the loss was not finite for 50 steps"})
+	w.step("d34 diverges after its first checkpoint")
+	w.report("d18", 4, 0.8)
+	w.finished("d18")
+	w.exit("d18", 0, "Completed", wire.Result{Reason: "Finished"})
+	w.reports.Drained = true
+	w.step("d18 finishes")
+}
+
+func deleted(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	w.schedule()
+	w.step("its pod runs")
+	w.remove("erasers-d18-a1", true)
+	w.pods()[0].DeletionTimestamp = &metav1.Time{Time: w.now}
+	w.step("somebody deletes the Job; the pod is still writing a checkpoint")
+	w.after(5 * time.Second)
+	w.step("the pod lingers")
+	w.cluster.Pods = nil
+	w.after(5 * time.Second)
+	w.step("the pod is gone")
+}
+
+func refused(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.run.Spec.Hyperparameters.WarmupEpochs = ptr(int32(9))
+	w.step("a warm-up that is longer than the training")
+	w.run.Spec.Hyperparameters.WarmupEpochs = nil
+	w.denied = errNoCredential
+	w.step("the credential cannot be made")
+	w.denied = nil
+	w.stream = Stream{Problem: "nats://nats:4222 cannot be reached"}
+	w.step("NATS was never there")
+	w.stream = Stream{Connected: true, Current: true, ID: "2026-01-01T00:00:00Z", Next: 1}
+	w.step("NATS comes")
+}
+
+func replaced(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d18", 1, 0.7)
+	w.report("d18", 2, 0.8)
+	w.step("two epochs are reported")
+	w.stream.Connected, w.stream.Problem = false, "nats://nats:4222 cannot be reached"
+	w.step("NATS goes away")
+	w.stream.Connected, w.stream.Problem, w.stream.ID = true, "", "2026-01-02T10:00:00Z"
+	w.reports = Reports{Trials: map[string]TrialReports{}}
+	w.report("d18", 3, 0.75)
+	w.step("it comes back empty, and only epoch 3 is in the new stream")
+	w.report("d18", 4, 0.81)
+	w.finished("d18")
+	w.exit("d18", 0, "Completed", wire.Result{Reason: "Finished"})
+	w.reports.Drained = true
+	w.step("the trial finishes")
+}
+
+func reportsLost(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d18", 4, 0.8)
+	w.exit("d18", 0, "Completed", wire.Result{Reason: "Finished"})
+	w.step("the pod ends well")
+	w.reports.Drained = true
+	w.step("the stream's end has been read, and the report is not there")
+	w.after(5 * time.Second)
+	w.reports.Drained = false
+	w.step("time passes")
+	w.schedule()
+	w.finished("d18")
+	w.exit("d18", 0, "Completed", wire.Result{Reason: "Finished"})
+	w.reports.Drained = true
+	w.step("the next attempt finds its checkpoints and issues what was missing")
+}
+
+func preempted(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d18", 2, 0.7)
+	w.step("two epochs are done")
+	p := w.pod("d18")
+	p.DeletionTimestamp = &metav1.Time{Time: w.now}
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "PreemptionByScheduler", Message: "preempted by a pod of higher priority"}}
+	w.step("the scheduler wants the node for something else")
+	w.exit("d18", wire.ExitInterrupted, "Error", wire.Result{Reason: "Interrupted", Message: "stopped by SIGTERM; a checkpoint of epoch 2 was written", Epoch: 2})
+	w.step("the trial writes a checkpoint and ends")
+	w.cluster.Pods = nil
+	w.after(5 * time.Second)
+	w.step("time passes")
+}
+
+func restarted(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d18", 1, 0.7)
+	w.report("d18", 2, 0.8)
+	w.step("two epochs are reported")
+	all := w.reports
+	w.reports = Reports{Trials: map[string]TrialReports{}, Whole: true}
+	w.stream.Current = false
+	w.report("d18", 1, 0.7)
+	w.step("another operator takes over and has read half of the stream")
+	w.reports, w.stream.Current = all, true
+	w.report("d18", 3, 0.82)
+	w.step("it has read everything")
+}
+
+func (w *world) pods() []*corev1.Pod { return w.cluster.Pods }
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", fileName(name)+".txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v: run with -update", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func fileName(s string) string {
+	out := []rune{}
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
+			out = append(out, r)
+		case r == ' ':
+			out = append(out, '-')
+		}
+	}
+	return string(out)
+}

@@ -1,0 +1,265 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
+)
+
+var epoch0 = time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
+
+// world is a cluster and a report stream as a plan sees them, and the operator's loop over them.
+type world struct {
+	t       *testing.T
+	run     *api.TrainingRun
+	cluster Cluster
+	stream  Stream
+	reports Reports
+	denied  error
+	now     time.Time
+
+	crash   func(point string) bool // whether the operator dies at a point; nil: never
+	story   strings.Builder
+	retries int
+}
+
+func newWorld(t *testing.T, depths ...api.Depth) *world {
+	w := &world{t: t, now: epoch0,
+		run: &api.TrainingRun{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "erasers", UID: "11111111-2222", Generation: 1},
+			Spec: api.TrainingRunSpec{
+				Depths:          depths,
+				Dataset:         api.Dataset{URI: "file:///data"},
+				Hyperparameters: &api.Hyperparameters{Epochs: ptr(int32(4))},
+				Checkpoint:      api.Checkpoint{URI: "file:///checkpoints"},
+				Template:        api.PodTemplate{Image: "trainer:1"},
+			},
+		},
+		stream:  Stream{Connected: true, ID: "2026-01-01T00:00:00Z", Next: 7, Current: true},
+		reports: Reports{Trials: map[string]TrialReports{}, Whole: true},
+	}
+	return w
+}
+
+func (w *world) input() Input {
+	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Now: w.now, Settings: Settings{NATS: "nats://nats:4222"}}
+	in.Reports.Drained = in.Reports.Drained && MustDrain(w.run)
+	return in
+}
+
+// reconcile is the operator's loop, once: observe, plan, write, tell, act. It says whether anything was done.
+func (w *world) reconcile() (changed bool) {
+	w.oneAttemptAtATime()
+	p := Make(w.input())
+	if !equality.Semantic.DeepEqual(p.Status, w.run.Status) {
+		if w.dies("before the status is written") {
+			return true
+		}
+		changed = true
+		w.run.Status = p.Status
+		if w.dies("after the status was written") {
+			return true
+		}
+	}
+	w.retries += len(p.Retries)
+	if changed {
+		for _, e := range p.Events {
+			kind := "event"
+			if e.Warning {
+				kind = "warning"
+			}
+			fmt.Fprintf(&w.story, "  %s %s: %s\n", kind, e.Reason, e.Message)
+		}
+	} else if len(p.Events) > 0 {
+		w.t.Errorf("events without a change: %+v", p.Events)
+	}
+	for _, a := range p.Actions {
+		if w.cluster.attempt(a.Create.Name).job == nil {
+			fmt.Fprintf(&w.story, "  create Job %s: %s\n", a.Create.Name, a.Reason)
+			w.cluster.Jobs = append(w.cluster.Jobs, w.create(a.Create))
+			changed = true
+		}
+		if w.dies("after a Job was created") {
+			return true
+		}
+	}
+	return changed
+}
+
+func (w *world) dies(point string) bool { return w.crash != nil && w.crash(point) }
+
+func (w *world) create(j *batchv1.Job) *batchv1.Job {
+	j = j.DeepCopy()
+	j.UID = types.UID("uid-" + j.Name)
+	return j
+}
+
+// step tells what happens, lets the operator settle, and tells what the run's status then is.
+func (w *world) step(what string) {
+	w.t.Helper()
+	fmt.Fprintf(&w.story, "%s %s\n", w.now.Format("15:04:05"), what)
+	for n := 0; w.reconcile(); n++ {
+		if n > 20 {
+			w.t.Fatal("the plan does not settle")
+		}
+	}
+	if p := Make(w.input()); len(p.Events) > 0 || !equality.Semantic.DeepEqual(p.Status, w.run.Status) {
+		w.t.Errorf("planning again changes something: %+v", p)
+	}
+	w.tell()
+}
+
+func (w *world) after(d time.Duration) { w.now = w.now.Add(d) }
+
+func (w *world) tell() {
+	s := w.run.Status
+	fmt.Fprintf(&w.story, "  = %s, done %s, epochs %s", s.Phase, s.Done, s.Progress)
+	if b := s.Best; b != nil {
+		fmt.Fprintf(&w.story, ", best %s %s", b.Trial, b.AUCPR)
+		if b.Provisional {
+			w.story.WriteString(" so far")
+		}
+	}
+	w.story.WriteString("\n")
+	for _, t := range s.Trials {
+		fmt.Fprintf(&w.story, "    %s attempt %d %s/%s", t.Name, t.Attempt, t.Phase, t.Reason)
+		if t.Message != "" {
+			fmt.Fprintf(&w.story, ": %s", t.Message)
+		}
+		w.story.WriteString("\n")
+	}
+	for _, c := range s.Conditions {
+		good := c.Status == metav1.ConditionTrue
+		if c.Type != api.ConditionRunning && c.Type != api.ConditionBestSelected && (!good && c.Type != api.ConditionFailed || good && (c.Type == api.ConditionFailed || c.Type == api.ConditionSucceeded)) || s.CompletionTime != nil && c.Type == api.ConditionBestSelected {
+			fmt.Fprintf(&w.story, "    %s=%s %s: %s\n", c.Type, c.Status, c.Reason, c.Message)
+		}
+	}
+}
+
+// schedule gives every Job without a pod one.
+func (w *world) schedule() {
+	for _, j := range w.cluster.Jobs {
+		if _, ended := jobEnded(j); ended || w.cluster.podOf(j) != nil {
+			continue
+		}
+		w.cluster.Pods = append(w.cluster.Pods, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{
+				Name: j.Name + "-x", UID: types.UID("pod-" + j.Name), Labels: j.Spec.Template.Labels,
+				OwnerReferences: []metav1.OwnerReference{{UID: j.UID}}, CreationTimestamp: metav1.NewTime(w.now),
+			},
+			Spec: corev1.PodSpec{NodeName: "node-1"},
+			Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{
+				Name: container, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			}}},
+		})
+	}
+}
+
+func (w *world) pod(trial string) *corev1.Pod {
+	for _, t := range w.run.Status.Trials {
+		if t.Name == trial {
+			if a := w.cluster.attempt(JobName(w.run.Name, trial, t.Attempt)); a.pod != nil {
+				return a.pod
+			}
+		}
+	}
+	w.t.Fatalf("%s has no pod", trial)
+	return nil
+}
+
+// report folds one epoch of a trial's newest attempt.
+func (w *world) report(trial string, epoch int, aucPR float64) {
+	r := w.reports.Trials[trial]
+	for _, t := range w.run.Status.Trials {
+		if t.Name == trial {
+			r.Attempt = int(t.Attempt)
+		}
+	}
+	m := Measured{Epoch: epoch, Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
+		Checkpoint: &wire.CheckpointRef{URI: fmt.Sprintf("file:///checkpoints/%s/e%d", trial, epoch), Digest: "sha256:" + fmt.Sprint(epoch)}}
+	r.Epoch, r.Epochs, r.Seen = epoch, 4, r.Seen+1
+	r.Last, r.Curve = &m, append(r.Curve, m)
+	if r.Best == nil || r.Best.Metrics.AUCPR < aucPR {
+		r.Best = &m
+	}
+	w.reports.Trials[trial] = r
+}
+
+func (w *world) finished(trial string) {
+	r := w.reports.Trials[trial]
+	r.Finished, r.Seen = true, r.Seen+1
+	w.reports.Trials[trial] = r
+}
+
+// exit ends a trial's pod, and its Job with it.
+func (w *world) exit(trial string, code int32, reason string, result wire.Result) {
+	p := w.pod(trial)
+	p.Status.Phase = corev1.PodFailed
+	if code == 0 {
+		p.Status.Phase = corev1.PodSucceeded
+	}
+	message := ""
+	if result != (wire.Result{}) {
+		message = string(result.Encode())
+	}
+	p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message, FinishedAt: metav1.NewTime(w.now)}}
+	w.endJobs()
+}
+
+func (w *world) endJobs() {
+	for _, j := range w.cluster.Jobs {
+		p := w.cluster.podOf(j)
+		if _, ended := jobEnded(j); ended || p == nil || !podEnded(p) {
+			continue
+		}
+		kind := batchv1.JobFailed
+		if p.Status.Phase == corev1.PodSucceeded {
+			kind = batchv1.JobComplete
+		}
+		j.Status.Conditions = append(j.Status.Conditions, batchv1.JobCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(w.now)})
+	}
+}
+
+// remove deletes a Job, and its pod unless that lingers.
+func (w *world) remove(job string, podLingers bool) {
+	for i, j := range w.cluster.Jobs {
+		if j.Name != job {
+			continue
+		}
+		w.cluster.Jobs = append(w.cluster.Jobs[:i:i], w.cluster.Jobs[i+1:]...)
+		for k, p := range w.cluster.Pods {
+			if p.OwnerReferences[0].UID == j.UID && !podLingers {
+				w.cluster.Pods = append(w.cluster.Pods[:k:k], w.cluster.Pods[k+1:]...)
+			}
+		}
+		return
+	}
+	w.t.Fatalf("no Job %s", job)
+}
+
+func (w *world) oneAttemptAtATime() {
+	alive := map[string]string{}
+	for _, j := range w.cluster.Jobs {
+		if _, ended := jobEnded(j); ended {
+			continue
+		}
+		trial := j.Labels[api.LabelTrial]
+		if other := alive[trial]; other != "" {
+			w.t.Fatalf("two live attempts: %s and %s", other, j.Name)
+		}
+		alive[trial] = j.Name
+	}
+}
+
+var errNoCredential = errors.New("the credential cannot be created: secrets \"erasers-nats-11111111\" is forbidden")

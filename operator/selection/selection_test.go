@@ -1,0 +1,109 @@
+package selection
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+var data = wire.Digests{Data: "sha256:d", Labels: "sha256:l", Split: "sha256:s"}
+
+func candidate(trial string, depth, epoch int, value, low, high float64) Candidate {
+	return Candidate{Trial: trial, Depth: depth, Epoch: epoch, Digests: data, Metrics: wire.Metrics{AUCPR: value, AUCPRLow: low, AUCPRHigh: high}}
+}
+
+func TestChoose(t *testing.T) {
+	other := candidate("d152", 152, 5, 0.99, 0.9, 1)
+	other.Digests.Labels = "sha256:changed"
+	type want struct{ Best, RunnerUp, Reason string }
+	for name, tc := range map[string]struct {
+		cs   []Candidate
+		rule Rule
+		want want
+	}{
+		"nothing was reported": {want: want{Reason: "No trial has reported a checkpoint yet."}},
+		"one trial": {
+			cs:   []Candidate{candidate("d18", 18, 3, 0.8, 0.7, 0.9)},
+			want: want{"d18", "", "d18 is the only trial with a checkpoint: AUC-PR 0.8000 at epoch 3."},
+		},
+		"the runner-up is within the best's interval": {
+			cs: []Candidate{candidate("d18", 18, 3, 0.78, 0.7, 0.85), candidate("d50", 50, 7, 0.8, 0.75, 0.86)},
+			want: want{"d50", "d18", "d50 has the highest AUC-PR: 0.8000 at epoch 7. The runner-up d18 has 0.7800 at epoch 3, 0.0200 below it: " +
+				"within d50's 95 % interval (0.7500 to 0.8600), so the two are within noise."},
+		},
+		"the best is within the runner-up's wide interval": {
+			cs: []Candidate{candidate("d18", 18, 3, 0.6, 0.4, 0.85), candidate("d50", 50, 7, 0.8, 0.75, 0.86)},
+			want: want{"d50", "d18", "d50 has the highest AUC-PR: 0.8000 at epoch 7. The runner-up d18 has 0.6000 at epoch 3, 0.2000 below it: " +
+				"d50 lies within d18's 95 % interval (0.4000 to 0.8500), so the two are within noise."},
+		},
+		"far apart": {
+			cs: []Candidate{candidate("d18", 18, 3, 0.6, 0.55, 0.65), candidate("d50", 50, 7, 0.8, 0.75, 0.86)},
+			want: want{"d50", "d18", "d50 has the highest AUC-PR: 0.8000 at epoch 7. The runner-up d18 has 0.6000 at epoch 3, 0.2000 below it, " +
+				"and each lies outside the other's 95 % interval."},
+		},
+		"equal values go to the smaller depth": {
+			cs: []Candidate{candidate("d50", 50, 2, 0.8, 0.7, 0.9), candidate("d34", 34, 7, 0.8, 0.7, 0.9)},
+			want: want{"d34", "d50", "d34 has the highest AUC-PR, 0.8000 at epoch 7, as has d50; the smaller depth wins. The runner-up d50 has 0.8000 at epoch 2, " +
+				"equal to it: within d34's 95 % interval (0.7000 to 0.9000), so the two are within noise."},
+		},
+		"within tieMargin the smaller depth wins": {
+			cs:   []Candidate{candidate("d18", 18, 3, 0.795, 0.7, 0.85), candidate("d50", 50, 7, 0.8, 0.75, 0.86)},
+			rule: Rule{TieMargin: 0.01},
+			want: want{"d18", "d50", "d18 is the smallest depth within tieMargin of the highest AUC-PR (0.8000 of d50), with 0.7950 at epoch 3. " +
+				"The runner-up d50 has 0.8000 at epoch 7, 0.0050 above it: within d18's 95 % interval (0.7000 to 0.8500), so the two are within noise."},
+		},
+		"nothing reaches minValue": {
+			cs:   []Candidate{candidate("d18", 18, 3, 0.3, 0.2, 0.4)},
+			rule: Rule{MinValue: 0.5},
+			want: want{Reason: "No checkpoint reaches minValue 0.5000."},
+		},
+		"a trial that learned from other labels is named and not compared": {
+			cs: []Candidate{candidate("d18", 18, 3, 0.6, 0.55, 0.65), candidate("d50", 50, 7, 0.8, 0.75, 0.86), other},
+			want: want{"d50", "d18", "d50 has the highest AUC-PR: 0.8000 at epoch 7. The runner-up d18 has 0.6000 at epoch 3, 0.2000 below it, " +
+				"and each lies outside the other's 95 % interval. Not compared, because they learned from other data: d152."},
+		},
+		"two trials of different data: the smaller depth counts": {
+			cs:   []Candidate{other, candidate("d18", 18, 3, 0.6, 0.55, 0.65)},
+			want: want{"d18", "", "d18 is the only trial with a checkpoint: AUC-PR 0.6000 at epoch 3. Not compared, because they learned from other data: d152."},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Choose(tc.cs, tc.rule)
+			if diff := cmp.Diff(tc.want, want{trial(c.Best), trial(c.RunnerUp), c.Reason}); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// The order of arrival changes nothing: neither the choice nor a word of its reason.
+func TestChooseIgnoresOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	values := []float64{0.5, 0.6, 0.601, 0.605, 0.61, 0.7}
+	for range 500 {
+		var cs []Candidate
+		for _, d := range wire.Depths[:1+rng.IntN(5)] {
+			c := candidate(wire.TrialName(d), d, 1+rng.IntN(4), values[rng.IntN(len(values))], 0.4, 0.8)
+			if rng.IntN(4) == 0 {
+				c.Digests.Data = "sha256:other"
+			}
+			cs = append(cs, c)
+		}
+		rule := Rule{TieMargin: []float64{0, 0.01, 0.1}[rng.IntN(3)], MinValue: []float64{0, 0.6}[rng.IntN(2)]}
+		want := Choose(cs, rule)
+		rng.Shuffle(len(cs), func(i, j int) { cs[i], cs[j] = cs[j], cs[i] })
+		if diff := cmp.Diff(want, Choose(cs, rule)); diff != "" {
+			t.Fatalf("candidates %+v: %s", cs, diff)
+		}
+	}
+}
+
+func trial(c *Candidate) string {
+	if c == nil {
+		return ""
+	}
+	return c.Trial
+}
