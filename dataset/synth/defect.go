@@ -76,7 +76,7 @@ func (s *surface) apply(k kind, severity float64, random *rand.Rand) {
 // missStroke leaves a length of the print out, beginning somewhere in a stroke
 // and going on into its neighbours.
 func (s *surface) missStroke(severity float64, random *rand.Rand) {
-	left := 0.42 * severity // the L has 0.30
+	left := 0.65 * severity * math.Sqrt(severity) // the L has 0.30
 	first := random.IntN(len(s.print))
 	gone := newField(s.ink.n)
 	for k := range s.print {
@@ -102,10 +102,10 @@ func (s *surface) missStroke(severity float64, random *rand.Rand) {
 // smear wipes the ink inside a patch in one direction.
 func (s *surface) smear(severity float64, random *rand.Rand) {
 	middle := s.onLogo(random, 0.30, 0.18)
-	radius := 0.10 + 0.10*severity
+	radius := 0.08 + 0.15*severity
 	angle := 2 * math.Pi * random.Float64()
 	way := point{math.Cos(angle), math.Sin(angle)}
-	length := 0.03 + 0.15*severity
+	length := 0.02 + 0.20*severity
 	before := s.ink.clone()
 	const steps = 24
 	s.ink.each(func(p point, ink float64) float64 {
@@ -118,7 +118,7 @@ func (s *surface) smear(severity float64, random *rand.Rand) {
 			t := float64(i) / steps
 			dragged = max(dragged, before.sample(p.add(way.scale(-length*t)))*(1-0.7*t))
 		}
-		return max(ink*(1-0.25*patch*severity), dragged*patch*(0.35+0.5*severity))
+		return max(ink*(1-0.25*patch*severity), dragged*patch*(0.30+0.65*severity))
 	})
 }
 
@@ -174,7 +174,7 @@ func (s *surface) cutOff(severity float64, random *rand.Rand) {
 // blot drops ink: round, with an uneven outline and a few splashes.
 func (s *surface) blot(severity float64, random *rand.Rand) {
 	middle := s.onLogo(random, 0.40, 0.26)
-	radius := 0.022 + 0.058*severity
+	radius := 0.018 + 0.085*severity
 	density := 0.55 + 0.40*severity
 	outline := noise(s.ink.n, 12, random)
 	k := -1
@@ -193,7 +193,7 @@ func (s *surface) blot(severity float64, random *rand.Rand) {
 // scratch takes ink off along a bent line and leaves a groove with raised lips.
 func (s *surface) scratch(severity float64, random *rand.Rand) {
 	angle := math.Pi * random.Float64()
-	half := (0.14 + 0.44*severity) / 2
+	half := (0.12 + 0.60*severity) / 2
 	way := point{math.Cos(angle), math.Sin(angle)}
 	middle := s.onLogo(random, 0.22, 0.12)
 	bend := 0.05 * (2*random.Float64() - 1)
@@ -202,7 +202,7 @@ func (s *surface) scratch(severity float64, random *rand.Rand) {
 		t := float64(i) / 8
 		path = append(path, middle.add(way.scale(half*t)).add(point{-way.y, way.x}.scale(bend*(1-t*t))))
 	}
-	width := 0.005 + 0.010*severity
+	width := 0.004 + 0.018*severity
 	core, lips := newField(s.ink.n), newField(s.ink.n)
 	core.draw(path, width, 1)
 	lips.draw(path, 2*width, 1)

@@ -86,7 +86,7 @@ func (s *surface) seen(l light, x, y int) float64 {
 		shade = 1 - 0.25*math.Hypot(slopeX, slopeY)*inside
 	}
 	rubber := l.rubber * s.rubber.v[i]
-	rubber *= 1 - 0.30*s.scuff.v[i] // roughened rubber scatters
+	rubber *= 1 - 0.45*s.scuff.v[i] // roughened rubber scatters
 	colour := rubber + (l.ink-l.rubber)*ink*(1-l.flat)
 	colour += l.gloss * ink * ink
 	colour = l.tray + (colour-l.tray)*inside

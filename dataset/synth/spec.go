@@ -148,9 +148,9 @@ func (s Spec) printRun(pkg string) printRun {
 	run := printRun{
 		ink:    0.90 + around(0.08),
 		stroke: 1 + around(0.08),
-		dx:     around(0.012),
-		dy:     around(0.012),
-		turn:   around(0.014), // 0.8 degrees
+		dx:     around(0.010),
+		dy:     around(0.010),
+		turn:   around(0.009), // 0.5 degrees
 		rubber: 1 + around(0.03),
 		gain:   map[string]float64{},
 	}

@@ -40,7 +40,7 @@ func newSurface(n int, run printRun, random *rand.Rand) *surface {
 
 	// The gripper lays it down with a little play; the print follows the body
 	// with the package's offset and a little of its own.
-	middle, turn := point{0.5 + around(0.012), 0.5 + around(0.012)}, around(0.021) // 1.2 degrees
+	middle, turn := point{0.5 + around(0.008), 0.5 + around(0.008)}, around(0.012) // 0.7 degrees
 	sin, cos := math.Sin(turn), math.Cos(turn)
 	offset := point{run.dx + around(0.003), run.dy + around(0.003)}
 	printSin, printCos := math.Sin(turn+run.turn), math.Cos(turn+run.turn)
