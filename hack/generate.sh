@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Writes everything that is generated, from its one source: deep copies and CRDs from api/v1alpha1, the operator's role from the
+# markers in operator/controller, the chart's copies of both, and the API reference. `make verify` runs it and asserts that it
+# changes nothing. The tools are pinned in hack/tools/go.mod; Go builds and keeps them in its own cache, outside the tree.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+tool() { go tool -modfile=hack/tools/go.mod "$@"; }
+
+say "deep copies, CRDs and the operator's role (the first call builds controller-gen)"
+tool controller-gen object paths=./api/v1alpha1
+tool controller-gen crd paths=./api/v1alpha1 output:crd:dir=crds
+tool controller-gen rbac:roleName=plumbline-operator paths=./operator/... output:rbac:dir=config/rbac
+
+say "the chart's copies"
+files=charts/plumbline/files
+rm -rf "$files"
+mkdir -p "$files/crds"
+cp crds/plumbline.dev_*.yaml "$files/crds/"
+cp config/nats/nats.conf "$files/nats.conf"
+cp config/rbac/people.yaml "$files/people.yaml"
+# Only the rules: the chart puts them into a ClusterRole, or into one Role per namespace.
+sed '1,/^rules:$/d' config/rbac/role.yaml >"$files/role-rules.yaml"
+[ -s "$files/role-rules.yaml" ] || { echo "generate: config/rbac/role.yaml has no rules: are the +kubebuilder:rbac markers in operator/controller gone?" >&2; exit 1; }
+
+say "the API reference"
+mkdir -p docs
+go run ./hack/apidoc crds api/v1alpha1 >docs/api.md.new
+mv docs/api.md.new docs/api.md
