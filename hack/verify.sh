@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# What must hold of the tree besides its tests. `make verify` runs all of it, `make lint` only what reads.
+#
+#   hack/verify.sh [lint]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+fail() { printf 'verify: %s\n' "$*" >&2; exit 1; }
+tool() { go tool -modfile=hack/tools/go.mod "$@"; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if [ "${1:-}" != lint ]; then
+	say "what is generated is up to date"
+	state() { git status --porcelain; git diff; }
+	state >"$work/before"
+	hack/generate.sh
+	state >"$work/after"
+	diff "$work/before" "$work/after" >&2 || fail "make generate changed the files above: commit what it wrote"
+fi
+
+say "shell scripts parse"
+git ls-files -z '*.sh' .ci/run | xargs -0 -n1 bash -n
+
+say "gofmt"
+unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
+[ -z "$unformatted" ] || fail "gofmt -w these: $unformatted"
+
+tf=$(hack/libtensorflow/fetch.sh)
+. "$tf/env.sh"
+for module in . hack/localcluster; do
+	say "vet and staticcheck in $module"
+	(
+		cd "$module"
+		go vet ./...
+		go tool -modfile="$OLDPWD/hack/tools/go.mod" staticcheck ./...
+	)
+done
+
+say "manifests: the kustomizations and the samples"
+schemas="$work/schemas"
+mkdir "$schemas"
+kubernetes=$(cd hack/localcluster && go list -m -f '{{.Dir}}' k8s.io/kubernetes)
+[ -n "$kubernetes" ] || kubernetes=$(cd hack/localcluster && go mod download -json k8s.io/kubernetes | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+go run ./hack/schemas "$kubernetes/api/openapi-spec/swagger.json" crds "$schemas"
+conform() { tool kubeconform -strict -schema-location "$schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$@"; }
+for overlay in config/default config/local; do
+	tool kustomize build "$overlay" | conform || fail "$overlay is not valid"
+done
+find config/samples -name '*.yaml' ! -name kustomization.yaml -print0 | xargs -0 -n1 sh -c 'cat "$0"; echo ---' | conform || fail "config/samples is not valid"
+
+say "the chart"
+chart=charts/plumbline
+render() { tool helm template plumbline "$chart" --namespace plumbline-system --kube-version "$lowest" "$@"; }
+lowest=$(sed -n 's/^kubeVersion: ">=\(.*\)-0"$/\1/p' "$chart/Chart.yaml")
+render >"$work/default.yaml"
+conform "$work/default.yaml" || fail "the chart's default is not valid"
+for values in "$chart"/ci/*.yaml; do
+	tool helm lint --quiet --strict "$chart" --values "$values" || fail "$chart with $values does not lint"
+	render --values "$values" | conform || fail "$chart with $values is not valid"
+done
+refuse() { # the message that is expected, then values
+	local message=$1
+	shift
+	if render "$@" >/dev/null 2>"$work/refused"; then fail "the chart takes $*"; fi
+	grep -q -- "$message" "$work/refused" || fail "the chart refuses $* without saying \"$message\": $(cat "$work/refused")"
+}
+refuse "replcas" --set replcas=2
+refuse "set nats.url" --set nats.enabled=false
+refuse "set nats.accountSecret" --set nats.enabled=false,nats.url=nats://n:4222
+refuse "maxFile" --set nats.storage.maxFile=lots
+
+say "verified"
