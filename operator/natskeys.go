@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+)
+
+// The nats-keys command is how the keys of a NATS in operator mode come into being on a cluster: config/nats and the chart run it
+// as a Job before the server starts. It makes three Secrets, each for one reader:
+//
+//	<name>-root     the seeds of all keys. Nothing mounts it. It is written first: what an interrupted call left undone is
+//	                made again from it, with the same keys.
+//	<name>-server   auth.conf, which the server's configuration includes: whom to trust. Public.
+//	<name>-account  signing.nk and account.pub: with these the operator issues one credential per run.
+
+// Keys of the Secrets.
+const (
+	keyAuthConf   = "auth.conf"
+	keySigning    = "signing.nk"
+	keyAccountPub = "account.pub"
+)
+
+func natsKeysCommand() *cobra.Command {
+	var namespace, name string
+	var printOnly bool
+	cmd := &cobra.Command{
+		Use:   "nats-keys",
+		Short: "Make the keys of a NATS server in operator mode, once, as three Secrets",
+		Long: `Make the keys of a NATS server in operator mode, once, as three Secrets: NAME-root (all seeds; mount it nowhere), NAME-server
+(auth.conf for the server) and NAME-account (what the operator signs credentials with). Secrets that exist are left as they are.
+With --print nothing is created: the Secrets are written to standard output, for kubectl create -f -.`,
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if namespace == "" {
+				return errors.New("--namespace is empty: name the namespace of the NATS server")
+			}
+			if printOnly {
+				return printNATSKeys(cmd.OutOrStdout(), namespace, name)
+			}
+			config, err := ctrl.GetConfig()
+			if err != nil {
+				return fmt.Errorf("find the API server: %w", err)
+			}
+			c, err := client.New(config, client.Options{})
+			if err != nil {
+				return fmt.Errorf("reach the API server: %w", err)
+			}
+			return ensureNATSKeys(cmd.Context(), c, cmd.OutOrStdout(), namespace, name)
+		},
+	}
+	cmd.Flags().StringVar(&namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the Secrets; default: $POD_NAMESPACE")
+	cmd.Flags().StringVar(&name, "name", "plumbline-nats", "what the names of the Secrets begin with")
+	cmd.Flags().BoolVar(&printOnly, "print", false, "print the Secrets instead of creating them")
+	return cmd
+}
+
+func printNATSKeys(w io.Writer, namespace, name string) error {
+	keys, err := newNATSKeys()
+	if err != nil {
+		return err
+	}
+	secrets, err := keys.secrets(namespace, name)
+	if err != nil {
+		return err
+	}
+	for _, s := range secrets {
+		b, err := yaml.Marshal(s)
+		if err != nil {
+			return fmt.Errorf("write Secret %s: %w", s.Name, err)
+		}
+		if _, err := fmt.Fprintf(w, "---\n%s", b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensureNATSKeys creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that its role
+// may be that narrow.
+func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, namespace, name string) error {
+	keys, err := newNATSKeys()
+	if err != nil {
+		return err
+	}
+	root := keys.root(namespace, name)
+	if err := c.Create(ctx, root); apierrors.IsAlreadyExists(err) {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(root), root); err != nil {
+			return fmt.Errorf("read Secret %s/%s: %w", namespace, root.Name, err)
+		}
+		if keys, err = natsKeysFrom(root); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return fmt.Errorf("create Secret %s/%s: %w", namespace, root.Name, err)
+	}
+	secrets, err := keys.secrets(namespace, name)
+	if err != nil {
+		return err
+	}
+	for _, s := range secrets[1:] {
+		state := "created"
+		if err := c.Create(ctx, s); apierrors.IsAlreadyExists(err) {
+			state = "exists already"
+		} else if err != nil {
+			return fmt.Errorf("create Secret %s/%s: %w", namespace, s.Name, err)
+		}
+		fmt.Fprintf(w, "Secret %s/%s %s\n", namespace, s.Name, state)
+	}
+	return nil
+}
+
+// natsKeys are the seeds that everything follows from. The operator key signs accounts, the account's signing key signs users.
+type natsKeys struct{ operator, system, account, signing nkeys.KeyPair }
+
+func newNATSKeys() (natsKeys, error) {
+	var k natsKeys
+	for _, make := range []struct {
+		to     *nkeys.KeyPair
+		create func() (nkeys.KeyPair, error)
+	}{{&k.operator, nkeys.CreateOperator}, {&k.system, nkeys.CreateAccount}, {&k.account, nkeys.CreateAccount}, {&k.signing, nkeys.CreateAccount}} {
+		pair, err := make.create()
+		if err != nil {
+			return natsKeys{}, fmt.Errorf("make a NATS key: %w", err)
+		}
+		*make.to = pair
+	}
+	return k, nil
+}
+
+// named pairs each key with its name in the root Secret.
+func (k *natsKeys) named() map[string]*nkeys.KeyPair {
+	return map[string]*nkeys.KeyPair{"operator.nk": &k.operator, "system.nk": &k.system, "account.nk": &k.account, keySigning: &k.signing}
+}
+
+func natsKeysFrom(root *corev1.Secret) (natsKeys, error) {
+	var k natsKeys
+	for name, pair := range k.named() {
+		var err error
+		if *pair, err = nkeys.FromSeed(root.Data[name]); err != nil {
+			return natsKeys{}, fmt.Errorf("key %s of Secret %s/%s is not a NATS seed (%w): restore the Secret, or delete all three and restart NATS, which makes the stored reports unreachable",
+				name, root.Namespace, root.Name, err)
+		}
+	}
+	return k, nil
+}
+
+// secrets are the three of them, in the order in which they are created.
+func (k natsKeys) secrets(namespace, name string) ([]*corev1.Secret, error) {
+	authConf, err := k.authConf()
+	if err != nil {
+		return nil, err
+	}
+	return []*corev1.Secret{
+		k.root(namespace, name),
+		natsSecret(namespace, name+"-server", map[string][]byte{keyAuthConf: []byte(authConf)}),
+		natsSecret(namespace, name+"-account", map[string][]byte{keySigning: seed(k.signing), keyAccountPub: []byte(public(k.account))}),
+	}, nil
+}
+
+func (k natsKeys) root(namespace, name string) *corev1.Secret {
+	data := map[string][]byte{}
+	for name, pair := range k.named() {
+		data[name] = seed(*pair)
+	}
+	return natsSecret(namespace, name+"-root", data)
+}
+
+// natsSecret is immutable: another key in its place would cut off every run that holds a credential.
+func natsSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
+	immutable := true
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app.kubernetes.io/part-of": "plumbline"}},
+		Immutable:  &immutable,
+		Data:       data,
+	}
+}
+
+// authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the one that
+// reports live in. How much that one may store is for the server's configuration to say; without any JetStream limit in its
+// token it could store nothing at all.
+func (k natsKeys) authConf() (string, error) {
+	operator := jwt.NewOperatorClaims(public(k.operator))
+	operator.Name = "plumbline"
+	operator.SystemAccount = public(k.system)
+	system := jwt.NewAccountClaims(public(k.system))
+	system.Name = "SYS"
+	account := jwt.NewAccountClaims(public(k.account))
+	account.Name = "PLUMBLINE"
+	account.SigningKeys.Add(public(k.signing))
+	account.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit}
+
+	var tokens []any
+	for _, claims := range []jwt.Claims{operator, system, account} {
+		token, err := claims.Encode(k.operator)
+		if err != nil {
+			return "", fmt.Errorf("sign the NATS claims of %s: %w", claims.Claims().Name, err)
+		}
+		tokens = append(tokens, token)
+	}
+	return fmt.Sprintf(`operator: %q
+system_account: %[4]s
+resolver: MEMORY
+resolver_preload: {
+  %[4]s: %[2]q
+  %[5]s: %[3]q
+}
+`, append(tokens, public(k.system), public(k.account))...), nil
+}
+
+// seed and public cannot fail for pairs that were made from seeds.
+func seed(k nkeys.KeyPair) []byte {
+	b, err := k.Seed()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func public(k nkeys.KeyPair) string {
+	s, err := k.PublicKey()
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
