@@ -34,32 +34,40 @@ const (
 // replaced.
 var ErrOccupied = errors.New("is not empty")
 
+// Made counts what was made.
+type Made struct {
+	Samples, Packages int
+	Defects           int // truly
+	Flipped           int // labels that say otherwise
+}
+
 // Write makes the set in dir. A dir that is there and not empty is refused with
 // ErrOccupied; with replace it gives way, if it is a data set. progress may be
 // nil; its calls do not overlap.
-func Write(ctx context.Context, spec Spec, dir string, replace bool, progress func(done, total int)) error {
+func Write(ctx context.Context, spec Spec, dir string, replace bool, progress func(done, total int)) (Made, error) {
 	if err := spec.Check(); err != nil {
-		return err
+		return Made{}, err
 	}
 	if err := mayWrite(dir, replace); err != nil {
-		return err
+		return Made{}, err
 	}
 	dir = filepath.Clean(dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fmt.Errorf("make room for %s: %w", dir, err)
+		return Made{}, fmt.Errorf("make room for %s: %w", dir, err)
 	}
 	partial, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".partial-")
 	if err != nil {
-		return fmt.Errorf("make room for %s: %w", dir, err)
+		return Made{}, fmt.Errorf("make room for %s: %w", dir, err)
 	}
 	defer os.RemoveAll(partial) // what is left of it: nothing after success
 	if err := os.Chmod(partial, 0o755); err != nil {
-		return fmt.Errorf("open %s to readers: %w", partial, err)
+		return Made{}, fmt.Errorf("open %s to readers: %w", partial, err)
 	}
-	if err := spec.fill(ctx, partial, progress); err != nil {
-		return fmt.Errorf("write data set %s: %w", dir, err)
+	pieces := spec.plan()
+	if err := spec.fill(ctx, partial, pieces, progress); err != nil {
+		return Made{}, fmt.Errorf("write data set %s: %w", dir, err)
 	}
-	return takePlace(partial, dir)
+	return count(pieces), takePlace(partial, dir)
 }
 
 // mayWrite keeps a slip of the hand from costing more than a generated set.
@@ -94,13 +102,12 @@ func takePlace(partial, dir string) error {
 	return nil
 }
 
-func (s Spec) fill(ctx context.Context, dir string, progress func(done, total int)) error {
+func (s Spec) fill(ctx context.Context, dir string, pieces []piece, progress func(done, total int)) error {
 	for _, channel := range s.Channels {
 		if err := os.MkdirAll(filepath.Join(dir, "images", channel), 0o755); err != nil {
 			return err
 		}
 	}
-	pieces := s.plan()
 	boxes := make([]box, len(pieces))
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -149,6 +156,22 @@ func (s Spec) render(p piece) ([]*image.Gray, box) {
 		pictures[c] = surface.photograph(l, run.gain[channel], s.Size, s.generator(p.id+" "+channel))
 	}
 	return pictures, changed
+}
+
+func count(pieces []piece) Made {
+	made := Made{Samples: len(pieces)}
+	packages := map[string]bool{}
+	for _, p := range pieces {
+		packages[p.pkg] = true
+		if p.truth == dataset.Defect {
+			made.Defects++
+		}
+		if p.given != p.truth {
+			made.Flipped++
+		}
+	}
+	made.Packages = len(packages)
+	return made
 }
 
 func (s Spec) writeTables(dir string, pieces []piece, boxes []box) error {

@@ -15,7 +15,7 @@ func TestTry(t *testing.T) {
 	if os.Getenv("HARD") != "" {
 		sp = Spec{Samples: 1381, Prevalence: 0.12, MinSeverity: 0.2, LabelNoise: 0.06, Seed: 7, Size: 96, PackageSize: 15, Channels: Lights()}
 	}
-	if err := Write(context.Background(), sp, dir, true, nil); err != nil {
+	if _, err := Write(context.Background(), sp, dir, true, nil); err != nil {
 		t.Fatal(err)
 	}
 }

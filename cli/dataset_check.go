@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"plumbline.dev/plumbline/dataset"
+)
+
+// datasetCheckOptions are what `plumb dataset check` was asked.
+type datasetCheckOptions struct {
+	genericiooptions.IOStreams
+	dir         string
+	corrections string
+	output      output
+}
+
+func newDatasetCheckCmd(streams genericiooptions.IOStreams) *cobra.Command {
+	o := &datasetCheckOptions{IOStreams: streams}
+	cmd := &cobra.Command{
+		Use:   "check DIR",
+		Short: "Read all of a set, count what is in it, and list everything that is wrong",
+		Long: `Read all of a set, decode every image, count samples by class and package, and list everything that is wrong at once, each
+with its file and line: missing or unreadable images, channels of unequal size, copies, unknown labels, corrections that do not fit.
+
+Exits with 1 when something is wrong.`,
+		Example: `  plumb dataset check ./erasers
+  plumb dataset check ./erasers --corrections review.csv
+  plumb dataset check ./erasers -o json | jq .classes`,
+		Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.dir = args[0]
+			return o.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&o.corrections, "corrections", "", "lay these corrections over the labels, in place of those that dataset.yaml names")
+	o.output.addTo(cmd, "json")
+	return cmd
+}
+
+func (o *datasetCheckOptions) run(ctx context.Context) error {
+	if o.output != "" && o.output != "json" {
+		return usagef("--output %q is not json", string(o.output))
+	}
+	bar := newProgressBar(o.ErrOut, "reading "+clean(o.dir))
+	report, err := dataset.Check(ctx, o.dir, o.corrections, bar.show)
+	bar.close()
+	if err != nil {
+		return err
+	}
+	if o.output == "json" {
+		encoder := json.NewEncoder(o.Out)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(report)
+	} else {
+		err = printReport(o.Out, report)
+	}
+	if err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	switch n := len(report.Problems); n {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("the data set has 1 problem")
+	default:
+		return fmt.Errorf("the data set has %d problems", n)
+	}
+}
+
+// printReport writes the report for people: counts first, problems last, where the eye ends up.
+func printReport(w io.Writer, r *dataset.Report) error {
+	var b strings.Builder
+	if r.Name != "" {
+		fmt.Fprintf(&b, "%s: %d samples in %s, %d channels (%s)\n", clean(r.Name), r.Samples, packagesOf(r), len(r.Channels), clean(strings.Join(r.Channels, ", ")))
+		if r.Relabelled+r.Excluded > 0 {
+			fmt.Fprintf(&b, "corrections: %d relabelled, %d excluded\n", r.Relabelled, r.Excluded)
+		}
+		classes := [][]string{}
+		for _, c := range []struct {
+			label dataset.Label
+			n     int
+		}{{dataset.Normal, r.Classes.Normal}, {dataset.Defect, r.Classes.Defect}} {
+			classes = append(classes, []string{c.label.String(), strconv.Itoa(c.n), fmt.Sprintf("%.1f %%", 100*float64(c.n)/float64(max(r.Samples, 1)))})
+		}
+		printCounts(&b, []string{"CLASS", "SAMPLES", "SHARE"}, classes)
+		packages := [][]string{}
+		for _, p := range r.Packages {
+			packages = append(packages, []string{clean(p.Name), strconv.Itoa(p.Normal), strconv.Itoa(p.Defect)})
+		}
+		printCounts(&b, []string{"PACKAGE", "NORMAL", "DEFECT"}, packages)
+		sizes := [][]string{}
+		for _, s := range r.Sizes {
+			sizes = append(sizes, []string{fmt.Sprintf("%d x %d", s.Width, s.Height), strconv.Itoa(s.Bits), strconv.Itoa(s.Files)})
+		}
+		printCounts(&b, []string{"SIZE", "BITS", "FILES"}, sizes)
+	}
+	if len(r.Problems) == 0 {
+		fmt.Fprintf(&b, "\nNo problems. Data %s, labels %s\n", r.Digests.Data, r.Digests.Labels)
+	} else {
+		b.WriteString("\nProblems\n")
+		for _, p := range r.Problems {
+			b.WriteString(clean(p.String()) + "\n")
+		}
+	}
+	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
+	return err
+}
+
+func packagesOf(r *dataset.Report) string {
+	switch len(r.Packages) {
+	case 0:
+		return "no packages (labels.csv names none, so a split will keep successive samples together)"
+	case 1:
+		return "1 package"
+	}
+	return fmt.Sprintf("%d packages", len(r.Packages))
+}
+
+// printCounts writes a table whose first column is text and whose others are numbers.
+func printCounts(b *strings.Builder, titles []string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	cols := make([]column, len(titles))
+	for i, title := range titles {
+		cols[i] = column{title: title, right: i > 0}
+		for _, row := range rows {
+			cols[i].cells = append(cols[i].cells, span{text: row[i]})
+		}
+	}
+	b.WriteString("\n")
+	for _, l := range table(cols, len(rows), 0) {
+		b.WriteString(plainStyle().draw(l, 0) + "\n")
+	}
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"plumbline.dev/plumbline/dataset/synth"
+)
+
+// datasetSynthOptions are what `plumb dataset synth` was asked.
+type datasetSynthOptions struct {
+	genericiooptions.IOStreams
+	spec  synth.Spec
+	out   string
+	force bool
+}
+
+func newDatasetSynthCmd(streams genericiooptions.IOStreams) *cobra.Command {
+	o := &datasetSynthOptions{IOStreams: streams}
+	cmd := &cobra.Command{
+		Use:   "synth --out DIR",
+		Short: "Make a set of erasers with a printed logo under six lights",
+		Long: `Make a set that looks like what an inspection line sees: erasers with a printed logo under six lights, in packages that share
+print and light, a few with a defect (missing stroke, smear, faint print, double print, cut-off, blot, scratch), some labels wrong.
+
+Beside the set lie truth.csv, which says what every image really shows and is never read by training, and contact-sheet.png, which
+shows examples. The same flags give the same bytes.`,
+		Example: `  plumb dataset synth --out ./erasers                                             # as hard as the real ones
+  plumb dataset synth --out ./easy --samples 480 --prevalence 0.3 --min-severity 0.7 --label-noise 0
+  plumb dataset synth --out ./two-lights --channels GRAY,NORMAL --seed 8`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.out, "out", "", "directory to make; it must be empty or not there")
+	f.BoolVar(&o.force, "force", false, "replace a set that was made here before")
+	f.IntVar(&o.spec.Samples, "samples", 1381, "erasers to make")
+	f.Float64Var(&o.spec.Prevalence, "prevalence", 0.12, "share of defective ones")
+	f.Float64Var(&o.spec.MinSeverity, "min-severity", 0.2, "severity of the gentlest defect; the worst is 1")
+	f.Float64Var(&o.spec.LabelNoise, "label-noise", 0.06, "share of wrong labels")
+	f.Int64Var(&o.spec.Seed, "seed", 7, "another seed, another set")
+	f.IntVar(&o.spec.Size, "size", 96, "side of an image in pixels")
+	f.IntVar(&o.spec.PackageSize, "package-size", 15, "erasers to a package")
+	f.StringSliceVar(&o.spec.Channels, "channels", synth.Lights(), "lights, in the order of the channels")
+	_ = cmd.MarkFlagRequired("out")
+	_ = cmd.MarkFlagDirname("out")
+	return cmd
+}
+
+func (o *datasetSynthOptions) run(ctx context.Context) error {
+	if err := o.spec.Check(); err != nil {
+		return usageError{err}
+	}
+	bar := newProgressBar(o.ErrOut, "making "+clean(o.out))
+	made, err := synth.Write(ctx, o.spec, o.out, o.force, bar.show)
+	bar.close()
+	switch {
+	case errors.Is(err, synth.ErrOccupied) && !o.force:
+		return fmt.Errorf("%w; name another directory, or replace a set that was made here with --force", err)
+	case err != nil:
+		return err
+	}
+	fmt.Fprintf(o.Out, "%s: %d samples in %d packages, channels %s\n", clean(o.out), made.Samples, made.Packages, strings.Join(o.spec.Channels, ", "))
+	fmt.Fprintf(o.Out, "%d defective (%.1f %%), %d labels wrong\n", made.Defects, 100*float64(made.Defects)/float64(made.Samples), made.Flipped)
+	fmt.Fprintf(o.Out, "Look at %s; what each image really shows is in %s\n", filepath.Join(o.out, synth.SheetFile), filepath.Join(o.out, synth.TruthFile))
+	return nil
+}
