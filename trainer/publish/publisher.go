@@ -19,18 +19,17 @@ type Config struct {
 	Reports wire.Reports
 	RunUID  string
 	Log     *slog.Logger
+	Ack     time.Duration // how long one attempt waits for the acknowledgement
 	Backoff time.Duration // the first wait after a failure, doubled up to Longest
 	Longest time.Duration
 }
 
-// Waits between attempts while NATS is away: soon enough that nobody watching notices, seldom enough for a thousand pods.
+// Waits while NATS is away: soon enough that nobody watching notices, seldom enough for a thousand pods.
 const (
 	DefaultBackoff = 250 * time.Millisecond
 	DefaultLongest = 5 * time.Second
+	DefaultAck     = 5 * time.Second
 )
-
-// ackTimeout is how long one attempt waits for the stream's acknowledgement.
-const ackTimeout = 5 * time.Second
 
 // Publisher delivers a spool in the background.
 type Publisher struct {
@@ -121,7 +120,7 @@ func (p *Publisher) deliver(ctx context.Context, line []byte) error {
 	if err := p.connect(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Ack)
 	defer cancel()
 	_, err := p.stream.PublishMsg(ctx, &nats.Msg{Subject: wire.Subject(r.RunUID, r.Trial, r.Attempt), Data: line},
 		jetstream.WithMsgID(wire.MessageID(r)), jetstream.WithExpectStream(wire.Stream), jetstream.WithRetryAttempts(0))

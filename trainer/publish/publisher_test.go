@@ -46,7 +46,7 @@ func newBench(t *testing.T, url, credentials string) bench {
 	}
 	log := &syncBuffer{}
 	p := Start(Config{Reports: wire.Reports{URL: url, Credentials: credentials}, RunUID: runUID, Log: slog.New(slog.NewTextHandler(log, nil)),
-		Backoff: time.Millisecond, Longest: 20 * time.Millisecond}, spool)
+		Ack: time.Second, Backoff: time.Millisecond, Longest: 20 * time.Millisecond}, spool)
 	t.Cleanup(func() { p.Close(); spool.Close() })
 	return bench{p, spool, log}
 }

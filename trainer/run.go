@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/publish"
+	"plumbline.dev/plumbline/wire"
+)
+
+// How long the end waits for reports to be delivered. A finished trial waits longest: exit 0 says that everything is in the
+// stream, and another attempt would cost more than waiting. An interrupted one has a grace period to think of.
+const (
+	drainFinished    = 2 * time.Minute
+	drainFailed      = 30 * time.Second
+	drainInterrupted = 10 * time.Second
+)
+
+func newRunCommand(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use: "run", Short: "Train the trial that " + wire.EnvTrial + " describes (in a pod)", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTrial(cmd.Context(), p) },
+	}
+}
+
+// runTrial trains a pod's trial and leaves its last word.
+func runTrial(ctx context.Context, p *program) error {
+	log := p.log()
+	text := p.env(wire.EnvTrial)
+	t, err := wire.DecodeTrial([]byte(text))
+	if err != nil {
+		return lastWordOn(resultFile(text), log, loop.Outcome{}, settingsError(err))
+	}
+	uid := p.env(wire.EnvPodUID)
+	if uid == "" {
+		return lastWordOn(t.Result, log, loop.Outcome{}, settingsError(fmt.Errorf("%s is not set: without the pod's uid two attempts could write to one place", wire.EnvPodUID)))
+	}
+	log = log.With("trial", t.Name, "attempt", t.Attempt)
+	log.Info("trial begins", "run", t.Run.Namespace+"/"+t.Run.Name, "depth", t.Depth, "threads", t.Threads, "gpu", t.GPU, "release", wire.Release)
+	out, err := runReported(ctx, t, uid, p.env(wire.EnvSimulatedGPU) == "1", log)
+	return lastWordOn(t.Result, log, out, err)
+}
+
+// runReported trains with a spool and, where there is a server, a publisher behind it.
+func runReported(ctx context.Context, t wire.Trial, podUID string, simulatedGPU bool, log *slog.Logger) (loop.Outcome, error) {
+	spool, err := publish.NewSpool(t.Scratch)
+	if err != nil {
+		return loop.Outcome{}, storeError(t.Scratch, err)
+	}
+	defer spool.Close()
+	a := attempt{trial: t, writer: t.Writer(podUID), gpu: t.GPU && !simulatedGPU, log: log, spool: spool.Append, anew: true}
+	if t.Reports.URL == "" {
+		log.Warn("reports stay in the checkpoints: there is no server to send them to")
+		return a.train(ctx)
+	}
+	publisher := publish.Start(publish.Config{
+		Reports: t.Reports, RunUID: t.Run.UID, Log: log,
+		Ack: publish.DefaultAck, Backoff: publish.DefaultBackoff, Longest: publish.DefaultLongest,
+	}, spool)
+	defer publisher.Close()
+	a.pinned = publisher.LastNamed
+	out, err := a.train(ctx)
+	return out, drain(ctx, publisher, log, err)
+}
+
+// drain gives the reports time to be delivered. A trial that is done and could not tell it has not succeeded yet: the next
+// attempt tells it from the last checkpoint.
+func drain(ctx context.Context, publisher *publish.Publisher, log *slog.Logger, trained error) error {
+	limit := drainFailed
+	switch {
+	case ctx.Err() != nil:
+		ctx, limit = context.WithoutCancel(ctx), drainInterrupted
+	case trained == nil:
+		limit = drainFinished
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := publisher.Drain(ctx)
+	switch {
+	case err == nil:
+		return trained
+	case trained == nil:
+		return &ending{code: wire.ExitInterrupted, reason: "ReportsUndelivered", err: fmt.Errorf("training is done, but %w; the next attempt tells them", err)}
+	}
+	log.Warn("reports are left behind; the next attempt tells them from the last checkpoint", "error", err)
+	return trained
+}
+
+// lastWordOn ends a pod: the log and the termination message say the same.
+func lastWordOn(file string, log *slog.Logger, out loop.Outcome, err error) error {
+	if err == nil {
+		log.Info("trial is done", "epoch", out.Epoch, "best", out.Best.Epoch, "aucPR", fmt.Sprintf("%.4g", out.Best.Metrics.AUCPR), "checkpoint", out.Best.Checkpoint.URI)
+		return lastWord(file, wire.Result{Reason: "Succeeded", Epoch: out.Epoch, Message: fmt.Sprintf("the best is epoch %d with an AUC-PR of %.4f", out.Best.Epoch, out.Best.Metrics.AUCPR)})
+	}
+	e := *endingOf(err)
+	e.told = true
+	log.Error("trial ends", "reason", e.reason, "exitCode", e.code, "where", e.where, "error", err)
+	return errors.Join(&e, lastWord(file, wire.Result{Reason: e.reason, Message: err.Error(), Where: e.where, Epoch: out.Epoch}))
+}
+
+// resultFile finds where to leave the last word in a document that could not be read otherwise.
+func resultFile(text string) string {
+	var d struct {
+		Result string `json:"result"`
+	}
+	_ = json.Unmarshal([]byte(text), &d) // nothing found: nowhere to write
+	return d.Result
+}

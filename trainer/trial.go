@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"plumbline.dev/plumbline/dataset"
+	"plumbline.dev/plumbline/trainer/checkpoint"
+	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/session"
+	"plumbline.dev/plumbline/wire"
+)
+
+// attempt is one process that trains one trial, in a pod or by hand.
+type attempt struct {
+	trial  wire.Trial
+	writer string
+	gpu    bool // to be trained on; false where GPUs are simulated
+	log    *slog.Logger
+	spool  func(wire.Report) error
+	pinned func() string // a checkpoint to leave alone, see checkpoint.NewWriter
+	anew   bool          // begin from nothing where the checkpoints that are there do not fit; else that is an error
+
+	progress func(loop.Progress) // may be nil
+}
+
+// train is the walk of a trial: data, model, checkpoint to go on from, loop.
+func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
+	if err := a.findGPU(); err != nil {
+		return loop.Outcome{}, err
+	}
+	data, note, err := loadData(ctx, a.trial, a.log)
+	if err != nil {
+		return loop.Outcome{}, err
+	}
+	mean, std, constant := data.Normalisation()
+	model, err := session.New(a.sessionConfig(len(data.Channels), mean, std))
+	if err != nil {
+		return loop.Outcome{}, fmt.Errorf("build depth %d: %w", a.trial.Depth, err)
+	}
+	defer model.Close()
+
+	cfg := loop.Config{Trial: a.trial, Writer: a.writer, Note: joinNotes(note, constant), Manifest: a.manifest(model, data, mean, std)}
+	from, err := a.findResume(cfg)
+	if err != nil {
+		return loop.Outcome{}, err
+	}
+	c := a.trial.Checkpoint
+	store, err := checkpoint.NewWriter(c.URI, a.trial.Run.UID, a.trial.Name, a.writer, c.KeepLast, a.pinned)
+	if err != nil {
+		return loop.Outcome{}, storeError(c.URI, err)
+	}
+	return loop.Run(ctx, cfg, model, data, from, loop.World{Store: store, Spool: a.spool, Now: time.Now, Log: a.log, Progress: a.progress})
+}
+
+// findGPU refuses to train on the CPU what was promised a GPU: it would take days, and nobody would be told why.
+func (a attempt) findGPU() error {
+	if !a.gpu {
+		return nil
+	}
+	gpus, err := session.GPUs(a.trial.Threads)
+	if err != nil {
+		return err
+	}
+	if len(gpus) == 0 {
+		return &ending{code: wire.ExitDevice, reason: "NoDevice", err: fmt.Errorf(
+			"a GPU was requested and TensorFlow %s sees none: is this the GPU image, and does the node's driver support its CUDA version?", session.Version())}
+	}
+	a.log.Info("training on a GPU", "device", gpus[0])
+	return nil
+}
+
+func (a attempt) sessionConfig(channels int, mean, std []float64) session.Config {
+	h := a.trial.Hyperparameters
+	return session.Config{
+		Depth: a.trial.Depth, Channels: channels, ImageSize: h.ImageSize, Mean: mean, Std: std,
+		Seed: h.Seed, WeightDecay: h.WeightDecay, ClipNorm: h.ClipNorm,
+		Beta1: session.DefaultBeta1, Beta2: session.DefaultBeta2, Epsilon: session.DefaultEpsilon,
+		Threads: a.trial.Threads, GPU: a.gpu,
+	}
+}
+
+// manifest is what all checkpoints of the trial have in common.
+func (a attempt) manifest(model *session.Model, data loop.Data, mean, std []float64) wire.Manifest {
+	device := "cpu"
+	if a.gpu {
+		device = "gpu"
+	}
+	return wire.Manifest{
+		Architecture: model.Architecture(),
+		Classes:      []string{dataset.Normal.String(), dataset.Defect.String()},
+		Positive:     dataset.Defect.String(),
+		Input:        wire.Input{Channels: data.Channels, Size: data.Size, Resizer: dataset.Resizer, Mean: mean, Std: std},
+		Digests:      data.Digests,
+		Numerics: wire.Numerics{
+			TensorFlow: session.Version(), ISA: session.ISA(), Threads: a.trial.Threads, Precision: "float32", Device: device,
+		},
+	}
+}
+
+// findResume looks for what an earlier attempt saved.
+func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
+	from, ref, refused, err := checkpoint.FindResume(a.trial.Checkpoint.URI, a.trial.Run.UID, a.trial.Name, cfg.Fits)
+	if err != nil {
+		return nil, storeError(a.trial.Checkpoint.URI, err)
+	}
+	for _, r := range refused {
+		a.log.Warn("checkpoint passed over", "checkpoint", r.Dir, "why", r.Why)
+	}
+	switch {
+	case from != nil:
+		a.log.Info("going on from a checkpoint", "checkpoint", ref.URI, "epoch", from.Manifest.Epoch, "step", from.Manifest.Step)
+	case len(refused) > 0 && !a.anew:
+		return nil, settingsError(fmt.Errorf("%s cannot be gone on from: %w", refused[0].Dir, refused[0].Why))
+	default:
+		a.log.Info("beginning from random weights", "depth", a.trial.Depth, "seed", a.trial.Hyperparameters.Seed)
+	}
+	return from, nil
+}
+
+// loadData reads, splits and packs the data set. What is wrong with it is told once, completely, and is not worth a retry. note is
+// what a reader of the results must know of the split.
+func loadData(ctx context.Context, t wire.Trial, log *slog.Logger) (data loop.Data, note string, err error) {
+	set, overlay, err := loadSet(t.Dataset)
+	if err != nil {
+		return loop.Data{}, "", err
+	}
+	split, err := set.Split(splitSpec(t.Dataset.Split))
+	if err != nil {
+		return loop.Data{}, "", dataError(set.Dir, err)
+	}
+	began := time.Now()
+	images, err := set.Pack(ctx, t.Hyperparameters.ImageSize, nil)
+	if err != nil {
+		return loop.Data{}, "", readError(set.Dir, err)
+	}
+	data = loop.Data{
+		Images: images, Size: t.Hyperparameters.ImageSize, Channels: set.Config.Channels,
+		Train: split.Train, Validation: split.Validation, Test: split.Test,
+		Digests: wire.Digests{Data: set.Digests.Data, Labels: set.Digests.Labels, Overlay: set.Digests.Overlay, Split: split.Digest},
+	}
+	defects := 0
+	for _, s := range set.Samples {
+		data.Labels = append(data.Labels, int32(s.Label))
+		data.IDs = append(data.IDs, s.ID)
+		data.Groups = append(data.Groups, s.Package)
+		defects += int(s.Label)
+	}
+	log.Info("data set is packed", "dir", set.Dir, "overlay", overlay, "samples", len(set.Samples), "defects", defects,
+		"train", len(split.Train), "validation", len(split.Validation), "test", len(split.Test),
+		"channels", strings.Join(set.Config.Channels, ","), "seconds", fmt.Sprintf("%.1f", time.Since(began).Seconds()))
+	if split.Note != "" {
+		log.Warn("split", "note", split.Note)
+	}
+	return data, split.Note, nil
+}
+
+func splitSpec(s wire.Split) dataset.SplitSpec {
+	return dataset.SplitSpec{Test: s.Test, Validation: s.Validation, Seed: s.Seed, GroupBy: s.GroupBy}
+}
+
+func loadSet(d wire.Dataset) (set *dataset.Set, overlay string, err error) {
+	dir, err := wire.LocalPath(d.URI)
+	if err != nil {
+		return nil, "", settingsError(err)
+	}
+	if d.Corrections != "" {
+		if overlay, err = wire.LocalPath(d.Corrections); err != nil {
+			return nil, "", settingsError(err)
+		}
+	}
+	for _, path := range []string{dir, overlay} {
+		if path != "" && isMissing(path) {
+			return nil, "", missingError(path, fmt.Errorf("%s is not there", path))
+		}
+	}
+	if set, err = dataset.Load(dir, overlay); err != nil {
+		return nil, "", readError(dir, err)
+	}
+	return set, overlay, nil
+}
+
+// readError leaves alone what endingOf knows; the rest is a disk that fails, which may pass.
+func readError(dir string, err error) error {
+	if endingOf(err).code != wire.ExitInternal {
+		return err
+	}
+	return storeError(dir, err)
+}
+
+func joinNotes(notes ...string) string {
+	var some []string
+	for _, n := range notes {
+		if n != "" {
+			some = append(some, n)
+		}
+	}
+	return strings.Join(some, "; ")
+}
