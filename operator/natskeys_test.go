@@ -150,13 +150,14 @@ func startNATS(t *testing.T, authConf map[string][]byte) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	here := strings.NewReplacer("0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:8222", "127.0.0.1:-1", "store_dir: /data", "store_dir: "+dir)
+	here := strings.NewReplacer("0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:8222", "127.0.0.1:-1")
 	for name, data := range map[string][]byte{"nats.conf": []byte(here.Replace(string(conf))), keyAuthConf: authConf[keyAuthConf]} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Setenv("POD_NAME", "plumbline-nats-0")
+	t.Setenv("JETSTREAM_DIR", dir)
 	t.Setenv("JETSTREAM_MAX_FILE", "1GB")
 	opts, err := server.ProcessConfigFile(filepath.Join(dir, "nats.conf"))
 	if err != nil {

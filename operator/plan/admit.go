@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -11,6 +12,9 @@ import (
 
 // defaultDepths are those of a run that names none; the CRD has the same default.
 var defaultDepths = []api.Depth{18, 34, 50, 101, 152}
+
+// admitEvery is how often a run is looked at again that only the installation keeps from being admitted.
+const admitEvery = 5 * time.Second
 
 // admit makes the record of a run: its trials and where in the stream its reports begin. It is done once, before anything is
 // created, so that no report of the run can lie before the recorded position.
@@ -24,8 +28,10 @@ func (p *planner) admit() bool {
 	case err != nil:
 		return p.refuse("InvalidSettings", err.Error())
 	case p.Admission != nil:
+		p.again(admitEvery)
 		return p.refuse("NotReady", p.Admission.Error())
 	case p.Stream.ID == "":
+		p.again(admitEvery)
 		return p.refuse("StreamUnavailable", "the report stream has not been reached yet: "+p.Stream.Problem)
 	}
 	p.next.StartTime = p.now()

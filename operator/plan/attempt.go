@@ -65,13 +65,17 @@ func (c Cluster) podOf(job *batchv1.Job) (newest *corev1.Pod) {
 // alive names what is left of a trial: a pod that has not ended, or a Job that could still make one. As long as there is
 // something, the trial gets no further attempt.
 func (c Cluster) alive(trial string) string {
+	return c.anyAlive(func(labels map[string]string) bool { return labels[api.LabelTrial] == trial })
+}
+
+func (c Cluster) anyAlive(is func(labels map[string]string) bool) string {
 	for _, p := range c.Pods {
-		if p.Labels[api.LabelTrial] == trial && !podEnded(p) {
+		if is(p.Labels) && !podEnded(p) {
 			return "pod " + p.Name
 		}
 	}
 	for _, j := range c.Jobs {
-		if _, ended := jobEnded(j); !ended && j.Labels[api.LabelTrial] == trial {
+		if _, ended := jobEnded(j); !ended && is(j.Labels) {
 			return "Job " + j.Name
 		}
 	}
@@ -164,3 +168,6 @@ func sentence(e ending, ended wire.Ended, outside string) string {
 		return fmt.Sprintf("the trainer ended with exit code %d and left no message", ended.ExitCode)
 	}
 }
+
+// Has says whether a Job was observed.
+func (c Cluster) Has(job string) bool { return c.attempt(job).job != nil }

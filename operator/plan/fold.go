@@ -21,7 +21,7 @@ func (p *planner) fold(t *api.TrialStatus) {
 		return
 	}
 	r := p.Reports.Trials[t.Name]
-	whole := p.Reports.Whole && p.next.Stream.ID == p.Stream.ID
+	whole := p.Reports.Whole && p.next.Stream.ID == p.Stream.ID && r.Seen >= t.ReportsSeen
 	if whole || int32(r.Epoch) >= t.Epoch {
 		t.Epoch = int32(r.Epoch)
 		if r.Last != nil {

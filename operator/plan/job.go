@@ -23,6 +23,12 @@ const (
 	defaultGraceSeconds = 120
 )
 
+// ManagedBy is a label of every Job and pod that the operator makes: what it watches.
+const (
+	ManagedBy = "app.kubernetes.io/managed-by"
+	Manager   = "plumbline-operator"
+)
+
 var defaultScratch = resource.MustParse("2Gi")
 
 // JobName is the name of an attempt's Job.
@@ -63,6 +69,7 @@ func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings Set
 
 // job wraps a pod in a Job that runs it once: only the operator retries, and only the operator ends anything.
 func job(namespace, name string, owner metav1.OwnerReference, labels map[string]string, pod corev1.PodTemplateSpec) *batchv1.Job {
+	labels[ManagedBy] = Manager
 	all := maps.Clone(pod.Labels)
 	if all == nil {
 		all = map[string]string{}

@@ -1,0 +1,103 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/metrics"
+	"plumbline.dev/plumbline/operator/plan"
+)
+
+// errBehind: what was planned from is not the newest state.
+var errBehind = errors.New("the cache is behind")
+
+// apply creates the Jobs that the record asks for. A record that was not written just now may be an old one: the API server is
+// asked whether it is still what the plan was made from.
+func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun, actions []plan.Action, written bool) error {
+	if len(actions) == 0 {
+		return nil
+	}
+	if !written {
+		if err := stillNewest(ctx, r.Live, run, &api.TrainingRun{}); err != nil {
+			return err
+		}
+	}
+	if err := r.ensureCredential(ctx, run); err != nil {
+		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "CredentialNotCreated", "Create", "%s", err)
+		return err
+	}
+	var errs []error
+	for _, a := range actions {
+		if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
+			r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func stillNewest(ctx context.Context, live client.Reader, planned, now client.Object) error {
+	if err := live.Get(ctx, client.ObjectKeyFromObject(planned), now); err != nil {
+		return fmt.Errorf("look at %s again: %w", planned.GetName(), err)
+	}
+	if now.GetUID() != planned.GetUID() || now.GetResourceVersion() != planned.GetResourceVersion() {
+		return errBehind
+	}
+	return nil
+}
+
+// createJob is idempotent by name: a Job of that name that the same owner made is the same Job.
+func createJob(ctx context.Context, c client.Client, live client.Reader, owner client.Object, a plan.Action) error {
+	err := c.Create(ctx, a.Create)
+	if err == nil {
+		log.FromContext(ctx).Info("created a Job", "job", a.Create.Name, "reason", a.Reason)
+		return nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create Job %s: %w", a.Create.Name, err)
+	}
+	var there batchv1.Job
+	if err := live.Get(ctx, client.ObjectKeyFromObject(a.Create), &there); err != nil {
+		return fmt.Errorf("look at Job %s: %w", a.Create.Name, err)
+	}
+	if !owns(owner, &there) {
+		return fmt.Errorf("the Job %s exists and is not of %s: if it is what an older one of that name left, it will go; otherwise delete it", there.Name, owner.GetName())
+	}
+	return nil
+}
+
+// ensureCredential creates the run's Secret with a NATS user. The operator may create Secrets and do nothing else with them:
+// one of that name, which has the run's uid in it, is taken to be right.
+func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.TrainingRun) error {
+	creds, err := r.Issuer.Run(string(run.UID))
+	if err != nil {
+		metrics.CredentialErrors.Inc()
+		return fmt.Errorf("make the credential of TrainingRun %s: %w", run.Name, err)
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: run.Namespace, Name: plan.SecretName(run),
+			Labels:          map[string]string{plan.ManagedBy: plan.Manager, api.LabelRun: run.Name, api.LabelRunUID: string(run.UID)},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))},
+		},
+		Type: corev1.SecretTypeOpaque,
+		Data: map[string][]byte{plan.CredentialFile: creds},
+	}
+	if r.CA != nil {
+		secret.Data[plan.AuthorityFile] = r.CA
+	}
+	if err := r.Client.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
+		metrics.CredentialErrors.Inc()
+		return fmt.Errorf("create Secret %s: %w", secret.Name, err)
+	}
+	return nil
+}

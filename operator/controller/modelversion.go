@@ -1,0 +1,192 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/plan"
+)
+
+// ModelVersionReconciler has each version published by a Job. A version has no owner: neither the end of its run nor the
+// removal of its Model takes away the record of what is in the registry.
+type ModelVersionReconciler struct {
+	Client   client.Client
+	Live     client.Reader
+	Recorder events.EventRecorder
+	Now      func() time.Time
+}
+
+// +kubebuilder:rbac:groups=plumbline.dev,resources=models;modelversions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=plumbline.dev,resources=models/status;modelversions/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=plumbline.dev,resources=modelversions/finalizers,verbs=update
+
+// Reconcile brings one version a step further: observe, plan, report, apply, as for a run.
+func (r *ModelVersionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var version api.ModelVersion
+	if err := r.Client.Get(ctx, req.NamespacedName, &version); err != nil || !version.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	model, err := r.model(ctx, &version)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	p, err := r.plan(ctx, &version, model)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	written, err := r.report(ctx, &version, p)
+	if err == nil {
+		err = r.apply(ctx, &version, p.Actions, written)
+	}
+	if err == nil && model != nil {
+		err = r.number(ctx, model, &version)
+	}
+	if apierrors.IsConflict(err) || errors.Is(err, errBehind) {
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	}
+	return ctrl.Result{RequeueAfter: p.After}, client.IgnoreNotFound(err)
+}
+
+func (r *ModelVersionReconciler) model(ctx context.Context, v *api.ModelVersion) (*api.Model, error) {
+	var m api.Model
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: v.Namespace, Name: v.Spec.Model}, &m)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for Model %s: %w", v.Spec.Model, err)
+	}
+	return &m, nil
+}
+
+func (r *ModelVersionReconciler) plan(ctx context.Context, v *api.ModelVersion, m *api.Model) (plan.PublishPlan, error) {
+	in := plan.PublishInput{Version: v, Model: m, Now: r.Now()}
+	if v.Status.CompletionTime == nil {
+		var err error
+		if in.Cluster, err = observeCluster(ctx, r.Client, v, labelsOf(v)); err != nil {
+			return plan.PublishPlan{}, err
+		}
+		if err := r.lookAgain(ctx, v, &in.Cluster); err != nil {
+			return plan.PublishPlan{}, err
+		}
+	}
+	return plan.MakePublish(in), nil
+}
+
+func labelsOf(v *api.ModelVersion) client.MatchingLabels {
+	return client.MatchingLabels{api.LabelModel: v.Spec.Model, api.LabelVersion: fmt.Sprint(v.Spec.Version)}
+}
+
+// lookAgain asks the API server itself for a Job that was seen once and is not in the cache.
+func (r *ModelVersionReconciler) lookAgain(ctx context.Context, v *api.ModelVersion, cluster *plan.Cluster) error {
+	name := v.Status.Job
+	if name == "" || cluster.Has(name) {
+		return nil
+	}
+	var job batchv1.Job
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: v.Namespace, Name: name}, &job)
+	switch {
+	case apierrors.IsNotFound(err):
+		cluster.Pods, err = listPods(ctx, r.Live, v.Namespace, labelsOf(v))
+		return err
+	case err != nil:
+		return fmt.Errorf("look for Job %s: %w", name, err)
+	case owns(v, &job):
+		cluster.Jobs = append(cluster.Jobs, &job)
+	}
+	return nil
+}
+
+func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion, p plan.PublishPlan) (written bool, err error) {
+	if equality.Semantic.DeepEqual(v.Status, p.Status) {
+		return false, nil
+	}
+	v.Status = p.Status
+	if err := r.Client.Status().Update(ctx, v); err != nil {
+		return false, fmt.Errorf("write the status of ModelVersion %s: %w", v.Name, err)
+	}
+	tell(ctx, r.Recorder, v, p.Events)
+	return true, nil
+}
+
+func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion, actions []plan.Action, written bool) error {
+	if len(actions) == 0 {
+		return nil
+	}
+	if !written {
+		if err := stillNewest(ctx, r.Live, v, &api.ModelVersion{}); err != nil {
+			return err
+		}
+	}
+	for _, a := range actions {
+		if err := createJob(ctx, r.Client, r.Live, v, a); err != nil {
+			r.Recorder.Eventf(v, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
+			return err
+		}
+	}
+	return nil
+}
+
+// number keeps the Model's count of versions.
+func (r *ModelVersionReconciler) number(ctx context.Context, m *api.Model, v *api.ModelVersion) error {
+	next := plan.ModelAfter(m, v)
+	if next == m.Status {
+		return nil
+	}
+	m.Status = next
+	if err := r.Client.Status().Update(ctx, m); err != nil {
+		return fmt.Errorf("write the status of Model %s: %w", m.Name, err)
+	}
+	return nil
+}
+
+// SetupWithManager watches versions, their Jobs and pods, and the Models that they wait for.
+func (r *ModelVersionReconciler) SetupWithManager(mgr ctrl.Manager, o controller.Options) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		For(&api.ModelVersion{}).
+		Owns(&batchv1.Job{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(versionOfPod)).
+		Watches(&api.Model{}, handler.EnqueueRequestsFromMapFunc(r.versionsOf)).
+		WithOptions(o).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("set up the ModelVersion controller: %w", err)
+	}
+	return nil
+}
+
+func versionOfPod(_ context.Context, pod client.Object) []reconcile.Request {
+	model, version := pod.GetLabels()[api.LabelModel], pod.GetLabels()[api.LabelVersion]
+	if model == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: pod.GetNamespace(), Name: model + "-v" + version}}}
+}
+
+func (r *ModelVersionReconciler) versionsOf(ctx context.Context, model client.Object) (out []reconcile.Request) {
+	var versions api.ModelVersionList
+	if err := r.Client.List(ctx, &versions, client.InNamespace(model.GetNamespace())); err != nil {
+		return nil
+	}
+	for _, v := range versions.Items {
+		if v.Spec.Model == model.GetName() && v.Status.CompletionTime == nil {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&v)})
+		}
+	}
+	return out
+}

@@ -1,0 +1,52 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/metrics"
+	"plumbline.dev/plumbline/operator/plan"
+)
+
+// maxNote is how many bytes an Event's note may have.
+const maxNote = 1024
+
+// report writes the status if it has changed, and then tells what has. It is the only write to status in a reconcile; a run
+// that was changed meanwhile is a conflict, and nothing is told.
+func (r *TrainingRunReconciler) report(ctx context.Context, run *api.TrainingRun, p plan.Plan) (written bool, err error) {
+	if equality.Semantic.DeepEqual(run.Status, p.Status) {
+		return false, nil
+	}
+	run.Status = p.Status
+	if err := r.Client.Status().Update(ctx, run); err != nil {
+		return false, fmt.Errorf("write the status of TrainingRun %s: %w", run.Name, err)
+	}
+	for _, class := range p.Retries {
+		metrics.Retries.WithLabelValues(string(class)).Inc()
+	}
+	tell(ctx, r.Recorder, run, p.Events)
+	return true, nil
+}
+
+// tell sends the same words to the events and to the log.
+func tell(ctx context.Context, recorder events.EventRecorder, about runtime.Object, all []plan.Event) {
+	for _, e := range all {
+		kind := corev1.EventTypeNormal
+		if e.Warning {
+			kind = corev1.EventTypeWarning
+		}
+		note := e.Message
+		if len(note) > maxNote {
+			note = string([]rune(note)[:maxNote/4-1]) + "…" // a character has at most four bytes
+		}
+		recorder.Eventf(about, nil, kind, e.Reason, "Reconcile", "%s", note)
+		log.FromContext(ctx).Info(e.Message, "reason", e.Reason)
+	}
+}

@@ -1,0 +1,141 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/credential"
+	"plumbline.dev/plumbline/operator/ingest"
+	"plumbline.dev/plumbline/operator/plan"
+)
+
+// progressEvery bounds how often a run's status is written for nothing but progress.
+const progressEvery = 2 * time.Second
+
+// conflictRetry is how long to wait for the cache after it was found to be behind.
+const conflictRetry = 100 * time.Millisecond
+
+// TrainingRunReconciler makes one Job per attempt and keeps status.
+type TrainingRunReconciler struct {
+	Client   client.Client
+	Live     client.Reader // the API server itself, where a cache that is behind would do harm
+	Recorder events.EventRecorder
+	Ingest   *ingest.Ingest
+	Issuer   *credential.Issuer
+	CA       []byte // PEM; nil: trials trust the system's authorities
+	Settings plan.Settings
+	Now      func() time.Time
+}
+
+// +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch
+// +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns/finalizers,verbs=update
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=create
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=plumbline-system,resources=leases,verbs=get;create;update
+
+// Reconcile brings one run a step further.
+func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var run api.TrainingRun
+	if err := r.Client.Get(ctx, req.NamespacedName, &run); err != nil {
+		r.Ingest.Forget(req.NamespacedName)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !run.DeletionTimestamp.IsZero() { // its Jobs, pods and Secret go with it
+		r.Ingest.Forget(req.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	r.Ingest.Know(&run)
+
+	// 1. Observe.
+	input, err := r.observe(ctx, &run)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	// 2. Plan.
+	p := plan.Make(input)
+	// 3. Write the record first: no Job is created whose attempt is not in it.
+	written, err := r.report(ctx, &run, p)
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	r.Ingest.Know(&run)
+	// 4. Act.
+	err = r.apply(ctx, &run, p.Actions, written)
+	if errors.Is(err, errBehind) {
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
+	}
+	return ctrl.Result{RequeueAfter: p.After}, err
+}
+
+// SetupWithManager watches runs, their Jobs and pods, and the reports.
+func (r *TrainingRunReconciler) SetupWithManager(mgr ctrl.Manager, o controller.Options) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		For(&api.TrainingRun{}).
+		Owns(&batchv1.Job{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(runOfPod)).
+		WatchesRawSource(source.TypedChannel(r.Ingest.Wakes(), handler.TypedFuncs[ingest.Wake, reconcile.Request]{GenericFunc: wake})).
+		WithOptions(o).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("set up the TrainingRun controller: %w", err)
+	}
+	return nil
+}
+
+func runOfPod(_ context.Context, pod client.Object) []reconcile.Request {
+	run := pod.GetLabels()[api.LabelRun]
+	if run == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: pod.GetNamespace(), Name: run}}}
+}
+
+// wake looks at a run at once where its reports turn what is decided, and otherwise gathers: what is added within the time
+// is one request.
+func wake(_ context.Context, e event.TypedGenericEvent[ingest.Wake], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r := reconcile.Request{NamespacedName: e.Object.Run}
+	if e.Object.Urgent {
+		q.Add(r)
+		return
+	}
+	q.AddAfter(r, progressEvery)
+}
+
+// Phases counts runs by phase, for Prometheus.
+func Phases(c client.Reader) func() map[string]int {
+	return func() map[string]int {
+		n := map[string]int{}
+		var runs api.TrainingRunList
+		if err := c.List(context.Background(), &runs); err != nil {
+			return n // the cache has not started yet
+		}
+		for _, r := range runs.Items {
+			n[string(r.Status.Phase)]++
+		}
+		return n
+	}
+}

@@ -1,0 +1,189 @@
+package ingest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"github.com/nats-io/nats.go/jetstream"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/metrics"
+	"plumbline.dev/plumbline/operator/plan"
+)
+
+// Wake names a run whose reports have changed. Urgent ones turn what is decided; of the others a batch is enough.
+type Wake struct {
+	Run    types.NamespacedName
+	Urgent bool
+}
+
+// Ingest holds the ledgers of all active runs. Its consumer, in consumer.go, fills them; the reconciler reads them.
+type Ingest struct {
+	options Options
+	log     logr.Logger
+	wakes   chan event.TypedGenericEvent[Wake]
+	done    <-chan struct{} // closed when nobody listens to wakes any more
+
+	mu     sync.Mutex
+	runs   map[types.UID]*follower
+	stream plan.Stream
+	handle jetstream.Stream // of the stream that is read; nil before the first
+}
+
+// follower is one active run.
+type follower struct {
+	name     types.NamespacedName
+	began    api.StreamPosition
+	expected expected
+	ledger   *Ledger
+	gaps     int64
+	whole    bool // no report of it was dropped from the stream before it was read
+}
+
+// New makes an Ingest that reads nothing until it is started.
+func New(o Options, log logr.Logger) *Ingest {
+	g := &Ingest{options: o, log: log, runs: map[types.UID]*follower{}, wakes: make(chan event.TypedGenericEvent[Wake])}
+	g.stream.Problem = o.unreachable()
+	return g
+}
+
+// Wakes tells which runs to look at again.
+func (g *Ingest) Wakes() <-chan event.TypedGenericEvent[Wake] { return g.wakes }
+
+// Know says what may be reported of a run. It is called before an attempt's Job is created, so that no report of it can be
+// taken for a stranger's.
+func (g *Ingest) Know(run *api.TrainingRun) {
+	if plan.Ended(run) {
+		g.Forget(types.NamespacedName{Namespace: run.Namespace, Name: run.Name})
+		return
+	}
+	if run.Status.Stream == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	name := types.NamespacedName{Namespace: run.Namespace, Name: run.Name}
+	f := g.runs[run.UID]
+	if f == nil {
+		g.forget(name) // an older run of the same name
+		f = &follower{
+			name:   name,
+			began:  *run.Status.Stream,
+			ledger: NewLedger(),
+			// A run that becomes known while the stream is read has just been admitted: nothing of it was read over.
+			whole: run.Status.Stream.ID == g.stream.ID,
+		}
+		g.runs[run.UID] = f
+	}
+	f.expected = expect(run)
+}
+
+// Forget drops a run that has ended or is gone.
+func (g *Ingest) Forget(run types.NamespacedName) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forget(run)
+}
+
+func (g *Ingest) forget(run types.NamespacedName) {
+	maps.DeleteFunc(g.runs, func(_ types.UID, f *follower) bool { return f.name == run })
+}
+
+// Stream says how reading goes.
+func (g *Ingest) Stream() plan.Stream {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stream
+}
+
+// Reports is what was folded of a run so far.
+func (g *Ingest) Reports(uid types.UID) plan.Reports {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f := g.runs[uid]
+	if f == nil {
+		return plan.Reports{}
+	}
+	return plan.Reports{Trials: f.ledger.View(), Whole: f.whole}
+}
+
+// take folds one message.
+func (g *Ingest) take(subject string, sequence int64, data []byte, last bool) {
+	wakes := g.fold(subject, data)
+	g.mu.Lock()
+	g.stream.Next = sequence + 1
+	caughtUp := last && !g.stream.Current
+	if caughtUp {
+		g.stream.Current = true
+	}
+	quiet := !g.stream.Current
+	g.mu.Unlock()
+	switch {
+	case caughtUp:
+		g.wakeAll()
+	case wakes != nil && !quiet: // while the past is read again, a run is looked at once it is complete
+		g.wake(*wakes)
+	}
+}
+
+func (g *Ingest) fold(subject string, data []byte) *Wake {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	uid := types.UID(runOf(subject))
+	f := g.runs[uid]
+	if f == nil {
+		metrics.Refused.WithLabelValues(refusedRun).Inc()
+		return nil
+	}
+	r, refused := decode(subject, data)
+	if refused == "" {
+		refused = f.expected.refuse(r)
+	}
+	if refused == "" && f.ledger.tooMany(r) {
+		refused = refusedWriter
+	}
+	if refused != "" {
+		metrics.Refused.WithLabelValues(refused).Inc()
+		g.log.V(1).Info("refused a report", "run", f.name, "subject", subject, "reason", refused)
+		return nil
+	}
+	effect := f.ledger.Fold(r)
+	metrics.Reports.WithLabelValues(string(r.Kind), string(effect)).Inc()
+	if gaps := f.ledger.gaps(); gaps != f.gaps {
+		metrics.Gaps.Add(float64(max(0, gaps-f.gaps)))
+		f.gaps = gaps
+	}
+	if effect == Nothing || effect == Seen {
+		return nil
+	}
+	return &Wake{Run: f.name, Urgent: effect == Turn}
+}
+
+// wakeAll has every active run looked at: the stream's state has changed, and each run's status says so.
+func (g *Ingest) wakeAll() {
+	for _, n := range g.names() {
+		g.wake(Wake{Run: n, Urgent: true})
+	}
+}
+
+func (g *Ingest) wake(w Wake) {
+	select {
+	case g.wakes <- event.TypedGenericEvent[Wake]{Object: w}:
+	case <-g.done:
+	}
+}
+
+func (g *Ingest) names() (names []types.NamespacedName) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, f := range g.runs {
+		names = append(names, f.name)
+	}
+	slices.SortFunc(names, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+	return names
+}

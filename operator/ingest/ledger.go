@@ -1,0 +1,218 @@
+package ingest
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/wire"
+)
+
+// Ledger folds the reports of one run. The order in which reports arrive, and how often, changes nothing but the count of
+// duplicates: every field is a maximum under some total order, or a set.
+type Ledger struct {
+	trials map[string]*trialLedger
+}
+
+// Effect is what one report changed.
+type Effect string
+
+const (
+	Nothing  Effect = "duplicate" // told before
+	Seen     Effect = "alive"     // nothing but that the writer lives
+	Progress Effect = "progress"  // an epoch
+	Turn     Effect = "turn"      // a first report, a new best or an end: worth acting on at once
+)
+
+// trialLedger is what one trial's writers have told.
+type trialLedger struct {
+	writers map[string]*spans    // own sequences
+	told    map[wire.Origin]bool // reports by where they were first told: a resuming writer repeats others'
+	epochs  map[int]told         // the newest attempt's word on each epoch
+	best    *told
+	done    *told // the newest finished report
+	newest  *told // the newest attempt's latest report
+	view    plan.TrialReports
+}
+
+// told is a report with the order that decides between reports of the same thing.
+type told struct {
+	attempt  int
+	writer   string
+	sequence int64
+	report   wire.Report
+}
+
+// NewLedger is an empty one.
+func NewLedger() *Ledger { return &Ledger{trials: map[string]*trialLedger{}} }
+
+// View is what the plan reads of a trial.
+func (l *Ledger) View() map[string]plan.TrialReports {
+	out := make(map[string]plan.TrialReports, len(l.trials))
+	for name, t := range l.trials {
+		out[name] = t.read()
+	}
+	return out
+}
+
+// tooMany says whether a report's writer is one more than a trial can have had.
+func (l *Ledger) tooMany(r wire.Report) bool {
+	t := l.trials[r.Trial]
+	return t != nil && t.writers[r.Writer] == nil && len(t.writers) >= maxWriters
+}
+
+// gaps counts what is missing over all writers.
+func (l *Ledger) gaps() (n int64) {
+	for _, t := range l.trials {
+		n += t.gaps()
+	}
+	return n
+}
+
+// Fold takes in one valid report that belongs to the run.
+func (l *Ledger) Fold(r wire.Report) Effect {
+	t := l.trials[r.Trial]
+	if t == nil {
+		t = &trialLedger{writers: map[string]*spans{}, told: map[wire.Origin]bool{}, epochs: map[int]told{}}
+		l.trials[r.Trial] = t
+	}
+	return t.fold(r)
+}
+
+func (t *trialLedger) fold(r wire.Report) Effect {
+	w := t.writers[r.Writer]
+	if w == nil {
+		w = &spans{}
+		t.writers[r.Writer] = w
+	}
+	if !w.add(r.Sequence) {
+		t.view.Duplicates++
+		return Nothing
+	}
+	effect := Seen
+	if r.Attempt > t.view.Attempt {
+		t.view.Attempt = r.Attempt
+		effect = Turn
+	}
+	x := told{r.Attempt, r.Writer, r.Sequence, r}
+	x.report.Scores = nil // kept in the stream: they are large and nothing here reads them
+	if t.newest == nil || x.after(*t.newest) {
+		t.newest = &x
+	}
+	// Of a report and its repetition by another writer, whichever is read second is the duplicate.
+	origin := wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
+	if r.ComputedBy != nil {
+		origin = *r.ComputedBy
+	}
+	again := t.told[origin]
+	t.told[origin] = true
+	if again {
+		t.view.Duplicates++
+	} else {
+		t.view.Seen++
+	}
+	switch r.Kind {
+	case wire.Epoch:
+		if e := t.epoch(x, again); e != Nothing {
+			return e
+		}
+	case wire.Finished:
+		first := t.done == nil
+		if first || x.after(*t.done) {
+			t.done = &x
+		}
+		t.reached(r)
+		if first {
+			return Turn
+		}
+	default:
+		t.reached(r)
+	}
+	return effect
+}
+
+// epoch folds what an epoch was measured at. Of several reports of one epoch the newest attempt's counts for the curve; the
+// best is the best of all of them, whoever wrote it.
+func (t *trialLedger) epoch(x told, again bool) Effect {
+	r := x.report
+	t.reached(r)
+	if was, ok := t.epochs[r.Epoch]; !ok || x.after(was) {
+		t.epochs[r.Epoch] = x
+	}
+	if r.Metrics != nil && r.Checkpoint != nil && (t.best == nil || x.beats(*t.best)) {
+		isNew := t.best == nil || !again
+		t.best = &x
+		if isNew {
+			return Turn
+		}
+	}
+	return Progress
+}
+
+func (t *trialLedger) reached(r wire.Report) {
+	t.view.Epoch = max(t.view.Epoch, r.Epoch)
+	t.view.Epochs = max(t.view.Epochs, r.Epochs)
+}
+
+// after orders reports of the same thing: a later attempt's word counts, then any fixed order.
+func (x told) after(y told) bool {
+	return cmp.Or(cmp.Compare(x.attempt, y.attempt), cmp.Compare(x.writer, y.writer), cmp.Compare(x.sequence, y.sequence)) > 0
+}
+
+// beats orders committed checkpoints as wire has it. Two of the same epoch and value are equally good: the earlier attempt's
+// stays, so that a name that people have seen does not change.
+func (x told) beats(y told) bool {
+	a, b := x.candidate(), y.candidate()
+	if wire.BetterEpoch(a, b) || wire.BetterEpoch(b, a) {
+		return wire.BetterEpoch(a, b)
+	}
+	return y.after(x)
+}
+
+func (x told) candidate() wire.Candidate {
+	return wire.Candidate{Trial: x.report.Trial, Depth: x.report.Depth, Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
+}
+
+func (x told) measured() *plan.Measured {
+	r := x.report
+	return &plan.Measured{Epoch: r.Epoch, Metrics: *r.Metrics, Checkpoint: r.Checkpoint, Digests: r.Digests}
+}
+
+// read sums up. A best is told with its checkpoint; the curve has the measured epochs in order.
+func (t *trialLedger) read() plan.TrialReports {
+	v := t.view
+	v.Finished = t.done != nil
+	if t.done != nil {
+		v.Test = t.done.report.Test
+	}
+	if t.newest != nil {
+		d := t.newest.report.Digests
+		v.Digests = &d
+	}
+	if t.best != nil {
+		v.Best = t.best.measured()
+		d := t.best.report.Digests
+		v.Digests = &d
+	}
+	for _, e := range slices.Sorted(maps.Keys(t.epochs)) {
+		x := t.epochs[e]
+		v.NotFinite = x.report.NotFinite
+		if x.report.Metrics != nil {
+			v.Last = x.measured()
+			v.Curve = append(v.Curve, *v.Last)
+		}
+		if x.report.Throughput != nil {
+			v.EpochSeconds = x.report.Throughput.EpochSeconds
+		}
+	}
+	v.Gaps = t.gaps()
+	return v
+}
+
+func (t *trialLedger) gaps() (n int64) {
+	for _, w := range t.writers {
+		n += w.gaps()
+	}
+	return n
+}
