@@ -19,9 +19,14 @@ mkdir -p "$files/crds"
 cp crds/plumbline.dev_*.yaml "$files/crds/"
 cp config/nats/nats.conf "$files/nats.conf"
 cp config/rbac/people.yaml "$files/people.yaml"
-# Only the rules: the chart puts them into a ClusterRole, or into one Role per namespace.
-sed '1,/^rules:$/d' config/rbac/role.yaml >"$files/role-rules.yaml"
-[ -s "$files/role-rules.yaml" ] || { echo "generate: config/rbac/role.yaml has no rules: are the +kubebuilder:rbac markers in operator/controller gone?" >&2; exit 1; }
+# Of the roles only the rules: the chart puts those for all namespaces into a ClusterRole, or into one Role per namespace, and those
+# of the lease into a Role in the release's namespace.
+rules() { awk -v kind="$1" '/^---/ {rules = 0} /^kind:/ {wanted = $2 == kind} wanted && rules {print} /^rules:/ {rules = 1}' config/rbac/role.yaml; }
+rules ClusterRole >"$files/role-rules.yaml"
+rules Role >"$files/lease-rules.yaml"
+for file in role-rules.yaml lease-rules.yaml; do
+	[ -s "$files/$file" ] || { echo "generate: $file is empty: are the +kubebuilder:rbac markers in operator/controller gone?" >&2; exit 1; }
+done
 
 say "the API reference"
 mkdir -p docs
