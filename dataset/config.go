@@ -56,8 +56,9 @@ func parseConfig(file string, text []byte) (Config, problems) {
 		ps.addf(file, 0, "is empty; it needs name and channels")
 		return Config{}, ps
 	case err != nil:
+		// The package counts some of these lines from 0 and some from 1.
 		line, reason := yamlReason(err)
-		ps.addf(file, line, "is not YAML: %s", reason)
+		ps.addf(file, 0, "is not YAML, near line %d: %s", line, reason)
 		return Config{}, ps
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
@@ -112,7 +113,7 @@ func readFields(file string, mapping *yaml.Node, fields map[string]any, ps *prob
 			continue
 		}
 		if err := value.Decode(target); err != nil {
-			_, reason := yamlReason(err)
+			_, reason := yamlReason(err) // its line is within an alias, if there is one
 			ps.addf(file, value.Line, "%s: %s", key.Value, reason)
 		}
 	}

@@ -1,0 +1,97 @@
+package dataset
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCheckGoodSet(t *testing.T) {
+	dir := goodSet().write(t)
+	calls := 0
+	got, err := Check(context.Background(), dir, "", func(done, total int) { calls++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Load(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Report{
+		Dir: dir, Name: "erasers", Channels: []string{"AM", "GRAY"}, Samples: 6,
+		Classes:  Counts{3, 3},
+		Packages: []PackageCount{{"p1", Counts{1, 1}}, {"p2", Counts{1, 1}}, {"p3", Counts{1, 1}}},
+		Sizes:    []SizeCount{{4, 4, 8, 12}},
+		Digests:  s.Digests,
+		Problems: []Problem{},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if calls != 6 {
+		t.Errorf("progress was told %d times", calls)
+	}
+}
+
+// TestCheckFindsEverythingAtOnce: one pass over a set where each file of the
+// set has something wrong.
+func TestCheckFindsEverythingAtOnce(t *testing.T) {
+	f := goodSet()
+	f["labels.csv"] = []byte(strings.Replace(sixSamples, "e1,normal", "e1,nromal", 1))
+	f["images/AM/e2.png"] = []byte("not an image")
+	delete(f, "images/GRAY/e3.png")
+	f["images/GRAY/e4.png"] = encodePNG(greys(8, 4, func(x, y int) uint8 { return uint8(x) }))
+	f["images/AM/e6.png"] = f["images/AM/e5.png"]
+	f["images/GRAY/e6.png"] = f["images/GRAY/e5.png"]
+	f["c.csv"] = []byte(correctionHead + "e5,sha256:x,normal,defect,r,ada,2026-11-20\n")
+	dir := f.write(t)
+	report, err := Check(context.Background(), dir, dir+"/c.csv", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`labels.csv:2: sample e1: label "nromal" is neither normal nor defect`,
+		"labels.csv:3: sample e2: images/AM/e2.png is no PNG, JPEG or TIFF that can be read: image: unknown format",
+		"labels.csv:4: sample e3: images/GRAY/e3.png is missing",
+		"labels.csv:5: sample e4: images/GRAY/e4.png is 8 x 4 pixels, but channel AM is 4 x 4",
+		"labels.csv:7: sample e6: the image of AM, GRAY is, byte for byte, that of sample e5 (line 6)",
+		`c.csv:2: sample e5: digest "sha256:x" is not sha256: and 64 hexadecimal digits`,
+	}
+	if diff := cmp.Diff(want, told(dir, &ProblemsError{report.Problems})); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]SizeCount{{4, 4, 8, 7}, {8, 4, 8, 1}}, report.Sizes); diff != "" {
+		t.Error("what could be read is counted all the same:", diff)
+	}
+	if report.Digests != (Digests{}) {
+		t.Errorf("a set with problems has digests %v", report.Digests)
+	}
+}
+
+func TestCheckWithoutASet(t *testing.T) {
+	dir := t.TempDir()
+	report, err := Check(context.Background(), dir, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"dataset.yaml: is missing"}, told(dir, &ProblemsError{report.Problems})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCheckDoesNotDecodeWhatIsExcluded(t *testing.T) {
+	f := goodSet()
+	f["images/AM/e3.png"] = []byte("not an image")
+	dir := f.write(t)
+	f["c.csv"] = []byte(correctionHead + "e3," + digestsOf(t, dir)["e3"] + ",normal,exclude,broken file,ada,2026-11-20\n")
+	dir = f.write(t)
+	report, err := Check(context.Background(), dir, dir+"/c.csv", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Problems) > 0 || report.Excluded != 1 || report.Samples != 5 {
+		t.Errorf("got %+v", report)
+	}
+}

@@ -1,0 +1,132 @@
+package dataset
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const correctionHead = "id,digest,from,to,reason,reviewer,date\n"
+
+// digestsOf loads the good set to learn its samples' digests, as a reviewing
+// tool would.
+func digestsOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	s, err := Load(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digests := map[string]string{}
+	for _, sample := range s.Samples {
+		digest, ps, err := s.digest(sample)
+		if err != nil || len(ps) > 0 {
+			t.Fatal(err, ps)
+		}
+		digests[sample.ID] = digest
+	}
+	return digests
+}
+
+func TestCorrectionsAreLaidOver(t *testing.T) {
+	f := goodSet()
+	digests := digestsOf(t, f.write(t))
+	f["review.csv"] = []byte(correctionHead +
+		"e1," + digests["e1"] + ",normal,defect,smear on the M,ada,2026-11-20\n" +
+		"e2," + digests["e2"] + ",defect,keep,looked twice,ada,2026-11-20\n" +
+		"e3," + digests["e3"] + ",normal,exclude,hand in the picture,ada,2026-11-20\n" +
+		"e4," + digests["e4"] + ",defect,normal,dust,ada,2026-11-20\n" +
+		"e4," + digests["e4"] + ",defect,keep,no: a scratch,bob,2026-11-21\n")
+	f["dataset.yaml"] = append(f["dataset.yaml"], "corrections: review.csv\n"...)
+	dir := f.write(t)
+	s, err := Load(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, sample := range s.Samples {
+		got[sample.ID] = sample.Given.String() + " " + sample.Label.String()
+	}
+	want := map[string]string{"e1": "normal defect", "e2": "defect defect", "e4": "defect defect", "e5": "normal normal", "e6": "defect defect"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if s.Digests.Overlay != digestOf(f["review.csv"]) {
+		t.Errorf("overlay digest %q", s.Digests.Overlay)
+	}
+
+	given := goodSet()
+	given["empty.csv"] = []byte(correctionHead)
+	other, err := Load(dir, given.write(t)+"/empty.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(other.Samples) != 6 {
+		t.Errorf("a given overlay did not take the place of the set's own: %d samples", len(other.Samples))
+	}
+	if other.Digests.Data != s.Digests.Data {
+		t.Error("an overlay changed the data digest")
+	}
+}
+
+func TestCorrectionsThatDoNotFitAreRefused(t *testing.T) {
+	f := goodSet()
+	digests := digestsOf(t, f.write(t))
+	d1, d2 := digests["e1"], digests["e2"]
+	for name, c := range map[string]struct {
+		lines []string
+		want  []string
+	}{
+		"an unknown sample": {[]string{"e9," + d1 + ",normal,defect,r,ada,2026-11-20"}, []string{"c.csv:2: sample e9 is not in labels.csv"}},
+		"another label than the reviewer saw": {[]string{"e1," + d1 + ",defect,normal,r,ada,2026-11-20"},
+			[]string{"c.csv:2: sample e1: the correction is from defect, but labels.csv line 2 says normal"}},
+		"another image than the reviewer saw": {[]string{"e1," + d2 + ",normal,defect,r,ada,2026-11-20"},
+			[]string{"c.csv:2: sample e1: the correction is for images " + short(d2) + ", but the images here are " + short(d1)}},
+		"everything wrong in one line": {[]string{"e1,abc,good,bad,,,yesterday"}, []string{
+			`c.csv:2: sample e1: digest "abc" is not sha256: and 64 hexadecimal digits`,
+			`c.csv:2: sample e1: from: label "good" is neither normal nor defect`,
+			`c.csv:2: sample e1: to "bad" is none of normal, defect, keep, exclude`,
+			"c.csv:2: sample e1: a correction needs a reason and a reviewer",
+			`c.csv:2: sample e1: date "yesterday" is not written as 2026-11-24`,
+		}},
+		"a correction that corrects nothing": {[]string{"e1," + d1 + ",normal,normal,r,ada,2026-11-20"},
+			[]string{"c.csv:2: sample e1: from and to are both normal; a label that was confirmed is written keep"}},
+		"one class left": {[]string{"e2," + d2 + ",defect,normal,r,ada,2026-11-20", "e4," + digests["e4"] + ",defect,exclude,r,ada,2026-11-20", "e6," + digests["e6"] + ",defect,exclude,r,ada,2026-11-20"},
+			[]string{"labels.csv:2: all 4 samples are normal; training needs some that are defect"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := goodSet()
+			f["c.csv"] = []byte(correctionHead + strings.Join(c.lines, "\n") + "\n")
+			dir := f.write(t)
+			_, err := Load(dir, dir+"/c.csv")
+			if diff := cmp.Diff(c.want, told(dir, err)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func FuzzParseCorrections(f *testing.F) {
+	digest := digestOf(nil)
+	f.Add([]byte(correctionHead + "e1," + digest + ",normal,defect,r,ada,2026-11-20\ne2," + digest + ",defect,exclude,r,ada,2026-11-20\n"))
+	f.Add([]byte(correctionHead + "e1,abc,good,bad,,,yesterday\n"))
+	f.Add([]byte("\ufeff" + correctionHead + "\"e1\"," + digest + ",normal,keep,\"a, b\",ada,2026-02-30\n"))
+	samples, _ := parseLabels("labels.csv", []byte(sixSamples))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		corrections, _ := parseCorrections("c.csv", text)
+		left, _ := correct("c.csv", samples, corrections)
+		if len(left) > len(samples) {
+			t.Errorf("%d samples out of %d", len(left), len(samples))
+		}
+		for _, s := range left {
+			if s.Label != Normal && s.Label != Defect {
+				t.Errorf("sample %s has label %d", s.ID, s.Label)
+			}
+		}
+		for _, c := range corrections {
+			if !digestForm.MatchString(c.Digest) || c.Reviewer == "" || c.To == c.From.String() {
+				t.Errorf("accepted %+v", c)
+			}
+		}
+	})
+}

@@ -1,0 +1,92 @@
+package dataset
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseLabelsSaysWhatIsWrong(t *testing.T) {
+	const head = "id,label,package,position\n"
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"a spreadsheet's byte order mark and line ends": {"\ufeffid,label,package,position\r\ne1,normal,p1,1\r\n", nil},
+		"no packages and no positions at all":           {head + "e1,normal,,\ne2,defect,,\n", nil},
+		"a header that lies": {"id,package,label,position\ne1,p1,normal,1\n",
+			[]string{`labels.csv:1: the header is "id,package,label,position"; it must be "id,label,package,position", separated by commas`}},
+		"semicolons": {"id;label;package;position\n",
+			[]string{`labels.csv:1: the header is "id;label;package;position"; it must be "id,label,package,position", separated by commas`}},
+		"a line too short and one too long": {head + "e1,normal\ne2,normal,p1,2,hello\n", []string{
+			"labels.csv:2: has 2 fields where the header has 4 (id,label,package,position)",
+			"labels.csv:3: has 5 fields where the header has 4 (id,label,package,position)",
+		}},
+		"labels that nobody knows": {head + "e1,Normal,p1,1\ne2,ok,p1,2\ne3,,p1,3\n", []string{
+			`labels.csv:2: sample e1: label "Normal" is neither normal nor defect`,
+			`labels.csv:3: sample e2: label "ok" is neither normal nor defect`,
+			`labels.csv:4: sample e3: label "" is neither normal nor defect`,
+		}},
+		"the same id twice": {head + "e1,normal,p1,1\ne2,normal,p1,2\ne1,defect,p2,1\n", []string{"labels.csv:4: sample e1 is already in line 2"}},
+		"ids that would leave the set": {head + "../../etc/passwd,normal,p1,1\na/b,normal,p1,2\n,normal,p1,3\n" + `"a` + "\n" + `b",normal,p1,4` + "\n", []string{
+			`labels.csv:2: id "../../etc/passwd" begins with a dot`,
+			`labels.csv:3: id "a/b" holds a path separator`,
+			`labels.csv:4: id "" is empty`,
+			`labels.csv:5: id "a\nb" holds a character that cannot be printed`,
+		}},
+		"some packages missing": {head + "e1,normal,p1,1\ne2,normal,,2\n", []string{"labels.csv:3: sample e2 names no package though others do"}},
+		"a position of no number": {head + "e1,normal,p1,first\ne2,normal,p1,-1\n", []string{
+			`labels.csv:2: sample e1: position "first" is not a whole number from 0 up`,
+			`labels.csv:3: sample e2: position "-1" is not a whole number from 0 up`,
+		}},
+		"a stray quote, and the rest is still read": {head + "e1,nor\"mal,p1,1\ne2,bad,p1,2\n", []string{
+			`labels.csv:2: is not comma-separated text: bare " in non-quoted-field`,
+			`labels.csv:3: sample e2: label "bad" is neither normal nor defect`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, ps := parseLabels("labels.csv", []byte(c.text))
+			var got []string
+			for _, p := range ps {
+				got = append(got, p.String())
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func mustStayInside(t *testing.T, path string) {
+	t.Helper()
+	if !filepath.IsLocal(path) || strings.ContainsRune(path, 0) {
+		t.Errorf("path %q leaves the set", path)
+	}
+}
+
+func FuzzParseLabels(f *testing.F) {
+	f.Add([]byte(sixSamples))
+	f.Add([]byte("\ufeffid,label,package,position\r\n\"e1\",normal,,\r\n"))
+	f.Add([]byte("id,label,package,position\n..,normal,p1,1\ne1,nor\"mal,p1,1\n\"e2,defect,p1,2\n"))
+	config := Config{Channels: []string{"AM"}, Files: defaultFiles}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		samples, ps := parseLabels("labels.csv", text)
+		if len(samples) == 0 && len(ps) == 0 {
+			t.Error("no samples and no word about it")
+		}
+		lines := strings.Count(string(text), "\n") + 1
+		seen := map[string]bool{}
+		for _, s := range samples {
+			mustStayInside(t, config.file(s.ID, "AM"))
+			if seen[s.ID] {
+				t.Errorf("sample %q twice", s.ID)
+			}
+			seen[s.ID] = true
+			if s.Line < 2 || s.Line > lines {
+				t.Errorf("sample %q in line %d of %d", s.ID, s.Line, lines)
+			}
+		}
+	})
+}
