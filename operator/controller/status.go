@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -36,7 +37,7 @@ func (r *TrainingRunReconciler) report(ctx context.Context, run *api.TrainingRun
 }
 
 // tell sends the same words to the events and to the log.
-func tell(ctx context.Context, recorder events.EventRecorder, about runtime.Object, all []plan.Event) {
+func tell(ctx context.Context, recorder events.EventRecorder, about client.Object, all []plan.Event) {
 	for _, e := range all {
 		kind := corev1.EventTypeNormal
 		if e.Warning {
@@ -46,7 +47,11 @@ func tell(ctx context.Context, recorder events.EventRecorder, about runtime.Obje
 		if len(note) > maxNote {
 			note = string([]rune(note)[:maxNote/4-1]) + "…" // a character has at most four bytes
 		}
-		recorder.Eventf(about, nil, kind, e.Reason, "Reconcile", "%s", note)
+		var related runtime.Object
+		if e.Job != "" {
+			related = &corev1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: about.GetNamespace(), Name: e.Job}
+		}
+		recorder.Eventf(about, related, kind, e.Reason, "Reconcile", "%s", note)
 		log.FromContext(ctx).Info(e.Message, "reason", e.Reason)
 	}
 }

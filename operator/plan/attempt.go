@@ -18,6 +18,9 @@ import (
 // again: the next attempt finds its checkpoints and issues what is missing.
 const ClassReports wire.Class = "ReportsLost"
 
+// maxWords is how much of a log is quoted, in characters.
+const maxWords = 300
+
 // container is the name of the one container of a pod that Plumbline makes.
 const container = "trainer"
 
@@ -117,7 +120,7 @@ func podEnded(p *corev1.Pod) bool {
 
 func podEnding(p *corev1.Pod) ending {
 	ended := wire.Ended{ExitCode: -1, Reason: p.Status.Reason, Disruption: p.DeletionTimestamp != nil}
-	outside := p.Status.Message
+	outside, words := p.Status.Message, ""
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
 			ended.Disruption, outside = true, c.Message
@@ -131,10 +134,12 @@ func podEnding(p *corev1.Pod) ending {
 		}
 		if r, err := wire.DecodeResult([]byte(t.Message)); err == nil {
 			e.result = r
+		} else {
+			words = lastWords(t.Message)
 		}
 	}
 	e.class = wire.Classify(ended)
-	e.sentence = sentence(e, ended, outside)
+	e.sentence = sentence(e, ended, outside, words)
 	return e
 }
 
@@ -148,7 +153,7 @@ func terminated(p *corev1.Pod) *corev1.ContainerStateTerminated {
 }
 
 // sentence is the pod's own where it left one, with the place in front as compilers print it.
-func sentence(e ending, ended wire.Ended, outside string) string {
+func sentence(e ending, ended wire.Ended, outside, words string) string {
 	if m, at := e.result.Message, e.result.Where; m != "" {
 		if at != "" && !strings.Contains(m, at) {
 			m = at + ": " + m
@@ -162,11 +167,27 @@ func sentence(e ending, ended wire.Ended, outside string) string {
 		return strings.TrimSuffix(fmt.Sprintf("its pod ended without a word (%s): %s", ended.Reason, outside), ": ")
 	case ended.Disruption:
 		return strings.TrimSuffix(fmt.Sprintf("its pod was stopped from outside (exit code %d): %s", ended.ExitCode, outside), ": ")
+	case words != "":
+		return fmt.Sprintf("the trainer ended with exit code %d: %s", ended.ExitCode, words)
 	case ended.Reason != "":
 		return fmt.Sprintf("the trainer ended with exit code %d (%s) and left no message", ended.ExitCode, ended.Reason)
 	default:
 		return fmt.Sprintf("the trainer ended with exit code %d and left no message", ended.ExitCode)
 	}
+}
+
+// lastWords finds the cause in the end of a log: where a Go program panics, or the last line.
+func lastWords(logged string) (last string) {
+	for line := range strings.Lines(logged) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
+			return cut(line, maxWords)
+		}
+		if line != "" {
+			last = line
+		}
+	}
+	return cut(last, maxWords)
 }
 
 // Has says whether a Job was observed.

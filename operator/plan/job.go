@@ -124,7 +124,7 @@ func podTemplate(t api.PodTemplate, resources corev1.ResourceRequirements, arg, 
 				Resources:                resources,
 				VolumeMounts:             mounts,
 				TerminationMessagePath:   terminationLog,
-				TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+				TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError, // a crash writes none: its log has the cause
 				SecurityContext: &corev1.SecurityContext{
 					AllowPrivilegeEscalation: ptr(false),
 					ReadOnlyRootFilesystem:   ptr(true),

@@ -48,6 +48,7 @@ type Event struct {
 	Warning bool
 	Reason  string
 	Message string
+	Job     string // the attempt's Job that it is about; empty: none. Events that differ in nothing but words are made one.
 }
 
 // Ended says whether a run has ended for good. Its completion time is the record of that.
@@ -110,7 +111,13 @@ func (p *planner) plan() Plan {
 }
 
 func (p *planner) event(warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, Event{warning, reason, fmt.Sprintf(format, args...)})
+	p.events = append(p.events, Event{Warning: warning, Reason: reason, Message: fmt.Sprintf(format, args...)})
+}
+
+// about is an event of one attempt.
+func (p *planner) about(t *api.TrialStatus, warning bool, reason, format string, args ...any) {
+	p.event(warning, reason, t.Name+format, args...)
+	p.events[len(p.events)-1].Job = JobName(p.Run.Name, t.Name, t.Attempt)
 }
 
 // again asks for another plan within d.

@@ -223,7 +223,7 @@ func (p *publisher) condition(kind string, status metav1.ConditionStatus, reason
 }
 
 func (p *publisher) event(warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, Event{warning, reason, fmt.Sprintf(format, args...)})
+	p.events = append(p.events, Event{Warning: warning, Reason: reason, Message: fmt.Sprintf(format, args...), Job: p.next.Job})
 }
 
 // ModelAfter is a Model's status once a version is known and, perhaps, published. Nothing in it ever goes back.

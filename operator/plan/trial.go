@@ -68,7 +68,7 @@ func (p *planner) live(t *api.TrialStatus, a attempt) {
 	}
 	reason, message, stuck := a.waiting(t)
 	if stuck && t.Reason != reason {
-		p.event(true, reason, "%s waits: %s", t.Name, message)
+		p.about(t, true, reason, " waits: %s", message)
 	}
 	p.set(t, phase, reason, message)
 }
@@ -101,14 +101,14 @@ func (p *planner) ended(t *api.TrialStatus, e ending) {
 		t.CompletionTime = nil
 		p.set(t, api.TrialWaiting, string(e.class), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.sentence))
 		p.retries = append(p.retries, e.class)
-		p.event(true, string(e.class), "%s: %s", t.Name, t.Message)
+		p.about(t, true, string(e.class), ": %s", t.Message)
 	}
 }
 
 func (p *planner) fail(t *api.TrialStatus, e ending, at time.Time, message string) {
 	t.CompletionTime = moment(at)
 	p.set(t, api.TrialFailed, string(e.class), message)
-	p.event(true, string(e.class), "%s failed: %s", t.Name, message)
+	p.about(t, true, string(e.class), " failed: %s", message)
 }
 
 // finish waits for the report that the pod promised by ending well. Once the stream has been read to its end it is there, or
@@ -117,7 +117,7 @@ func (p *planner) finish(t *api.TrialStatus) {
 	switch {
 	case p.Stream.Current && p.Reports.Trials[t.Name].Finished:
 		p.set(t, api.TrialSucceeded, "Finished", "")
-		p.event(false, "TrialSucceeded", "%s has trained all its epochs", t.Name)
+		p.about(t, false, "TrialSucceeded", " has trained all its epochs")
 	case p.Stream.Current && p.Reports.Drained:
 		p.ended(t, ending{class: ClassReports, sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
 	default:
@@ -158,7 +158,7 @@ func (p *planner) start() {
 		}
 		t.Pod, t.Node = "", ""
 		p.set(t, api.TrialWaiting, "Creating", fmt.Sprintf("Job %s is being created", JobName(p.Run.Name, t.Name, t.Attempt)))
-		p.event(false, "AttemptStarted", "%s: attempt %d starts", t.Name, t.Attempt)
+		p.about(t, false, "AttemptStarted", ": attempt %d starts", t.Attempt)
 		p.create(t)
 	}
 }
