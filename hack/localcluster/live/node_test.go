@@ -1,0 +1,384 @@
+package live
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"plumbline.dev/plumbline/hack/localcluster/proc"
+)
+
+// probe says that a pod is ready once its program has made the file /s/ready.
+const probe = `
+    readinessProbe: {periodSeconds: 1, exec: {command: [sh, -c, "test -f /s/ready"]}}
+    volumeMounts: [{name: s, mountPath: /s}]
+  volumes: [{name: s, emptyDir: {}}]
+`
+
+// One cluster serves all these: starting one takes longer than any of them.
+func TestNode(t *testing.T) {
+	store := t.TempDir()
+	l := startLab(t, "--gpus", "2", "--cpu", "4", "--volume", "store="+store)
+	for name, test := range map[string]func(*testing.T, *lab){
+		"a job's locations, values and last word":                  jobRuns,
+		"a claim's files stay":                                     func(t *testing.T, l *lab) { claimKeepsFiles(t, l, store) },
+		"a mounted token makes a kubeconfig, no token makes none":  tokenWorks,
+		"a changed ConfigMap reaches its volume":                   volumeIsRefreshed,
+		"SIGTERM ends a pod early, with its exit code":             sigtermIsObeyed,
+		"SIGKILL ends a pod that does not listen":                  sigkillFollows,
+		"a failing liveness probe restarts, the old log stays":     probeRestarts,
+		"init containers come first, and one that fails is enough": initContainersComeFirst,
+		"an unknown image waits until it is named":                 imageIsNamed,
+		"what processes cannot give is refused in words":           refusedInWords,
+		"a deadline ends a pod":                                    deadlineEnds,
+		"GPUs are simulated and counted":                           gpusAreCounted,
+		"a restricted namespace refuses what production would":     restrictedRefuses,
+		"a namespace goes with all that is in it":                  namespaceGoes,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, l)
+		})
+	}
+}
+
+func jobRuns(t *testing.T, l *lab) {
+	job := &batchv1.Job{}
+	err := yaml.UnmarshalStrict([]byte(`
+metadata: {name: job}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      automountServiceAccountToken: false
+      containers:
+      - name: main
+        image: sh
+        command: [sh]
+        args: ["-c", "for i in 1 2 3; do echo line $i; sleep 0.1; done; printf %s \"$SETTINGS\" > /scratch/x; cat /scratch/x > /dev/termination-log; exit 65"]
+        env:
+        - {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        - {name: SETTINGS, value: '{"pod":"$(NAME)","out":"file:///scratch/out"}'}
+        volumeMounts: [{name: scratch, mountPath: /scratch}]
+      volumes: [{name: scratch, emptyDir: {sizeLimit: 1Gi}}]
+`), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.client.BatchV1().Jobs("default").Create(t.Context(), job, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	followed := l.run(t, "kubectl", "logs", "--follow", "--pod-running-timeout=20s", "job/job")
+	if diff := cmp.Diff("line 1\nline 2\nline 3\n", followed); diff != "" {
+		t.Errorf("logs -f (-want +got):\n%s", diff)
+	}
+	pods, err := l.client.CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{LabelSelector: "job-name=job"})
+	if err != nil || len(pods.Items) != 1 {
+		t.Fatalf("pods of the job: %d, %v", len(pods.Items), err)
+	}
+	pod := l.awaitEnd(t, &pods.Items[0])
+	out := filepath.Join(l.dir, "node/pods", string(pod.UID), "volumes/scratch/out")
+	if diff := cmp.Diff(`{"pod":"`+pod.Name+`","out":"file://`+out+`"}`, end(t, pod).Message); diff != "" {
+		t.Errorf("termination message (-want +got):\n%s", diff)
+	}
+	if code := end(t, pod).ExitCode; code != 65 || pod.Status.Phase != corev1.PodFailed {
+		t.Errorf("ended with %d in phase %s", code, pod.Status.Phase)
+	}
+	l.run(t, "kubectl", "wait", "--for=condition=Failed", "job/job", "--timeout=20s")
+	if diff := cmp.Diff("line 3\n", l.run(t, "kubectl", "logs", "--tail=1", pod.Name)); diff != "" {
+		t.Errorf("logs --tail=1 after the end (-want +got):\n%s", diff)
+	}
+}
+
+func claimKeepsFiles(t *testing.T, l *lab, store string) {
+	claim := &corev1.PersistentVolumeClaim{}
+	err := yaml.UnmarshalStrict([]byte(`
+metadata: {name: store}
+spec: {volumeName: store, storageClassName: "", accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}
+`), claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claim, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	pod := l.create(t, `
+metadata: {name: claim}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: main
+    image: sh
+    args: ["-c", "echo kept > /models/a"]
+    volumeMounts: [{name: v, mountPath: /models, subPath: sub}]
+  volumes: [{name: v, persistentVolumeClaim: {claimName: store}}]
+`)
+	if pod = l.awaitEnd(t, pod); pod.Status.Phase != corev1.PodSucceeded {
+		t.Fatalf("pod: %s", show(pod))
+	}
+	l.delete(t, pod)
+	l.await(t, pod, "is gone", func(p *corev1.Pod) bool { return p == nil })
+	if b, err := os.ReadFile(filepath.Join(store, "sub", "a")); err != nil || string(b) != "kept\n" {
+		t.Errorf("the file in the volume: %q, %v", b, err)
+	}
+}
+
+func tokenWorks(t *testing.T, l *lab) {
+	pod := l.create(t, `
+metadata: {name: token}
+spec:
+  restartPolicy: Never
+  containers: [{name: main, image: pod, args: [pod, whoami, /dev/termination-log]}]
+`)
+	if got := end(t, l.awaitEnd(t, pod)).Message; got != "system:serviceaccount:default:default" {
+		t.Errorf("the pod is %q to the API server", got)
+	}
+	pod = l.create(t, `
+metadata: {name: tokenless}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  containers: [{name: main, image: sh, args: ["-c", "env > /dev/termination-log"]}]
+`)
+	for _, kv := range strings.Fields(end(t, l.awaitEnd(t, pod)).Message) {
+		if name, _, _ := strings.Cut(kv, "="); !strings.Contains(" PATH HOME TMPDIR HOSTNAME PWD KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT "+proc.MarkerVar+" ", " "+name+" ") {
+			t.Errorf("the pod's environment holds %s, which nobody asked for", kv)
+		}
+	}
+}
+
+func volumeIsRefreshed(t *testing.T, l *lab) {
+	maps := l.client.CoreV1().ConfigMaps("default")
+	cm, err := maps.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "refresh"}, Data: map[string]string{"k": "old"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := l.create(t, `
+metadata: {name: refresh}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: main
+    image: pod
+    args: [pod, await, /conf/dir/k, new, /s/ready]
+    readinessProbe: {periodSeconds: 1, exec: {command: [/bin/sh, -c, "test -f /s/ready"]}}
+    volumeMounts: [{name: c, mountPath: /conf}, {name: s, mountPath: /s}]
+  volumes:
+  - {name: s, emptyDir: {}}
+  - {name: c, projected: {sources: [{configMap: {name: refresh, items: [{key: k, path: dir/k}]}}]}}
+`)
+	l.awaitRunning(t, pod)
+	cm.Data["k"] = "new"
+	if _, err := maps.Update(t.Context(), cm, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if pod = l.awaitEnd(t, pod); pod.Status.Phase != corev1.PodSucceeded {
+		t.Errorf("pod: %s", show(pod))
+	}
+}
+
+func sigtermIsObeyed(t *testing.T, l *lab) {
+	pod := l.create(t, `
+metadata: {name: obey, finalizers: [example.com/look]}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 600
+  containers:
+  - name: main
+    image: pod
+    args: [pod, obey, /s/ready, /dev/termination-log]`+probe)
+	l.awaitRunning(t, pod)
+	l.delete(t, pod)
+	pod = l.awaitEnd(t, pod) // long before the grace is over; the finalizer lets us see it
+	if e := end(t, pod); e.ExitCode != 75 || e.Message != "checkpoint written" {
+		t.Errorf("ended with %d and %q", e.ExitCode, e.Message)
+	}
+	l.run(t, "kubectl", "patch", "pod", pod.Name, "--type=json", `-p=[{"op":"remove","path":"/metadata/finalizers"}]`)
+	l.await(t, pod, "is gone", func(p *corev1.Pod) bool { return p == nil })
+}
+
+func sigkillFollows(t *testing.T, l *lab) {
+	pod := l.create(t, `
+metadata: {name: ignore, finalizers: [example.com/look]}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: pod
+    args: [pod, ignore, /s/ready]`+probe)
+	l.awaitRunning(t, pod)
+	l.delete(t, pod)
+	if e := end(t, l.awaitEnd(t, pod)); e.ExitCode != 137 {
+		t.Errorf("ended with %d, want SIGKILL's 137", e.ExitCode)
+	}
+	l.run(t, "kubectl", "patch", "pod", pod.Name, "--type=json", `-p=[{"op":"remove","path":"/metadata/finalizers"}]`)
+}
+
+func probeRestarts(t *testing.T, l *lab) {
+	pod := l.create(t, `
+metadata: {name: liveness}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: sh
+    args: ["-c", "if [ -e /s/again ]; then echo second; else echo first; touch /s/again; fi; trap 'exit 3' TERM; sleep 600 & wait"]
+    livenessProbe: {periodSeconds: 1, failureThreshold: 1, exec: {command: [sh, -c, "! test -e /s/sick"]}}
+    volumeMounts: [{name: s, mountPath: /s}]
+  volumes: [{name: s, emptyDir: {}}]
+`)
+	pod = l.awaitRunning(t, pod)
+	if err := os.WriteFile(filepath.Join(l.dir, "node/pods", string(pod.UID), "volumes/s/sick"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pod = l.await(t, pod, "was restarted", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].RestartCount > 0 })
+	if err := os.Remove(filepath.Join(l.dir, "node/pods", string(pod.UID), "volumes/s/sick")); err != nil {
+		t.Fatal(err)
+	}
+	pod = l.await(t, pod, "runs again", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].State.Running != nil })
+	if last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ExitCode != 3 {
+		t.Errorf("last state %+v, want exit code 3", last)
+	}
+	if got := l.run(t, "kubectl", "logs", "--previous", pod.Name); pod.Status.ContainerStatuses[0].RestartCount == 1 && got != "first\n" {
+		t.Errorf("logs --previous: %q", got)
+	}
+	l.delete(t, pod)
+	l.await(t, pod, "is gone", func(p *corev1.Pod) bool { return p == nil })
+}
+
+func initContainersComeFirst(t *testing.T, l *lab) {
+	const spec = `
+spec:
+  restartPolicy: Never
+  initContainers:
+  - name: first
+    image: sh
+    args: ["-c", "echo made > /s/a; exit $(CODE)"]
+    env: [{name: CODE, value: "NUMBER"}]
+    volumeMounts: [{name: s, mountPath: /s}]
+  containers:
+  - name: main
+    image: sh
+    args: ["-c", "cat /s/a > /dev/termination-log"]
+    volumeMounts: [{name: s, mountPath: /s}]
+  volumes: [{name: s, emptyDir: {}}]
+`
+	pod := l.create(t, "metadata: {name: init-ok}"+strings.Replace(spec, "NUMBER", "0", 1))
+	if got := end(t, l.awaitEnd(t, pod)).Message; got != "made\n" {
+		t.Errorf("the init container left %q", got)
+	}
+	pod = l.awaitEnd(t, l.create(t, "metadata: {name: init-bad}"+strings.Replace(spec, "NUMBER", "4", 1)))
+	if st := pod.Status; st.Phase != corev1.PodFailed || st.InitContainerStatuses[0].State.Terminated.ExitCode != 4 || st.ContainerStatuses[0].State.Waiting == nil {
+		t.Errorf("pod: %s", show(pod))
+	}
+}
+
+func imageIsNamed(t *testing.T, l *lab) {
+	pod := l.create(t, `
+metadata: {name: unknown}
+spec: {restartPolicy: Never, containers: [{name: main, image: "example.com/late:v1", args: ["-c", "exit 0"]}]}
+`)
+	pod = l.await(t, pod, "waits for its image", func(p *corev1.Pod) bool {
+		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].State.Waiting != nil && p.Status.ContainerStatuses[0].State.Waiting.Reason == "ErrImagePull"
+	})
+	if got := pod.Status.ContainerStatuses[0].State.Waiting.Message; !strings.Contains(got, "localcluster --dir "+l.dir+" image example.com/late:v1 ") {
+		t.Errorf("the message does not say what to do: %s", got)
+	}
+	l.run(t, "image", "example.com/late", "/bin/sh")
+	if pod = l.awaitEnd(t, pod); pod.Status.Phase != corev1.PodSucceeded {
+		t.Errorf("pod: %s", show(pod))
+	}
+}
+
+func refusedInWords(t *testing.T, l *lab) {
+	pod := l.awaitEnd(t, l.create(t, `
+metadata: {name: hostpath}
+spec:
+  containers: [{name: main, image: sh, volumeMounts: [{name: h, mountPath: /h}]}]
+  volumes: [{name: h, hostPath: {path: /etc}}]
+`))
+	if pod.Status.Reason != "UnsupportedOnLocalNode" || !strings.Contains(pod.Status.Message, "volume h is a hostPath: use a PersistentVolumeClaim") {
+		t.Errorf("refused with %s: %s", pod.Status.Reason, pod.Status.Message)
+	}
+}
+
+func deadlineEnds(t *testing.T, l *lab) {
+	pod := l.awaitEnd(t, l.create(t, `
+metadata: {name: deadline}
+spec:
+  restartPolicy: Never
+  activeDeadlineSeconds: 1
+  terminationGracePeriodSeconds: 5
+  containers: [{name: main, image: sh, args: ["-c", "sleep 600"]}]
+`))
+	if pod.Status.Reason != "DeadlineExceeded" || end(t, pod).ExitCode != 143 {
+		t.Errorf("ended with %s, code %d", pod.Status.Reason, end(t, pod).ExitCode)
+	}
+}
+
+func gpusAreCounted(t *testing.T, l *lab) {
+	const spec = `
+spec:
+  restartPolicy: Never
+  containers:
+  - name: main
+    image: sh
+    args: ["-c", "echo $PLUMBLINE_SIMULATED_GPU > /dev/termination-log"]
+    resources: {limits: {nvidia.com/gpu: COUNT}}
+`
+	pod := l.awaitEnd(t, l.create(t, "metadata: {name: gpu}"+strings.Replace(spec, "COUNT", "2", 1)))
+	if got := end(t, pod).Message; got != "1\n" {
+		t.Errorf("PLUMBLINE_SIMULATED_GPU is %q", got)
+	}
+	pod = l.create(t, "metadata: {name: gpus}"+strings.Replace(spec, "COUNT", "3", 1))
+	l.await(t, pod, "cannot be placed", func(p *corev1.Pod) bool {
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
+				return strings.Contains(c.Message, "Insufficient nvidia.com/gpu")
+			}
+		}
+		return false
+	})
+	node, err := l.client.CoreV1().Nodes().Get(t.Context(), "local", metav1.GetOptions{})
+	if err != nil || node.Labels["plumbline.dev/simulated-gpus"] != "true" {
+		t.Errorf("the node's labels: %v, %v", node.Labels, err)
+	}
+}
+
+func restrictedRefuses(t *testing.T, l *lab) {
+	namespaces := l.client.CoreV1().Namespaces()
+	_, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: "strict", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "sh"}}}}
+	_, err = l.client.CoreV1().Pods("strict").Create(t.Context(), pod, metav1.CreateOptions{})
+	if err == nil || !strings.Contains(err.Error(), `violates PodSecurity "restricted`) {
+		t.Errorf("the API server said %v", err)
+	}
+}
+
+func namespaceGoes(t *testing.T, l *lab) {
+	l.run(t, "kubectl", "create", "namespace", "passing")
+	l.run(t, "kubectl", "-n", "passing", "create", "deployment", "d", "--image=sh", "--", "sh", "-c", "sleep 600")
+	l.run(t, "kubectl", "-n", "passing", "wait", "--for=condition=Available", "deployment/d", "--timeout=30s")
+	l.run(t, "kubectl", "delete", "namespace", "passing", "--timeout=50s")
+	in := bufio.NewScanner(strings.NewReader(l.run(t, "kubectl", "get", "namespaces", "-o", "name")))
+	for in.Scan() {
+		if in.Text() == "namespace/passing" {
+			t.Error("the namespace is still there")
+		}
+	}
+}
