@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// Exit codes. exitHelp tells users of them; scripts depend on them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitTimeout     = 3
+	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+)
+
+const exitHelp = `Exit codes:
+  0    done; for watch: the run succeeded; for promote: the version is published
+  1    not done, and the message says why; for watch: the run failed or was deleted
+  2    wrong flags or arguments
+  3    promote --timeout passed first; publishing goes on
+  130  interrupted (Ctrl-C)`
+
+// usageError is a mistake in flags or arguments that cobra could not see.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// timeoutError says that what was waited for has not happened yet.
+type timeoutError struct{ error }
+
+// reported is a failure whose words are on the screen already.
+type reported struct{ error }
+
+// exitCode maps how a command ended. Cobra's own refusals come before started is set.
+func exitCode(ctx context.Context, err error, started bool) int {
+	var usage usageError
+	var timeout timeoutError
+	switch {
+	case err == nil:
+		return exitOK
+	case !started, errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &timeout):
+		return exitTimeout
+	case ctx.Err() != nil:
+		return exitInterrupted
+	default:
+		return exitFailed
+	}
+}
+
+// explain turns an error into what a person reads: the error, then the next step where there is one.
+func explain(err error, program string) string {
+	var done reported
+	if err == nil || errors.As(err, &done) {
+		return ""
+	}
+	text := "error: " + err.Error()
+	var status *apierrors.StatusError
+	if errors.As(err, &status) { // the API server quotes what users wrote
+		text = clean(text)
+	}
+	if step := nextStep(err, program); step != "" {
+		text += "\n" + step
+	}
+	return text
+}
+
+func nextStep(err error, program string) string {
+	var network *net.OpError
+	switch {
+	case meta.IsNoMatchError(err):
+		return "Plumbline is not installed in this cluster. Install it: kubectl apply --server-side -k config/default (or helm install plumbline charts/plumbline -n plumbline-system --create-namespace).\nOr is it another cluster? Look at: kubectl config get-contexts, and pass --context."
+	case clientcmd.IsEmptyConfig(err):
+		return "There is no kubeconfig. Set KUBECONFIG or pass --kubeconfig; `make up` starts a cluster on this machine and prints its own."
+	case apierrors.IsUnauthorized(err):
+		return "The cluster does not accept these credentials. Log in again, or pass --context or --kubeconfig."
+	case apierrors.IsForbidden(err):
+		return "Ask for these rights, or see what you have: kubectl auth can-i --list"
+	case errors.As(err, &network):
+		return "The cluster cannot be reached. Is it running, and is this the right one? Look at: kubectl cluster-info"
+	case strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "unknown flag"), strings.HasPrefix(err.Error(), "unknown shorthand"):
+		return "See: " + program + " --help"
+	}
+	return ""
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// listOptions are what `plumb list` was asked.
+type listOptions struct {
+	*cluster
+	all    bool
+	output output
+}
+
+func newListCmd(c *cluster) *cobra.Command {
+	o := &listOptions{cluster: c}
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List runs: phase, trials ended, best depth and its AUC-PR",
+		Example: `  plumb list
+  plumb list -A            # of all namespaces
+  plumb list -o name       # for scripts`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "list the runs of all namespaces")
+	o.output.addTo(cmd, "json", "yaml", "name")
+	return cmd
+}
+
+func (o *listOptions) run(ctx context.Context) error {
+	printer, err := o.output.printer()
+	if err != nil {
+		return err
+	}
+	cl, namespace, err := o.connect()
+	if err != nil {
+		return err
+	}
+	if o.all {
+		namespace = ""
+	}
+	var runs api.TrainingRunList
+	if err := cl.List(ctx, &runs, client.InNamespace(namespace)); err != nil {
+		return fmt.Errorf("list runs: %w", err)
+	}
+	if printer != nil {
+		return printObject(printer, &runs, o.Out)
+	}
+	if len(runs.Items) == 0 {
+		where := "namespace " + namespace
+		if o.all {
+			where = "any namespace"
+		}
+		fmt.Fprintf(o.ErrOut, "There are no runs in %s. Start one: kubectl apply -f config/samples/\n", where)
+		return nil
+	}
+	printLines(o.Out, listTable(runs.Items, o.all, o.now()))
+	return nil
+}
+
+// listTable shows runs, those of a namespace together, the newest last as it is nearest to the prompt.
+func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []line {
+	slices.SortStableFunc(runs, func(a, b api.TrainingRun) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
+	var t grid
+	if namespaces {
+		t.header("NAMESPACE")
+	}
+	t.header("NAME", "PHASE", "DONE", "BEST", "AUC-PR", "EPOCH", "AGE")
+	for _, r := range runs {
+		best, aucPR := "-", "-"
+		if b := r.Status.Best; b != nil {
+			best, aucPR = b.Trial, number(b.AUCPR, 4)
+		}
+		var row []string
+		if namespaces {
+			row = append(row, r.Namespace)
+		}
+		t.row(append(row, r.Name, string(phaseOf(&r)), r.Status.Done, best, aucPR, r.Status.Progress, age(r.CreationTimestamp, now))...)
+	}
+	return t.lines()
+}
+
+// grid is a table of plain text as kubectl prints it: as wide as it must be.
+type grid struct{ cols []column }
+
+func (g *grid) header(titles ...string) {
+	for _, t := range titles {
+		g.cols = append(g.cols, column{title: t})
+	}
+}
+
+func (g *grid) row(cells ...string) {
+	for i, c := range cells {
+		g.cols[i].cells = append(g.cols[i].cells, span{text: cmp.Or(clean(c), "-")})
+	}
+}
+
+func (g *grid) lines() []line {
+	rows := 0
+	if len(g.cols) > 0 {
+		rows = len(g.cols[0].cells)
+	}
+	return table(g.cols, rows, 0)
+}
+
+// printLines prints without colour or limit.
+func printLines(w io.Writer, lines []line) {
+	for _, l := range lines {
+		fmt.Fprintln(w, plainStyle().draw(l, 0))
+	}
+}

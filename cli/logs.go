@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// logsOptions are what `plumb logs` was asked.
+type logsOptions struct {
+	*cluster
+	name   string
+	trial  string // "" for all
+	follow bool
+}
+
+func newLogsCmd(c *cluster) *cobra.Command {
+	o := &logsOptions{cluster: c}
+	cmd := &cobra.Command{
+		Use:   "logs RUN [TRIAL]",
+		Short: "Print the log of a trial's newest pod, or of all trials' with their names before each line",
+		Example: `  plumb logs erasers d50 -f
+  plumb logs erasers`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: c.completion(proposeRuns, proposeTrials),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.name = args[0]; len(args) == 2 {
+				o.trial = args[1]
+			}
+			return o.run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on as the pod writes, until it ends")
+	return cmd
+}
+
+func (o *logsOptions) run(ctx context.Context) error {
+	cl, namespace, err := o.connect()
+	if err != nil {
+		return err
+	}
+	r, err := getRun(ctx, cl, namespace, o.name)
+	if err != nil {
+		return err
+	}
+	if o.trial != "" {
+		t := findTrial(r, o.trial)
+		switch {
+		case t == nil:
+			return fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, o.trial, trialNames(r))
+		case t.Pod == "":
+			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s", t.Name, t.Phase, r.Name)
+		}
+		return o.podLog(ctx, namespace, *t, o.Out)
+	}
+	return o.allLogs(ctx, namespace, r)
+}
+
+// allLogs prints every trial's log, line by line with the trial's name; one that cannot be read does not end the others.
+func (o *logsOptions) allLogs(ctx context.Context, namespace string, r *api.TrainingRun) error {
+	var mu sync.Mutex
+	var g errgroup.Group
+	for _, t := range r.Status.Trials {
+		if t.Pod == "" {
+			continue
+		}
+		log, pipe := io.Pipe()
+		g.Go(func() error {
+			err := o.podLog(ctx, namespace, t, pipe)
+			pipe.Close()
+			if err != nil {
+				fmt.Fprintln(o.ErrOut, explain(err, ""))
+				return reported{err}
+			}
+			return nil
+		})
+		g.Go(func() error { return prefix(log, o.Out, pad(t.Name, 5, false), &mu) })
+	}
+	return g.Wait()
+}
+
+// prefix copies lines of any length from r to w, each whole.
+func prefix(r *io.PipeReader, w io.Writer, name string, mu *sync.Mutex) error {
+	defer r.Close()
+	lines := bufio.NewReader(r)
+	for {
+		l, err := lines.ReadString('\n')
+		if l != "" {
+			mu.Lock()
+			_, werr := fmt.Fprintf(w, "%s %s\n", name, clean(l))
+			mu.Unlock()
+			if werr != nil {
+				return werr
+			}
+		}
+		if err != nil {
+			return nil // the pipe's end: podLog says what went wrong
+		}
+	}
+}
+
+// podLog copies the log of a trial's newest pod to w.
+func (o *logsOptions) podLog(ctx context.Context, namespace string, t api.TrialStatus, w io.Writer) error {
+	cfg, err := o.config()
+	if err != nil {
+		return err
+	}
+	cfg.APIPath, cfg.GroupVersion = "/api", &corev1.SchemeGroupVersion
+	cfg.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
+	rc, err := rest.RESTClientFor(cfg)
+	if err != nil {
+		return err
+	}
+	log, err := rc.Get().Namespace(namespace).Resource("pods").Name(t.Pod).SubResource("log").
+		VersionedParams(&corev1.PodLogOptions{Follow: o.follow}, clientscheme.ParameterCodec).Stream(ctx)
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("pod %s of trial %s is gone, and its log with it", t.Pod, t.Name)
+	case err != nil:
+		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)
+	}
+	defer log.Close()
+	if _, err := io.Copy(w, log); err != nil {
+		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)
+	}
+	return nil
+}

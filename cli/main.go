@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	code := run(ctx, newCluster(streams), os.Args)
+	stop()
+	os.Exit(code)
+}
+
+// run executes one command line and returns the exit code that exit.go documents.
+func run(ctx context.Context, c *cluster, args []string) int {
+	root, started := newRootCmd(c, args[0])
+	root.SetArgs(args[1:])
+	err := root.ExecuteContext(ctx)
+	code := exitCode(ctx, err, *started)
+	if text := explain(err, root.CommandPath()); text != "" && code != exitInterrupted {
+		fmt.Fprintln(c.ErrOut, text)
+	}
+	return code
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+	"time"
+
+	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// promoteOptions are what `plumb promote` was asked.
+type promoteOptions struct {
+	*cluster
+	name        string
+	model       string
+	trial       string // "": the run's best
+	reason      string
+	provisional bool
+	wait        bool
+	noWait      bool
+	timeout     time.Duration
+	output      output
+}
+
+func newPromoteCmd(c *cluster) *cobra.Command {
+	o := &promoteOptions{cluster: c}
+	cmd := &cobra.Command{
+		Use:   "promote RUN --model NAME",
+		Short: "Make a run's best checkpoint the next version of a model, and publish it",
+		Long: `Make a run's best checkpoint the next version of a model, and publish it.
+
+This creates a ModelVersion <model>-v<n> that holds a copy of what is promoted, so that it outlives the run. The operator then
+verifies every digest, exports a SavedModel, replays the recorded predictions, and makes <registry>/<model>/<n>/ visible, whole or
+not at all. Numbers are never used twice: of two promotions at once, each gets its own.
+
+` + exitHelp,
+		Example: `  plumb promote erasers --model eraser
+  plumb promote erasers --model eraser --trial d18 --reason "half the latency, within noise of d50"
+  plumb promote erasers --model eraser --no-wait -o name`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: c.completion(proposeRuns, nil),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.name = args[0]
+			return o.run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.model, "model", "", "the Model that gets another version (required)")
+	f.StringVar(&o.trial, "trial", "", "promote this trial's best checkpoint instead of the run's, such as d50")
+	f.StringVar(&o.reason, "reason", "", "why, for those who read it later")
+	f.BoolVar(&o.provisional, "provisional", false, "promote what is best now, though the run has not ended")
+	f.BoolVar(&o.wait, "wait", true, "wait until it is published")
+	f.BoolVar(&o.noWait, "no-wait", false, "return as soon as the ModelVersion exists")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait")
+	cmd.MarkFlagsMutuallyExclusive("wait", "no-wait")
+	o.output.addTo(cmd, "json", "yaml", "name")
+	_ = cmd.RegisterFlagCompletionFunc("model", c.flagCompletion(proposeModels, 0))
+	_ = cmd.RegisterFlagCompletionFunc("trial", c.flagCompletion(proposeTrials, 1))
+	return cmd
+}
+
+func (o *promoteOptions) run(ctx context.Context) error {
+	printer, err := o.output.printer()
+	switch {
+	case err != nil:
+		return err
+	case o.model == "":
+		return usagef("--model is missing: say which model gets another version. See which there are: plumb models")
+	case len(o.reason) > maxReason:
+		return usagef("--reason has %d bytes; %d are kept", len(o.reason), maxReason)
+	case o.timeout <= 0:
+		return usagef("--timeout %s is not above 0", o.timeout)
+	}
+	cl, namespace, err := o.connect()
+	if err != nil {
+		return err
+	}
+
+	// 1. What is promoted, and to what.
+	run, err := getRun(ctx, cl, namespace, o.name)
+	if err != nil {
+		return err
+	}
+	spec, err := promotion(run, o.trial, o.provisional)
+	if err != nil {
+		return err
+	}
+	var model api.Model
+	err = cl.Get(ctx, client.ObjectKey{Namespace: namespace, Name: o.model}, &model)
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("model %q does not exist in namespace %s\nCreate it, with the registry that you serve from, then promote again. With this run's image and volumes:\n\n%s",
+			o.model, namespace, modelManifest(o.model, run))
+	case err != nil:
+		return fmt.Errorf("read model %q in namespace %s: %w", o.model, namespace, err)
+	}
+	spec.Model, spec.Reason, spec.PromotedBy = o.model, o.reason, who(ctx, cl)
+
+	// 2. The next number that nobody has.
+	version, err := createVersion(ctx, cl, &model, spec)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.ErrOut, "Created %s: %s of run %s, epoch %d, AUC-PR %s\n", version.Name, spec.Trial, run.Name, spec.Epoch, number(spec.Metrics.AUCPR, 4))
+
+	// 3. Until it is published.
+	if o.wait && !o.noWait {
+		if version, err = o.untilPublished(ctx, cl, version); err != nil {
+			return err
+		}
+	}
+	if printer != nil {
+		return printObject(printer, version, o.Out)
+	}
+	if version.Status.URI != "" {
+		fmt.Fprintf(o.Out, "%s version %d is published: %s\n", version.Spec.Model, version.Spec.Version, clean(version.Status.URI))
+	}
+	return nil
+}
+
+// maxReason in bytes: what a ModelVersion's spec.reason holds.
+const maxReason = 1024
+
+// promotion is what is copied from the run: its final best, or the best of the named trial.
+func promotion(r *api.TrainingRun, trial string, provisional bool) (api.ModelVersionSpec, error) {
+	over, _ := ended(r)
+	best := r.Status.Best
+	if !provisional && (!over || best != nil && best.Provisional) {
+		have := "nothing to promote yet"
+		if best != nil {
+			have = fmt.Sprintf("its best so far, %s at epoch %d, may still be beaten", clean(best.Trial), best.Epoch)
+		}
+		return api.ModelVersionSpec{}, fmt.Errorf("run %q has not ended (%s, %s trials ended): %s\nWait for it: plumb watch %s. Or promote what it has now: --provisional", r.Name, phaseOf(r), cmp.Or(r.Status.Done, "no"), have, r.Name)
+	}
+	spec := api.ModelVersionSpec{Run: api.RunRef{Name: r.Name, UID: string(r.UID)}}
+	if trial == "" {
+		if best == nil {
+			return spec, noBest(r)
+		}
+		spec.Trial, spec.Depth = best.Trial, best.Depth
+		return withBest(spec, best.BestMetrics), nil
+	}
+	t := findTrial(r, trial)
+	if t == nil {
+		return spec, fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, trial, trialNames(r))
+	}
+	if t.Best == nil {
+		return spec, fmt.Errorf("trial %s of run %q has no committed checkpoint: %s\nSee what the others have: plumb best %s", t.Name, r.Name, cmp.Or(clean(t.Message), clean(string(t.Phase))), r.Name)
+	}
+	spec.Trial, spec.Depth = t.Name, t.Depth
+	return withBest(spec, *t.Best), nil
+}
+
+func withBest(spec api.ModelVersionSpec, b api.BestMetrics) api.ModelVersionSpec {
+	spec.Epoch, spec.Checkpoint, spec.Metrics = b.Epoch, b.Checkpoint, b.Metrics
+	return spec
+}
+
+// createVersion takes the first number above all that the model ever had. Whoever else promotes at the same time may take it
+// first: the API server refuses a name that exists, and then the next number is tried.
+func createVersion(ctx context.Context, cl client.Client, model *api.Model, spec api.ModelVersionSpec) (*api.ModelVersion, error) {
+	var versions api.ModelVersionList
+	if err := cl.List(ctx, &versions, client.InNamespace(model.Namespace)); err != nil {
+		return nil, fmt.Errorf("list versions of model %q: %w", model.Name, err)
+	}
+	for number := nextNumber(model, versions.Items); ; number++ {
+		spec.Version = number
+		v := &api.ModelVersion{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: model.Namespace,
+				Name:      fmt.Sprintf("%s-v%d", model.Name, number),
+				Labels:    map[string]string{api.LabelModel: model.Name, api.LabelRun: spec.Run.Name, api.LabelTrial: spec.Trial},
+			},
+			Spec: spec,
+		}
+		switch err := cl.Create(ctx, v); {
+		case err == nil:
+			return v, nil
+		case !apierrors.IsAlreadyExists(err):
+			return nil, fmt.Errorf("create model version %s: %w", v.Name, err)
+		}
+	}
+}
+
+// nextNumber is one above every version that exists and every one that ever did.
+func nextNumber(model *api.Model, versions []api.ModelVersion) int64 {
+	last := max(model.Status.LastNumber, model.Status.LatestVersion)
+	for _, v := range versions {
+		if v.Spec.Model == model.Name {
+			last = max(last, v.Spec.Version)
+		}
+	}
+	return last + 1
+}
+
+// who asks, in the API server's words (they are the audit log's too); where it does not say, the local user.
+func who(ctx context.Context, cl client.Client) string {
+	var review authenticationv1.SelfSubjectReview
+	if err := cl.Create(ctx, &review); err == nil && review.Status.UserInfo.Username != "" {
+		return truncate(clean(review.Status.UserInfo.Username), 200, "")
+	}
+	if u, err := user.Current(); err == nil {
+		return truncate(clean(u.Username), 200, "") + " (local user)"
+	}
+	return ""
+}
+
+// untilPublished waits for the version's end, telling how it goes.
+func (o *promoteOptions) untilPublished(ctx context.Context, cl client.WithWatch, v *api.ModelVersion) (*api.ModelVersion, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	var end error
+	told := ""
+	err := follow(ctx, cl, &api.ModelVersionList{}, client.ObjectKeyFromObject(v), func(s sighting) {
+		if s.lost != nil {
+			fmt.Fprintf(o.ErrOut, "connection lost, trying again: %s\n", clean(s.lost.Error()))
+			return
+		}
+		seen, ok := s.object.(*api.ModelVersion)
+		switch {
+		case !ok || s.gone:
+			end = fmt.Errorf("model version %s was deleted before it was published", v.Name)
+		case meta.IsStatusConditionTrue(seen.Status.Conditions, api.ConditionPublished):
+			v, end = seen, errPublished
+		case seen.Status.CompletionTime != nil:
+			end = fmt.Errorf("%s was not published: %s\nThe number is spent; put right what it says and promote again. Its Job: %s", v.Name, publishing(seen), cmp.Or(clean(seen.Status.Job), "none"))
+		case publishing(seen) != told:
+			v, told = seen, publishing(seen)
+			fmt.Fprintf(o.ErrOut, "%s: %s\n", v.Name, told)
+		}
+		if end != nil {
+			cancel()
+		}
+	})
+	switch {
+	case errors.Is(end, errPublished):
+		return v, nil
+	case end != nil:
+		return nil, end
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, timeoutError{fmt.Errorf("%s is not published after %s: %s\nIt goes on. Look again: plumb models %s, kubectl -n %s describe mver %s", v.Name, o.timeout, cmp.Or(told, "the operator has not said anything about it; is it running?"), v.Spec.Model, v.Namespace, v.Name)}
+	}
+	return nil, fmt.Errorf("wait for model version %s: %w", v.Name, err)
+}
+
+var errPublished = errors.New("published")

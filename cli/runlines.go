@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// changes says in lines what happened to a run between two sightings, for logs and pipes. before is nil at the first sighting, which
+// tells where everything stands.
+func changes(before, after *api.TrainingRun) []string {
+	first := before == nil
+	if first {
+		before = &api.TrainingRun{}
+	}
+	var out []string
+	for _, t := range after.Status.Trials {
+		old := findTrial(before, t.Name)
+		if old == nil {
+			old = &api.TrialStatus{}
+		}
+		out = append(out, trialChanges(*old, t)...)
+	}
+	for _, c := range []struct{ kind, word string }{
+		{api.ConditionAdmitted, "not admitted"}, {api.ConditionMetricsHealthy, "reports"},
+	} {
+		m := conditionMessage(after.Status.Conditions, c.kind, metav1.ConditionFalse)
+		if m != "" && m != conditionMessage(before.Status.Conditions, c.kind, metav1.ConditionFalse) {
+			out = append(out, fmt.Sprintf("run   %s: %s", c.word, m))
+		}
+	}
+	if b := after.Status.Best; b != nil && (before.Status.Best == nil || !sameBest(*before.Status.Best, *b)) {
+		out = append(out, "best  "+bestLine(*b))
+	}
+	overBefore, _ := ended(before)
+	over, _ := ended(after)
+	if first || phaseOf(after) != phaseOf(before) || over != overBefore {
+		out = append(out, runLine(after))
+	}
+	return out
+}
+
+// trialChanges is at most two lines: what the trial did, and where it stands now.
+func trialChanges(old, t api.TrialStatus) []string {
+	name := pad(clean(t.Name), 5, false)
+	var out []string
+	if t.Epoch > old.Epoch {
+		out = append(out, fmt.Sprintf("%s epoch %d/%d%s", name, t.Epoch, t.Epochs, trialMetrics(t)))
+	}
+	if t.Phase != old.Phase || t.Attempt != old.Attempt && t.Attempt > 1 || t.Message != old.Message && t.Phase != api.TrialSucceeded {
+		s := name + " " + clean(string(t.Phase))
+		if t.Attempt > 1 {
+			s += fmt.Sprintf(", attempt %d", t.Attempt)
+		}
+		if t.Reason != "" && t.Phase == api.TrialFailed {
+			s += ", " + clean(t.Reason)
+		}
+		if t.Message != "" && t.Phase != api.TrialSucceeded {
+			s += ": " + clean(t.Message)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func trialMetrics(t api.TrialStatus) string {
+	s := ""
+	if t.Last != nil {
+		s += ", AUC-PR " + number(t.Last.AUCPR, 4)
+	}
+	if t.Best != nil {
+		s += fmt.Sprintf(", best %s%s at epoch %d", number(t.Best.AUCPR, 4), bracketed(t.Best.Metrics), t.Best.Epoch)
+	}
+	if t.SecondsLeft != nil && t.Phase == api.TrialRunning {
+		s += ", " + human(time.Duration(*t.SecondsLeft)*time.Second) + " left"
+	}
+	return s
+}
+
+func sameBest(a, b api.Best) bool {
+	return a.Trial == b.Trial && a.Epoch == b.Epoch && a.Provisional == b.Provisional && a.Checkpoint == b.Checkpoint
+}
+
+func bestLine(b api.Best) string {
+	s := fmt.Sprintf("%s at epoch %d, AUC-PR %s%s", clean(b.Trial), b.Epoch, number(b.AUCPR, 4), bracketed(b.Metrics))
+	if b.Provisional {
+		return s + ", provisional"
+	}
+	if b.Reason != "" {
+		s += ": " + clean(b.Reason)
+	}
+	return s
+}
+
+func runLine(r *api.TrainingRun) string {
+	s := "run   " + string(phaseOf(r))
+	if r.Status.Done != "" {
+		s += ", " + clean(r.Status.Done) + " trials ended"
+	}
+	for _, m := range []string{
+		conditionMessage(r.Status.Conditions, api.ConditionFailed, metav1.ConditionTrue),
+		conditionMessage(r.Status.Conditions, api.ConditionSucceeded, metav1.ConditionTrue),
+	} {
+		if m != "" {
+			return s + ": " + m
+		}
+	}
+	return s
+}
+
+// bracketed is " [0.82, 0.93]", or nothing where there is no interval.
+func bracketed(m api.Metrics) string {
+	if i := interval(m, ", "); i != "" {
+		return " [" + i + "]"
+	}
+	return ""
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// screen draws lines over the ones it drew before, and leaves the last ones in the scrollback.
+type screen struct {
+	out   io.Writer
+	size  func() (width, height int)
+	drawn []int // columns of the lines that are on the screen
+}
+
+// terminal returns a screen for w, or nil when w is no terminal that can be drawn on.
+func terminal(w io.Writer) *screen {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	return &screen{out: w, size: func() (int, int) {
+		width, height, err := term.GetSize(int(f.Fd()))
+		if err != nil || width <= 0 || height <= 0 {
+			return 80, 24
+		}
+		return width, height
+	}}
+}
+
+const (
+	hideCursor = "\x1b[?25l"
+	showCursor = "\x1b[?25h"
+	clearToEOL = "\x1b[K"
+	clearBelow = "\x1b[J"
+)
+
+// draw replaces what was drawn before. A terminal that became narrower has broken old lines in two, so they are counted anew.
+func (s *screen) draw(lines []string) {
+	width, _ := s.size()
+	rows := 0
+	for _, n := range s.drawn {
+		rows += max(1, (n+width-1)/width)
+	}
+	var b bytes.Buffer
+	b.WriteString(hideCursor)
+	if rows > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA\r", rows)
+	}
+	s.drawn = s.drawn[:0]
+	for _, l := range lines {
+		b.WriteString(l + clearToEOL + "\r\n")
+		s.drawn = append(s.drawn, columns(escapes.ReplaceAllString(l, "")))
+	}
+	b.WriteString(clearBelow)
+	_, _ = s.out.Write(b.Bytes()) // in one piece: no flicker
+}
+
+// close gives the cursor back.
+func (s *screen) close() { _, _ = io.WriteString(s.out, showCursor) }

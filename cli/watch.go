@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// watchOptions are what `plumb watch` was asked.
+type watchOptions struct {
+	*cluster
+	name string
+	wait bool
+}
+
+func newWatchCmd(c *cluster) *cobra.Command {
+	o := &watchOptions{cluster: c}
+	cmd := &cobra.Command{
+		Use:   "watch RUN",
+		Short: "Follow a run until it ends",
+		Long: `Follow a run until it ends: one row per trial, drawn in place on a terminal, or a line per change in a pipe or a log.
+
+AUC-PR and BEST are on the validation split, with the 95 % interval of the best; the curves of all trials share one scale, and the
+star marks the best trial so far. NO_COLOR turns colour off.
+
+` + exitHelp,
+		Example: `  plumb watch erasers
+  plumb watch erasers --wait          # it need not exist yet
+  plumb watch erasers | tee run.log   # a line per change
+  plumb watch erasers && plumb promote erasers --model eraser`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: c.completion(proposeRuns, nil),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.name = args[0]
+			return o.run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait for the run when it does not exist yet")
+	return cmd
+}
+
+func (o *watchOptions) run(ctx context.Context) error {
+	cl, namespace, err := o.connect()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sightings := make(chan sighting)
+	failed := make(chan error, 1)
+	go func() {
+		failed <- follow(ctx, cl, &api.TrainingRunList{}, types.NamespacedName{Namespace: namespace, Name: o.name}, func(s sighting) {
+			select {
+			case sightings <- s:
+			case <-ctx.Done():
+			}
+		})
+	}()
+
+	d := newDisplay(o.cluster, o.name)
+	last, err := o.untilOver(sightings, failed, d)
+	d.close()
+	switch {
+	case errors.Is(err, errAbsent):
+		return absentRun(ctx, cl, namespace, o.name, "To wait for it: --wait")
+	case err != nil:
+		return fmt.Errorf("watch run %q in namespace %s: %w", o.name, namespace, err)
+	}
+	return o.verdict(last)
+}
+
+var (
+	errAbsent  = errors.New("it does not exist")
+	errDeleted = errors.New("it was deleted before it ended")
+)
+
+// untilOver shows what comes, until the run is over.
+func (o *watchOptions) untilOver(sightings <-chan sighting, failed <-chan error, d display) (*api.TrainingRun, error) {
+	for {
+		select {
+		case s := <-sightings:
+			run, _ := s.object.(*api.TrainingRun)
+			if run == nil && s.lost == nil && !o.wait {
+				return nil, errAbsent
+			}
+			d.show(s)
+			if run == nil {
+				continue
+			}
+			if over, _ := ended(run); over {
+				return run, nil
+			}
+			if s.gone {
+				return nil, errDeleted
+			}
+		case err := <-failed:
+			return nil, err
+		case <-d.ticks():
+			d.again()
+		}
+	}
+}
+
+// verdict is the exit code's reason, and what to do next.
+func (o *watchOptions) verdict(r *api.TrainingRun) error {
+	if _, succeeded := ended(r); succeeded {
+		fmt.Fprintf(o.ErrOut, "Next: plumb best %s, then plumb promote %s --model NAME\n", r.Name, r.Name)
+		return nil
+	}
+	hint := ""
+	for _, t := range r.Status.Trials {
+		if t.Phase == api.TrialFailed {
+			hint = fmt.Sprintf("\nLook at its log: plumb logs %s %s", r.Name, clean(t.Name))
+			break
+		}
+	}
+	return fmt.Errorf("run %q failed: %s%s", r.Name, conditionMessage(r.Status.Conditions, api.ConditionFailed, metav1.ConditionTrue), hint)
+}
+
+// absentRun is the error for a run that is not there: it names those that are.
+func absentRun(ctx context.Context, cl client.Client, namespace, name, hint string) error {
+	var runs api.TrainingRunList
+	there := "There are no runs in it"
+	if err := cl.List(ctx, &runs, client.InNamespace(namespace)); err == nil && len(runs.Items) > 0 {
+		names := make([]string, 0, len(runs.Items))
+		for _, r := range runs.Items {
+			names = append(names, r.Name)
+		}
+		there = "Its runs: " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("run %q does not exist in namespace %s\n%s. Another namespace: -n NAMESPACE, all of them: plumb list -A. %s", name, namespace, there, hint)
+}
