@@ -45,6 +45,7 @@ spec:
 			t.Errorf("%s was not started again: %v", name, after)
 		}
 	}
+	l.run(t, "up") // the controller manager may have ended for want of an API server
 	l.run(t, "status")
 
 	pod = l.awaitEnd(t, pod)

@@ -184,7 +184,7 @@ func (n *Node) execInContainer(ctx context.Context, namespace, pod, name string,
 		if c.spec.Name != name {
 			continue
 		}
-		code, err := c.exec(ctx, command, readerOrNil(attach.Stdin()), writerOrNil(attach.Stdout()), writerOrNil(attach.Stderr()))
+		code, err := c.exec(ctx, command, attach.Stdin(), attach.Stdout(), attach.Stderr())
 		if err == nil && code != 0 {
 			err = utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: int(code)}
 		}
@@ -206,21 +206,6 @@ func (c *container) exec(ctx context.Context, command []string, stdin io.Reader,
 	beside := *prog
 	beside.argv = argv
 	return beside.run(ctx, c.worker.node.parent, stdin, stdout, stderr)
-}
-
-// An absent stream comes as a nil of its own type, which an interface does not show.
-func readerOrNil(r io.Reader) io.Reader {
-	if r == nil {
-		return nil
-	}
-	return r
-}
-
-func writerOrNil(w io.WriteCloser) io.Writer {
-	if w == nil {
-		return nil
-	}
-	return w
 }
 
 func refuseAttach(context.Context, string, string, string, api.AttachIO) error {

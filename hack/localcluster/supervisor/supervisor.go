@@ -22,6 +22,9 @@ type Component struct {
 	// Orderly components are asked to end (SIGTERM) and given time for it; the
 	// others keep their state elsewhere and are simply killed.
 	Orderly bool
+	// Again marks Kubernetes' programs that end themselves when the API server or etcd
+	// is away for long, because they count on being started again.
+	Again bool
 }
 
 // The components by name.
@@ -38,9 +41,9 @@ const (
 var Components = []Component{
 	{Name: Etcd, Orderly: true},
 	{Name: NATS, Orderly: true},
-	{Name: APIServer},
-	{Name: ControllerManager},
-	{Name: Scheduler},
+	{Name: APIServer, Again: true},
+	{Name: ControllerManager, Again: true},
+	{Name: Scheduler, Again: true},
 	{Name: Node, Orderly: true},
 }
 
@@ -70,6 +73,8 @@ type Supervisor struct {
 	running map[string]*child
 	// last says how a component that is not running ended.
 	last map[string]string
+	// wanted: started and neither stopped nor killed since.
+	wanted map[string]bool
 }
 
 type child struct {
@@ -96,7 +101,7 @@ func Run(ctx context.Context, c *cluster.Cluster, owner int, log *slog.Logger) e
 	}
 	s := &Supervisor{
 		cluster: c, program: program, parent: parent, log: log,
-		running: map[string]*child{}, last: map[string]string{},
+		running: map[string]*child{}, last: map[string]string{}, wanted: map[string]bool{},
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -150,7 +155,7 @@ func (s *Supervisor) start(name string) error {
 	}
 	s.log.Info("started", "component", name, "pid", id.PID)
 	k := &child{id: id, ended: make(chan struct{})}
-	s.running[name] = k
+	s.running[name], s.wanted[name] = k, true
 	go s.reap(name, cmd, k)
 	return nil
 }
@@ -190,10 +195,33 @@ func (s *Supervisor) reap(name string, cmd *exec.Cmd, k *child) {
 	s.mu.Lock()
 	delete(s.running, name)
 	s.last[name] = fmt.Sprintf("%s at %s", how, time.Now().Format(time.TimeOnly))
-	s.mu.Unlock()
+	itself := cmd.ProcessState.Exited() && s.wanted[name]
+	if !itself {
+		s.wanted[name] = false // somebody stopped or killed it, and wants to see it dead
+	}
 	_ = os.Remove(s.cluster.PIDFile(name))
+	s.mu.Unlock()
 	s.log.Info("ended", "component", name, "pid", k.id.PID, "how", how)
 	close(k.ended)
+	if c, err := Find(name); err == nil && c.Again && itself {
+		time.AfterFunc(againAfter, func() { s.startAgain(name) })
+	}
+}
+
+// againAfter is how long a component that ended by itself stays away.
+const againAfter = 2 * time.Second
+
+func (s *Supervisor) startAgain(name string) {
+	s.mu.Lock()
+	wanted := s.wanted[name]
+	s.mu.Unlock()
+	if !wanted {
+		return
+	}
+	s.log.Info("ended by itself; starting it again", "component", name)
+	if err := s.start(name); err != nil {
+		s.log.Error("start again", "component", name, "err", err)
+	}
 }
 
 // stop ends a component and returns when it is gone.
@@ -204,6 +232,7 @@ func (s *Supervisor) stop(name string) error {
 	}
 	s.mu.Lock()
 	running := s.running[name]
+	s.wanted[name] = false
 	s.mu.Unlock()
 	if running == nil {
 		return nil
