@@ -22,6 +22,8 @@ import (
 const (
 	flawlessRows = 3
 	captionWidth = 160 // 22 characters of basicfont's 7 pixels
+	captionLines = 4
+	lineHeight   = 14
 	headHeight   = 18
 	gap          = 2
 )
@@ -35,7 +37,8 @@ var (
 func (s Spec) sheet(pieces []piece) image.Image {
 	shown := examples(pieces)
 	cell := s.Size + gap
-	sheet := image.NewRGBA(image.Rect(0, 0, captionWidth+cell*len(s.Channels), headHeight+cell*len(shown)))
+	rowHeight := max(cell, captionLines*lineHeight+4)
+	sheet := image.NewRGBA(image.Rect(0, 0, captionWidth+cell*len(s.Channels), headHeight+rowHeight*len(shown)))
 	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(paper), image.Point{}, draw.Src)
 	for c, channel := range s.Channels {
 		write(sheet, captionWidth+c*cell, 13, pencil, channel)
@@ -44,7 +47,7 @@ func (s Spec) sheet(pieces []piece) image.Image {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for row, p := range shown {
 		group.Go(func() error { // rows do not overlap
-			top := headHeight + row*cell
+			top := headHeight + row*rowHeight
 			pictures, changed := s.render(p)
 			for c, picture := range pictures {
 				at := image.Pt(captionWidth+c*cell, top)
@@ -58,7 +61,7 @@ func (s Spec) sheet(pieces []piece) image.Image {
 				ink = mark
 			}
 			for line, text := range caption(p) {
-				write(sheet, 4, top+14+14*line, ink, text)
+				write(sheet, 4, top+lineHeight*(line+1), ink, text)
 			}
 			return nil
 		})

@@ -146,16 +146,16 @@ func (s Spec) printRun(pkg string) printRun {
 	random := s.generator("package " + pkg)
 	around := func(spread float64) float64 { return spread * (2*random.Float64() - 1) }
 	run := printRun{
-		ink:    0.90 + around(0.08),
-		stroke: 1 + around(0.08),
+		ink:    0.90 + around(0.06),
+		stroke: 1 + around(0.05),
 		dx:     around(0.010),
 		dy:     around(0.010),
 		turn:   around(0.009), // 0.5 degrees
-		rubber: 1 + around(0.03),
+		rubber: 1 + around(0.02),
 		gain:   map[string]float64{},
 	}
 	for _, l := range lights { // all of them, so that fewer channels change nothing else
-		run.gain[l.name] = 1 + around(0.07)
+		run.gain[l.name] = 1 + around(0.05)
 	}
 	return run
 }
