@@ -28,7 +28,7 @@ test-unit: build ## Pure tests, in-process NATS, a tiny trial on TensorFlow, the
 	@hack/test.sh
 
 test-e2e: build ## The API server's refusals and the whole walk, on a cluster of its own
-	@PLUMBLINE_BIN="$(BIN)" go test -count=1 -timeout 40m ./test/e2e/...
+	@PLUMBLINE_BIN="$(BIN)" CGO_ENABLED=0 go test -count=1 -timeout 40m ./test/e2e/...
 
 build: ## Build plumb, the operator, the trainer and the local cluster into bin/
 	@hack/build.sh "$(BIN)"

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# The whole walk on real parts, for a person to watch: `make demo`. State goes to demo/ and stays, to look around in.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=$PWD/bin
+demo=${DEMO:-$PWD/demo}
+state=$demo/cluster
+cluster() { "$bin/localcluster" --dir "$state" "$@"; }
+kubectl() { cluster kubectl "$@"; }
+say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
+show() { printf '\033[2m$ %s\033[0m\n' "$*"; }
+
+begin=$SECONDS
+[ ! -e "$demo" ] || { say "Ending the demo that ran before"; [ ! -e "$state/cluster.json" ] || cluster down; rm -rf "$demo"; }
+
+say "A Kubernetes control plane, a NATS server and a node with five simulated GPUs, all on this machine"
+mkdir -p "$demo"
+GPUS=5 CPUS=8 hack/up.sh "$bin" "$state"
+export KUBECONFIG=$state/kubeconfig
+
+say "480 erasers under six lights, three in ten with a defective logo"
+set -- dataset synth --out "$state/volumes/data/erasers" --samples 480 --prevalence 0.30 --min-severity 0.7 --label-noise 0 --seed 7
+show "plumb $*"
+"$bin/plumb" "$@"
+
+say "Five ResNet depths in parallel, in a namespace that enforces restricted Pod Security"
+show "kubectl apply -f config/samples/demo/"
+kubectl apply -f config/samples/namespace.yaml -f config/samples/volumes.yaml >/dev/null
+kubectl apply -f config/samples/demo/
+show "plumb watch erasers -n inspection"
+training=$SECONDS
+"$bin/plumb" watch erasers -n inspection --wait
+training=$((SECONDS - training))
+
+say "The best checkpoint of the sweep, and why"
+show "plumb best erasers -n inspection"
+"$bin/plumb" best erasers -n inspection
+
+say "Promoting it: digests verified, exported, recorded predictions replayed, published whole"
+show "plumb promote erasers -n inspection --model erasers"
+"$bin/plumb" promote erasers -n inspection --model erasers --reason "make demo"
+
+say "Predictions of the published model on samples that no trial trained on or selected by"
+published=$state/volumes/models/erasers/1
+show "plumbline-trainer predict --model $published --data $state/volumes/data/erasers --split test"
+"$bin/plumbline-trainer" predict --model "$published" --data "$state/volumes/data/erasers" --split test -o csv > "$demo/predictions.csv"
+(head -1 "$demo/predictions.csv"; sed 1d "$demo/predictions.csv" | head -8) | column -s, -t
+echo "… $(($(wc -l < "$demo/predictions.csv") - 1)) in $demo/predictions.csv"
+
+say "Done in $((SECONDS - begin)) s, of which training took $training s"
+cat <<END
+  published model    $published (TensorFlow Serving loads $state/volumes/models/erasers)
+  checkpoints        $state/volumes/checkpoints
+  what was trained   $state/volumes/data/erasers/contact-sheet.png
+
+Look around:
+  export KUBECONFIG=$state/kubeconfig PATH=$bin:\$PATH
+  plumb list -A                    plumb best erasers -n inspection
+  localcluster --dir $state kubectl describe trun erasers -n inspection
+  localcluster --dir $state kubectl logs -n inspection -l plumbline.dev/trial=d50
+  localcluster --dir $state down   # when you are done
+END

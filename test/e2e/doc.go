@@ -1,0 +1,3 @@
+// Package e2e holds the tests of the whole walk, from kubectl apply to a promoted model, on a real API server, scheduler, NATS
+// server and TensorFlow. They need the programs in $PLUMBLINE_BIN: run them with `make test-e2e`.
+package e2e

@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// promote publishes the best of a finished run and holds the result against what the run and Python TensorFlow say.
+func promote(t *testing.T, run *v1alpha1.TrainingRun) {
+	apply(t, toyModel("erasers"))
+	out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace, "--model", "erasers", "--reason", "the walk's test")
+	if err != nil {
+		t.Fatalf("plumb promote: %v\n%s", err, out)
+	}
+	published := filepath.Join(cluster.state, "volumes", "models", "erasers", "1")
+	for _, file := range []string{"saved_model.pb", "variables/variables.index", "assets.extra/plumbline.json"} {
+		if _, err := os.Stat(filepath.Join(published, file)); err != nil {
+			t.Errorf("the published version lacks a file: %v", err)
+		}
+	}
+	t.Run("Python TensorFlow gives the trainer's own probabilities", func(t *testing.T) { askPython(t, run, published) })
+	t.Run("a second promotion gets the next number", func(t *testing.T) {
+		if out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace, "--model", "erasers", "--trial", "d18"); err != nil {
+			t.Fatalf("plumb promote: %v\n%s", err, out)
+		}
+		if _, err := os.Stat(filepath.Join(filepath.Dir(published), "2", "saved_model.pb")); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("a tampered checkpoint is refused and nothing is half-published", func(t *testing.T) { promoteTampered(t, run, filepath.Dir(published)) })
+	t.Run("a registry that cannot be made is refused in words", func(t *testing.T) { promoteUnwritable(t, run) })
+}
+
+// askPython replays the checkpoint's recorded predictions in Python TensorFlow: a program and a runtime that are not ours.
+func askPython(t *testing.T, run *v1alpha1.TrainingRun, published string) {
+	checkpoint := hostPath(run.Status.Best.Checkpoint.URI)
+	cmd := exec.Command("../../hack/reference/check.sh", published, checkpoint)
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Errorf("Python TensorFlow disagrees or cannot load it: %v", err)
+	}
+}
+
+// promoteTampered flips one byte of the runner-up's weights and promotes it.
+func promoteTampered(t *testing.T, run *v1alpha1.TrainingRun, models string) {
+	victim := run.Status.Trials[1] // d34
+	weights := filepath.Join(hostPath(victim.Best.Checkpoint.URI), "weights.safetensors")
+	b, err := os.ReadFile(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(weights, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace, "--model", "erasers", "--trial", victim.Name)
+	if err == nil || !strings.Contains(out, "weights.safetensors") {
+		t.Errorf("want a failure that names the file, got %v\n%s", err, out)
+	}
+	wantCondition(t, "erasers-v3", v1alpha1.ConditionPublished, "False", "weights.safetensors")
+	left, err := filepath.Glob(filepath.Join(models, "*3*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("something of version 3 was left behind: %v %v", left, err)
+	}
+}
+
+// promoteUnwritable points a registry at a path below a file, where nobody, root included, can write.
+func promoteUnwritable(t *testing.T, run *v1alpha1.TrainingRun) {
+	if err := os.WriteFile(filepath.Join(cluster.state, "volumes", "models", "blocked"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m := toyModel("blocked")
+	at(m, "spec", "registry")["uri"] = "file:///models/blocked"
+	apply(t, m)
+	out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace, "--model", "blocked")
+	if err == nil {
+		t.Errorf("want a failure, got\n%s", out)
+	}
+	wantCondition(t, "blocked-v1", v1alpha1.ConditionPublished, "False", "blocked")
+}
+
+func wantCondition(t *testing.T, version, condition, status, part string) {
+	t.Helper()
+	var v v1alpha1.ModelVersion
+	if err := json.Unmarshal([]byte(kubectl(t, "get", "mver", version, "-n", namespace, "-o", "json")), &v); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range v.Status.Conditions {
+		if c.Type == condition {
+			if string(c.Status) != status || !strings.Contains(c.Message, part) {
+				t.Errorf("%s of %s is %s: %q; want %s with a part %q", condition, version, c.Status, c.Message, status, part)
+			}
+			return
+		}
+	}
+	t.Errorf("%s has no condition %s", version, condition)
+}
+
+// hostPath is where a location of a pod lies on this machine.
+func hostPath(uri string) string {
+	return filepath.Join(cluster.state, "volumes", strings.TrimPrefix(uri, "file:///"))
+}
