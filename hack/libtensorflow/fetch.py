@@ -80,7 +80,7 @@ def cache_dir(env):
 
 
 def fetch(flavor, cache, wheel=None):
-    """Returns the directory that holds the library, its headers, env.mk and env.sh."""
+    """Returns the directory that holds the library, its headers and env.sh."""
     if flavor not in FLAVORS:
         raise Refused(f"TF_FLAVOR={flavor} is unknown. Choose one of: {', '.join(FLAVORS)}.")
     pin = FLAVORS[flavor]
@@ -189,7 +189,7 @@ def headers(z):
 
 
 def write_env(tree, final):
-    """env.mk for make, env.sh for a shell or an editor. -O2 -g are cgo's defaults, which setting CGO_CFLAGS would drop."""
+    """env.sh for make, a shell or an editor. -O2 -g are cgo's defaults, which setting CGO_CFLAGS would drop."""
     lib = os.path.join(final, "tensorflow")
     if re.search(r"[\s'\"$#\\]", lib):
         raise Refused(f"{lib} holds a character that compiler flags cannot carry. Set PLUMBLINE_CACHE to a plain path.")
@@ -197,10 +197,7 @@ def write_env(tree, final):
         "CGO_ENABLED": "1",
         "CGO_CFLAGS": f"-O2 -g -I{lib}/include",
         "CGO_LDFLAGS": f"-O2 -g -L{lib} -Wl,-rpath,{lib}",
-        "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up chatter; errors stay
     }
-    with open(os.path.join(tree, "env.mk"), "w") as f:
-        f.writelines(f"export {k} := {v}\n" for k, v in values.items())
     with open(os.path.join(tree, "env.sh"), "w") as f:
         f.writelines(f"export {k}='{v}'\n" for k, v in values.items())
 

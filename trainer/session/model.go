@@ -23,9 +23,9 @@ type Model struct {
 	session *tf.Session
 	train   trainGraph
 	eval    evalGraph
-	state   []stateVariable // by name
-	padded  []uint8         // Evaluate's batch
-	fed     int             // bytes since the last collection, see feed
+	state   State   // everything, by name
+	padded  []uint8 // Evaluate's batch
+	fed     int     // bytes since the last collection, see feed
 }
 
 var _ loop.Stepper = (*Model)(nil)
@@ -49,7 +49,8 @@ func New(c Config) (*Model, error) {
 	m.eval = drawEval(root, net, c)
 	slots := newSlots(root.SubScope("slots"), net.Params)
 	m.train = drawTrain(root, net, slots, c)
-	m.state = drawState(root.SubScope("state"), net.Params, slots)
+	state := root.SubScope("state")
+	m.state = DrawState(state, net.Params).withSlots(state, slots)
 	graph, err := root.Finalize()
 	if err != nil {
 		return nil, fmt.Errorf("draw the graph of depth %d: %w", c.Depth, err)

@@ -95,7 +95,8 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 	rates := op.Placeholder(s.SubScope("rates"), tf.Float, op.PlaceholderShape(tf.MakeShape(rateCount)))
 	norm := globalNorm(s.SubScope("norm"), params, grads)
 	updates := slots.drawAdamW(s.SubScope("adamw"), grads, rates, norm, op.IsFinite(s, norm), c)
-	state := drawState(s.SubScope("state"), params, slots)
+	stateScope := s.SubScope("state")
+	state := DrawState(stateScope, params).withSlots(stateScope, slots)
 	graph, err := s.Finalize()
 	if err != nil {
 		t.Fatal(err)

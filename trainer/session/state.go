@@ -32,7 +32,8 @@ type stateVariable struct {
 	zero   *tf.Operation // slots only: sets it to zeros
 }
 
-func (v stateVariable) in64() []int64 {
+// dims is the shape in torchvision's layout.
+func (v stateVariable) dims() []int64 {
 	d := make([]int64, len(v.param.Shape))
 	for i, n := range v.param.Shape {
 		d[i] = int64(n)
@@ -40,34 +41,47 @@ func (v stateVariable) in64() []int64 {
 	return d
 }
 
-// drawState draws how every variable is read and set, by name.
-func drawState(s *op.Scope, params []*resnet.Param, slots *slots) []stateVariable {
-	var state []stateVariable
-	add := func(name, role string, p *resnet.Param, handle, value tf.Output) {
-		v := stateVariable{name: name, role: role, param: p}
-		u := s.SubScope(name)
-		v.out = p.ToTorch(u.SubScope("out"), value)
-		v.in = op.Placeholder(u, tf.Float, op.PlaceholderShape(tf.MakeShape(v.in64()...)))
-		v.assign = op.AssignVariableOp(u, handle, p.FromTorch(u.SubScope("in"), v.in))
-		if role == wire.RoleSlot {
-			z := u.SubScope("zero")
-			v.zero = op.AssignVariableOp(z, handle, op.Fill(z, op.Const(z, int32s(p.Dims())), op.Const(z.SubScope("value"), float32(0))))
-		}
-		state = append(state, v)
-	}
+// State is a set of variables that can be read and set by name.
+type State []stateVariable
+
+// DrawState draws how the parameters of a network are read and set.
+func DrawState(s *op.Scope, params []*resnet.Param) State {
+	var state State
 	for _, p := range params {
 		role := wire.RoleStatistic
 		if p.Trained {
 			role = wire.RoleWeight
 		}
-		add(p.Name, role, p, p.Handle, p.Value)
+		state = append(state, drawVariable(s, p.Name, role, p, p.Handle, p.Value))
 	}
+	return state.sorted()
+}
+
+// withSlots adds the optimizer's.
+func (st State) withSlots(s *op.Scope, slots *slots) State {
 	for i, p := range slots.trained {
-		add(slotM+p.Name, wire.RoleSlot, p, slots.m[i].handle, slots.m[i].value)
-		add(slotV+p.Name, wire.RoleSlot, p, slots.v[i].handle, slots.v[i].value)
+		st = append(st, drawVariable(s, slotM+p.Name, wire.RoleSlot, p, slots.m[i].handle, slots.m[i].value))
+		st = append(st, drawVariable(s, slotV+p.Name, wire.RoleSlot, p, slots.v[i].handle, slots.v[i].value))
 	}
-	slices.SortFunc(state, func(a, b stateVariable) int { return strings.Compare(a.name, b.name) })
-	return state
+	return st.sorted()
+}
+
+func (st State) sorted() State {
+	slices.SortFunc(st, func(a, b stateVariable) int { return strings.Compare(a.name, b.name) })
+	return st
+}
+
+func drawVariable(s *op.Scope, name, role string, p *resnet.Param, handle, value tf.Output) stateVariable {
+	v := stateVariable{name: name, role: role, param: p}
+	u := s.SubScope(name)
+	v.out = p.ToTorch(u.SubScope("out"), value)
+	v.in = op.Placeholder(u, tf.Float, op.PlaceholderShape(tf.MakeShape(v.dims()...)))
+	v.assign = op.AssignVariableOp(u, handle, p.FromTorch(u.SubScope("in"), v.in))
+	if role == wire.RoleSlot {
+		z := u.SubScope("zero")
+		v.zero = op.AssignVariableOp(z, handle, op.Fill(z, op.Const(z, int32s(p.Dims())), op.Const(z.SubScope("value"), float32(0))))
+	}
+	return v
 }
 
 func int32s(xs []int64) []int32 {
@@ -99,11 +113,11 @@ func (m *Model) initialise(seed int64) error {
 }
 
 // of lists the variables that a snapshot of this kind holds, by name.
-func (m *Model) of(kind loop.Kind) []stateVariable {
+func (m *Model) of(kind loop.Kind) State {
 	if kind == loop.Resume {
 		return m.state
 	}
-	var some []stateVariable
+	var some State
 	for _, v := range m.state {
 		if v.role != wire.RoleSlot {
 			some = append(some, v)
@@ -138,9 +152,16 @@ func (m *Model) Snapshot(kind loop.Kind) (loop.Tensors, error) {
 
 // Restore sets the variables from a snapshot of the same kind. Nothing is changed unless every tensor fits.
 func (m *Model) Restore(kind loop.Kind, tensors loop.Tensors) error {
-	variables := m.of(kind)
-	if err := fit(variables, tensors); err != nil {
+	if err := m.of(kind).Set(m.session, tensors); err != nil {
 		return fmt.Errorf("restore a %s snapshot into depth %d: %w", kind, m.config.Depth, err)
+	}
+	return nil
+}
+
+// Set gives every variable of the state its value, in torchvision's layout, or none.
+func (st State) Set(session *tf.Session, tensors loop.Tensors) error {
+	if err := st.fit(tensors); err != nil {
+		return err
 	}
 	byName := map[string]loop.Tensor{}
 	for _, t := range tensors {
@@ -148,27 +169,26 @@ func (m *Model) Restore(kind loop.Kind, tensors loop.Tensors) error {
 	}
 	feeds := map[tf.Output]*tf.Tensor{}
 	var assigns []*tf.Operation
-	for _, v := range variables {
-		t, err := tensorOf(byName[v.name].Data, v.in64()...)
+	for _, v := range st {
+		t, err := TensorOf(byName[v.name].Data, v.dims()...)
 		if err != nil {
-			return fmt.Errorf("restore %s: %w", v.name, err)
+			return fmt.Errorf("tensor %s: %w", v.name, err)
 		}
 		feeds[v.in] = t
 		assigns = append(assigns, v.assign)
 	}
-	_, err := m.session.Run(feeds, nil, assigns)
-	if err != nil {
-		return fmt.Errorf("restore a %s snapshot: %w", kind, err)
+	if _, err := session.Run(feeds, nil, assigns); err != nil {
+		return err
 	}
 	clear(feeds)
-	runtime.GC()
+	runtime.GC() // the tensors are hundreds of megabytes outside Go's heap
 	return nil
 }
 
 // fit names every tensor that is missing, extra, doubled or of the wrong shape.
-func fit(variables []stateVariable, tensors loop.Tensors) error {
+func (st State) fit(tensors loop.Tensors) error {
 	want := map[string][]int{}
-	for _, v := range variables {
+	for _, v := range st {
 		want[v.name] = v.param.Shape
 	}
 	var errs []error
@@ -184,7 +204,7 @@ func fit(variables []stateVariable, tensors loop.Tensors) error {
 		}
 		delete(want, t.Name)
 	}
-	for _, v := range variables {
+	for _, v := range st {
 		if _, missing := want[v.name]; missing {
 			errs = append(errs, fmt.Errorf("tensor %s is missing", v.name))
 		}

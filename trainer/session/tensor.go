@@ -14,7 +14,7 @@ const collectEvery = 64 << 20
 
 // feed adds one tensor of this shape to what a run is fed.
 func feed[T uint8 | int32 | float32](m *Model, feeds map[tf.Output]*tf.Tensor, to tf.Output, data []T, shape ...int64) error {
-	t, err := tensorOf(data, shape...)
+	t, err := TensorOf(data, shape...)
 	if err != nil {
 		return err
 	}
@@ -26,8 +26,8 @@ func feed[T uint8 | int32 | float32](m *Model, feeds map[tf.Output]*tf.Tensor, t
 	return nil
 }
 
-// tensorOf copies data once; tf.NewTensor would walk it by reflection.
-func tensorOf[T uint8 | int32 | float32](data []T, shape ...int64) (*tf.Tensor, error) {
+// TensorOf copies data once; tf.NewTensor would walk it by reflection.
+func TensorOf[T uint8 | int32 | float32](data []T, shape ...int64) (*tf.Tensor, error) {
 	var kind tf.DataType
 	switch any(data).(type) {
 	case []uint8:

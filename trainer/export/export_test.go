@@ -1,0 +1,215 @@
+package export
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"plumbline.dev/plumbline/trainer/checkpoint"
+	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/session"
+	"plumbline.dev/plumbline/wire"
+)
+
+func TestAServedModelSaysWhatTheTrainerSaid(t *testing.T) {
+	m, scores, images := trained(t)
+	dir := filepath.Join(t.TempDir(), "model")
+	if err := Write(dir, m); err != nil {
+		t.Fatal(err)
+	}
+	served, err := Load(dir, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer served.Close()
+	if served.Size != 32 || served.Channels != 6 {
+		t.Errorf("it takes %dx%dx%d images", served.Size, served.Size, served.Channels)
+	}
+	got, err := served.Predict(images, len(scores))
+	if err != nil {
+		t.Fatal(err)
+	}
+	positives := 0
+	for i, score := range scores {
+		logit := (float64(score) - m.Calibration.Shift) / m.Calibration.Temperature
+		want := Prediction{Logit: float32(logit), Probability: float32(1 / (1 + math.Exp(-logit))), Positive: logit >= m.Calibration.Threshold}
+		if math.Abs(float64(got[i].Logit-want.Logit)) > 1e-5 || math.Abs(float64(got[i].Probability-want.Probability)) > 1e-5 || got[i].Positive != want.Positive {
+			t.Errorf("image %d: got %+v, want %+v", i, got[i], want)
+		}
+		if got[i].Positive {
+			positives++
+		}
+	}
+	if positives == 0 || positives == len(scores) {
+		t.Errorf("%d of %d images are positive: the threshold was not put to the test", positives, len(scores))
+	}
+}
+
+func TestTheLayoutIsTensorFlowServings(t *testing.T) {
+	m, _, _ := trained(t)
+	first, second := filepath.Join(t.TempDir(), "1"), filepath.Join(t.TempDir(), "2")
+	for _, dir := range []string{first, second} {
+		if err := Write(dir, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var files []string
+	err := filepath.WalkDir(first, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, _ := filepath.Rel(first, path)
+		files = append(files, name)
+		a, errA := os.ReadFile(path)
+		b, errB := os.ReadFile(filepath.Join(second, name))
+		if errA != nil || errB != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s differs between two exports of one model (%v, %v)", name, errA, errB)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"saved_model.pb", "variables/variables.data-00000-of-00001", "variables/variables.index"}
+	if !slices.Equal(files, want) {
+		t.Errorf("files %v, want %v", files, want)
+	}
+	info, err := os.Stat(filepath.Join(first, want[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 11,186,946 weights and 9,600 statistics of four bytes: no optimizer slot has slipped in.
+	if info.Size() != 4*(11186946+9600) {
+		t.Errorf("the variables take %d bytes", info.Size())
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	good, _, _ := trained(t)
+	there := t.TempDir()
+	if err := os.Mkdir(filepath.Join(there, "variables"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		spoil func(*Model)
+		dir   string
+		want  string
+	}{
+		"another block":                {func(m *Model) { m.Architecture.Block = "v1" }, "", `block "v1" is not v1.5`},
+		"another epsilon":              {func(m *Model) { m.Architecture.Epsilon = 1e-3 }, "", "epsilon 0.001 is not 1e-05"},
+		"a temperature of zero":        {func(m *Model) { m.Calibration.Temperature = 0 }, "", "temperature 0 is not above 0"},
+		"another comparator":           {func(m *Model) { m.Calibration.Comparator = ">" }, "", `comparator ">" is not >=`},
+		"a depth that does not fit":    {func(m *Model) { m.Architecture.Depth = 34 }, "", "tensor layer1.2.bn1.bias is missing"},
+		"a missing tensor":             {func(m *Model) { m.Tensors = m.Tensors[1:] }, "", "tensor bn1.bias is missing"},
+		"a mean too few":               {func(m *Model) { m.Input.Mean = m.Input.Mean[1:] }, "", "6 channels, 5 means"},
+		"a directory that holds a one": {func(*Model) {}, there, "variables: file exists"},
+	} {
+		m := good
+		c.spoil(&m)
+		dir := c.dir
+		if dir == "" {
+			dir = filepath.Join(t.TempDir(), "model")
+		}
+		if err := Write(dir, m); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	m, _, images := trained(t)
+	whole := filepath.Join(t.TempDir(), "whole")
+	if err := Write(whole, m); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		damage func(dir string) error
+		want   string
+	}{
+		"an empty directory": {os.RemoveAll, "load the model in"},
+		"a cut-off graph":    {func(dir string) error { return os.Truncate(filepath.Join(dir, "saved_model.pb"), 1000) }, "load the model in"},
+		"missing variables": {func(dir string) error {
+			return os.Remove(filepath.Join(dir, "variables", "variables.data-00000-of-00001"))
+		}, "load the model in"},
+	} {
+		dir := filepath.Join(t.TempDir(), "model")
+		if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.damage(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(dir, 2); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+	served, err := Load(whole, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer served.Close()
+	if _, err := served.Predict(images[1:], 6); err == nil || !strings.Contains(err.Error(), "predict 6 images of 32x32x6") {
+		t.Errorf("a cut-off image: got %v", err)
+	}
+}
+
+// trained is a model after a few steps, with a calibration under which some of its images are defects and some are not.
+func trained(t *testing.T) (Model, []float32, []uint8) {
+	t.Helper()
+	once.Do(func() { model, scored, pictures = train(t) })
+	return model, scored, pictures
+}
+
+var (
+	once     sync.Once
+	model    Model
+	scored   []float32
+	pictures []uint8
+)
+
+func train(t *testing.T) (Model, []float32, []uint8) {
+	mean, std := []float64{100, 110, 120, 130, 140, 150}, []float64{50, 51, 52, 53, 54, 55}
+	s, err := session.New(session.Config{
+		Depth: 18, Channels: 6, ImageSize: 32, Mean: mean, Std: std, Seed: 3, WeightDecay: 0.02, ClipNorm: 1,
+		Beta1: session.DefaultBeta1, Beta2: session.DefaultBeta2, Epsilon: session.DefaultEpsilon, Threads: 2,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const n = 40 // more than one batch of predictions
+	b := loop.Batch{Images: make([]uint8, n*32*32*6), Labels: make([]int32, n), Weights: make([]float32, n)}
+	for i := range b.Images {
+		b.Images[i] = uint8(i*i>>3 + i/(32*32*6)*5)
+	}
+	for i := range n {
+		b.Labels[i], b.Weights[i] = int32(i%2), 1
+	}
+	for step := int64(1); step <= 2; step++ {
+		if _, err := s.Step(b, loop.StepParams{LearningRate: 1e-3, Step: step}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scores, err := s.Evaluate(b.Images, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors, err := s.Snapshot(loop.Inference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sorted := slices.Sorted(slices.Values(scores))
+	shift, temperature := 0.4, 1.5
+	middle := (float64(sorted[n/2-1]) + float64(sorted[n/2])) / 2
+	return Model{
+		Architecture: s.Architecture(),
+		Input:        wire.Input{Channels: []string{"AM", "GRAY", "G", "R", "W", "NORMAL"}, Size: 32, Mean: mean, Std: std},
+		Calibration:  wire.Calibration{Shift: shift, Temperature: temperature, Threshold: (middle - shift) / temperature, Comparator: ">="},
+		Tensors:      checkpoint.Tensors(tensors), Threads: 2,
+	}, scores, b.Images
+}
