@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -174,6 +175,17 @@ func sentence(e ending, ended wire.Ended, outside, words string) string {
 	default:
 		return fmt.Sprintf("the trainer ended with exit code %d and left no message", ended.ExitCode)
 	}
+}
+
+// word is what a pod may call the reason of its end.
+var word = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,62}$`)
+
+// reason is the pod's own word where it left one: it knows better than its exit code.
+func (e ending) reason() string {
+	if word.MatchString(e.result.Reason) && e.class != wire.ClassSucceeded {
+		return e.result.Reason
+	}
+	return string(e.class)
 }
 
 // lastWords finds the cause in the end of a log: where a Go program panics, or the last line.

@@ -125,7 +125,7 @@ func (p *publisher) publishing(a attempt) {
 // ended records how an attempt ended: with a version, with another attempt after a while, or for good.
 func (p *publisher) ended(e ending) {
 	if e.class == wire.ClassSucceeded && (e.result.URI == "" || e.result.Digest == "") {
-		e.class, e.sentence = wire.ClassCrash, "the publishing Job ended well without saying what it published: is its image a Plumbline trainer?"
+		e = ending{class: wire.ClassCrash, at: e.at, sentence: "the publishing Job ended well without saying what it published: is its image a Plumbline trainer?"}
 	}
 	switch again := retryable(e.class) && p.next.Attempts <= defaultMaxRetries; {
 	case e.class == wire.ClassSucceeded:
@@ -134,9 +134,9 @@ func (p *publisher) ended(e ending) {
 		p.after = e.at.Add(backoff(p.next.Attempts)).Sub(p.Now)
 		message := fmt.Sprintf("attempt %d ended and will be followed by another: %s", p.next.Attempts, e.sentence)
 		if was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished); was == nil || was.Message != message {
-			p.event(true, string(e.class), "%s", message)
+			p.event(true, e.reason(), "%s", message)
 		}
-		p.published(false, string(e.class), message)
+		p.published(false, e.reason(), message)
 	case again:
 		p.begin()
 	default:
@@ -159,10 +159,12 @@ func (p *publisher) giveUp(e ending) {
 	}
 	p.next.CompletionTime = moment(p.endedAt(e))
 	if e.class == wire.ClassData {
-		p.condition(api.ConditionVerified, metav1.ConditionFalse, string(e.class), message)
+		p.condition(api.ConditionVerified, metav1.ConditionFalse, e.reason(), message)
+	} else {
+		p.condition(api.ConditionVerified, metav1.ConditionUnknown, "NotKnown", "publishing was given up, and no Job has said that the checkpoint is whole")
 	}
-	p.published(false, string(e.class), message)
-	p.event(true, string(e.class), "not published: %s", message)
+	p.published(false, e.reason(), message)
+	p.event(true, e.reason(), "not published: %s", message)
 }
 
 func (p *publisher) endedAt(e ending) time.Time {

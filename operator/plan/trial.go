@@ -99,16 +99,16 @@ func (p *planner) ended(t *api.TrialStatus, e ending) {
 		t.Retries++
 		t.NextAttemptTime = moment(p.Now.Add(backoff(t.Retries) + time.Second - time.Nanosecond)) // rounded up
 		t.CompletionTime = nil
-		p.set(t, api.TrialWaiting, string(e.class), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.sentence))
+		p.set(t, api.TrialWaiting, e.reason(), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.sentence))
 		p.retries = append(p.retries, e.class)
-		p.about(t, true, string(e.class), ": %s", t.Message)
+		p.about(t, true, e.reason(), ": %s", t.Message)
 	}
 }
 
 func (p *planner) fail(t *api.TrialStatus, e ending, at time.Time, message string) {
 	t.CompletionTime = moment(at)
-	p.set(t, api.TrialFailed, string(e.class), message)
-	p.about(t, true, string(e.class), " failed: %s", message)
+	p.set(t, api.TrialFailed, e.reason(), message)
+	p.about(t, true, e.reason(), " failed: %s", message)
 }
 
 // finish waits for the report that the pod promised by ending well. Once the stream has been read to its end it is there, or

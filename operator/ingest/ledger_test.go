@@ -1,0 +1,209 @@
+package ingest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/wire"
+)
+
+const uid = "11111111-aaaa"
+
+// writer makes the reports of one pod of d18.
+type writer struct {
+	attempt  int
+	pod      string
+	sequence int64
+}
+
+func (w *writer) report(kind wire.ReportKind, epoch int) wire.Report {
+	w.sequence++
+	t := wire.Trial{Name: "d18", Attempt: w.attempt}
+	return wire.Report{
+		Version: wire.Version, Kind: kind, RunUID: uid, Trial: "d18", Depth: 18, Attempt: w.attempt, Writer: t.Writer(w.pod), Sequence: w.sequence,
+		Epoch: epoch, Epochs: 8, Digests: wire.Digests{Data: "d", Labels: "l", Split: "s"},
+	}
+}
+
+// epoch is measured, and has a committed checkpoint when kept.
+func (w *writer) epoch(epoch int, aucPR float64, kept bool) wire.Report {
+	r := w.report(wire.Epoch, epoch)
+	r.Metrics = &wire.Metrics{AUCPR: aucPR, Loss: 0.5}
+	r.Throughput = &wire.Throughput{EpochSeconds: float64(10 * epoch)}
+	if kept {
+		r.Checkpoint = &wire.CheckpointRef{URI: fmt.Sprintf("file:///c/%s/e%d", r.Writer, epoch), Digest: fmt.Sprintf("sha256:%s%d", w.pod, epoch)}
+	}
+	return r
+}
+
+// again is w's own repetition of what another writer told first.
+func (w *writer) again(r wire.Report) wire.Report {
+	w.sequence++
+	r.ComputedBy = &wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
+	t := wire.Trial{Name: "d18", Attempt: w.attempt}
+	r.Attempt, r.Writer, r.Sequence = w.attempt, t.Writer(w.pod), w.sequence
+	return r
+}
+
+func TestFold(t *testing.T) {
+	one, two := &writer{attempt: 1, pod: "p1"}, &writer{attempt: 2, pod: "p2"}
+	started := one.report(wire.Started, 0)
+	first, second, third := one.epoch(1, 0.6, true), one.epoch(2, 0.8, true), one.epoch(3, 0.7, false)
+	fourth := one.epoch(4, 0.9, false) // better, but nothing was kept of it
+	resumed := two.report(wire.Resumed, 2)
+	repeated := two.again(second)
+	redone := two.epoch(3, 0.75, false)
+	equal := two.epoch(4, 0.8, true)
+	nan := two.report(wire.Epoch, 5)
+	nan.NotFinite = "loss is NaN"
+	finished := two.report(wire.Finished, 8)
+	finished.Test = &wire.Metrics{AUCPR: 0.66}
+
+	type want struct {
+		Epoch, Attempt         int
+		Best                   string // epoch and checkpoint
+		Last                   string
+		Curve                  []float64
+		NotFinite              string
+		Finished               bool
+		Seen, Gaps, Duplicates int64
+		Test                   float64
+	}
+	for name, tc := range map[string]struct {
+		reports []wire.Report
+		want    want
+	}{
+		"a writer that has just started":                            {[]wire.Report{started}, want{Attempt: 1, Seen: 1}},
+		"the best is the highest with a checkpoint":                 {[]wire.Report{started, first, second, third, fourth}, want{Epoch: 4, Attempt: 1, Best: "2 sha256:p12", Last: "4 0.9", Curve: []float64{0.6, 0.8, 0.7, 0.9}, Seen: 5}},
+		"reports that come twice count once":                        {[]wire.Report{started, first, first, started, first}, want{Epoch: 1, Attempt: 1, Best: "1 sha256:p11", Last: "1 0.6", Curve: []float64{0.6}, Seen: 2, Duplicates: 3}},
+		"a missing report is a gap":                                 {[]wire.Report{started, third}, want{Epoch: 3, Attempt: 1, Last: "3 0.7", Curve: []float64{0.7}, Seen: 2, Gaps: 2}},
+		"a late report closes the gap":                              {[]wire.Report{started, third, second, first}, want{Epoch: 3, Attempt: 1, Best: "2 sha256:p12", Last: "3 0.7", Curve: []float64{0.6, 0.8, 0.7}, Seen: 4}},
+		"a resuming writer repeats what is known":                   {[]wire.Report{started, first, second, resumed, repeated}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p12", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Seen: 4, Duplicates: 1}},
+		"a resuming writer repeats what was lost":                   {[]wire.Report{started, first, resumed, repeated}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p12", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Seen: 4}},
+		"the newer attempt's word on an epoch counts, in any order": {[]wire.Report{started, first, second, resumed, repeated, redone, third}, want{Epoch: 3, Attempt: 2, Best: "2 sha256:p12", Last: "3 0.75", Curve: []float64{0.6, 0.8, 0.75}, Seen: 6, Duplicates: 1}},
+		"of equal values the earlier epoch stays the best":          {[]wire.Report{started, first, second, resumed, repeated, redone, equal}, want{Epoch: 4, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.6, 0.8, 0.75, 0.8}, Seen: 6, Duplicates: 1}},
+		"NaN is a reason and never a value":                         {[]wire.Report{resumed, repeated, redone, equal, nan}, want{Epoch: 5, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.8, 0.75, 0.8}, NotFinite: "loss is NaN", Seen: 5}},
+		"finished carries the test":                                 {[]wire.Report{resumed, repeated, redone, equal, nan, finished}, want{Epoch: 8, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.8, 0.75, 0.8}, NotFinite: "loss is NaN", Finished: true, Seen: 6, Test: 0.66}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := NewLedger()
+			for _, r := range tc.reports {
+				l.Fold(r)
+			}
+			v := l.View()["d18"]
+			got := want{Epoch: v.Epoch, Attempt: v.Attempt, NotFinite: v.NotFinite, Finished: v.Finished, Seen: v.Seen, Gaps: v.Gaps, Duplicates: v.Duplicates}
+			if v.Best != nil {
+				got.Best = fmt.Sprint(v.Best.Epoch, " ", v.Best.Checkpoint.Digest)
+			}
+			if v.Last != nil {
+				got.Last = fmt.Sprint(v.Last.Epoch, " ", v.Last.Metrics.AUCPR)
+			}
+			if v.Test != nil {
+				got.Test = v.Test.AUCPR
+			}
+			for _, m := range v.Curve {
+				got.Curve = append(got.Curve, m.Metrics.AUCPR)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestEffects(t *testing.T) {
+	w := &writer{attempt: 1, pod: "p"}
+	started, good, worse, beat, better, done := w.report(wire.Started, 0), w.epoch(1, 0.7, true), w.epoch(2, 0.6, true), w.report(wire.Heartbeat, 2), w.epoch(3, 0.8, true), w.report(wire.Finished, 3)
+	l := NewLedger()
+	for i, step := range []struct {
+		r    wire.Report
+		want Effect
+	}{{started, Turn}, {good, Turn}, {worse, Progress}, {beat, Seen}, {better, Turn}, {better, Nothing}, {done, Turn}, {done, Nothing}} {
+		if got := l.Fold(step.r); got != step.want {
+			t.Errorf("step %d, %s of epoch %d: %s, want %s", i, step.r.Kind, step.r.Epoch, got, step.want)
+		}
+	}
+}
+
+// Whatever the order and however often each arrives, the same reports give the same view.
+func FuzzFoldIgnoresOrder(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		reports := sweep(rng)
+		want := fold(reports)
+		rng.Shuffle(len(reports), func(i, j int) { reports[i], reports[j] = reports[j], reports[i] })
+		if diff := cmp.Diff(want, fold(reports)); diff != "" {
+			t.Errorf("another order: %s", diff)
+		}
+		for range 10 {
+			reports = append(reports, reports[rng.IntN(len(reports))])
+		}
+		ignore := cmpopts.IgnoreFields(plan.TrialReports{}, "Duplicates")
+		got := fold(reports)
+		if diff := cmp.Diff(want, got, ignore); diff != "" {
+			t.Errorf("some of them again: %s", diff)
+		}
+		if n := got["d18"].Duplicates - want["d18"].Duplicates; n != 10 {
+			t.Errorf("%d duplicates, want 10 more", n)
+		}
+	})
+}
+
+// sweep is what three pods of one trial might say, each resuming somewhere and repeating some of what was said before.
+func sweep(rng *rand.Rand) (all []wire.Report) {
+	for attempt := 1; attempt <= 3; attempt++ {
+		w := &writer{attempt: attempt, pod: fmt.Sprint("p", attempt)}
+		from := rng.IntN(4)
+		all = append(all, w.report(wire.Resumed, from))
+		for _, r := range all {
+			if r.Kind == wire.Epoch && r.ComputedBy == nil && rng.IntN(3) == 0 {
+				all = append(all, w.again(r))
+			}
+		}
+		for e := from + 1; e <= from+1+rng.IntN(4); e++ {
+			all = append(all, w.epoch(e, float64(rng.IntN(6))/10, rng.IntN(2) == 0))
+		}
+	}
+	return all
+}
+
+func fold(reports []wire.Report) map[string]plan.TrialReports {
+	l := NewLedger()
+	for _, r := range reports {
+		l.Fold(r)
+	}
+	return l.View()
+}
+
+// spans agrees with a plain set.
+func FuzzSpans(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 5, 4, 200, 7, 7})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var s spans
+		set := map[int64]bool{}
+		highest := int64(0)
+		for _, b := range in {
+			n := int64(b) + 1
+			if s.add(n) == set[n] {
+				t.Fatalf("add(%d) after %v: %v", n, in, s)
+			}
+			set[n], highest = true, max(highest, n)
+			if got, want := s.gaps(), highest-int64(len(set)); got != want {
+				t.Fatalf("%v has %d gaps, want %d", s, got, want)
+			}
+		}
+		for i := 1; i < len(s); i++ {
+			if s[i].first <= s[i-1].last+1 {
+				t.Fatalf("%v touch", s)
+			}
+		}
+	})
+}
