@@ -162,7 +162,7 @@ func (m Manifest) Validate() error {
 	need(m.Calibration.Temperature > 0 && finite(m.Calibration.Shift) && finite(m.Calibration.Threshold), "calibration %+v is not finite", m.Calibration)
 	need(len(m.Files) > 0, "no files are listed")
 	for _, f := range m.Files {
-		need(f.Name != "" && !strings.ContainsAny(f.Name, `/\`) && f.Name != "..", "file name %q leaves the checkpoint's directory", f.Name)
+		need(!slices.Contains([]string{"", ".", ".."}, f.Name) && !strings.ContainsAny(f.Name, `/\`), "file name %q leaves the checkpoint's directory", f.Name)
 		need(len(f.SHA256) == 64 && f.Size >= 0, "file %s lacks its digest or size", f.Name)
 	}
 	return errors.Join(errs...)

@@ -3,6 +3,8 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"sort"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -21,21 +23,37 @@ type Result struct {
 	URI    string `json:"uri,omitempty"`    // publication: where
 }
 
-// Encode returns at most MaxResultBytes of JSON, shortening the message where it must.
+// Encode returns at most MaxResultBytes of JSON. What does not fit is cut off the message and, should that not be enough, off the place.
 func (r Result) Encode() []byte {
 	r.Version = Version
-	b, _ := json.Marshal(r) // strings and ints cannot fail
-	for len(b) > MaxResultBytes && r.Message != "" {
-		r.Message = shorten(r.Message, len(r.Message)-(len(b)-MaxResultBytes)-16)
-		b, _ = json.Marshal(r)
+	for _, text := range []*string{&r.Message, &r.Where} {
+		*text = strings.ToValidUTF8(*text, "\uFFFD")
+		if len(r.encode()) <= MaxResultBytes {
+			continue
+		}
+		whole := *text
+		// JSON may take six bytes for one, so the longest beginning that fits is searched for.
+		tooLong := sort.Search(len(whole)+1, func(n int) bool {
+			*text = shorten(whole, n)
+			return len(r.encode()) > MaxResultBytes
+		})
+		*text = shorten(whole, tooLong-1)
 	}
+	return r.encode()
+}
+
+func (r Result) encode() []byte {
+	b, _ := json.Marshal(r) // strings and ints cannot fail
 	return b
 }
 
-// shorten cuts s to at most n bytes without splitting a character.
+// shorten cuts s to at most n bytes without splitting a character, and shows that it did.
 func shorten(s string, n int) string {
 	if n <= 0 {
 		return ""
+	}
+	if n >= len(s) {
+		return s
 	}
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
