@@ -34,7 +34,7 @@ Validation selected epoch, threshold and depth, so its figures flatter; test was
 knows nothing scores the prevalence.`,
 		Example: `  plumb best erasers
   plumb best erasers -o json | jq -r .checkpoint.uri`,
-		Args:              cobra.ExactArgs(1),
+		Args:              arguments(1, "RUN"),
 		ValidArgsFunction: c.completion(proposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]

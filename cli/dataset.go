@@ -23,7 +23,8 @@ A set is a directory:
   images/{channel}/{id}.png    one grey PNG, JPEG or TIFF per sample and channel, 8 or 16 bit`,
 		Example: `  plumb dataset check ./erasers
   plumb dataset synth --out ./erasers`,
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, // with RunE: a verb that does not exist is refused
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDatasetCheckCmd(streams), newDatasetSynthCmd(streams))
 	return cmd

@@ -48,12 +48,14 @@ shows examples. The same flags give the same bytes.`,
 	f.IntVar(&o.spec.Size, "size", 96, "side of an image in pixels")
 	f.IntVar(&o.spec.PackageSize, "package-size", 15, "erasers to a package")
 	f.StringSliceVar(&o.spec.Channels, "channels", synth.Lights(), "lights, in the order of the channels")
-	_ = cmd.MarkFlagRequired("out")
 	_ = cmd.MarkFlagDirname("out")
 	return cmd
 }
 
 func (o *datasetSynthOptions) run(ctx context.Context) error {
+	if o.out == "" {
+		return usagef("--out is missing: the directory to make")
+	}
 	if err := o.spec.Check(); err != nil {
 		return usageError{err}
 	}

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/clientcmd"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
 // Exit codes. exitHelp tells users of them; scripts depend on them.
@@ -57,24 +58,28 @@ func exitCode(ctx context.Context, err error, started bool) int {
 	}
 }
 
-// explain turns an error into what a person reads: the error, then the next step where there is one.
-func explain(err error, program string) string {
+// explain turns an error into what a person reads: the error, then the next step where there is one; usage is that of a mistake in
+// the command line.
+func explain(err error, usage string) string {
 	var done reported
 	if err == nil || errors.As(err, &done) {
 		return ""
 	}
 	text := "error: " + err.Error()
+	if meta.IsNoMatchError(err) { // the client tells this in several ways, none for people
+		text = fmt.Sprintf("error: this cluster does not know %s", api.GroupVersion)
+	}
 	var status *apierrors.StatusError
 	if errors.As(err, &status) { // the API server quotes what users wrote
 		text = clean(text)
 	}
-	if step := nextStep(err, program); step != "" {
+	if step := nextStep(err, usage); step != "" {
 		text += "\n" + step
 	}
 	return text
 }
 
-func nextStep(err error, program string) string {
+func nextStep(err error, usage string) string {
 	var network *net.OpError
 	switch {
 	case meta.IsNoMatchError(err):
@@ -87,8 +92,6 @@ func nextStep(err error, program string) string {
 		return "Ask for these rights, or see what you have: kubectl auth can-i --list"
 	case errors.As(err, &network):
 		return "The cluster cannot be reached. Is it running, and is this the right one? Look at: kubectl cluster-info"
-	case strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "unknown flag"), strings.HasPrefix(err.Error(), "unknown shorthand"):
-		return "See: " + program + " --help"
 	}
-	return ""
+	return usage
 }

@@ -32,7 +32,7 @@ func newLogsCmd(c *cluster) *cobra.Command {
 		Short: "Print the log of a trial's newest pod, or of all trials' with their names before each line",
 		Example: `  plumb logs erasers d50 -f
   plumb logs erasers`,
-		Args:              cobra.RangeArgs(1, 2),
+		Args:              arguments(1, "RUN", "TRIAL"),
 		ValidArgsFunction: c.completion(proposeRuns, proposeTrials),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.name = args[0]; len(args) == 2 {

@@ -22,9 +22,13 @@ func main() {
 func run(ctx context.Context, c *cluster, args []string) int {
 	root, started := newRootCmd(c, args[0])
 	root.SetArgs(args[1:])
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	code := exitCode(ctx, err, *started)
-	if text := explain(err, root.CommandPath()); text != "" && code != exitInterrupted {
+	usage := ""
+	if !*started {
+		usage = "See: " + cmd.CommandPath() + " --help"
+	}
+	if text := explain(err, usage); text != "" && code != exitInterrupted {
 		fmt.Fprintln(c.ErrOut, text)
 	}
 	return code

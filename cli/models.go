@@ -33,7 +33,7 @@ func newModelsCmd(c *cluster) *cobra.Command {
 		Example: `  plumb models
   plumb models eraser
   plumb models eraser -o json`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              arguments(0, "MODEL"),
 		ValidArgsFunction: c.completion(proposeModels, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -47,7 +47,7 @@ not at all. Numbers are never used twice: of two promotions at once, each gets i
 		Example: `  plumb promote erasers --model eraser
   plumb promote erasers --model eraser --trial d18 --reason "half the latency, within noise of d50"
   plumb promote erasers --model eraser --no-wait -o name`,
-		Args:              cobra.ExactArgs(1),
+		Args:              arguments(1, "RUN"),
 		ValidArgsFunction: c.completion(proposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]

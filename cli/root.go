@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -81,5 +82,18 @@ func newOptionsCmd() *cobra.Command {
 			cmd.Printf("These flags are kubectl's, and every command that talks to a cluster takes them:\n\n%s", cmd.Root().PersistentFlags().FlagUsages())
 			return nil
 		},
+	}
+}
+
+// arguments wants between least and all of the named arguments, and says which are missing or too many.
+func arguments(least int, names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("%s is missing", names[len(args)])
+		case len(args) > len(names):
+			return fmt.Errorf("%q is one argument too many", args[len(names)])
+		}
+		return nil
 	}
 }

@@ -36,7 +36,7 @@ star marks the best trial so far. NO_COLOR turns colour off.
   plumb watch erasers --wait          # it need not exist yet
   plumb watch erasers | tee run.log   # a line per change
   plumb watch erasers && plumb promote erasers --model eraser`,
-		Args:              cobra.ExactArgs(1),
+		Args:              arguments(1, "RUN"),
 		ValidArgsFunction: c.completion(proposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
@@ -70,7 +70,7 @@ func (o *watchOptions) run(ctx context.Context) error {
 	d.close()
 	switch {
 	case errors.Is(err, errAbsent):
-		return absentRun(ctx, cl, namespace, o.name, "To wait for it: --wait")
+		return absentRun(ctx, cl, namespace, o.name, ". To wait for it: --wait")
 	case err != nil:
 		return fmt.Errorf("watch run %q in namespace %s: %w", o.name, namespace, err)
 	}
@@ -136,5 +136,5 @@ func absentRun(ctx context.Context, cl client.Client, namespace, name, hint stri
 		}
 		there = "Its runs: " + strings.Join(names, ", ")
 	}
-	return fmt.Errorf("run %q does not exist in namespace %s\n%s. Another namespace: -n NAMESPACE, all of them: plumb list -A. %s", name, namespace, there, hint)
+	return fmt.Errorf("run %q does not exist in namespace %s\n%s. Another namespace: -n NAMESPACE, all of them: plumb list -A%s", name, namespace, there, hint)
 }

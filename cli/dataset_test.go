@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"plumbline.dev/plumbline/dataset"
+)
+
+// plumbDataset runs one `plumb dataset` command line as main would.
+func plumbDataset(args ...string) (code int, out, errOut string) {
+	streams, _, stdout, stderr := genericiooptions.NewTestIOStreams()
+	code = run(context.Background(), newCluster(streams), append([]string{"plumb", "dataset"}, args...))
+	return code, stdout.String(), stderr.String()
+}
+
+func synthetic(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "set")
+	code, out, errOut := plumbDataset("synth", "--out", dir, "--samples", "12", "--prevalence", "0.25", "--size", "32", "--package-size", "6", "--label-noise", "0", "--channels", "GRAY,W")
+	if code != exitOK || errOut != "" {
+		t.Fatalf("exit %d: %s", code, errOut)
+	}
+	want := dir + ": 12 samples in 2 packages, channels GRAY, W\n3 defective (25.0 %), 0 labels wrong\n"
+	if !strings.HasPrefix(out, want) {
+		t.Fatalf("printed %q, want %q first", out, want)
+	}
+	return dir
+}
+
+func TestDatasetCheck(t *testing.T) {
+	dir := synthetic(t)
+	code, out, errOut := plumbDataset("check", dir)
+	if code != exitOK || errOut != "" {
+		t.Errorf("exit %d: %s", code, errOut)
+	}
+	for _, want := range []string{
+		"synthetic-erasers: 12 samples in 2 packages, 2 channels (GRAY, W)\n",
+		"CLASS   SAMPLES   SHARE\nnormal        9  75.0 %\ndefect        3  25.0 %\n",
+		"SIZE     BITS  FILES\n32 x 32     8     24\n",
+		"\nNo problems. Data sha256:",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+	}
+}
+
+func TestDatasetCheckListsProblemsAndFails(t *testing.T) {
+	dir := synthetic(t)
+	if err := os.WriteFile(filepath.Join(dir, "images/W/e0002.png"), []byte("\x1b[31mno image"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "images/GRAY/e0003.png")); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errOut := plumbDataset("check", dir)
+	if code != exitFailed || errOut != "error: the data set has 2 problems\n" {
+		t.Errorf("exit %d: %s", code, errOut)
+	}
+	_, problems, _ := strings.Cut(out, "\nProblems\n")
+	want := `labels.csv:3: sample e0002: images/W/e0002.png is no PNG, JPEG or TIFF that can be read: image: unknown format
+labels.csv:4: sample e0003: images/GRAY/e0003.png is missing
+`
+	if diff := cmp.Diff(want, strings.ReplaceAll(problems, dir+"/", "")); diff != "" {
+		t.Error(diff)
+	}
+
+	code, out, _ = plumbDataset("check", dir, "-o", "json")
+	var report dataset.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if code != exitFailed || len(report.Problems) != 2 || report.Problems[1].Line != 4 {
+		t.Errorf("exit %d, problems %v", code, report.Problems)
+	}
+}
+
+func TestDatasetRefusals(t *testing.T) {
+	dir := synthetic(t)
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no directory":        {[]string{"check"}, exitUsage, "accepts 1 arg(s), received 0"},
+		"a missing set":       {[]string{"check", filepath.Join(dir, "nowhere")}, exitFailed, "the data set has 1 problem"},
+		"an unknown format":   {[]string{"check", dir, "-o", "xml"}, exitUsage, `--output "xml" is not json`},
+		"no --out":            {[]string{"synth"}, exitUsage, "--out is missing"},
+		"a share beyond all":  {[]string{"synth", "--out", dir, "--prevalence", "12"}, exitUsage, "prevalence 12 is not between 0 and 1"},
+		"a set in the way":    {[]string{"synth", "--out", dir}, exitFailed, "is not empty; name another directory, or replace a set that was made here with --force"},
+		"a verb that is none": {[]string{"chekc", dir}, exitUsage, `unknown command "chekc" for "plumb dataset"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, errOut := plumbDataset(c.args...)
+			if code != c.code || !strings.Contains(errOut, c.want) {
+				t.Errorf("exit %d, want %d: %q, want %q in it", code, c.code, errOut, c.want)
+			}
+		})
+	}
+}
