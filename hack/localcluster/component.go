@@ -73,14 +73,7 @@ func openComponent(t *target, name string) (*cluster.Cluster, error) {
 	if _, err := supervisor.Find(name); err != nil {
 		return nil, err
 	}
-	c, err := t.open()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(c.PIDFile("supervisor")); err != nil {
-		return nil, fmt.Errorf("the cluster in %s is not running; `localcluster up` starts it", c.Dir)
-	}
-	return c, nil
+	return t.openRunning()
 }
 
 func componentNames() []string {

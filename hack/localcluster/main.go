@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
+	"plumbline.dev/plumbline/hack/localcluster/proc"
 )
 
 func main() {
@@ -43,6 +45,15 @@ names stand for local programs. All state lies in one directory.`,
 		SilenceUsage:     true,
 		SilenceErrors:    true,
 		TraverseChildren: true, // so that --dir is read before kubectl's own flags
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("there is no command %q; `localcluster --help` lists them", args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	if f := pflag.CommandLine.Lookup("version"); f != nil {
+		f.Hidden = true // Kubernetes' programs, which are linked in, declare it for every program
 	}
 	root.PersistentFlags().StringVar(&t.dir, "dir", "", "state directory (default $PLUMBLINE_CLUSTER_DIR, else plumbline/cluster in the user's cache)")
 	root.AddCommand(
@@ -68,4 +79,16 @@ func (t *target) open() (*cluster.Cluster, error) {
 		return nil, err
 	}
 	return cluster.Open(dir)
+}
+
+// openRunning reads a cluster that must be running.
+func (t *target) openRunning() (*cluster.Cluster, error) {
+	c, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	if id, err := proc.ReadPIDFile(c.PIDFile("supervisor")); err != nil || !id.Alive() {
+		return nil, fmt.Errorf("the cluster in %s is not running; `localcluster up` starts it", c.Dir)
+	}
+	return c, nil
 }

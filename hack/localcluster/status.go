@@ -23,13 +23,13 @@ func statusCommand(t *target) *cobra.Command {
 			if output != "" && output != "json" {
 				return fmt.Errorf("-o %q: only json is known", output)
 			}
-			c, err := t.open()
+			c, err := t.openRunning()
 			if err != nil {
 				return err
 			}
 			all, err := supervisor.NewClient(c).Status(cmd.Context())
 			if err != nil {
-				return fmt.Errorf("the cluster in %s is not running; `localcluster up` starts it", c.Dir)
+				return err
 			}
 			notReady := 0
 			rows := make([]statusRow, len(all))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -50,7 +51,7 @@ What the node offers (--cpu, --memory, --gpus) is kept for later calls without t
 	f.StringVar(&o.node.Memory, "memory", "", "memory that the node offers (default: that of the machine)")
 	f.IntVar(&o.node.GPUs, "gpus", 0, "simulated nvidia.com/gpu that the node offers")
 	f.StringArrayVar(&o.images, "image", nil, "NAME=PROGRAM: run this local program for this image (repeatable)")
-	f.StringArrayVar(&o.volumes, "volume", nil, "NAME=PATH: a PersistentVolume over a local directory (repeatable; see `localcluster volume`)")
+	f.StringArrayVar(&o.volumes, "volume", nil, "NAME=PATH: a PersistentVolume over a local directory (repeatable; see "localcluster volume --help")")
 	f.BoolVar(&o.foreground, "foreground", false, "stay, and end the cluster on Ctrl-C or when this process dies")
 	f.IntVar(&o.ownerPID, "owner-pid", 0, "end the cluster when this process ends")
 	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "give up when the cluster is not ready by then")
@@ -59,6 +60,10 @@ What the node offers (--cpu, --memory, --gpus) is kept for later calls without t
 
 func runUp(ctx context.Context, t *target, o *upOptions, changed func(string) bool, out io.Writer) error {
 	dir, err := t.resolve()
+	if err != nil {
+		return err
+	}
+	volumes, err := volumeFlags(o.volumes)
 	if err != nil {
 		return err
 	}
@@ -84,8 +89,8 @@ func runUp(ctx context.Context, t *target, o *upOptions, changed func(string) bo
 	if err := startAll(ready, c, out); err != nil {
 		return err
 	}
-	for _, v := range o.volumes {
-		if err := applyVolumeFlag(ready, c, v); err != nil {
+	for _, v := range volumes {
+		if err := applyVolume(ready, c, v); err != nil {
 			return err
 		}
 	}
@@ -194,6 +199,9 @@ func startAndWait(ctx context.Context, c *cluster.Cluster, out io.Writer, names 
 	}
 	begin := time.Now()
 	for _, name := range names {
+		if err := portsFree(c, name); !ran[name] && err != nil {
+			return err
+		}
 		if err := client.Start(ctx, name); err != nil {
 			return err
 		}
@@ -211,6 +219,18 @@ func startAndWait(ctx context.Context, c *cluster.Cluster, out io.Writer, names 
 		} else {
 			fmt.Fprintf(out, "  %-24s pid %d, ready after %.1f s\n", name, id.PID, time.Since(begin).Seconds())
 		}
+	}
+	return nil
+}
+
+// portsFree says in words what a component would only say in its log.
+func portsFree(c *cluster.Cluster, name string) error {
+	for _, port := range c.Config.Ports.Of(name) {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return fmt.Errorf("start %s: its port is taken by another program (%w); end that, or choose new ports and lose the cluster's state: localcluster --dir %s down --purge", name, err, c.Dir)
+		}
+		l.Close()
 	}
 	return nil
 }

@@ -41,6 +41,8 @@ NAME stands for every tag. The program is read anew at each start of a container
 	}
 }
 
+const defaultSize = "100Gi"
+
 type volumeOptions struct {
 	name, path, size, claim string
 }
@@ -58,7 +60,7 @@ the volume goes. Called again for a volume whose claim is gone, it frees the vol
   localcluster volume store ./store --size 50Gi`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.open()
+			c, err := t.openRunning()
 			if err != nil {
 				return err
 			}
@@ -70,17 +72,26 @@ the volume goes. Called again for a volume whose claim is gone, it frees the vol
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&o.size, "size", "100Gi", "size that claims may ask for; nothing enforces it")
+	cmd.Flags().StringVar(&o.size, "size", defaultSize, "size that claims may ask for; nothing enforces it")
 	cmd.Flags().StringVar(&o.claim, "claim", "", "NAMESPACE/NAME of the one claim that may have it")
 	return cmd
 }
 
-func applyVolumeFlag(ctx context.Context, c *cluster.Cluster, flag string) error {
-	name, path, ok := strings.Cut(flag, "=")
-	if !ok || name == "" || path == "" {
-		return fmt.Errorf("--volume %q: write NAME=PATH", flag)
+// volumeFlags takes NAME=PATH, each as `localcluster volume` would.
+func volumeFlags(flags []string) ([]*volumeOptions, error) {
+	var all []*volumeOptions
+	for _, flag := range flags {
+		name, path, ok := strings.Cut(flag, "=")
+		if !ok || name == "" || path == "" {
+			return nil, fmt.Errorf("--volume %q: write NAME=PATH", flag)
+		}
+		o := &volumeOptions{name: name, path: path, size: defaultSize}
+		if _, err := o.volume(); err != nil {
+			return nil, err
+		}
+		all = append(all, o)
 	}
-	return applyVolume(ctx, c, &volumeOptions{name: name, path: path, size: "100Gi"})
+	return all, nil
 }
 
 // applyVolume makes the volume, or frees one that its claim has left behind.

@@ -19,6 +19,18 @@ type Ports struct {
 	Kubelet           int `json:"kubelet"`
 }
 
+// Of lists a component's ports.
+func (p Ports) Of(component string) []int {
+	return map[string][]int{
+		"etcd":                    {p.Etcd, p.EtcdPeer},
+		"kube-apiserver":          {p.APIServer},
+		"kube-controller-manager": {p.ControllerManager},
+		"kube-scheduler":          {p.Scheduler},
+		"nats":                    {p.NATS, p.NATSMonitor},
+		"node":                    {p.Kubelet},
+	}[component]
+}
+
 // Ports are taken below the range from which Linux takes those of outgoing
 // connections (32768-60999): while a killed component is away, any connection on
 // the machine could otherwise be given its port.

@@ -40,7 +40,7 @@ func TestNode(t *testing.T) {
 		"what processes cannot give is refused in words":           refusedInWords,
 		"a deadline ends a pod":                                    deadlineEnds,
 		"GPUs are simulated and counted":                           gpusAreCounted,
-		"a restricted namespace refuses what production would":     restrictedRefuses,
+		"a restricted namespace takes and refuses as production":   restrictedDecides,
 		"a namespace goes with all that is in it":                  namespaceGoes,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -355,7 +355,7 @@ spec:
 	}
 }
 
-func restrictedRefuses(t *testing.T, l *lab) {
+func restrictedDecides(t *testing.T, l *lab) {
 	namespaces := l.client.CoreV1().Namespaces()
 	_, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: "strict", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
@@ -363,10 +363,36 @@ func restrictedRefuses(t *testing.T, l *lab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "sh"}}}}
-	_, err = l.client.CoreV1().Pods("strict").Create(t.Context(), pod, metav1.CreateOptions{})
+	lax := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "lax"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "sh"}}}}
+	_, err = l.client.CoreV1().Pods("strict").Create(t.Context(), lax, metav1.CreateOptions{})
 	if err == nil || !strings.Contains(err.Error(), `violates PodSecurity "restricted`) {
 		t.Errorf("the API server said %v", err)
+	}
+	pod := &corev1.Pod{}
+	err = yaml.UnmarshalStrict([]byte(`
+metadata: {name: good}
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: main
+    image: sh
+    args: ["-c", "echo $HOME > $TMPDIR/x; cat /tmp/x > /dev/termination-log"]
+    securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+    volumeMounts: [{name: tmp, mountPath: /tmp}]
+  volumes: [{name: tmp, emptyDir: {}}]
+`), pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pod, err = l.client.CoreV1().Pods("strict").Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	pod = l.awaitEnd(t, pod)
+	// The state directory lies below /tmp, and must not be taken for the volume there.
+	if home := filepath.Join(l.dir, "node/pods", string(pod.UID), "containers/main/home") + "\n"; end(t, pod).Message != home {
+		t.Errorf("HOME is %q, want %q", end(t, pod).Message, home)
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,14 +172,15 @@ func (c *container) build(ctx context.Context) (program, error) {
 			}
 		}
 	}
-	env := c.baseEnv(pod)
+	given := c.nodeEnv(pod)
 	if c.tokens != "" {
 		config := filepath.Join(c.dir, "kubeconfig")
 		if err := n.cluster.WriteKubeconfig(config, &clientcmdapi.AuthInfo{TokenFile: c.tokens}, pod.Namespace); err != nil {
 			return program{}, err
 		}
-		env.set("KUBECONFIG", config)
+		given["KUBECONFIG"] = config
 	}
+	env := newEnvironment(given)
 	if err := addPodEnv(env, pod, c.spec, n.allocatable, readFrom(ctx, n.client, pod.Namespace)); err != nil {
 		return program{}, &waiting{"CreateContainerConfigError", err.Error()}
 	}
@@ -189,36 +191,31 @@ func (c *container) build(ctx context.Context) (program, error) {
 			return program{}, fmt.Errorf("workingDir %s: it is no directory of this machine and in no volume", c.spec.WorkingDir)
 		}
 	}
-	argv, err := commandLine(image,
-		c.rewrite.texts(env.expandAll(c.spec.Command)), c.rewrite.texts(env.expandAll(c.spec.Args)), c.rewrite.text(env.values["PATH"]))
-	if err != nil {
-		return program{}, err
-	}
-	return program{argv: argv, env: env.list(c.rewrite), dir: dir, marker: c.worker.marker + "/" + c.spec.Name}, nil
+	prog := program{env: env.list(c.rewrite), dir: dir, marker: c.worker.marker + "/" + c.spec.Name}
+	prog.argv, err = commandLine(image,
+		c.rewrite.texts(env.expandAll(c.spec.Command)), c.rewrite.texts(env.expandAll(c.spec.Args)), prog.path())
+	return prog, err
 }
 
-// baseEnv is what every container gets before the pod's own variables; nothing comes
+// nodeEnv is what every container gets beside the pod's own variables; nothing comes
 // from whoever started the cluster.
-func (c *container) baseEnv(pod *corev1.Pod) *environment {
+func (c *container) nodeEnv(pod *corev1.Pod) map[string]string {
 	n := c.worker.node
-	host := pod.Spec.Hostname
-	if host == "" {
-		host = pod.Name
+	env := map[string]string{
+		"PATH":                    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME":                    c.home(),
+		"TMPDIR":                  c.temp(),
+		"HOSTNAME":                cmp.Or(pod.Spec.Hostname, pod.Name),
+		"KUBERNETES_SERVICE_HOST": loopback,
+		"KUBERNETES_SERVICE_PORT": fmt.Sprint(n.cluster.Config.Ports.APIServer),
 	}
-	env := newEnvironment()
-	env.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-	env.set("HOME", c.home())
-	env.set("TMPDIR", c.temp())
 	for _, m := range c.rewrite.mounts {
 		if m.path == "/tmp" { // a program that asks nobody for a temporary directory means this one
-			env.set("TMPDIR", m.real)
+			env["TMPDIR"] = m.real
 		}
 	}
-	env.set("HOSTNAME", host)
-	env.set("KUBERNETES_SERVICE_HOST", loopback)
-	env.set("KUBERNETES_SERVICE_PORT", fmt.Sprint(n.cluster.Config.Ports.APIServer))
 	if simulatedGPUs(c.spec) {
-		env.set("PLUMBLINE_SIMULATED_GPU", "1")
+		env["PLUMBLINE_SIMULATED_GPU"] = "1"
 	}
 	return env
 }

@@ -2,7 +2,8 @@ package node
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -24,9 +25,14 @@ const (
 type environment struct {
 	names  []string
 	values map[string]string
+	// node holds what the node gives. Its values are real locations already, so they
+	// are never rewritten, and the pod's values cannot refer to them.
+	node map[string]string
 }
 
-func newEnvironment() *environment { return &environment{values: map[string]string{}} }
+func newEnvironment(node map[string]string) *environment {
+	return &environment{values: map[string]string{}, node: node}
+}
 
 func (e *environment) set(name, value string) {
 	if _, ok := e.values[name]; !ok {
@@ -48,11 +54,17 @@ func (e *environment) expandAll(all []string) []string {
 	return out
 }
 
-// list is the environment as exec wants it, with locations rewritten.
+// list is the environment as exec wants it: what the node gives, unless the pod sets
+// it, then the pod's with locations rewritten.
 func (e *environment) list(r rewriter) []string {
-	out := make([]string, len(e.names))
-	for i, n := range e.names {
-		out[i] = n + "=" + r.text(e.values[n])
+	var out []string
+	for _, n := range slices.Sorted(maps.Keys(e.node)) {
+		if _, ok := e.values[n]; !ok {
+			out = append(out, n+"="+e.node[n])
+		}
+	}
+	for _, n := range e.names {
+		out = append(out, n+"="+r.text(e.values[n]))
 	}
 	return out
 }
@@ -97,12 +109,7 @@ func addEnvFrom(e *environment, from corev1.EnvFromSource, read source) error {
 		}
 		return fmt.Errorf("envFrom: %s %q not found", kind, name)
 	}
-	keys := make([]string, 0, len(data))
-	for k := range data {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(data)) {
 		if len(utilvalidation.IsRelaxedEnvVarName(from.Prefix+k)) == 0 {
 			e.set(from.Prefix+k, string(data[k]))
 		}

@@ -25,7 +25,7 @@ spec:
     - {secretRef: {name: absent, optional: true}}
     env:
     - {name: A, value: one}
-    - {name: B, value: "$(A) and $(NOT) and $$(A) and $(CM_key)"}
+    - {name: B, value: "$(A) and $(HOME) and $$(A) and $(CM_key)"}
     - {name: UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
     - {name: APP, valueFrom: {fieldRef: {fieldPath: "metadata.labels['app']"}}}
     - {name: NOTE, valueFrom: {fieldRef: {fieldPath: "metadata.annotations['note']"}}}
@@ -51,14 +51,13 @@ func envSource(kind, name string) (map[string][]byte, bool, error) {
 
 func TestEnvironmentIsTheKubelets(t *testing.T) {
 	pod := podFrom(t, envPod)
-	env := newEnvironment()
-	env.set("HOME", "/home")
+	env := newEnvironment(map[string]string{"HOME": "/out/home", "A": "the pod's wins"})
 	allocatable := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("8")}
 	if err := addPodEnv(env, pod, &pod.Spec.Containers[0], allocatable, envSource); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		"HOME=/home", "CM_key=value", "A=one", "B=one and $(NOT) and $(A) and value",
+		"HOME=/out/home", "CM_key=value", "A=one", "B=one and $(HOME) and $(A) and value",
 		"UID=u-1", "APP=sweep", "NOTE=a b", "NODE=local", "IP=127.0.0.1",
 		"CPU=2", "MEM=2048", "NODECPU=8", "TOKEN=t0k", "OUT=/st/out/x",
 	}
@@ -86,7 +85,7 @@ func TestMissingValuesSayWhatIsMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod := podFrom(t, "spec: {containers: [{name: a, "+tc.env+"}]}")
-			err := addPodEnv(newEnvironment(), pod, &pod.Spec.Containers[0], nil, envSource)
+			err := addPodEnv(newEnvironment(nil), pod, &pod.Spec.Containers[0], nil, envSource)
 			if err == nil || err.Error() != tc.want {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}
