@@ -1,0 +1,76 @@
+"""Checks that Python TensorFlow loads a published model and gives the trainer's own predictions.
+
+    python3 -m venv venv && venv/bin/pip install -r hack/reference/requirements-tf.txt
+    venv/bin/python hack/reference/check_saved_model.py MODEL_DIR MANIFEST [--images FILE] [--tolerance 1e-5]
+
+MODEL_DIR holds saved_model.pb. MANIFEST is a checkpoint's manifest.json, of which input.size, input.channels and golden
+(logit, probability, defect) are read; the images are golden.u8 beside it, raw [n,S,S,C] uint8, unless FILE names others (raw,
+or .npy). Exit code 0: all agree. 1: some do not, and they are named. 2: something cannot be read.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    p.add_argument("model")
+    p.add_argument("manifest")
+    p.add_argument("--images", help="raw uint8 or .npy; default: golden.u8 beside the manifest")
+    p.add_argument("--tolerance", type=float, default=1e-5, help="of probabilities; default %(default)s")
+    args = p.parse_args()
+    try:
+        golden, images = read(args.manifest, args.images)
+        got = predict(args.model, images)
+    except (OSError, ValueError, KeyError) as e:
+        print(f"check_saved_model: {type(e).__name__}: {e}", file=sys.stderr)
+        return 2
+    return compare(golden, got, args.tolerance)
+
+
+def read(manifest, images):
+    import numpy as np
+
+    with open(manifest) as f:
+        m = json.load(f)
+    golden, size, channels = m["golden"], m["input"]["size"], len(m["input"]["channels"])
+    if not golden:
+        raise ValueError(f"{manifest} has no golden predictions")
+    images = images or os.path.join(os.path.dirname(manifest), "golden.u8")
+    x = np.load(images) if images.endswith(".npy") else np.fromfile(images, dtype=np.uint8)
+    if x.dtype != np.uint8 or x.size != len(golden) * size * size * channels:
+        raise ValueError(f"{images} holds {x.size} values of {x.dtype}; {len(golden)} images of {size}x{size}x{channels} uint8 are expected")
+    return golden, x.reshape(len(golden), size, size, channels)
+
+
+def predict(model, images):
+    import tensorflow as tf
+
+    if not tf.__version__.startswith("2.18."):
+        raise ValueError(f"this is TensorFlow {tf.__version__}, not 2.18")
+    loaded = tf.saved_model.load(model)  # kept: the signature's variables live as long as it does
+    served = loaded.signatures["serving_default"]
+    out = served(image=tf.constant(images))
+    return {name: out[name].numpy() for name in ("logit", "probability", "decision")}
+
+
+def compare(golden, got, tolerance):
+    worst, wrong = 0.0, 0
+    for i, want in enumerate(golden):
+        off = abs(float(got["probability"][i]) - want["probability"])
+        worst = max(worst, off)
+        decided = bool(got["decision"][i])
+        if not off <= tolerance or decided != want["defect"]:  # a NaN is not within any tolerance
+            wrong += 1
+            print(f"image {i} ({want.get('id', '?')}): probability {got['probability'][i]:.7f}, want {want['probability']:.7f}; "
+                  f"decision {decided}, want {want['defect']}")  # fmt: skip
+    print(f"{len(golden) - wrong} of {len(golden)} predictions agree; probabilities are at most {worst:.1e} apart, {tolerance:.0e} is tolerated")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
