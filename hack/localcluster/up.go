@@ -51,7 +51,7 @@ What the node offers (--cpu, --memory, --gpus) is kept for later calls without t
 	f.StringVar(&o.node.Memory, "memory", "", "memory that the node offers (default: that of the machine)")
 	f.IntVar(&o.node.GPUs, "gpus", 0, "simulated nvidia.com/gpu that the node offers")
 	f.StringArrayVar(&o.images, "image", nil, "NAME=PROGRAM: run this local program for this image (repeatable)")
-	f.StringArrayVar(&o.volumes, "volume", nil, "NAME=PATH: a PersistentVolume over a local directory (repeatable; see "localcluster volume --help")")
+	f.StringArrayVar(&o.volumes, "volume", nil, "NAME=PATH: a PersistentVolume over a local directory (repeatable; see localcluster volume --help)")
 	f.BoolVar(&o.foreground, "foreground", false, "stay, and end the cluster on Ctrl-C or when this process dies")
 	f.IntVar(&o.ownerPID, "owner-pid", 0, "end the cluster when this process ends")
 	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "give up when the cluster is not ready by then")
