@@ -16,6 +16,9 @@ import (
 )
 
 func main() {
+	if os.Getenv("TF_CPP_MIN_LOG_LEVEL") == "" {
+		os.Setenv("TF_CPP_MIN_LOG_LEVEL", "2") // errors alone: TensorFlow greets at length
+	}
 	// The first signal asks; a second one is not held back.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
@@ -66,7 +69,7 @@ func execute(ctx context.Context, args []string, p program) int {
 		p.json, started = *format == "json", true
 		return nil
 	}
-	root.AddCommand(newRunCommand(&p), newFitCommand(&p), newVersionCommand(&p))
+	root.AddCommand(newRunCommand(&p), newFitCommand(&p), newPublishCommand(&p), newPredictCommand(&p), newVersionCommand(&p))
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:

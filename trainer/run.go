@@ -99,10 +99,15 @@ func lastWordOn(file string, log *slog.Logger, out loop.Outcome, err error) erro
 		log.Info("trial is done", "epoch", out.Epoch, "best", out.Best.Epoch, "aucPR", fmt.Sprintf("%.4g", out.Best.Metrics.AUCPR), "checkpoint", out.Best.Checkpoint.URI)
 		return lastWord(file, wire.Result{Reason: "Succeeded", Epoch: out.Epoch, Message: fmt.Sprintf("the best is epoch %d with an AUC-PR of %.4f", out.Best.Epoch, out.Best.Metrics.AUCPR)})
 	}
+	return told(log, file, err, out.Epoch)
+}
+
+// told says an error in the log and in the pod's last word.
+func told(log *slog.Logger, file string, err error, epoch int) error {
 	e := *endingOf(err)
 	e.told = true
-	log.Error("trial ends", "reason", e.reason, "exitCode", e.code, "where", e.where, "error", err)
-	return errors.Join(&e, lastWord(file, wire.Result{Reason: e.reason, Message: err.Error(), Where: e.where, Epoch: out.Epoch}))
+	log.Error("the pod ends without success", "reason", e.reason, "exitCode", e.code, "where", e.where, "error", err)
+	return errors.Join(&e, lastWord(file, wire.Result{Reason: e.reason, Message: err.Error(), Where: e.where, Epoch: epoch}))
 }
 
 // resultFile finds where to leave the last word in a document that could not be read otherwise.

@@ -166,6 +166,18 @@ func readHistory(r io.Reader) ([]wire.Report, error) {
 	}
 }
 
+// Stated is the reference of the checkpoint in a local directory, with the digest that its manifest was written with.
+func Stated(dir string) (wire.CheckpointRef, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return wire.CheckpointRef{}, fmt.Errorf("look at checkpoint: %w", err)
+	}
+	digest, err := statedDigest(dir)
+	if err != nil {
+		return wire.CheckpointRef{}, fmt.Errorf("look at checkpoint %s: %w", dir, err)
+	}
+	return wire.CheckpointRef{URI: wire.LocalURI(dir), Digest: digest}, nil
+}
+
 // statedDigest is the digest of the manifest that was noted when it was written.
 func statedDigest(dir string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, sumFile))

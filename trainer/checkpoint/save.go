@@ -88,13 +88,13 @@ func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 		os.RemoveAll(temp) // the disk may be full: leave room for the next
 		return wire.CheckpointRef{}, err
 	}
-	if err := syncDir(temp); err != nil {
+	if err := Sync(temp); err != nil {
 		return wire.CheckpointRef{}, err
 	}
 	if err := os.Rename(temp, final); err != nil {
 		return wire.CheckpointRef{}, err
 	}
-	return wire.CheckpointRef{URI: wire.LocalURI(final), Digest: digest}, syncDir(w.dir)
+	return wire.CheckpointRef{URI: wire.LocalURI(final), Digest: digest}, Sync(w.dir)
 }
 
 // writeFiles writes everything, the manifest last, and returns the manifest's digest.
@@ -192,10 +192,11 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) { // another pod may have been faster
 		return err
 	}
-	return syncDir(parent)
+	return Sync(parent)
 }
 
-func syncDir(dir string) error {
+// Sync brings a directory's entries, or a file's content, to the disk.
+func Sync(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
