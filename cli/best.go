@@ -55,7 +55,7 @@ func (o *bestOptions) run(ctx context.Context) error {
 		return err
 	}
 	if r.Status.Best == nil {
-		return noBest(r)
+		return noBest(r, o.inNamespace())
 	}
 	switch o.output {
 	case "":
@@ -92,16 +92,16 @@ func getRun(ctx context.Context, cl client.Client, namespace, name string) (*api
 }
 
 // noBest says why a run has no best checkpoint.
-func noBest(r *api.TrainingRun) error {
+func noBest(r *api.TrainingRun, inNamespace string) error {
 	over, _ := ended(r)
 	if !over {
-		return fmt.Errorf("run %q has no checkpoint yet: it is %s\nFollow it: plumb watch %s", r.Name, phaseOf(r), r.Name)
+		return fmt.Errorf("run %q has no checkpoint yet: it is %s\nFollow it: plumb watch %s%s", r.Name, phaseOf(r), r.Name, inNamespace)
 	}
 	why := conditionMessage(r.Status.Conditions, api.ConditionBestSelected, metav1.ConditionFalse)
 	if why == "" {
 		why = conditionMessage(r.Status.Conditions, api.ConditionFailed, metav1.ConditionTrue)
 	}
-	return fmt.Errorf("run %q ended without a best checkpoint: %s\nSee its trials: plumb watch %s", r.Name, why, r.Name)
+	return fmt.Errorf("run %q ended without a best checkpoint: %s\nSee its trials: plumb watch %s%s", r.Name, why, r.Name, inNamespace)
 }
 
 // bestOutput is what -o json and -o yaml print: status.best, with where it comes from and its test metrics.

@@ -64,6 +64,14 @@ func (c *cluster) connect() (client.WithWatch, string, error) {
 	return cl, namespace, nil
 }
 
+// inNamespace is the flag to repeat in a command that is proposed.
+func (c *cluster) inNamespace() string {
+	if *c.flags.Namespace == "" {
+		return ""
+	}
+	return " -n " + *c.flags.Namespace
+}
+
 func (c *cluster) config() (*rest.Config, error) {
 	cfg, err := c.flags.ToRESTConfig()
 	if err != nil {

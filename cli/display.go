@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"time"
 
@@ -108,11 +110,20 @@ func (d *lineDisplay) close() {}
 func noticeOf(s sighting, name string) string {
 	switch {
 	case s.lost != nil:
-		return "connection lost, trying again: " + clean(s.lost.Error())
+		return lostLine(s.lost)
 	case s.gone:
 		return "run " + name + " was deleted"
 	case s.object == nil:
 		return "waiting for run " + name + " to be created"
 	}
 	return ""
+}
+
+// lostLine says why a connection was lost, without the address of each request.
+func lostLine(err error) string {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	return "connection lost, trying again: " + clean(err.Error())
 }

@@ -31,6 +31,8 @@ type follower struct {
 	key    types.NamespacedName
 	see    func(sighting)
 
+	backoff wait.Backoff // between tries
+
 	version string // to go on from; "" lists first
 	uid     types.UID
 	last    client.Object
@@ -40,9 +42,12 @@ type follower struct {
 // follow calls see with all that happens to the object until ctx ends, the object is deleted, or an error that trying again
 // would not mend. An error before the first answer is such an error.
 func follow(ctx context.Context, cl client.WithWatch, list client.ObjectList, key types.NamespacedName, see func(sighting)) error {
-	f := &follower{client: cl, list: list, key: key, see: see}
 	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 7, Cap: 15 * time.Second}
-	pause := backoff
+	return (&follower{client: cl, list: list, key: key, see: see, backoff: backoff}).run(ctx)
+}
+
+func (f *follower) run(ctx context.Context) error {
+	pause := f.backoff
 	for {
 		before := f.version
 		err := f.once(ctx)
@@ -60,7 +65,7 @@ func follow(ctx context.Context, cl client.WithWatch, list client.ObjectList, ke
 			f.see(sighting{lost: err})
 		}
 		if f.version != before && f.version != "" { // something came: the server is there
-			pause = backoff
+			pause = f.backoff
 		}
 		select {
 		case <-ctx.Done():

@@ -60,7 +60,7 @@ func (o *logsOptions) run(ctx context.Context) error {
 		case t == nil:
 			return fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, o.trial, trialNames(r))
 		case t.Pod == "":
-			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s", t.Name, t.Phase, r.Name)
+			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s%s", t.Name, t.Phase, r.Name, o.inNamespace())
 		}
 		return o.podLog(ctx, namespace, *t, o.Out)
 	}

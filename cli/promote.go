@@ -91,7 +91,7 @@ func (o *promoteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	spec, err := promotion(run, o.trial, o.provisional)
+	spec, err := promotion(run, o.trial, o.provisional, o.inNamespace())
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (o *promoteOptions) run(ctx context.Context) error {
 const maxReason = 1024
 
 // promotion is what is copied from the run: its final best, or the best of the named trial.
-func promotion(r *api.TrainingRun, trial string, provisional bool) (api.ModelVersionSpec, error) {
+func promotion(r *api.TrainingRun, trial string, provisional bool, inNamespace string) (api.ModelVersionSpec, error) {
 	over, _ := ended(r)
 	best := r.Status.Best
 	if !provisional && (!over || best != nil && best.Provisional) {
@@ -140,12 +140,12 @@ func promotion(r *api.TrainingRun, trial string, provisional bool) (api.ModelVer
 		if best != nil {
 			have = fmt.Sprintf("its best so far, %s at epoch %d, may still be beaten", clean(best.Trial), best.Epoch)
 		}
-		return api.ModelVersionSpec{}, fmt.Errorf("run %q has not ended (%s, %s trials ended): %s\nWait for it: plumb watch %s. Or promote what it has now: --provisional", r.Name, phaseOf(r), cmp.Or(r.Status.Done, "no"), have, r.Name)
+		return api.ModelVersionSpec{}, fmt.Errorf("run %q has not ended (%s, %s trials ended): %s\nWait for it: plumb watch %s%s. Or promote what it has now: --provisional", r.Name, phaseOf(r), cmp.Or(r.Status.Done, "no"), have, r.Name, inNamespace)
 	}
 	spec := api.ModelVersionSpec{Run: api.RunRef{Name: r.Name, UID: string(r.UID)}}
 	if trial == "" {
 		if best == nil {
-			return spec, noBest(r)
+			return spec, noBest(r, inNamespace)
 		}
 		spec.Trial, spec.Depth = best.Trial, best.Depth
 		return withBest(spec, best.BestMetrics), nil
@@ -155,7 +155,7 @@ func promotion(r *api.TrainingRun, trial string, provisional bool) (api.ModelVer
 		return spec, fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, trial, trialNames(r))
 	}
 	if t.Best == nil {
-		return spec, fmt.Errorf("trial %s of run %q has no committed checkpoint: %s\nSee what the others have: plumb best %s", t.Name, r.Name, cmp.Or(clean(t.Message), clean(string(t.Phase))), r.Name)
+		return spec, fmt.Errorf("trial %s of run %q has no committed checkpoint: %s\nSee what the others have: plumb best %s%s", t.Name, r.Name, cmp.Or(clean(t.Message), clean(string(t.Phase))), r.Name, inNamespace)
 	}
 	spec.Trial, spec.Depth = t.Name, t.Depth
 	return withBest(spec, *t.Best), nil
@@ -223,7 +223,7 @@ func (o *promoteOptions) untilPublished(ctx context.Context, cl client.WithWatch
 	told := ""
 	err := follow(ctx, cl, &api.ModelVersionList{}, client.ObjectKeyFromObject(v), func(s sighting) {
 		if s.lost != nil {
-			fmt.Fprintf(o.ErrOut, "connection lost, trying again: %s\n", clean(s.lost.Error()))
+			fmt.Fprintln(o.ErrOut, lostLine(s.lost))
 			return
 		}
 		seen, ok := s.object.(*api.ModelVersion)
@@ -248,7 +248,7 @@ func (o *promoteOptions) untilPublished(ctx context.Context, cl client.WithWatch
 	case end != nil:
 		return nil, end
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, timeoutError{fmt.Errorf("%s is not published after %s: %s\nIt goes on. Look again: plumb models %s, kubectl -n %s describe mver %s", v.Name, o.timeout, cmp.Or(told, "the operator has not said anything about it; is it running?"), v.Spec.Model, v.Namespace, v.Name)}
+		return nil, timeoutError{fmt.Errorf("%s is not published after %s: %s\nIt goes on. Look again: plumb models %s%s, kubectl -n %s describe mver %s", v.Name, o.timeout, cmp.Or(told, "the operator has not said anything about it; is it running?"), v.Spec.Model, o.inNamespace(), v.Namespace, v.Name)}
 	}
 	return nil, fmt.Errorf("wait for model version %s: %w", v.Name, err)
 }

@@ -207,7 +207,7 @@ func (v runView) notes() []line {
 	if m := conditionMessage(conditions, api.ConditionMetricsHealthy, metav1.ConditionFalse); m != "" {
 		add("reports: "+m, yellow, failureLines)
 	}
-	if m := conditionMessage(conditions, api.ConditionFailed, metav1.ConditionTrue); m != "" {
+	if m := conditionMessage(conditions, api.ConditionFailed, metav1.ConditionTrue); m != "" && !told(v.run.Status.Trials, m) {
 		add("failed: "+m, red, failureLines)
 	}
 	if over, _ := ended(v.run); !over && v.run.Status.Phase != api.RunRunning {
@@ -219,6 +219,16 @@ func (v runView) notes() []line {
 		add(v.notice, yellow, failureLines)
 	}
 	return out
+}
+
+// told says whether a trial's own sentence is what the run's message repeats.
+func told(trials []api.TrialStatus, message string) bool {
+	for _, t := range trials {
+		if m := clean(t.Message); t.Phase == api.TrialFailed && m != "" && strings.Contains(message, m) {
+			return true
+		}
+	}
+	return false
 }
 
 // wrapped is s in at most n lines.

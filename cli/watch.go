@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -109,20 +108,20 @@ func (o *watchOptions) untilOver(sightings <-chan sighting, failed <-chan error,
 	}
 }
 
-// verdict is the exit code's reason, and what to do next.
+// verdict is the exit code's reason, and what to do next. The display has told the rest.
 func (o *watchOptions) verdict(r *api.TrainingRun) error {
 	if _, succeeded := ended(r); succeeded {
-		fmt.Fprintf(o.ErrOut, "Next: plumb best %s, then plumb promote %s --model NAME\n", r.Name, r.Name)
+		fmt.Fprintf(o.ErrOut, "Next: plumb best %s%s, then plumb promote %s%s --model NAME\n", r.Name, o.inNamespace(), r.Name, o.inNamespace())
 		return nil
 	}
 	hint := ""
 	for _, t := range r.Status.Trials {
-		if t.Phase == api.TrialFailed {
-			hint = fmt.Sprintf("\nLook at its log: plumb logs %s %s", r.Name, clean(t.Name))
+		if t.Phase == api.TrialFailed && t.Pod != "" {
+			hint = fmt.Sprintf("\nLook at its log: plumb logs %s %s%s", r.Name, clean(t.Name), o.inNamespace())
 			break
 		}
 	}
-	return fmt.Errorf("run %q failed: %s%s", r.Name, conditionMessage(r.Status.Conditions, api.ConditionFailed, metav1.ConditionTrue), hint)
+	return fmt.Errorf("run %q failed%s", r.Name, hint)
 }
 
 // absentRun is the error for a run that is not there: it names those that are.
