@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf 'verify: %s\n' "$*" >&2; exit 1; }
-tool() { go tool -modfile=hack/tools/go.mod "$@"; }
+# built PROGRAM: the path of a pinned tool, in Go's cache; the first call of all builds it
+built() { go tool -modfile=hack/tools/go.mod -n "$1"; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -28,12 +29,13 @@ unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 
 tf=$(hack/libtensorflow/fetch.sh)
 . "$tf/env.sh"
+staticcheck=$(built staticcheck)
 for module in . hack/localcluster; do
 	say "vet and staticcheck in $module"
 	(
 		cd "$module"
 		go vet ./...
-		go tool -modfile="$OLDPWD/hack/tools/go.mod" staticcheck ./...
+		"$staticcheck" ./...
 	)
 done
 
@@ -43,20 +45,23 @@ mkdir "$schemas"
 kubernetes=$(cd hack/localcluster && go list -m -f '{{.Dir}}' k8s.io/kubernetes)
 [ -n "$kubernetes" ] || kubernetes=$(cd hack/localcluster && go mod download -json k8s.io/kubernetes | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
 go run ./hack/schemas "$kubernetes/api/openapi-spec/swagger.json" crds "$schemas"
-conform() { tool kubeconform -strict -schema-location "$schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$@"; }
+kubeconform=$(built kubeconform)
+kustomize=$(built kustomize)
+conform() { "$kubeconform" -strict -schema-location "$schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$@"; }
 for overlay in config/default config/local; do
-	tool kustomize build "$overlay" | conform || fail "$overlay is not valid"
+	"$kustomize" build "$overlay" | conform || fail "$overlay is not valid"
 done
 find config/samples -name '*.yaml' ! -name kustomization.yaml -print0 | xargs -0 -n1 sh -c 'cat "$0"; echo ---' | conform || fail "config/samples is not valid"
 
 say "the chart"
 chart=charts/plumbline
-render() { tool helm template plumbline "$chart" --namespace plumbline-system --kube-version "$lowest" "$@"; }
+helm=$(built helm)
+render() { "$helm" template plumbline "$chart" --namespace plumbline-system --kube-version "$lowest" "$@"; }
 lowest=$(sed -n 's/^kubeVersion: ">=\(.*\)-0"$/\1/p' "$chart/Chart.yaml")
 render >"$work/default.yaml"
 conform "$work/default.yaml" || fail "the chart's default is not valid"
 for values in "$chart"/ci/*.yaml; do
-	tool helm lint --quiet --strict "$chart" --values "$values" || fail "$chart with $values does not lint"
+	"$helm" lint --quiet --strict "$chart" --values "$values" || fail "$chart with $values does not lint"
 	render --values "$values" | conform || fail "$chart with $values is not valid"
 done
 refuse() { # the message that is expected, then values
