@@ -207,4 +207,3 @@ func encode(w http.ResponseWriter, v any) {
 		panic(err)
 	}
 }
-

@@ -211,7 +211,7 @@ func (v runView) notes() []line {
 		add("failed: "+m, red, failureLines)
 	}
 	if over, _ := ended(v.run); !over && v.run.Status.Phase != api.RunRunning {
-		if m := conditionMessage(conditions, api.ConditionRunning, metav1.ConditionFalse); m != "" {
+		if m := conditionMessage(conditions, api.ConditionRunning, metav1.ConditionFalse); m != "" && !told(v.run.Status.Trials, m) {
 			add("waiting: "+m, dim, noteLines)
 		}
 	}
@@ -224,7 +224,7 @@ func (v runView) notes() []line {
 // told says whether a trial's own sentence is what the run's message repeats.
 func told(trials []api.TrialStatus, message string) bool {
 	for _, t := range trials {
-		if m := clean(t.Message); t.Phase == api.TrialFailed && m != "" && strings.Contains(message, m) {
+		if m := clean(t.Message); m != "" && strings.Contains(message, m) {
 			return true
 		}
 	}

@@ -71,7 +71,7 @@ func truncate(s string, w int, mark string) string {
 	room := w - columns(mark)
 	for i, r := range s {
 		if room -= runeWidth(r); room < 0 {
-			return s[:i] + mark
+			return strings.TrimRight(s[:i], " ") + mark
 		}
 	}
 	return s

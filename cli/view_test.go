@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// TestRunViewGolden holds what plumb watch draws, in every state and at several widths. Read the files as a user would.
+func TestRunViewGolden(t *testing.T) {
+	for _, state := range []string{"waiting", "running", "failed", "finished", "odd"} {
+		var all strings.Builder
+		for _, width := range []int{140, 80, 40} {
+			v := runView{run: readRun(t, state), now: noon, width: width, style: style{glyphs: unicodeGlyphs}}
+			fmt.Fprintf(&all, "%s\n", strings.Repeat("=", width))
+			for _, l := range v.lines() {
+				if n := columns(l); n > width {
+					t.Errorf("%s at %d columns: a line of %d: %q", state, width, n, l)
+				}
+				fmt.Fprintln(&all, l)
+			}
+		}
+		golden(t, "view-"+state+".txt", all.String())
+	}
+}
+
+func TestRunViewOnPoorTerminals(t *testing.T) {
+	tests := map[string]struct {
+		view runView
+		want func(lines []string) bool
+	}{
+		"nothing is wider than a very narrow one": {
+			view: runView{width: 7},
+			want: func(lines []string) bool {
+				for _, l := range lines {
+					if columns(l) > 7 {
+						return false
+					}
+				}
+				return len(lines) > 5
+			},
+		},
+		"a low one keeps the rows and drops the words": {
+			view: runView{width: 80, height: 9},
+			want: func(lines []string) bool {
+				return len(lines) == 9 && strings.HasPrefix(lines[8], "  d152")
+			},
+		},
+		"one without Unicode gets ASCII": {
+			view: runView{width: 100, style: style{glyphs: asciiGlyphs}},
+			want: func(lines []string) bool {
+				text := strings.Join(lines, "")
+				return strings.IndexFunc(text, func(r rune) bool { return r > 126 }) < 0 && strings.Contains(text, "#####") && strings.Contains(text, "* d34")
+			},
+		},
+		"one with colour gets it outside the counted width": {
+			view: runView{width: 80, style: style{glyphs: unicodeGlyphs, colour: true}},
+			want: func(lines []string) bool {
+				return strings.Contains(lines[0], "\x1b[36mRunning\x1b[0m") && columns(escapes.ReplaceAllString(lines[3], "")) <= 80
+			},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := tt.view
+			v.run, v.now = readRun(t, "running"), noon
+			if len(v.style.bar) == 0 {
+				v.style = style{glyphs: unicodeGlyphs}
+			}
+			if lines := v.lines(); !tt.want(lines) {
+				t.Errorf("drew:\n%s", strings.Join(lines, "\n"))
+			}
+		})
+	}
+}
+
+func TestTimeLeftIsCountedDown(t *testing.T) {
+	run := readRun(t, "running") // d101 needs the most: 96 seconds
+	d := &liveDisplay{screen: &screen{out: &bytes.Buffer{}, size: func() (int, int) { return 140, 40 }}, style: style{glyphs: unicodeGlyphs}, now: func() time.Time { return noon }}
+	d.show(sighting{object: run})
+	v := runView{run: run, seen: d.seen, now: noon.Add(20 * time.Second)}
+	trial := *findTrial(run, "d101")
+	if got, _ := v.left(trial); got != 76*time.Second {
+		t.Errorf("20 s after the epoch was seen %s are left, want 1m16s", got)
+	}
+	v.now = noon.Add(time.Hour)
+	if got, _ := v.left(trial); got != 0 {
+		t.Errorf("an hour later %s are left, want 0", got)
+	}
+}
+
+// TestChangesGolden tells a run's story in lines, as a log has it.
+func TestChangesGolden(t *testing.T) {
+	var story strings.Builder
+	var before *api.TrainingRun
+	for _, state := range []string{"waiting", "running", "running", "finished"} {
+		after := readRun(t, state)
+		fmt.Fprintf(&story, "--- %s\n", state)
+		for _, l := range changes(before, after) {
+			fmt.Fprintln(&story, l)
+		}
+		before = after
+	}
+	for _, state := range []string{"failed", "odd"} {
+		fmt.Fprintf(&story, "--- %s, at first sight\n%s\n", state, strings.Join(changes(nil, readRun(t, state)), "\n"))
+	}
+	golden(t, "changes.txt", story.String())
+}
+
+func TestBestGolden(t *testing.T) {
+	var all strings.Builder
+	for _, state := range []string{"finished", "running"} {
+		fmt.Fprintf(&all, "--- %s\n", state)
+		for _, l := range bestView(readRun(t, state), noon) {
+			fmt.Fprintln(&all, style{glyphs: unicodeGlyphs}.draw(l, 0))
+		}
+	}
+	golden(t, "best.txt", all.String())
+}
+
+func TestScreenDrawsOverWhatItDrew(t *testing.T) {
+	var out bytes.Buffer
+	width := 40
+	s := &screen{out: &out, size: func() (int, int) { return width, 24 }}
+	s.draw([]string{"one", strings.Repeat("x", 40)})
+	first := out.String()
+	out.Reset()
+	width = 20 // the second line now takes two rows
+	s.draw([]string{"two"})
+	if strings.Contains(first, "\x1b[2A") || strings.Contains(first, "A\r") {
+		t.Errorf("the first picture moves the cursor up: %q", first)
+	}
+	if want := "\x1b[?25l\x1b[3A\rtwo\x1b[K\r\n\x1b[J"; out.String() != want {
+		t.Errorf("drew %q, want %q", out.String(), want)
+	}
+	s.close()
+	if !strings.HasSuffix(out.String(), showCursor) {
+		t.Error("the cursor is not given back")
+	}
+}
