@@ -1,0 +1,65 @@
+package ingest
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
+)
+
+func TestReportsThatAreRefused(t *testing.T) {
+	run := &api.TrainingRun{Status: api.TrainingRunStatus{Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 2, Epochs: 8}}}}
+	subject := wire.Subject(uid, "d18", 2)
+	for name, tc := range map[string]struct {
+		change  func(*wire.Report)
+		subject string
+		want    string
+	}{
+		"a good one":                        {want: ""},
+		"of an earlier attempt":             {change: func(r *wire.Report) { r.Attempt, r.Writer = 1, "d18-a1-p" }, subject: wire.Subject(uid, "d18", 1), want: ""},
+		"of an attempt that never was":      {change: func(r *wire.Report) { r.Attempt, r.Writer = 3, "d18-a3-p" }, subject: wire.Subject(uid, "d18", 3), want: refusedAttempt},
+		"of a depth that is not trained":    {change: func(r *wire.Report) { r.Trial, r.Depth, r.Writer = "d50", 50, "d50-a2-p" }, subject: wire.Subject(uid, "d50", 2), want: refusedTrial},
+		"of a depth that is not its own":    {change: func(r *wire.Report) { r.Depth = 50 }, want: refusedTrial},
+		"on another trial's subject":        {subject: wire.Subject(uid, "d50", 2), want: refusedSubject},
+		"on another run's subject":          {subject: wire.Subject("22222222", "d18", 2), want: refusedSubject},
+		"with more epochs than there are":   {change: func(r *wire.Report) { r.Epochs = 9 }, want: refusedEpoch},
+		"by a writer that is not the trial": {change: func(r *wire.Report) { r.Writer = "d50-a2-p" }, want: refusedWriter},
+		"of a later wire version":           {change: func(r *wire.Report) { r.Version = "2.0" }, want: refusedVersion},
+		"of the next minor version":         {change: func(r *wire.Report) { r.Version = "1.1" }, want: ""},
+		"of an epoch after the last":        {change: func(r *wire.Report) { r.Epoch = 9 }, want: refusedForm},
+		"with a metric that is no share":    {change: func(r *wire.Report) { r.Metrics.AUCPR = 1.5 }, want: refusedForm},
+		"with too long a message":           {change: func(r *wire.Report) { r.Message = strings.Repeat("x", 1025) }, want: refusedForm},
+		"larger than any report":            {change: func(r *wire.Report) { r.Message = strings.Repeat("x", wire.MaxReportBytes) }, want: refusedSize},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := (&writer{attempt: 2, pod: "p"}).epoch(1, 0.5, true)
+			if tc.change != nil {
+				tc.change(&r)
+			}
+			if tc.subject == "" {
+				tc.subject = subject
+			}
+			b, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, refused := decode(tc.subject, b)
+			if refused == "" {
+				refused = expect(run).refuse(got)
+			}
+			if refused != tc.want {
+				t.Errorf("refused for %q, want %q", refused, tc.want)
+			}
+		})
+	}
+	for _, junk := range []string{"", "null", "{", "[]", `{"version":1}`, "\x00\xff"} {
+		if _, refused := decode(subject, []byte(junk)); refused != refusedForm {
+			t.Errorf("%q is refused for %q", junk, refused)
+		}
+	}
+	if got := runOf(subject); got != uid {
+		t.Errorf("the run of %s is %q", subject, got)
+	}
+}
