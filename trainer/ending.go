@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"plumbline.dev/plumbline/dataset"
 	"plumbline.dev/plumbline/trainer/checkpoint"
@@ -84,5 +85,5 @@ func lastWord(file string, r wire.Result) error {
 // isMissing says that a path is not there, and not merely out of reach.
 func isMissing(path string) bool {
 	_, err := os.Stat(path)
-	return errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) // a file where a directory should be
 }

@@ -16,9 +16,6 @@ import (
 )
 
 func main() {
-	if os.Getenv("TF_CPP_MIN_LOG_LEVEL") == "" {
-		os.Setenv("TF_CPP_MIN_LOG_LEVEL", "2") // errors alone: TensorFlow greets at length
-	}
 	// The first signal asks; a second one is not held back.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
