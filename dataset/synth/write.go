@@ -175,9 +175,10 @@ func count(pieces []piece) Made {
 }
 
 func (s Spec) writeTables(dir string, pieces []piece, boxes []box) error {
-	settings := fmt.Sprintf("# Made by `plumb dataset synth --samples %d --prevalence %v --min-severity %v --label-noise %v --seed %d`.\n"+
+	settings := fmt.Sprintf("# Made by `plumb dataset synth --samples %d --prevalence %v --min-severity %v --label-noise %v --seed %d --size %d --package-size %d --channels %s`.\n"+
 		"name: synthetic-erasers\nchannels: [%s]\nfiles: images/{channel}/{id}.png\nlabels: labels.csv\n",
-		s.Samples, s.Prevalence, s.MinSeverity, s.LabelNoise, s.Seed, strings.Join(s.Channels, ", "))
+		s.Samples, s.Prevalence, s.MinSeverity, s.LabelNoise, s.Seed, s.Size, s.PackageSize,
+		strings.Join(s.Channels, ","), strings.Join(s.Channels, ", "))
 	if err := os.WriteFile(filepath.Join(dir, dataset.ConfigFile), []byte(settings), 0o644); err != nil {
 		return err
 	}
