@@ -13,7 +13,6 @@ state=$(realpath "$2")
 cluster() { "$bin/localcluster" --dir "$state" "$@"; }
 kubectl() { cluster kubectl "$@"; }
 
-mkdir -p "$state/volumes"/{data,checkpoints,models}
 cluster up --gpus "${GPUS:-5}" --cpu "${CPUS:-16}" ${OWNER_PID:+--owner-pid "$OWNER_PID"} \
 	--image "plumbline.dev/operator:dev=$bin/plumbline-operator" \
 	--image "plumbline.dev/trainer:dev=$bin/plumbline-trainer"

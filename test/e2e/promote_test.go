@@ -103,7 +103,12 @@ func wantCondition(t *testing.T, version, condition, status, part string) {
 	t.Errorf("%s has no condition %s", version, condition)
 }
 
-// hostPath is where a location of a pod lies on this machine.
+// hostPath is where a location of a pod lies on this machine. A pod of the local cluster already speaks of it by that name: there
+// is no mount namespace, so the node has rewritten what the pod was given.
 func hostPath(uri string) string {
-	return filepath.Join(cluster.state, "volumes", strings.TrimPrefix(uri, "file:///"))
+	path := strings.TrimPrefix(uri, "file://")
+	if strings.HasPrefix(path, cluster.state) {
+		return path
+	}
+	return filepath.Join(cluster.state, "volumes", path)
 }

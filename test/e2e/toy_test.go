@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -17,6 +18,9 @@ func prepareNamespace(t *testing.T) {
 			"spec": object{"accessModes": []any{"ReadWriteMany"}, "storageClassName": "", "volumeName": namespace + "-" + name,
 				"resources": object{"requests": object{"storage": "1Gi"}}}})
 	}
+	if _, err := os.Stat(filepath.Join(volumes, "data", "toy")); err == nil {
+		return
+	}
 	if out, err := command(t, "", "plumb", "dataset", "synth", "--out", filepath.Join(volumes, "data", "toy"), "--samples", "96", "--package-size", "4",
 		"--size", "48", "--prevalence", "0.3", "--min-severity", "0.7", "--label-noise", "0", "--seed", "7"); err != nil {
 		t.Fatalf("make the toy data set: %v\n%s", err, out)
@@ -30,7 +34,7 @@ func toyRun(name string) object {
 		"metadata": object{"name": name, "namespace": namespace},
 		"spec": object{
 			"dataset":         object{"uri": "file:///data/toy", "split": object{"test": "0.25", "validation": "0.25"}},
-			"hyperparameters": object{"epochs": 4, "batchSize": 8, "imageSize": 32, "learningRate": "0.001", "warmupEpochs": 1},
+			"hyperparameters": object{"epochs": 3, "batchSize": 8, "imageSize": 32, "learningRate": "0.001", "warmupEpochs": 1},
 			"checkpoint":      object{"uri": "file:///checkpoints"},
 			"template":        toyTemplate(),
 		},

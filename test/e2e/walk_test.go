@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -54,6 +55,7 @@ func walk(t *testing.T, name string, disturb func(*testing.T, client.ObjectKey))
 	if disturb != nil {
 		disturb(t, key)
 	}
+	t.Cleanup(func() { removeCheckpoints(t, key) })
 	run := awaitRun(t, key, "end of "+name, func(r *v1alpha1.TrainingRun) bool { return r.Status.CompletionTime != nil })
 	t.Logf("%s ended after %.0f s", name, time.Since(begin).Seconds())
 	if run.Status.Phase != v1alpha1.RunSucceeded || run.Status.Done != "5/5" || len(run.Status.Trials) != 5 {
@@ -76,8 +78,7 @@ func walk(t *testing.T, name string, disturb func(*testing.T, client.ObjectKey))
 			t.Errorf("%s: phase %s, epoch %d/%d, gaps %d, best %v, test %v", trial.Name, trial.Phase, trial.Epoch, trial.Epochs, trial.Gaps, trial.Best, trial.Test)
 			continue
 		}
-		checkpoint := filepath.Join(cluster.state, "volumes", strings.TrimPrefix(trial.Best.Checkpoint.URI, "file:///"))
-		if _, err := os.Stat(filepath.Join(checkpoint, "manifest.json")); err != nil {
+		if _, err := os.Stat(filepath.Join(hostPath(trial.Best.Checkpoint.URI), "manifest.json")); err != nil {
 			t.Errorf("%s: its best checkpoint is not there: %v", trial.Name, err)
 		}
 	}
@@ -85,6 +86,14 @@ func walk(t *testing.T, name string, disturb func(*testing.T, client.ObjectKey))
 		t.Errorf("status counts %d reports, the stream holds %d different ones", seen, distinct)
 	}
 	return run
+}
+
+// removeCheckpoints keeps the disk small: a sweep leaves some five gigabytes. The undisturbed run's go when its subtests are done.
+func removeCheckpoints(t *testing.T, key client.ObjectKey) {
+	var run v1alpha1.TrainingRun
+	if err := cluster.client.Get(context.Background(), key, &run); err == nil {
+		os.RemoveAll(filepath.Join(cluster.state, "volumes", "checkpoints", string(run.UID)))
+	}
 }
 
 func killOperator(t *testing.T, key client.ObjectKey) {
