@@ -26,7 +26,7 @@ func (p *planner) admit() bool {
 	trials, err := p.trials()
 	switch {
 	case err != nil:
-		return p.refuse("InvalidSettings", err.Error())
+		return p.invalid(err.Error())
 	case p.Admission != nil:
 		p.again(admitEvery)
 		return p.refuse("NotReady", p.Admission.Error())
@@ -40,6 +40,15 @@ func (p *planner) admit() bool {
 	p.condition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
 	p.event(false, "Admitted", "depths to train: %v", p.Run.Spec.Depths)
 	return true
+}
+
+// invalid ends a run that can never be admitted: what would have to be changed cannot be.
+func (p *planner) invalid(message string) bool {
+	p.refuse("InvalidSettings", message)
+	p.condition(api.ConditionSucceeded, false, "InvalidSettings", message)
+	p.condition(api.ConditionFailed, true, "InvalidSettings", message)
+	p.next.CompletionTime = p.now()
+	return false
 }
 
 func (p *planner) refuse(reason, message string) bool {

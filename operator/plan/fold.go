@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -39,9 +40,10 @@ func (p *planner) fold(t *api.TrialStatus) {
 	} else {
 		t.Best = nil
 	}
-	if whole || len(r.Curve) >= len(t.Curve) {
-		t.Curve = thin(r.Curve, r.Best)
+	if whole {
+		t.Curve = nil
 	}
+	t.Curve = thin(overlay(t.Curve, r.Curve), p.best[t.Name])
 	if r.Test != nil {
 		t.Test = metrics(*r.Test)
 	}
@@ -111,24 +113,35 @@ func reference(c *wire.CheckpointRef) api.CheckpointRef {
 	return api.CheckpointRef{URI: c.URI, Digest: c.Digest}
 }
 
-// thin keeps at most maxCurve points: evenly spaced ones with both ends, and the best.
-func thin(curve []Measured, best *Measured) []api.CurvePoint {
-	var out []api.CurvePoint
-	n := len(curve)
-	for i := range min(n, maxCurve) {
-		m := curve[i]
-		if n > maxCurve {
-			m = curve[i*(n-1)/(maxCurve-1)]
-		}
-		out = append(out, api.CurvePoint{Epoch: int32(m.Epoch), AUCPR: api.FormatDecimal(m.Metrics.AUCPR)})
+// overlay puts the reported points over the remembered ones, by epoch.
+func overlay(remembered []api.CurvePoint, reported []Measured) []api.CurvePoint {
+	points := map[int32]api.CurvePoint{}
+	for _, p := range remembered {
+		points[p.Epoch] = p
 	}
-	if best == nil || n <= maxCurve {
+	for _, m := range reported {
+		points[int32(m.Epoch)] = api.CurvePoint{Epoch: int32(m.Epoch), AUCPR: api.FormatDecimal(m.Metrics.AUCPR)}
+	}
+	return slices.SortedFunc(maps.Values(points), func(a, b api.CurvePoint) int { return int(a.Epoch - b.Epoch) })
+}
+
+// thin keeps at most maxCurve points: evenly spaced ones with both ends, and the best.
+func thin(curve []api.CurvePoint, best *Measured) []api.CurvePoint {
+	n := len(curve)
+	if n <= maxCurve {
+		return curve
+	}
+	out := make([]api.CurvePoint, maxCurve)
+	for i := range out {
+		out[i] = curve[i*(n-1)/(maxCurve-1)]
+	}
+	if best == nil {
 		return out
 	}
-	at, found := slices.BinarySearchFunc(out, int32(best.Epoch), func(p api.CurvePoint, e int32) int { return int(p.Epoch - e) })
-	if !found && at > 0 && at < len(out) {
-		replaced := min(max(at-1, 1), len(out)-2) // neither end
-		out[replaced] = api.CurvePoint{Epoch: int32(best.Epoch), AUCPR: api.FormatDecimal(best.Metrics.AUCPR)}
+	byEpoch := func(p api.CurvePoint, e int32) int { return int(p.Epoch - e) }
+	in, known := slices.BinarySearchFunc(curve, int32(best.Epoch), byEpoch)
+	if at, kept := slices.BinarySearchFunc(out, int32(best.Epoch), byEpoch); known && !kept {
+		out[min(max(at-1, 1), maxCurve-2)] = curve[in] // neither end
 	}
 	return out
 }

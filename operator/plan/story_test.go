@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -176,6 +177,7 @@ func refused(w *world) {
 	w.run.Spec.Hyperparameters.WarmupEpochs = ptr(int32(9))
 	w.step("a warm-up that is longer than the training")
 	w.run.Spec.Hyperparameters.WarmupEpochs = nil
+	w.run.Status = api.TrainingRunStatus{} // another run, with good settings
 	w.denied = errNoCredential
 	w.step("the credential cannot be made")
 	w.denied = nil

@@ -1,0 +1,43 @@
+package plan
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+func TestThinKeepsBothEndsAndTheBest(t *testing.T) {
+	for _, n := range []int{0, 1, 127, 128, 129, 500, 10000} {
+		var curve []api.CurvePoint
+		for e := 1; e <= n; e++ {
+			curve = append(curve, api.CurvePoint{Epoch: int32(e), AUCPR: "0.5"})
+		}
+		for _, best := range []int{1, 2, 3, n / 3, n/2 + 1, n - 1, n} {
+			if best < 1 || best > n {
+				continue
+			}
+			got := thin(curve, &Measured{Epoch: best})
+			epochs := map[int32]bool{}
+			for i, p := range got {
+				epochs[p.Epoch] = true
+				if i > 0 && p.Epoch <= got[i-1].Epoch {
+					t.Fatalf("%d points, best %d: epoch %d comes after %d", n, best, p.Epoch, got[i-1].Epoch)
+				}
+			}
+			if len(got) != min(n, maxCurve) || !epochs[1] || !epochs[int32(n)] || !epochs[int32(best)] {
+				t.Errorf("%d points, best %d: %d are kept, of which the first: %v, the last: %v, the best: %v", n, best, len(got), epochs[1], epochs[int32(n)], epochs[int32(best)])
+			}
+		}
+	}
+}
+
+func TestOverlay(t *testing.T) {
+	remembered := []api.CurvePoint{{Epoch: 1, AUCPR: "0.1000"}, {Epoch: 2, AUCPR: "0.2000"}}
+	reported := []Measured{{Epoch: 2}, {Epoch: 4}}
+	want := []api.CurvePoint{{Epoch: 1, AUCPR: "0.1000"}, {Epoch: 2, AUCPR: "0.0000"}, {Epoch: 4, AUCPR: "0.0000"}}
+	if diff := cmp.Diff(want, overlay(remembered, reported)); diff != "" {
+		t.Error(diff)
+	}
+}
