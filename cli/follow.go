@@ -98,23 +98,34 @@ func (f *follower) once(ctx context.Context) error {
 		f.lost = false
 		f.see(sighting{object: f.last})
 	}
-	for e := range w.ResultChan() {
-		if e.Type == watch.Error {
-			return apierrors.FromObject(e.Object)
-		}
-		obj, ok := e.Object.(client.Object)
-		if !ok {
-			return fmt.Errorf("watch sent a %T", e.Object)
-		}
-		f.version = obj.GetResourceVersion()
-		if e.Type == watch.Bookmark {
-			continue
-		}
-		if err := f.saw(obj, e.Type == watch.Deleted); err != nil {
-			return err
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e, open := <-w.ResultChan():
+			if !open {
+				return nil
+			}
+			if err := f.event(e); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+}
+
+func (f *follower) event(e watch.Event) error {
+	if e.Type == watch.Error {
+		return apierrors.FromObject(e.Object)
+	}
+	obj, ok := e.Object.(client.Object)
+	if !ok {
+		return fmt.Errorf("watch sent a %T", e.Object)
+	}
+	f.version = obj.GetResourceVersion()
+	if e.Type == watch.Bookmark {
+		return nil
+	}
+	return f.saw(obj, e.Type == watch.Deleted)
 }
 
 func (f *follower) relist(ctx context.Context) error {

@@ -41,10 +41,18 @@ func printObject(p printers.ResourcePrinter, obj runtime.Object, w io.Writer) er
 	if err := setKind(s, obj); err != nil {
 		return err
 	}
-	if meta.IsListType(obj) {
-		if err := meta.EachListItem(obj, func(item runtime.Object) error { return setKind(s, item) }); err != nil {
+	if !meta.IsListType(obj) {
+		return p.PrintObj(obj, w)
+	}
+	_, names := p.(*printers.NamePrinter) // which takes no lists
+	err := meta.EachListItem(obj, func(item runtime.Object) error {
+		if err := setKind(s, item); err != nil || !names {
 			return err
 		}
+		return p.PrintObj(item, w)
+	})
+	if err != nil || names {
+		return err
 	}
 	return p.PrintObj(obj, w)
 }

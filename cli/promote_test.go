@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/yaml"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+func model(name string, lastNumber int64) *api.Model {
+	return &api.Model{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"}, Spec: api.ModelSpec{Registry: api.Registry{URI: "file:///models"}}, Status: api.ModelStatus{LastNumber: lastNumber}}
+}
+
+func modelVersion(name string, number int64) *api.ModelVersion {
+	return &api.ModelVersion{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"}, Spec: api.ModelVersionSpec{Model: name[:strings.LastIndex(name, "-v")], Version: number}}
+}
+
+// asAnna lets the API server say who asks.
+func asAnna(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+	if r, ok := obj.(*authenticationv1.SelfSubjectReview); ok {
+		r.Status.UserInfo.Username = "anna@example.com"
+		return nil
+	}
+	return c.Create(ctx, obj, opts...)
+}
+
+func TestPromote(t *testing.T) {
+	tests := map[string]struct {
+		run     string
+		objects []client.Object
+		args    []string
+		code    int
+		created string   // the ModelVersion that is then there; "" for none
+		says    []string // on stderr
+	}{
+		"the first version is 1":                             {run: "finished", objects: []client.Object{model("eraser", 0)}, created: "eraser-v1", says: []string{"Created eraser-v1: d50 of run erasers, epoch 8, AUC-PR 0.9058"}},
+		"the next number is above those that exist":          {run: "finished", objects: []client.Object{model("eraser", 0), modelVersion("eraser-v3", 3), modelVersion("other-v9", 9)}, created: "eraser-v4"},
+		"a number that was deleted is not used again":        {run: "finished", objects: []client.Object{model("eraser", 7), modelVersion("eraser-v3", 3)}, created: "eraser-v8"},
+		"another trial's best can be promoted":               {run: "finished", objects: []client.Object{model("eraser", 0)}, args: []string{"--trial", "d18", "--reason", "half the latency"}, created: "eraser-v1"},
+		"a failed trial's checkpoint too":                    {run: "finished", objects: []client.Object{model("eraser", 0)}, args: []string{"--trial", "d152"}, created: "eraser-v1"},
+		"a run that still runs is refused":                   {run: "running", objects: []client.Object{model("eraser", 0)}, code: 1, says: []string{"has not ended (Running, 1/5 trials ended): its best so far, d34 at epoch 7, may still be beaten", "--provisional", "plumb watch erasers -n inspection"}},
+		"unless its provisional best is wanted":              {run: "running", objects: []client.Object{model("eraser", 0)}, args: []string{"--provisional"}, created: "eraser-v1"},
+		"a run without a checkpoint is refused with its why": {run: "failed", objects: []client.Object{model("eraser", 0)}, code: 1, says: []string{"ended without a best checkpoint: no trial has a committed checkpoint"}},
+		"a trial that is not there is refused":               {run: "finished", objects: []client.Object{model("eraser", 0)}, args: []string{"--trial", "d99"}, code: 1, says: []string{`has no trial "d99"`, "Its trials: d18, d34, d50, d101, d152"}},
+		"a trial without a checkpoint is refused":            {run: "running", objects: []client.Object{model("eraser", 0)}, args: []string{"--trial", "d152", "--provisional"}, code: 1, says: []string{"trial d152 of run \"erasers\" has no committed checkpoint: the image is being pulled"}},
+		"a missing model is shown as a manifest":             {run: "finished", code: 1, says: []string{`model "eraser" does not exist in namespace inspection`, "kind: Model", "claimName: models"}},
+		"a reason that is too long is refused before":        {run: "finished", args: []string{"--reason", strings.Repeat("x", 1025)}, code: 2, says: []string{"--reason has 1025 bytes; 1024 are kept"}},
+		"to wait and not to wait is refused":                 {run: "finished", args: []string{"--wait", "--no-wait"}, code: 1},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			run := readRun(t, tt.run)
+			p := &program{objects: append(tt.objects, run), funcs: interceptor.Funcs{Create: asAnna}}
+			args := append([]string{"promote", "erasers", "--model", "eraser", "--no-wait"}, tt.args...)
+			if code := p.run(t, args...); code != tt.code {
+				t.Fatalf("exit code %d, want %d; stderr:\n%s", code, tt.code, p.err.String())
+			}
+			for _, s := range tt.says {
+				if !strings.Contains(p.err.String(), s) {
+					t.Errorf("stderr lacks %q:\n%s", s, p.err.String())
+				}
+			}
+			if tt.created == "" {
+				return
+			}
+			var v api.ModelVersion
+			if err := p.client.Get(t.Context(), client.ObjectKey{Namespace: "inspection", Name: tt.created}, &v); err != nil {
+				t.Fatal(err)
+			}
+			trial := findTrial(run, v.Spec.Trial)
+			want := api.ModelVersionSpec{
+				Model: "eraser", Version: v.Spec.Version, Run: api.RunRef{Name: "erasers", UID: string(run.UID)}, Trial: trial.Name, Depth: trial.Depth,
+				Epoch: trial.Best.Epoch, Checkpoint: trial.Best.Checkpoint, Metrics: trial.Best.Metrics, PromotedBy: "anna@example.com", Reason: v.Spec.Reason,
+			}
+			if diff := cmp.Diff(want, v.Spec); diff != "" {
+				t.Errorf("what was promoted (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestPromotionsAtOnce lets two commands list before either creates: each gets a number of its own, in order.
+func TestPromotionsAtOnce(t *testing.T) {
+	var listed sync.WaitGroup
+	listed.Add(2)
+	shared := &program{objects: []client.Object{readRun(t, "finished"), model("eraser", 4)}, funcs: interceptor.Funcs{
+		Create: asAnna,
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			err := c.List(ctx, list, opts...)
+			listed.Done()
+			listed.Wait()
+			return err
+		},
+	}}
+	if _, err := shared.dial(nil); err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, 2)
+	var both sync.WaitGroup
+	for i := range names {
+		both.Go(func() {
+			p := &program{client: shared.client}
+			if code := p.run(t, "promote", "erasers", "--model", "eraser", "--no-wait", "-o", "name"); code != 0 {
+				t.Errorf("exit code %d: %s", code, p.err.String())
+			}
+			names[i] = strings.TrimSpace(p.out.String())
+		})
+	}
+	both.Wait()
+	got := strings.Join(names, " ")
+	if first, second := "modelversion.plumbline.dev/eraser-v5", "modelversion.plumbline.dev/eraser-v6"; got != first+" "+second && got != second+" "+first {
+		t.Errorf("two promotions at once made %q", got)
+	}
+}
+
+func TestPromoteWaits(t *testing.T) {
+	published := func(status metav1.ConditionStatus, message string) metav1.Condition {
+		return metav1.Condition{Type: api.ConditionPublished, Status: status, Reason: "R", Message: message}
+	}
+	now := metav1.Time{Time: noon}
+	tests := map[string]struct {
+		status api.ModelVersionStatus // what the operator says of it
+		remove bool                   // somebody deletes it
+		args   []string
+		code   int
+		out    string
+		says   string // the end of stderr
+	}{
+		"until it is published": {
+			status: api.ModelVersionStatus{URI: "file:///models/eraser/1", Conditions: []metav1.Condition{published(metav1.ConditionTrue, "x")}, CompletionTime: &now},
+			out:    "eraser version 1 is published: file:///models/eraser/1\n",
+		},
+		"until it is given up, with the condition's sentence": {
+			status: api.ModelVersionStatus{Job: "eraser-v1-p1", Conditions: []metav1.Condition{published(metav1.ConditionFalse, "weights.safetensors: sha256 does not match the manifest")}, CompletionTime: &now},
+			code:   1, says: "eraser-v1 was not published: weights.safetensors: sha256 does not match the manifest",
+		},
+		"not for ever": {
+			status: api.ModelVersionStatus{Conditions: []metav1.Condition{published(metav1.ConditionFalse, "Job eraser-v1-p1 checks, exports and publishes")}},
+			args:   []string{"--timeout", "200ms"},
+			code:   3, says: "eraser-v1 is not published after 200ms: Job eraser-v1-p1 checks, exports and publishes",
+		},
+		"and notices that it was deleted": {
+			remove: true, code: 1, says: "eraser-v1 was deleted before it was published",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := &program{objects: []client.Object{readRun(t, "finished"), model("eraser", 0)}, funcs: interceptor.Funcs{
+				Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+					err := asAnna(ctx, c, obj, opts...)
+					v, ok := obj.(*api.ModelVersion)
+					if !ok || err != nil {
+						return err
+					}
+					if tt.remove {
+						return c.Delete(ctx, v.DeepCopy())
+					}
+					operator := v.DeepCopy()
+					operator.Status = tt.status
+					return c.Update(ctx, operator)
+				},
+			}}
+			if code := p.run(t, append([]string{"promote", "erasers", "--model", "eraser"}, tt.args...)...); code != tt.code {
+				t.Errorf("exit code %d, want %d; stderr:\n%s", code, tt.code, p.err.String())
+			}
+			if p.out.String() != tt.out {
+				t.Errorf("printed %q, want %q", p.out.String(), tt.out)
+			}
+			if !strings.Contains(p.err.String(), tt.says) {
+				t.Errorf("stderr lacks %q:\n%s", tt.says, p.err.String())
+			}
+		})
+	}
+}
+
+func TestModelManifestIsWhole(t *testing.T) {
+	run := readRun(t, "finished")
+	var m api.Model
+	if err := yaml.UnmarshalStrict([]byte(modelManifest("eraser", run)), &m); err != nil {
+		t.Fatal(err)
+	}
+	pod := m.Spec.Publishing
+	var mounts []string
+	for _, v := range pod.VolumeMounts {
+		mounts = append(mounts, v.Name+" "+v.MountPath)
+	}
+	if diff := cmp.Diff([]string{"data /data", "checkpoints /checkpoints", "models /models"}, mounts); diff != "" {
+		t.Errorf("mounts (-want +got):\n%s", diff)
+	}
+	if _, gpu := pod.Resources.Limits[api.ResourceGPU]; gpu || pod.NodeSelector != nil {
+		t.Error("publishing asks for a GPU node")
+	}
+	if len(run.Spec.Template.VolumeMounts) != 2 || run.Spec.Template.NodeSelector == nil {
+		t.Error("the run was changed")
+	}
+	if pod.Image != run.Spec.Template.Image || m.Namespace != "inspection" || m.Spec.Registry.URI != "file:///models" {
+		t.Errorf("manifest %+v", m)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	gk := schema.GroupKind{Group: "plumbline.dev", Kind: "TrainingRun"}
+	tests := map[string]struct {
+		err  error
+		want string
+	}{
+		"nothing":                    {nil, ""},
+		"words on the screen":        {reported{errors.New("x")}, ""},
+		"an API that is not there":   {&meta.NoKindMatchError{GroupKind: gk, SearchedVersions: []string{"v1alpha1"}}, "kubectl apply --server-side -k config/default"},
+		"rights that are missing":    {apierrors.NewForbidden(schema.GroupResource{Resource: "trainingruns"}, "x", errors.New("no")), "kubectl auth can-i --list"},
+		"a mistake in typing":        {errors.New("unknown flag: --x"), "See: plumb list --help"},
+		"escapes in an API's answer": {apierrors.NewBadRequest("a\x1b[2Jb"), "error: ab"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := explain(tt.err, "See: plumb list --help")
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want it to hold %q", got, tt.want)
+			}
+		})
+	}
+}
