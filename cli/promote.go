@@ -250,6 +250,9 @@ func (o *promoteOptions) untilPublished(ctx context.Context, cl client.WithWatch
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, timeoutError{fmt.Errorf("%s is not published after %s: %s\nIt goes on. Look again: plumb models %s%s, kubectl -n %s describe mver %s", v.Name, o.timeout, cmp.Or(told, "the operator has not said anything about it; is it running?"), v.Spec.Model, o.inNamespace(), v.Namespace, v.Name)}
 	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintf(o.ErrOut, "%s exists, and publishing goes on. Look again: plumb models %s%s\n", v.Name, v.Spec.Model, o.inNamespace())
+	}
 	return nil, fmt.Errorf("wait for model version %s: %w", v.Name, err)
 }
 
