@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -170,15 +171,20 @@ func summarise(w io.Writer, t wire.Trial, done loop.Outcome, took time.Duration)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\ndepth %d is trained: %d epochs, %d steps, %s in this process\n", t.Depth, done.Epoch, done.Step, took.Round(time.Second))
+	fmt.Fprintf(w, "\ndepth %d is trained: %d epochs, %d steps, %s in this process\n\n", t.Depth, done.Epoch, done.Step, took.Round(time.Second))
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\tAUC-PR\t95 % INTERVAL\tBLIND\tF1\tPRECISION\tRECALL\tSAMPLES\t")
 	row := func(name string, m wire.Metrics, note string) {
-		fmt.Fprintf(w, "%-11s AUC-PR %.4f (%.3f to %.3f; a blind model has %.3f)  F1 %.3f  precision %.3f  recall %.3f  %d samples  %s\n",
+		fmt.Fprintf(table, "%s\t%.4f\t%.3f to %.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%d\t%s\n",
 			name, m.AUCPR, m.AUCPRLow, m.AUCPRHigh, m.Prevalence, m.F1, m.Precision, m.Recall, m.Samples, note)
 	}
 	row("validation", best.Metrics, fmt.Sprintf("epoch %d and threshold %.4f were selected on it", best.Epoch, best.Metrics.Threshold))
 	if done.Test != nil {
 		row("test", *done.Test, "scored once")
 	}
-	_, err = fmt.Fprintf(w, "best        %s\nnext        plumbline-trainer publish --checkpoint %s --registry DIR --model NAME\n", path, path)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "\nbest        %s\nnext        plumbline-trainer publish --checkpoint %s --registry DIR --model NAME\n", path, path)
 	return err
 }

@@ -19,7 +19,7 @@ func main() {
 	// The first signal asks; a second one is not held back.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
-	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr}))
+	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr, patience: usualPatience}))
 }
 
 // program is what the verbs touch of the process that they run in.
@@ -27,6 +27,7 @@ type program struct {
 	env      func(string) string
 	out, err io.Writer
 	json     bool // logs
+	patience patience
 }
 
 func (p *program) log() *slog.Logger {

@@ -76,7 +76,7 @@ func TestFitStartedAgainHasNothingLeftToDo(t *testing.T) {
 	data, _ := easySet()
 	again := []string{"fit", "--data", data, "--out", filepath.Join(shared, "out"), "--depth", "18", "--epochs", "2", "--batch-size", "8", "--image-size", "32"}
 	p := runPod(t, again, nil, "", nil)
-	if p.code != 0 || !strings.Contains(p.out, "validation  AUC-PR") {
+	if p.code != 0 || !strings.Contains(p.out, "were selected on it") {
 		t.Errorf("exit %d\n%s%s", p.code, p.log, p.out)
 	}
 	if test := regexp.MustCompile(`(?m)^test.*$`); test.FindString(p.out) == "" || test.FindString(p.out) != test.FindString(fitPod.out) {
@@ -240,8 +240,8 @@ func TestPredictSaysWhatTrainingSaid(t *testing.T) {
 	if p.code != 0 {
 		t.Fatalf("exit %d\n%s", p.code, p.log)
 	}
-	trained := regexp.MustCompile(`(?m)^test +(AUC-PR [0-9.]+ \([^)]*\)).* (\d+) samples`).FindStringSubmatch(fitPod.out)
-	if trained == nil || !strings.Contains(p.log, fmt.Sprintf("%s samples: %s", trained[2], trained[1])) {
+	trained := regexp.MustCompile(`(?m)^test +([0-9.]+) +([0-9.]+ to [0-9.]+) .* (\d+) +scored once`).FindStringSubmatch(fitPod.out)
+	if trained == nil || !strings.Contains(p.log, fmt.Sprintf("%s samples: AUC-PR %s (%s;", trained[3], trained[1], trained[2])) {
 		t.Errorf("training scored the test split as %q; asked again, the model is worth %q", trained, p.log)
 	}
 	for _, line := range strings.Split(strings.TrimSpace(p.out), "\n") {

@@ -15,13 +15,12 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// How long the end waits for reports to be delivered. A finished trial waits longest: exit 0 says that everything is in the
-// stream, and another attempt would cost more than waiting. An interrupted one has a grace period to think of.
-const (
-	drainFinished    = 2 * time.Minute
-	drainFailed      = 30 * time.Second
-	drainInterrupted = 10 * time.Second
-)
+// patience is how long the end waits for reports to be delivered.
+type patience struct{ finished, failed, interrupted time.Duration }
+
+// usualPatience: a finished trial waits longest, since exit 0 says that everything is in the stream, and another attempt would cost
+// more than waiting. An interrupted one has a grace period to think of.
+var usualPatience = patience{finished: 2 * time.Minute, failed: 30 * time.Second, interrupted: 10 * time.Second}
 
 func newRunCommand(p *program) *cobra.Command {
 	return &cobra.Command{
@@ -44,18 +43,18 @@ func runTrial(ctx context.Context, p *program) error {
 	}
 	log = log.With("trial", t.Name, "attempt", t.Attempt)
 	log.Info("trial begins", "run", t.Run.Namespace+"/"+t.Run.Name, "depth", t.Depth, "threads", t.Threads, "gpu", t.GPU, "release", wire.Release)
-	out, err := runReported(ctx, t, uid, p.env(wire.EnvSimulatedGPU) == "1", log)
+	out, err := runReported(ctx, t, uid, p, log)
 	return lastWordOn(t.Result, log, out, err)
 }
 
 // runReported trains with a spool and, where there is a server, a publisher behind it.
-func runReported(ctx context.Context, t wire.Trial, podUID string, simulatedGPU bool, log *slog.Logger) (loop.Outcome, error) {
+func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, log *slog.Logger) (loop.Outcome, error) {
 	spool, err := publish.NewSpool(t.Scratch)
 	if err != nil {
 		return loop.Outcome{}, storeError(t.Scratch, err)
 	}
 	defer spool.Close()
-	a := attempt{trial: t, writer: t.Writer(podUID), gpu: t.GPU && !simulatedGPU, log: log, spool: spool.Append, anew: true}
+	a := attempt{trial: t, writer: t.Writer(podUID), gpu: t.GPU && p.env(wire.EnvSimulatedGPU) != "1", log: log, spool: spool.Append, anew: true}
 	if t.Reports.URL == "" {
 		log.Warn("reports stay in the checkpoints: there is no server to send them to")
 		return a.train(ctx)
@@ -67,18 +66,18 @@ func runReported(ctx context.Context, t wire.Trial, podUID string, simulatedGPU 
 	defer publisher.Close()
 	a.pinned = publisher.LastNamed
 	out, err := a.train(ctx)
-	return out, drain(ctx, publisher, log, err)
+	return out, drain(ctx, publisher, p.patience, log, err)
 }
 
 // drain gives the reports time to be delivered. A trial that is done and could not tell it has not succeeded yet: the next
 // attempt tells it from the last checkpoint.
-func drain(ctx context.Context, publisher *publish.Publisher, log *slog.Logger, trained error) error {
-	limit := drainFailed
+func drain(ctx context.Context, publisher *publish.Publisher, wait patience, log *slog.Logger, trained error) error {
+	limit := wait.failed
 	switch {
 	case ctx.Err() != nil:
-		ctx, limit = context.WithoutCancel(ctx), drainInterrupted
+		ctx, limit = context.WithoutCancel(ctx), wait.interrupted
 	case trained == nil:
-		limit = drainFinished
+		limit = wait.finished
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

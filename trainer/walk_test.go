@@ -33,6 +33,12 @@ type pod struct {
 // runPod runs one command line. after, which may be nil, is called with all of the log at each new line; its cancel is SIGTERM.
 func runPod(t *testing.T, args []string, env map[string]string, result string, after func(log string, cancel func())) pod {
 	t.Helper()
+	return runPodThatWaits(t, time.Minute, args, env, result, after)
+}
+
+// runPodThatWaits waits so long for reports to be delivered.
+func runPodThatWaits(t *testing.T, wait time.Duration, args []string, env map[string]string, result string, after func(log string, cancel func())) pod {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var out bytes.Buffer
@@ -41,7 +47,8 @@ func runPod(t *testing.T, args []string, env map[string]string, result string, a
 			after(text, cancel)
 		}
 	}}
-	p := pod{code: execute(ctx, args, program{env: func(name string) string { return env[name] }, out: &out, err: log})}
+	p := pod{code: execute(ctx, args, program{env: func(name string) string { return env[name] }, out: &out, err: log,
+		patience: patience{finished: wait, failed: wait, interrupted: wait}})}
 	p.out, p.log = out.String(), log.b.String()
 	if text, err := os.ReadFile(result); err == nil {
 		if p.result, err = wire.DecodeResult(text); err != nil {
@@ -108,15 +115,20 @@ func toyTrial(t *testing.T, store, url string) wire.Trial {
 
 func runTrialPod(t *testing.T, trial wire.Trial, after func(string, func()), env ...string) pod {
 	t.Helper()
-	text, err := json.Marshal(trial)
-	if err != nil {
-		t.Fatal(err)
-	}
-	variables := map[string]string{wire.EnvTrial: string(text), wire.EnvPodUID: fmt.Sprintf("pod%d", trial.Attempt)}
+	variables := environment(t, trial)
 	for i := 0; i+1 < len(env); i += 2 {
 		variables[env[i]] = env[i+1]
 	}
 	return runPod(t, []string{"run"}, variables, trial.Result, after)
+}
+
+func environment(t *testing.T, trial wire.Trial) map[string]string {
+	t.Helper()
+	text, err := json.Marshal(trial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{wire.EnvTrial: string(text), wire.EnvPodUID: fmt.Sprintf("pod%d", trial.Attempt)}
 }
 
 // stream is a JetStream with the stream of reports.
@@ -202,6 +214,33 @@ func TestATrialOnTensorFlowGoesOnExactly(t *testing.T) {
 		}
 	}
 	if got, want := strings.Join(kinds, " "), "started:0 epoch:1 resumed:1 started:0 epoch:1 epoch:2 finished:2"; got != want {
+		t.Errorf("the stream holds %q, want %q", got, want)
+	}
+}
+
+// Exit 0 says that every report is in the stream. A trial that cannot say so is interrupted, and its next attempt only tells.
+func TestATrialWhoseReportsAreNotDeliveredHasNotSucceeded(t *testing.T) {
+	store := t.TempDir()
+	if p := runTrialPod(t, toyTrial(t, store, ""), nil); p.code != 0 {
+		t.Fatalf("exit %d\n%s", p.code, p.log)
+	}
+	away := toyTrial(t, store, "nats://127.0.0.1:1")
+	away.Attempt = 2
+	p := runPodThatWaits(t, time.Millisecond, []string{"run"}, environment(t, away), away.Result, nil)
+	if p.code != wire.ExitInterrupted || p.result.Reason != "ReportsUndelivered" {
+		t.Errorf("with NATS away: exit %d, last word %+v\n%s", p.code, p.result, p.log)
+	}
+	url, reports := stream(t)
+	back := toyTrial(t, store, url)
+	back.Attempt = 3
+	if p := runTrialPod(t, back, nil); p.code != 0 || strings.Contains(p.log, "epoch done") {
+		t.Errorf("with NATS back: exit %d, last word %+v\n%s", p.code, p.result, p.log)
+	}
+	var told []string
+	for _, r := range reports() {
+		told = append(told, fmt.Sprintf("%s:%d", r.Kind, r.Epoch))
+	}
+	if got, want := strings.Join(told, " "), "resumed:2 started:0 epoch:1 epoch:2 finished:2"; got != want {
 		t.Errorf("the stream holds %q, want %q", got, want)
 	}
 }
