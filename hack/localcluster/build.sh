@@ -7,6 +7,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 [[ $out == /* ]] || out=$PWD/$out
 cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/plumbline}/localcluster
 cd "$here"
+# Without cgo no compiler flag of the caller (TensorFlow's) makes Go compile Kubernetes anew;
+# test.sh sets the same, for the same reason.
+export CGO_ENABLED=1 GOFLAGS="-trimpath -buildvcs=false"; unset CGO_CFLAGS CGO_CPPFLAGS CGO_LDFLAGS
 
 # kubectl, the API server and the node tell this version; it is that of k8s.io/kubernetes in go.mod.
 version=$(sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' go.mod)
@@ -16,7 +19,7 @@ for pkg in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
   ld+=" -X $pkg.gitVersion=$version -X $pkg.gitMajor=$major -X $pkg.gitMinor=$minor -X $pkg.gitTreeState=clean"
 done
 
-key=$({ go version; echo "$ld"; find . -type f \( -name '*.go' ! -name '*_test.go' -o -name 'go.mod' -o -name 'go.sum' \) -print0 |
+key=$({ go version; echo "$ld $CGO_ENABLED $GOFLAGS"; find . -type f \( -name '*.go' ! -name '*_test.go' -o -name 'go.mod' -o -name 'go.sum' \) -print0 |
   LC_ALL=C sort -z | xargs -0 sha256sum; } | sha256sum | cut -c1-16)
 built=$cache/$key/localcluster
 
@@ -31,7 +34,7 @@ if [[ ! -x $built ]]; then
   start=$SECONDS
   mkdir -p "$cache/$key"
   # -v names each package as it is compiled: counted, it shows that something goes on.
-  env -u CGO_CFLAGS -u CGO_CPPFLAGS -u CGO_LDFLAGS go build -v -trimpath -ldflags "$ld" -o "$built.tmp" . 2>&1 | {
+  go build -v -ldflags "$ld" -o "$built.tmp" . 2>&1 | {
     n=0
     while IFS= read -r line; do
       case $line in

@@ -25,7 +25,7 @@ import (
 )
 
 // programVar names the built program.
-const programVar = "LOCALCLUSTER"
+const programVar = "PLUMBLINE_LOCALCLUSTER"
 
 // TestMain plays two parts: the tests, and the program that the tests' pods run.
 func TestMain(m *testing.M) {

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"bufio"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,76 +185,6 @@ spec:
 	}
 }
 
-func sigtermIsObeyed(t *testing.T, l *lab) {
-	pod := l.create(t, `
-metadata: {name: obey, finalizers: [example.com/look]}
-spec:
-  restartPolicy: Never
-  terminationGracePeriodSeconds: 600
-  containers:
-  - name: main
-    image: pod
-    args: [pod, obey, /s/ready, /dev/termination-log]`+probe)
-	l.awaitRunning(t, pod)
-	l.delete(t, pod)
-	pod = l.awaitEnd(t, pod) // long before the grace is over; the finalizer lets us see it
-	if e := end(t, pod); e.ExitCode != 75 || e.Message != "checkpoint written" {
-		t.Errorf("ended with %d and %q", e.ExitCode, e.Message)
-	}
-	l.run(t, "kubectl", "patch", "pod", pod.Name, "--type=json", `-p=[{"op":"remove","path":"/metadata/finalizers"}]`)
-	l.await(t, pod, "is gone", func(p *corev1.Pod) bool { return p == nil })
-}
-
-func sigkillFollows(t *testing.T, l *lab) {
-	pod := l.create(t, `
-metadata: {name: ignore, finalizers: [example.com/look]}
-spec:
-  restartPolicy: Never
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: main
-    image: pod
-    args: [pod, ignore, /s/ready]`+probe)
-	l.awaitRunning(t, pod)
-	l.delete(t, pod)
-	if e := end(t, l.awaitEnd(t, pod)); e.ExitCode != 137 {
-		t.Errorf("ended with %d, want SIGKILL's 137", e.ExitCode)
-	}
-	l.run(t, "kubectl", "patch", "pod", pod.Name, "--type=json", `-p=[{"op":"remove","path":"/metadata/finalizers"}]`)
-}
-
-func probeRestarts(t *testing.T, l *lab) {
-	pod := l.create(t, `
-metadata: {name: liveness}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: main
-    image: sh
-    args: ["-c", "if [ -e /s/again ]; then echo second; else echo first; touch /s/again; fi; trap 'exit 3' TERM; sleep 600 & wait"]
-    livenessProbe: {periodSeconds: 1, failureThreshold: 1, exec: {command: [sh, -c, "! test -e /s/sick"]}}
-    volumeMounts: [{name: s, mountPath: /s}]
-  volumes: [{name: s, emptyDir: {}}]
-`)
-	pod = l.awaitRunning(t, pod)
-	if err := os.WriteFile(filepath.Join(l.dir, "node/pods", string(pod.UID), "volumes/s/sick"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	pod = l.await(t, pod, "was restarted", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].RestartCount > 0 })
-	if err := os.Remove(filepath.Join(l.dir, "node/pods", string(pod.UID), "volumes/s/sick")); err != nil {
-		t.Fatal(err)
-	}
-	pod = l.await(t, pod, "runs again", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].State.Running != nil })
-	if last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ExitCode != 3 {
-		t.Errorf("last state %+v, want exit code 3", last)
-	}
-	if got := l.run(t, "kubectl", "logs", "--previous", pod.Name); pod.Status.ContainerStatuses[0].RestartCount == 1 && got != "first\n" {
-		t.Errorf("logs --previous: %q", got)
-	}
-	l.delete(t, pod)
-	l.await(t, pod, "is gone", func(p *corev1.Pod) bool { return p == nil })
-}
-
 func initContainersComeFirst(t *testing.T, l *lab) {
 	const spec = `
 spec:
@@ -297,32 +226,6 @@ spec: {restartPolicy: Never, containers: [{name: main, image: "example.com/late:
 	l.run(t, "image", "example.com/late", "/bin/sh")
 	if pod = l.awaitEnd(t, pod); pod.Status.Phase != corev1.PodSucceeded {
 		t.Errorf("pod: %s", show(pod))
-	}
-}
-
-func refusedInWords(t *testing.T, l *lab) {
-	pod := l.awaitEnd(t, l.create(t, `
-metadata: {name: hostpath}
-spec:
-  containers: [{name: main, image: sh, volumeMounts: [{name: h, mountPath: /h}]}]
-  volumes: [{name: h, hostPath: {path: /etc}}]
-`))
-	if pod.Status.Reason != "UnsupportedOnLocalNode" || !strings.Contains(pod.Status.Message, "volume h is a hostPath: use a PersistentVolumeClaim") {
-		t.Errorf("refused with %s: %s", pod.Status.Reason, pod.Status.Message)
-	}
-}
-
-func deadlineEnds(t *testing.T, l *lab) {
-	pod := l.awaitEnd(t, l.create(t, `
-metadata: {name: deadline}
-spec:
-  restartPolicy: Never
-  activeDeadlineSeconds: 1
-  terminationGracePeriodSeconds: 5
-  containers: [{name: main, image: sh, args: ["-c", "sleep 600"]}]
-`))
-	if pod.Status.Reason != "DeadlineExceeded" || end(t, pod).ExitCode != 143 {
-		t.Errorf("ended with %s, code %d", pod.Status.Reason, end(t, pod).ExitCode)
 	}
 }
 
@@ -393,18 +296,5 @@ spec:
 	// The state directory lies below /tmp, and must not be taken for the volume there.
 	if home := filepath.Join(l.dir, "node/pods", string(pod.UID), "containers/main/home") + "\n"; end(t, pod).Message != home {
 		t.Errorf("HOME is %q, want %q", end(t, pod).Message, home)
-	}
-}
-
-func namespaceGoes(t *testing.T, l *lab) {
-	l.run(t, "kubectl", "create", "namespace", "passing")
-	l.run(t, "kubectl", "-n", "passing", "create", "deployment", "d", "--image=sh", "--", "sh", "-c", "sleep 600")
-	l.run(t, "kubectl", "-n", "passing", "wait", "--for=condition=Available", "deployment/d", "--timeout=30s")
-	l.run(t, "kubectl", "delete", "namespace", "passing", "--timeout=50s")
-	in := bufio.NewScanner(strings.NewReader(l.run(t, "kubectl", "get", "namespaces", "-o", "name")))
-	for in.Scan() {
-		if in.Text() == "namespace/passing" {
-			t.Error("the namespace is still there")
-		}
 	}
 }

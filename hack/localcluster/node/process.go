@@ -107,6 +107,10 @@ func pipeTo(log *logFile, stream string, copies *sync.WaitGroup) (*os.File, erro
 // returns at once; done tells when it has ended.
 func (r *process) terminate(grace time.Duration) {
 	r.signal(unix.SIGTERM)
+	r.killAfter(grace)
+}
+
+func (r *process) killAfter(grace time.Duration) {
 	kill := time.AfterFunc(grace, func() { r.signal(unix.SIGKILL) })
 	go func() {
 		<-r.done

@@ -11,10 +11,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	podutil "k8s.io/kubernetes/pkg/util/pod"
 )
 
 // worker carries one pod from its volumes to its last status. Nothing of a pod
@@ -34,6 +32,7 @@ type worker struct {
 	facts      facts
 	containers []*container
 	deadline   *time.Timer
+	grace      time.Duration // of the last stop
 
 	dirty   chan struct{} // the status may have changed; holds one
 	refresh chan struct{} // volumes may have changed; holds one
@@ -218,53 +217,6 @@ func (w *worker) update(pod *corev1.Pod) {
 	}
 }
 
-// vanished is told when the API server has the pod no more, whatever still runs.
-func (w *worker) vanished() {
-	w.stop(2 * time.Second)
-	close(w.gone)
-}
-
-// stop ends the containers: SIGTERM now, SIGKILL when the grace is over. A second
-// call with a shorter grace is obeyed.
-func (w *worker) stop(grace time.Duration) {
-	w.mu.Lock()
-	first := false
-	select {
-	case <-w.stopping:
-	default:
-		first = true
-		close(w.stopping)
-	}
-	w.mu.Unlock()
-	for _, c := range w.containers {
-		if p := c.process(); p != nil {
-			if first {
-				w.event(corev1.EventTypeNormal, "Killing", "Stopping container "+c.spec.Name)
-			}
-			p.terminate(grace)
-		}
-	}
-}
-
-// armDeadline ends the pod when activeDeadlineSeconds are over.
-func (w *worker) armDeadline() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.deadline != nil {
-		w.deadline.Stop()
-	}
-	limit := w.pod.Spec.ActiveDeadlineSeconds
-	if limit == nil || w.facts.over {
-		return
-	}
-	left := time.Until(w.facts.started.Add(time.Duration(*limit) * time.Second))
-	grace := graceOf(w.pod)
-	w.deadline = time.AfterFunc(max(left, 0), func() {
-		w.fail(reasonDeadline, "Pod was active on the node longer than the specified deadline")
-		w.stop(grace)
-	})
-}
-
 // fail records why the node itself ends the pod; the first reason stays.
 func (w *worker) fail(reason, message string) {
 	w.mu.Lock()
@@ -282,104 +234,6 @@ func (w *worker) lose() {
 	defer w.mu.Unlock()
 	w.facts.inits = lostStatuses(w.pod.Spec.InitContainers, w.pod.Status.InitContainerStatuses, now)
 	w.facts.mains = lostStatuses(w.pod.Spec.Containers, w.pod.Status.ContainerStatuses, now)
-}
-
-// report writes the status after every change, and the last one for certain.
-func (w *worker) report(ctx context.Context) {
-	defer close(w.reported)
-	pause := 200 * time.Millisecond
-	for {
-		select {
-		case <-w.dirty:
-		case <-ctx.Done():
-			return
-		}
-		w.mu.Lock()
-		over := w.facts.over
-		w.mu.Unlock()
-		err := w.writeStatus(ctx)
-		switch {
-		case err == nil && over, apierrors.IsNotFound(err):
-			return
-		case err == nil:
-			pause = 200 * time.Millisecond
-		case ctx.Err() == nil:
-			w.node.log.Warn("write pod status", "pod", w.name(), "err", err)
-			time.AfterFunc(pause, w.changed)
-			pause = min(2*pause, 5*time.Second)
-		}
-	}
-}
-
-func (w *worker) writeStatus(ctx context.Context) error {
-	pods := w.node.client.CoreV1().Pods(w.namespace)
-	now, err := pods.Get(ctx, w.podName, metav1.GetOptions{})
-	if err != nil {
-		return err
-	}
-	if now.UID != w.uid {
-		return apierrors.NewNotFound(corev1.Resource("pods"), w.podName)
-	}
-	w.mu.Lock()
-	st := podStatus(now, w.snapshot(), metav1.Now())
-	w.mu.Unlock()
-	_, _, _, err = podutil.PatchPodStatus(ctx, w.node.client, now.Namespace, now.Name, now.UID, now.Status, st)
-	if err != nil {
-		return fmt.Errorf("patch status: %w", err)
-	}
-	return nil
-}
-
-// snapshot copies the facts; w.mu is held.
-func (w *worker) snapshot() facts {
-	f := w.facts
-	clone := func(all []corev1.ContainerStatus) []corev1.ContainerStatus {
-		out := make([]corev1.ContainerStatus, len(all))
-		for i := range all {
-			all[i].DeepCopyInto(&out[i])
-			if last := out[i].LastTerminationState.Terminated; f.over && out[i].State.Waiting != nil && last != nil {
-				// It was waiting to be restarted; now it never will be.
-				out[i].State, out[i].LastTerminationState = corev1.ContainerState{Terminated: last}, corev1.ContainerState{}
-			}
-		}
-		return out
-	}
-	f.inits, f.mains = clone(f.inits), clone(f.mains)
-	return f
-}
-
-// leave waits until the pod is to be deleted, and tells the API server that nothing
-// of it is left, which is when it deletes it.
-func (w *worker) leave(ctx context.Context) {
-	select {
-	case <-w.deleting:
-	case <-w.gone:
-		return
-	case <-ctx.Done():
-		return
-	}
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		now := int64(0)
-		err := w.node.client.CoreV1().Pods(w.namespace).Delete(ctx, w.podName, metav1.DeleteOptions{
-			GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &w.uid},
-		})
-		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-			break
-		}
-		select {
-		case <-tick.C:
-		case <-w.gone:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-	select { // finalizers may keep it for a while
-	case <-w.gone:
-	case <-ctx.Done():
-	}
 }
 
 // startedFile says that a process of this pod was started, for the node after this one.
@@ -420,26 +274,6 @@ func signal(c chan struct{}) {
 
 func (w *worker) event(kind, reason, message string) {
 	w.node.events.Event(w.current(), kind, reason, message)
-}
-
-func (w *worker) killAll() {
-	for _, c := range w.containers {
-		if p := c.process(); p != nil {
-			p.terminate(0)
-		}
-	}
-}
-
-// graceOf is how long a pod's containers may take to end.
-func graceOf(pod *corev1.Pod) time.Duration {
-	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)
-	if s := pod.Spec.TerminationGracePeriodSeconds; s != nil {
-		seconds = *s
-	}
-	if s := pod.DeletionGracePeriodSeconds; s != nil {
-		seconds = *s
-	}
-	return time.Duration(seconds) * time.Second
 }
 
 func equalDeadlines(a, b *corev1.Pod) bool {

@@ -13,7 +13,7 @@ import (
 // MarkerVar is an environment variable that every process of a cluster carries
 // and its children inherit: CLUSTER/component/NAME or CLUSTER/pod/UID/CONTAINER.
 // Process groups lose a child that starts a session of its own; this does not.
-const MarkerVar = "PLUMBLINE_LOCALCLUSTER"
+const MarkerVar = "PLUMBLINE_LOCALCLUSTER_PROCESS"
 
 // Marked lists the running processes whose marker is the prefix or lies below it.
 func Marked(prefix string) []ID {

@@ -2,12 +2,10 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -170,16 +168,6 @@ func deathSignal(name string) syscall.Signal {
 	return syscall.SIGKILL
 }
 
-// Environment is all that a component inherits: nothing of the shell that typed `up`.
-func Environment(marker string) []string {
-	return []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/nonexistent",
-		"TMPDIR=" + os.TempDir(),
-		proc.MarkerVar + "=" + marker,
-	}
-}
-
 func (s *Supervisor) reap(name string, cmd *exec.Cmd, k *child) {
 	err := s.parent.Wait(cmd)
 	how := "ended"
@@ -290,39 +278,4 @@ func (s *Supervisor) status() []Status {
 		all = append(all, st)
 	}
 	return all
-}
-
-// Launch starts a supervisor in the background and returns once it answers.
-func Launch(ctx context.Context, c *cluster.Cluster, owner int) error {
-	program, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	out, err := os.OpenFile(c.LogFile("supervisor"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the supervisor's log: %w", err)
-	}
-	defer out.Close()
-	cmd := exec.Command(program, "component", "supervisor", "--dir", c.Dir, fmt.Sprintf("--owner-pid=%d", owner))
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Dir = "/"
-	cmd.Env = Environment(c.Marker("supervisor"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the supervisor: %w", err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for {
-		if _, err := NewClient(c).Status(ctx); err == nil {
-			return nil
-		}
-		select {
-		case err := <-ended:
-			return fmt.Errorf("the supervisor ended at once (%v); its last words are in %s", err, filepath.Join(c.Dir, "logs", "supervisor.log"))
-		case <-ctx.Done():
-			return errors.Join(errors.New("wait for the supervisor"), ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
