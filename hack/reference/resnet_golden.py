@@ -67,7 +67,7 @@ def resnet(depth, steps):
     kernels = [p for p in net.parameters() if p.ndim > 1]
     rest = [p for p in net.parameters() if p.ndim == 1]
     adamw = torch.optim.AdamW([{"params": kernels, "weight_decay": DECAY}, {"params": rest, "weight_decay": 0}], lr=RATE)
-    golden = {"depth": depth, "before": scores(net, x), "losses": [], "norms": []}
+    golden = {"depth": depth, "parameters": sum(p.numel() for p in net.parameters()), "before": scores(net, x), "losses": [], "norms": []}
     for _ in range(steps):
         net.train()
         adamw.zero_grad()

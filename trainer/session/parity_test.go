@@ -23,6 +23,7 @@ func TestTrainsAsPyTorchDoes(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			var golden struct {
 				Depth         int
+				Parameters    int64
 				Before, After []float64
 				Losses, Norms []float64
 				Tensors       map[string][]float64
@@ -31,6 +32,9 @@ func TestTrainsAsPyTorchDoes(t *testing.T) {
 			c := small(golden.Depth)
 			c.ImageSize, c.ClipNorm = 48, 0.5
 			m := open(t, c)
+			if got := m.Architecture(); got.Parameters != golden.Parameters {
+				t.Errorf("%d parameters, torchvision has %d", got.Parameters, golden.Parameters)
+			}
 			tensors := snapshot(t, m, loop.Inference)
 			for i := range tensors {
 				madeUpWeights(&tensors[i], golden.Depth)
