@@ -178,13 +178,25 @@ func stream(t *testing.T) (url string, reports func() []wire.Report) {
 	}
 }
 
-// A trial that SIGTERM interrupts and another attempt finishes leaves the same bytes as one that nobody disturbed.
-func TestATrialOnTensorFlowGoesOnExactly(t *testing.T) {
-	calm := t.TempDir()
-	if p := runTrialPod(t, toyTrial(t, calm, ""), nil); p.code != 0 || p.result.Reason != "Succeeded" || p.result.Epoch != 2 {
+// undisturbed trains a trial to its end, once for all tests, and says where its checkpoints are.
+func undisturbed(t *testing.T) (store string) {
+	t.Helper()
+	store = filepath.Join(shared, "store")
+	calmOnce.Do(func() { calmPod = runTrialPod(t, toyTrial(t, store, ""), nil) })
+	if p := calmPod; p.code != 0 || p.result.Reason != "Succeeded" || p.result.Epoch != 2 {
 		t.Fatalf("exit %d, last word %+v\n%s", p.code, p.result, p.log)
 	}
+	return store
+}
 
+var (
+	calmOnce sync.Once
+	calmPod  pod
+)
+
+// A trial that SIGTERM interrupts and another attempt finishes leaves the same bytes as one that nobody disturbed.
+func TestATrialOnTensorFlowGoesOnExactly(t *testing.T) {
+	calm := undisturbed(t)
 	url, reports := stream(t)
 	store := t.TempDir()
 	trial := toyTrial(t, store, url)
@@ -220,10 +232,7 @@ func TestATrialOnTensorFlowGoesOnExactly(t *testing.T) {
 
 // Exit 0 says that every report is in the stream. A trial that cannot say so is interrupted, and its next attempt only tells.
 func TestATrialWhoseReportsAreNotDeliveredHasNotSucceeded(t *testing.T) {
-	store := t.TempDir()
-	if p := runTrialPod(t, toyTrial(t, store, ""), nil); p.code != 0 {
-		t.Fatalf("exit %d\n%s", p.code, p.log)
-	}
+	store := undisturbed(t)
 	away := toyTrial(t, store, "nats://127.0.0.1:1")
 	away.Attempt = 2
 	p := runPodThatWaits(t, time.Millisecond, []string{"run"}, environment(t, away), away.Result, nil)
