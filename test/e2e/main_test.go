@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"plumbline.dev/plumbline/api/v1alpha1"
 )
@@ -27,6 +29,7 @@ var cluster struct {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	log.SetLogger(logr.Discard())
 	cluster.bin = os.Getenv("PLUMBLINE_BIN")
 	if cluster.bin == "" {
 		fmt.Println("skipping the whole walk: PLUMBLINE_BIN names no programs; `make test-e2e` builds them and sets it")
@@ -103,7 +106,7 @@ func kubectlWith(t *testing.T, manifest string, args ...string) (string, error) 
 // command runs one of our programs and returns what it printed, both streams together.
 func command(t *testing.T, stdin, name string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // not the test's: its clean-ups run commands too
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(cluster.bin, name), args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(cluster.state, "kubeconfig"))

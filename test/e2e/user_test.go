@@ -66,7 +66,7 @@ func TestBadDataFailsOnceInWords(t *testing.T) {
 	}{
 		"an unknown label":          {replaceIn("labels.csv", ",normal,", ",perfect,"), []string{"labels.csv", "perfect"}},
 		"an image that is no image": {overwrite("images/AM"), []string{"images/AM"}},
-		"a set that is not there":   {removeAll, []string{"dataset.yaml"}},
+		"a set that is not there":   {removeAll, []string{"bad-there is not there"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
