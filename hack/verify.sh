@@ -27,13 +27,19 @@ say "gofmt"
 unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 [ -z "$unformatted" ] || fail "gofmt -w these: $unformatted"
 
-tf=$(hack/libtensorflow/fetch.sh)
-. "$tf/env.sh"
 say "vet and staticcheck (the first run reads all of the dependencies, a few minutes)"
-go vet ./...
-"$(built staticcheck)" ./...
+staticcheck=$(built staticcheck)
+check() { go vet "$@" && "$staticcheck" "$@"; }
+CGO_ENABLED=0 check $(go list ./... | grep -v /trainer) # as build.sh and test.sh compile them, so that one compilation serves all
+tf=$(hack/libtensorflow/fetch.sh)
+(. "$tf/env.sh" && check ./trainer/...)
 say "vet in hack/localcluster" # no staticcheck: it would read all of Kubernetes' source
-(cd hack/localcluster && CGO_ENABLED=0 go vet ./...)
+(
+	cd hack/localcluster
+	unset CGO_CFLAGS CGO_LDFLAGS
+	export CGO_ENABLED=1 GOFLAGS="-trimpath -buildvcs=false" # as build.sh has them, so that one compilation serves both
+	go vet ./...
+)
 
 say "manifests: the kustomizations and the samples"
 schemas="$work/schemas"
