@@ -9,7 +9,7 @@ cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/plumbline}/localcluster
 cd "$here"
 # Without cgo no compiler flag of the caller (TensorFlow's) makes Go compile Kubernetes anew;
 # test.sh sets the same, for the same reason.
-export CGO_ENABLED=1 GOFLAGS="-trimpath -buildvcs=false"; unset CGO_CFLAGS CGO_CPPFLAGS CGO_LDFLAGS
+export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false"
 
 # kubectl, the API server and the node tell this version; it is that of k8s.io/kubernetes in go.mod.
 version=$(sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' go.mod)

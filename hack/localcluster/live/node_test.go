@@ -24,6 +24,7 @@ const probe = `
 
 // One cluster serves all these: starting one takes longer than any of them.
 func TestNode(t *testing.T) {
+	t.Parallel()
 	store := t.TempDir()
 	l := startLab(t, "--gpus", "2", "--cpu", "4", "--volume", "store="+store)
 	for name, test := range map[string]func(*testing.T, *lab){
