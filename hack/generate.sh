@@ -30,5 +30,5 @@ done
 
 say "the API reference"
 mkdir -p docs
-go run ./hack/apidoc crds api/v1alpha1 >docs/api.md.new
+CGO_ENABLED=0 go run ./hack/apidoc crds api/v1alpha1 >docs/api.md.new
 mv docs/api.md.new docs/api.md

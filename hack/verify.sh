@@ -46,7 +46,7 @@ schemas="$work/schemas"
 mkdir "$schemas"
 kubernetes=$(cd hack/localcluster && go list -m -f '{{.Dir}}' k8s.io/kubernetes)
 [ -n "$kubernetes" ] || kubernetes=$(cd hack/localcluster && go mod download -json k8s.io/kubernetes | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-go run ./hack/schemas "$kubernetes/api/openapi-spec/swagger.json" crds "$schemas"
+CGO_ENABLED=0 go run ./hack/schemas "$kubernetes/api/openapi-spec/swagger.json" crds "$schemas"
 kubeconform=$(built kubeconform)
 kustomize=$(built kustomize)
 conform() { "$kubeconform" -strict -schema-location "$schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$@"; }
