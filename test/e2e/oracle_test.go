@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -46,7 +47,7 @@ func streamOf(t *testing.T, runUID string) []told {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 60e9)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // clean-ups read it too
 	defer cancel()
 	stream, err := js.Stream(ctx, "PLUMBLINE")
 	if err != nil {
