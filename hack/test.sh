@@ -16,4 +16,4 @@ say "the fetching of TensorFlow's library"
 python3 hack/libtensorflow/test_fetch.py
 
 say "the local cluster"
-(cd hack/localcluster && PLUMBLINE_LOCALCLUSTER="$PWD/../../bin/localcluster" CGO_ENABLED=0 go test ./...)
+hack/localcluster/test.sh "$PWD/bin/localcluster"
