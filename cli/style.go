@@ -64,8 +64,6 @@ type span struct {
 
 type line []span
 
-func text(s string) line { return line{{text: s}} }
-
 // draw renders l in at most w columns; w = 0 does not limit.
 func (s style) draw(l line, w int) string {
 	var b strings.Builder

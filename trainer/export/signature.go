@@ -24,6 +24,7 @@ const (
 func (g *graph) signature(m Model) *pb.SignatureDef {
 	side := int64(m.Input.Size)
 	return &pb.SignatureDef{
+		//lint:ignore SA1019 TensorFlow Serving reads the method's name; only newer protos call it deprecated
 		MethodName: "tensorflow/serving/predict",
 		Inputs: map[string]*pb.TensorInfo{
 			Image: describe(g.image, typepb.DataType_DT_UINT8, -1, side, side, int64(len(m.Input.Channels))),
