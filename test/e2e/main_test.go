@@ -127,9 +127,15 @@ func applyDryRun(t *testing.T, o object) (string, error) {
 	return kubectlWith(t, string(encode(o)), "create", "--dry-run=server", "--validate=strict", "-f", "-")
 }
 
+// replace tries again when the operator has written the status in between, which says nothing about the manifest.
 func replace(t *testing.T, o object) (string, error) {
 	t.Helper()
-	return kubectlWith(t, string(encode(o)), "replace", "--dry-run=server", "-f", "-")
+	for {
+		out, err := kubectlWith(t, string(encode(o)), "replace", "--dry-run=server", "-f", "-")
+		if err == nil || !strings.Contains(out, "(Conflict)") || t.Context().Err() != nil {
+			return out, err
+		}
+	}
 }
 
 // awaitRun watches a run until a condition holds, and fails the test when the run ends first or time is up.
