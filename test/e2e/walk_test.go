@@ -114,15 +114,21 @@ func stopNATS(t *testing.T, key client.ObjectKey) {
 }
 
 func killTrial(t *testing.T, key client.ObjectKey) {
-	var pod string
-	awaitRun(t, key, "an epoch of a trial that goes on", func(r *v1alpha1.TrainingRun) bool {
+	var pod, name string
+	begun := awaitRun(t, key, "an epoch of a trial that goes on", func(r *v1alpha1.TrainingRun) bool {
 		for _, trial := range r.Status.Trials {
-			if trial.Epoch >= 1 && trial.Epoch < trial.Epochs && trial.Phase == v1alpha1.TrialRunning && trial.Depth >= 50 {
-				pod = trial.Pod
+			if trial.Epoch >= 1 && trial.Epoch < trial.Epochs && trial.Phase == v1alpha1.TrialRunning && trial.Depth >= 101 {
+				pod, name = trial.Pod, trial.Name
 				return true
 			}
 		}
 		return false
+	})
+	// The report names the best checkpoint; the one to go on from is written behind it.
+	store := filepath.Join(cluster.state, "volumes", "checkpoints", string(begun.UID), name)
+	eventually(t, "checkpoint to go on from", func() bool {
+		found, _ := filepath.Glob(filepath.Join(store, "*", "resume-*", "manifest.json"))
+		return len(found) > 0
 	})
 	kill(t, "plumbline-trainer", pod)
 	run := awaitRun(t, key, "the second attempt", func(r *v1alpha1.TrainingRun) bool {
