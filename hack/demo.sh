@@ -32,10 +32,6 @@ training=$SECONDS
 "$bin/plumb" watch erasers -n inspection --wait
 training=$((SECONDS - training))
 
-say "The best checkpoint of the sweep, and why"
-show "plumb best erasers -n inspection"
-"$bin/plumb" best erasers -n inspection
-
 say "Promoting it: digests verified, exported, recorded predictions replayed, published whole"
 show "plumb promote erasers -n inspection --model erasers"
 "$bin/plumb" promote erasers -n inspection --model erasers --reason "make demo"
@@ -46,6 +42,10 @@ show "plumbline-trainer predict --model $published --data $state/volumes/data/er
 "$bin/plumbline-trainer" predict --model "$published" --data "$state/volumes/data/erasers" --split test -o csv > "$demo/predictions.csv"
 (head -1 "$demo/predictions.csv"; sed 1d "$demo/predictions.csv" | head -8) | column -s, -t
 echo "… $(($(wc -l < "$demo/predictions.csv") - 1)) in $demo/predictions.csv"
+
+say "The five depths beside a blind model (BLIND: the prevalence), and why the best is the best"
+show "plumb best erasers -n inspection"
+"$bin/plumb" best erasers -n inspection
 
 say "Done in $((SECONDS - begin)) s, of which training took $training s"
 cat <<END
