@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"plumbline.dev/plumbline/trainer/loop"
@@ -34,13 +35,74 @@ type fitOptions struct {
 	data, out, corrections string
 	depth, threads         int
 	gpu                    bool
-	hyper                  wire.Hyperparameters
-	imbalance              wire.Imbalance
+	pretrained             wire.Pretrained
+	recipe                 recipe
 	split                  wire.Split
 }
 
+// recipe is what can be set by flags of a preset's settings.
+type recipe struct {
+	hyper     wire.Hyperparameters
+	imbalance wire.Imbalance
+}
+
+// bind makes a flag of each setting; its value is the default.
+func (r *recipe) bind(f *pflag.FlagSet) {
+	h, a := &r.hyper, &r.hyper.Augment
+	f.StringVar(&h.Preset, "preset", h.Preset, "where settings that are not given come from: "+strings.Join(wire.Presets, ", "))
+	f.IntVar(&h.Epochs, "epochs", h.Epochs, "epochs")
+	f.IntVar(&h.HeadEpochs, "head-epochs", h.HeadEpochs, "the first of them train head and first convolution alone; from pretrained weights only (default then 3)")
+	f.IntVar(&h.BatchSize, "batch-size", h.BatchSize, "samples in a step")
+	f.IntVar(&h.Accumulate, "accumulate", h.Accumulate, "parts that a batch is worked through in, to save memory")
+	f.IntVar(&h.ImageSize, "image-size", h.ImageSize, "side of the images in pixels")
+	f.StringVar(&h.Optimizer, "optimizer", h.Optimizer, strings.Join(wire.Optimizers, " or ")+", as PyTorch computes them")
+	f.Float64Var(&h.LearningRate, "learning-rate", h.LearningRate, "the head's peak rate")
+	f.Float64Var(&h.BackboneFactor, "backbone-factor", h.BackboneFactor, "rate of the last stage, as a share of the head's (from pretrained weights 0.1)")
+	f.Float64Var(&h.LayerDecay, "layer-decay", h.LayerDecay, "rate of each stage, as a share of the next one's (from pretrained weights 0.8)")
+	f.StringVar(&h.Schedule, "schedule", h.Schedule, "of the rate after the warm-up: "+strings.Join(wire.Schedules, ", "))
+	f.IntVar(&h.WarmupEpochs, "warmup-epochs", h.WarmupEpochs, "epochs in which the rate rises to its peak; must be fewer than are left after the head's")
+	f.Float64Var(&h.Momentum, "momentum", h.Momentum, "SGD's")
+	f.Float64Var(&h.Beta1, "beta1", h.Beta1, "AdamW's, of the average of gradients")
+	f.Float64Var(&h.Beta2, "beta2", h.Beta2, "AdamW's, of the average of their squares")
+	f.Float64Var(&h.Epsilon, "epsilon", h.Epsilon, "AdamW's")
+	f.Float64Var(&h.WeightDecay, "weight-decay", h.WeightDecay, "weight decay of kernels and matrices")
+	f.Float64Var(&h.ClipNorm, "clip-norm", h.ClipNorm, "global norm that gradients are cut to; 0 for none")
+	f.Float64Var(&h.LabelSmoothing, "label-smoothing", h.LabelSmoothing, "share of a label that is spread over both classes; probabilities are then not calibrated by the class frequencies")
+	f.Float64Var(&h.EMA, "ema", h.EMA, "decay of the averaged weights, which are what is evaluated and kept; 0 for none")
+	f.StringVar(&h.BatchNorm, "batch-norm", h.BatchNorm, strings.Join(wire.BatchNorms, " or ")+" (from pretrained weights freeze)")
+	f.Float64Var(&a.Shift, "augment-shift", a.Shift, "largest shift of a training image, as a share of its side")
+	f.Float64Var(&a.Rotate, "augment-rotate", a.Rotate, "largest turn, in degrees")
+	f.Float64Var(&a.Gain, "augment-gain", a.Gain, "largest change of a channel's contrast, as a share")
+	f.Float64Var(&a.Offset, "augment-offset", a.Offset, "largest change of a channel's brightness, in its standard deviations")
+	f.Float64Var(&a.ChannelDropout, "augment-channel-dropout", a.ChannelDropout, "chance of a channel to be blanked")
+	f.Float64Var(&a.Noise, "augment-noise", a.Noise, "deviation of added noise, in a channel's standard deviations")
+	f.StringVar(&h.Precision, "precision", h.Precision, strings.Join(wire.Precisions, " or "))
+	f.IntVar(&h.Patience, "patience", h.Patience, "epochs without a better one after which training ends; 0 for all epochs")
+	f.Int64Var(&h.Seed, "seed", h.Seed, "of weights, order and augmentation")
+	f.Float64Var(&r.imbalance.SamplerWeight, "sampler-weight", r.imbalance.SamplerWeight, "draw a sample of class c with weight n_c to the power of minus this")
+	f.Float64Var(&r.imbalance.LossWeight, "loss-weight", r.imbalance.LossWeight, "count a sample of class c with weight n_c to the power of minus this")
+	f.Float64Var(&r.imbalance.EffectiveNumber, "effective-number", r.imbalance.EffectiveNumber, "or with weight (1-b)/(1-b^n_c), b being this")
+}
+
+// resolve completes what was given from the preset.
+func (r recipe) resolve(given *pflag.FlagSet, pretrained bool) (recipe, error) {
+	var full recipe
+	full.hyper, full.imbalance = wire.Recipe(r.hyper.Preset, pretrained)
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	full.bind(all)
+	var errs []error
+	given.Visit(func(f *pflag.Flag) {
+		if all.Lookup(f.Name) != nil {
+			errs = append(errs, all.Set(f.Name, f.Value.String()))
+		}
+	})
+	full.hyper.FitEpochs(given.Changed("head-epochs"), given.Changed("warmup-epochs"))
+	return full, errors.Join(errs...)
+}
+
 func newFitCommand(p *program) *cobra.Command {
-	o := fitOptions{hyper: wire.DefaultHyperparameters(), imbalance: wire.DefaultImbalance(), split: wire.DefaultSplit()}
+	o := fitOptions{split: wire.DefaultSplit()}
+	o.recipe.hyper, o.recipe.imbalance = wire.Recipe(wire.PresetDefault, false)
 	cmd := &cobra.Command{
 		Use: "fit --data DIR --depth N --out DIR", Short: "Train one depth on this machine", Long: fitHelp, Example: fitExample, Args: cobra.NoArgs,
 	}
@@ -51,16 +113,10 @@ func newFitCommand(p *program) *cobra.Command {
 	f.StringVar(&o.corrections, "corrections", "", "overlay on the labels, instead of the one that dataset.yaml names")
 	f.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads for TensorFlow; resuming with another number is not bit-exact")
 	f.BoolVar(&o.gpu, "gpu", false, "train on a GPU, and refuse to train without one")
-	f.IntVar(&o.hyper.Epochs, "epochs", o.hyper.Epochs, "epochs")
-	f.IntVar(&o.hyper.BatchSize, "batch-size", o.hyper.BatchSize, "samples in a step")
-	f.IntVar(&o.hyper.ImageSize, "image-size", o.hyper.ImageSize, "side of the images in pixels")
-	f.Float64Var(&o.hyper.LearningRate, "learning-rate", o.hyper.LearningRate, "AdamW's peak rate")
-	f.IntVar(&o.hyper.WarmupEpochs, "warmup-epochs", o.hyper.WarmupEpochs, "epochs in which the rate rises to its peak; must be fewer than --epochs")
-	f.Float64Var(&o.hyper.WeightDecay, "weight-decay", o.hyper.WeightDecay, "decoupled weight decay of kernels and matrices")
-	f.Float64Var(&o.hyper.ClipNorm, "clip-norm", o.hyper.ClipNorm, "global norm that gradients are cut to; 0 for none")
-	f.Int64Var(&o.hyper.Seed, "seed", o.hyper.Seed, "of weights and sampling")
-	f.Float64Var(&o.imbalance.SamplerWeight, "sampler-weight", o.imbalance.SamplerWeight, "draw a sample of class c with weight n_c to the power of minus this")
-	f.Float64Var(&o.imbalance.LossWeight, "loss-weight", o.imbalance.LossWeight, "count a sample of class c with weight n_c to the power of minus this")
+	f.StringVar(&o.pretrained.URI, "pretrained", "", "weights to start from: a .safetensors file of this depth, in torchvision's or timm's names")
+	f.StringVar(&o.pretrained.InputAdaptation, "input-adaptation", wire.AdaptTile, "how its first convolution takes these channels: "+strings.Join(wire.Adaptations, ", "))
+	f.StringToStringVar(&o.pretrained.Colours, "colours", nil, "with --input-adaptation mapped: the colour that each channel inherits, such as AM=mean,R=R,G=G")
+	o.recipe.bind(f)
 	f.Float64Var(&o.split.Test, "test", o.split.Test, "share of samples for the one final test")
 	f.Float64Var(&o.split.Validation, "validation", o.split.Validation, "share of samples that epoch and threshold are chosen on")
 	f.StringVar(&o.split.GroupBy, "group-by", o.split.GroupBy, "what the split keeps together: package or none")
@@ -70,9 +126,9 @@ func newFitCommand(p *program) *cobra.Command {
 			panic(err) // a name that is not a flag's
 		}
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !cmd.Flags().Changed("warmup-epochs") { // the summary of settings shows the number
-			o.hyper.WarmupEpochs = min(o.hyper.WarmupEpochs, o.hyper.Epochs-1)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if o.recipe, err = o.recipe.resolve(cmd.Flags(), o.pretrained.URI != ""); err != nil {
+			return settingsError(err)
 		}
 		return fit(cmd.Context(), p, o)
 	}
@@ -90,7 +146,7 @@ func (o fitOptions) trial() (wire.Trial, error) {
 		Version: wire.Version, Run: standalone, Name: wire.TrialName(o.depth), Depth: o.depth, Attempt: 1,
 		GPU: o.gpu, Threads: o.threads,
 		Dataset:         wire.Dataset{URI: wire.LocalURI(data), Split: o.split},
-		Hyperparameters: o.hyper, Imbalance: o.imbalance,
+		Hyperparameters: o.recipe.hyper, Imbalance: o.recipe.imbalance,
 		Checkpoint: wire.DefaultCheckpoint(wire.LocalURI(out)),
 	}
 	if err := errors.Join(errData, errOut); err != nil {
@@ -102,6 +158,15 @@ func (o fitOptions) trial() (wire.Trial, error) {
 			return t, err
 		}
 		t.Dataset.Corrections = wire.LocalURI(overlay)
+	}
+	if o.pretrained.URI != "" {
+		file, err := filepath.Abs(o.pretrained.URI)
+		if err != nil {
+			return t, err
+		}
+		from := o.pretrained
+		from.URI = wire.LocalURI(file)
+		t.Pretrained = &from
 	}
 	return t, t.Validate()
 }
@@ -121,8 +186,12 @@ func fit(ctx context.Context, p *program, o fitOptions) error {
 	}
 	h := t.Hyperparameters
 	screen := newScreen(p.err)
-	screen.linef("depth %d, %d epochs, batch %d, %dx%d pixels, learning rate %g after %d warm-up epochs, weight decay %g, seed %d, %d threads",
-		t.Depth, h.Epochs, h.BatchSize, h.ImageSize, h.ImageSize, h.LearningRate, h.WarmupEpochs, h.WeightDecay, h.Seed, t.Threads)
+	start := "random weights"
+	if t.Pretrained != nil {
+		start = o.pretrained.URI
+	}
+	screen.linef("depth %d from %s, %d epochs (%d of them the head's), batch %d, %dx%d pixels, %s at %g, seed %d, %d threads",
+		t.Depth, start, h.Epochs, h.HeadEpochs, h.BatchSize, h.ImageSize, h.ImageSize, h.Optimizer, h.LearningRate, h.Seed, t.Threads)
 	began := time.Now()
 	a := attempt{
 		trial: t, writer: t.Writer("local"), gpu: t.GPU, spool: screen.report, progress: screen.step,

@@ -37,16 +37,29 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 		return loop.Outcome{}, err
 	}
 	mean, std, constant := data.Normalisation()
-	model, err := session.New(a.sessionConfig(len(data.Channels), mean, std))
+	start, err := a.loadPretrained(data.Channels)
+	if err != nil {
+		return loop.Outcome{}, err
+	}
+	model, err := session.New(session.Config{
+		Architecture: start.architecture, Channels: len(data.Channels), Mean: mean, Std: std,
+		Hyper: a.trial.Hyperparameters, Threads: a.trial.Threads, GPU: a.gpu,
+	})
 	if err != nil {
 		return loop.Outcome{}, fmt.Errorf("build depth %d: %w", a.trial.Depth, err)
 	}
 	defer model.Close()
 
 	cfg := loop.Config{Trial: a.trial, Writer: a.writer, Note: joinNotes(note, constant), Manifest: a.manifest(model, data, mean, std)}
+	cfg.Manifest.Pretrained = start.digest
 	from, err := a.findResume(cfg)
 	if err != nil {
 		return loop.Outcome{}, err
+	}
+	if from == nil {
+		if err := start.begin(model); err != nil {
+			return loop.Outcome{}, err
+		}
 	}
 	c := a.trial.Checkpoint
 	store, err := checkpoint.NewWriter(c.URI, a.trial.Run.UID, a.trial.Name, a.writer, c.KeepLast, a.pinned)
@@ -73,16 +86,6 @@ func (a attempt) findGPU() error {
 	return nil
 }
 
-func (a attempt) sessionConfig(channels int, mean, std []float64) session.Config {
-	h := a.trial.Hyperparameters
-	return session.Config{
-		Depth: a.trial.Depth, Channels: channels, ImageSize: h.ImageSize, Mean: mean, Std: std,
-		Seed: h.Seed, WeightDecay: h.WeightDecay, ClipNorm: h.ClipNorm,
-		Beta1: session.DefaultBeta1, Beta2: session.DefaultBeta2, Epsilon: session.DefaultEpsilon,
-		Threads: a.trial.Threads, GPU: a.gpu,
-	}
-}
-
 // manifest is what all checkpoints of the trial have in common.
 func (a attempt) manifest(model *session.Model, data loop.Data, mean, std []float64) wire.Manifest {
 	device := "cpu"
@@ -96,7 +99,7 @@ func (a attempt) manifest(model *session.Model, data loop.Data, mean, std []floa
 		Input:        wire.Input{Channels: data.Channels, Size: data.Size, Resizer: dataset.Resizer, Mean: mean, Std: std},
 		Digests:      data.Digests,
 		Numerics: wire.Numerics{
-			TensorFlow: session.Version(), ISA: session.ISA(), Threads: a.trial.Threads, Precision: "float32", Device: device,
+			TensorFlow: session.Version(), ISA: session.ISA(), Threads: a.trial.Threads, Precision: a.trial.Hyperparameters.Precision, Device: device,
 		},
 	}
 }
@@ -116,7 +119,7 @@ func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
 	case len(refused) > 0 && !a.anew:
 		return nil, settingsError(fmt.Errorf("%s cannot be gone on from: %w", refused[0].Dir, refused[0].Why))
 	default:
-		a.log.Info("beginning from random weights", "depth", a.trial.Depth, "seed", a.trial.Hyperparameters.Seed)
+		a.log.Info("beginning", "depth", a.trial.Depth, "pretrained", a.trial.Pretrained != nil, "seed", a.trial.Hyperparameters.Seed)
 	}
 	return from, nil
 }

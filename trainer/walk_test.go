@@ -102,14 +102,15 @@ func toyTrial(t *testing.T, store, url string) wire.Trial {
 		t.Fatal(err)
 	}
 	scratch := t.TempDir()
+	hyper, imbalance := wire.Recipe(wire.PresetDefault, false)
+	hyper.Epochs, hyper.BatchSize, hyper.ImageSize, hyper.WarmupEpochs = 2, 8, 32, 1
 	return wire.Trial{
 		Version: wire.Version, Run: wire.Run{Namespace: "default", Name: "erasers", UID: "run-uid"}, Name: "d18", Depth: 18, Attempt: 1, Threads: 2,
 		Dataset:         wire.Dataset{URI: wire.LocalURI(data), Split: wire.DefaultSplit()},
-		Hyperparameters: wire.Hyperparameters{Epochs: 2, BatchSize: 8, ImageSize: 32, LearningRate: 1e-3, WarmupEpochs: 1, WeightDecay: 0.02, ClipNorm: 1, Seed: 1},
-		Imbalance:       wire.DefaultImbalance(),
-		Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(store)),
-		Reports:         wire.Reports{URL: url},
-		Scratch:         scratch, Result: filepath.Join(scratch, "termination-log"),
+		Hyperparameters: hyper, Imbalance: imbalance,
+		Checkpoint: wire.DefaultCheckpoint(wire.LocalURI(store)),
+		Reports:    wire.Reports{URL: url},
+		Scratch:    scratch, Result: filepath.Join(scratch, "termination-log"),
 	}
 }
 

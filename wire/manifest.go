@@ -14,7 +14,7 @@ import (
 const (
 	ManifestFile = "manifest.json"
 	WeightsFile  = "weights.safetensors" // best and resume: weights and statistics in torchvision's names and layouts
-	SlotsFile    = "slots.safetensors"   // resume only: optimizer slots
+	SlotsFile    = "slots.safetensors"   // resume only: optimizer slots, and averages where they are kept
 	HistoryFile  = "reports.jsonl"       // the trial's reports so far: what the stream lacks is issued again from here
 	GoldenFile   = "golden.u8"           // best only: inputs of Manifest.Golden, [n,S,S,C] uint8
 	ManifestForm = "plumbline.dev/checkpoint/v1"
@@ -31,21 +31,23 @@ const (
 	RoleWeight    = "weight"    // trained
 	RoleStatistic = "statistic" // batch normalisation's running mean and variance
 	RoleSlot      = "slot"      // an optimizer's memory
+	RoleAverage   = "average"   // a weight or statistic averaged over the steps
 )
 
 // Manifest describes one checkpoint completely: what is in it, what it was made from, and how to use it.
 type Manifest struct {
-	Format  string `json:"format"`  // ManifestForm
-	Version string `json:"version"` // of the wire package
-	Kind    string `json:"kind"`    // best | resume
-	Run     Run    `json:"run"`
-	Trial   string `json:"trial"`
-	Writer  string `json:"writer"`
-	Attempt int    `json:"attempt"`
-	Epoch   int    `json:"epoch"`   // finished epochs
-	Step    int64  `json:"step"`    // optimizer steps
-	Seed    int64  `json:"seed"`    // with Epoch, all the randomness there is
-	Skipped int    `json:"skipped"` // steps whose gradients were not finite, so far
+	Format    string `json:"format"`  // ManifestForm
+	Version   string `json:"version"` // of the wire package
+	Kind      string `json:"kind"`    // best | resume
+	Run       Run    `json:"run"`
+	Trial     string `json:"trial"`
+	Writer    string `json:"writer"`
+	Attempt   int    `json:"attempt"`
+	Epoch     int    `json:"epoch"`     // finished epochs
+	Step      int64  `json:"step"`      // optimizer steps
+	PhaseStep int64  `json:"phaseStep"` // of these, since the optimizer last began anew: what AdamW's corrections count
+	Seed      int64  `json:"seed"`      // with Epoch, all the randomness there is
+	Skipped   int    `json:"skipped"`   // steps whose gradients were not finite, so far
 
 	Architecture Architecture      `json:"architecture"`
 	Classes      []string          `json:"classes"`  // in logit order
@@ -56,7 +58,8 @@ type Manifest struct {
 	Calibration  Calibration       `json:"calibration"`
 	Metrics      *Metrics          `json:"metrics,omitempty"` // validation ("selected on"), measured with these weights
 	Digests      Digests           `json:"digests"`
-	Settings     Trial             `json:"settings"` // resolved
+	Pretrained   string            `json:"pretrained,omitempty"` // digest of the file that training started from
+	Settings     Trial             `json:"settings"`             // resolved
 	Numerics     Numerics          `json:"numerics"`
 
 	Best       *BestSoFar  `json:"best,omitempty"`       // resume: the trial's best at this point, wherever it lies
@@ -97,7 +100,7 @@ type Numerics struct {
 	TensorFlow string `json:"tensorflow"`
 	ISA        string `json:"isa"` // the widest vector instruction set of the CPU
 	Threads    int    `json:"threads"`
-	Precision  string `json:"precision"` // float32
+	Precision  string `json:"precision"` // float32 | bfloat16
 	Device     string `json:"device"`    // cpu | gpu
 }
 

@@ -73,7 +73,8 @@ type Metrics struct {
 // Throughput of an epoch.
 type Throughput struct {
 	ImagesPerSecond float64 `json:"imagesPerSecond"`
-	EpochSeconds    float64 `json:"epochSeconds"` // training and validation
+	EpochSeconds    float64 `json:"epochSeconds"`        // training and validation
+	InputWait       float64 `json:"inputWait,omitempty"` // share of the training time in which no batch was ready
 }
 
 // CheckpointRef names a committed checkpoint.

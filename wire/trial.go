@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 )
@@ -35,6 +34,7 @@ type Trial struct {
 	Threads int  `json:"threads"` // TensorFlow's intra-op threads, from the CPU request and never from the node
 
 	Dataset         Dataset         `json:"dataset"`
+	Pretrained      *Pretrained     `json:"pretrained,omitempty"` // nil: from random weights
 	Hyperparameters Hyperparameters `json:"hyperparameters"`
 	Imbalance       Imbalance       `json:"imbalance"`
 	Checkpoint      Checkpoint      `json:"checkpoint"`
@@ -66,25 +66,6 @@ type Split struct {
 	Seed       int64   `json:"seed"`
 }
 
-// Hyperparameters are resolved: every value is the one that is trained with.
-type Hyperparameters struct {
-	Epochs       int     `json:"epochs"`
-	BatchSize    int     `json:"batchSize"`
-	ImageSize    int     `json:"imageSize"`    // pixels, images are squares of this side
-	LearningRate float64 `json:"learningRate"` // AdamW's peak rate
-	WarmupEpochs int     `json:"warmupEpochs"` // linear from 0; a cosine to 0 follows
-	WeightDecay  float64 `json:"weightDecay"`  // decoupled, on matrices and kernels only
-	ClipNorm     float64 `json:"clipNorm"`     // global norm of the gradients; 0: no clipping
-	Seed         int64   `json:"seed"`
-}
-
-// Imbalance holds exponents of the class frequencies n_c: a sample of class c is drawn with weight n_c^-SamplerWeight and
-// counted in the loss with weight n_c^-LossWeight. 0 does nothing, 1 balances in full.
-type Imbalance struct {
-	LossWeight    float64 `json:"lossWeight"`
-	SamplerWeight float64 `json:"samplerWeight"`
-}
-
 // Checkpoint says where and how often a trial saves itself.
 type Checkpoint struct {
 	URI         string `json:"uri"`         // file:// directory; a writer's own directory is WriterDir
@@ -98,14 +79,6 @@ type Reports struct {
 	Credentials string `json:"credentials,omitempty"` // a NATS .creds file, read again at each connect
 	CA          string `json:"ca,omitempty"`          // a PEM file, where the server's certificate is a private one
 }
-
-// DefaultHyperparameters are those of a run that sets none: a recipe from random weights (facts in docs/training.md).
-func DefaultHyperparameters() Hyperparameters {
-	return Hyperparameters{Epochs: 30, BatchSize: 32, ImageSize: 224, LearningRate: 1e-3, WarmupEpochs: 2, WeightDecay: 0.02, ClipNorm: 1, Seed: 1}
-}
-
-// DefaultImbalance samples by the square root of the inverse frequency and leaves the loss alone.
-func DefaultImbalance() Imbalance { return Imbalance{SamplerWeight: 0.5} }
 
 // DefaultSplit holds out a fifth for selection and a fifth for the one final test.
 func DefaultSplit() Split { return Split{GroupBy: "package", Test: 0.2, Validation: 0.2, Seed: 1} }
@@ -148,17 +121,11 @@ func (t Trial) Validate() error {
 	s := t.Dataset.Split
 	need(s.GroupBy == "package" || s.GroupBy == "none", "dataset.split.groupBy %q is neither package nor none", s.GroupBy)
 	need(s.Validation > 0 && s.Test >= 0 && s.Validation+s.Test < 1, "dataset.split: validation %v and test %v must leave samples to train on", s.Validation, s.Test)
-	h := t.Hyperparameters
-	need(h.Epochs >= 1, "hyperparameters.epochs %d is below 1", h.Epochs)
-	need(h.BatchSize >= 2, "hyperparameters.batchSize %d is below 2: batch normalisation needs two samples", h.BatchSize)
-	need(h.ImageSize >= 32 && h.ImageSize <= 1024, "hyperparameters.imageSize %d is outside 32..1024", h.ImageSize)
-	need(h.LearningRate > 0 && finite(h.LearningRate), "hyperparameters.learningRate %v is not above 0", h.LearningRate)
-	need(h.WarmupEpochs >= 0 && h.WarmupEpochs < h.Epochs, "hyperparameters.warmupEpochs %d is not below epochs %d", h.WarmupEpochs, h.Epochs)
-	need(h.WeightDecay >= 0 && finite(h.WeightDecay), "hyperparameters.weightDecay %v is below 0", h.WeightDecay)
-	need(h.ClipNorm >= 0 && finite(h.ClipNorm), "hyperparameters.clipNorm %v is below 0", h.ClipNorm)
-	for name, v := range map[string]float64{"lossWeight": t.Imbalance.LossWeight, "samplerWeight": t.Imbalance.SamplerWeight} {
-		need(v >= 0 && v <= 1, "imbalance.%s %v is outside 0..1", name, v)
+	need(t.Pretrained != nil || t.Hyperparameters.HeadEpochs == 0, "hyperparameters.headEpochs %d without pretrained weights: a head on a random backbone learns nothing", t.Hyperparameters.HeadEpochs)
+	if t.Pretrained != nil {
+		errs = append(errs, t.Pretrained.validate())
 	}
+	errs = append(errs, t.Hyperparameters.Validate(), t.Imbalance.validate())
 	return errors.Join(errs...)
 }
 
@@ -167,8 +134,6 @@ func (t Trial) Validate() error {
 func (t Trial) Writer(podUID string) string {
 	return fmt.Sprintf("%s-a%d-%s", t.Name, t.Attempt, podUID)
 }
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 func validToken(s string) bool {
 	return s != "" && len(s) <= 63 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == ""

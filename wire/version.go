@@ -8,7 +8,7 @@ import (
 
 // Version of every document in this package. The minor number grows when a field is added that an older reader may ignore;
 // the major number when it may not.
-const Version = "1.0"
+const Version = "1.1"
 
 // CheckVersion accepts this package's major version with a minor version at most one apart: an operator may be upgraded
 // before the trainer images of the runs that it watches, or after them.

@@ -44,13 +44,17 @@ type TrainingRunList struct {
 // +kubebuilder:validation:XValidation:rule="self.depths == oldSelf.depths",message="depths cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.overrides) == has(oldSelf.overrides) && (!has(self.overrides) || self.overrides == oldSelf.overrides)",message="overrides cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.dataset == oldSelf.dataset",message="dataset cannot change: create another TrainingRun"
+// +kubebuilder:validation:XValidation:rule="has(self.pretrained) == has(oldSelf.pretrained) && (!has(self.pretrained) || self.pretrained == oldSelf.pretrained)",message="pretrained cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.hyperparameters) == has(oldSelf.hyperparameters) && (!has(self.hyperparameters) || self.hyperparameters == oldSelf.hyperparameters)",message="hyperparameters cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.imbalance) == has(oldSelf.imbalance) && (!has(self.imbalance) || self.imbalance == oldSelf.imbalance)",message="imbalance cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.objective) == has(oldSelf.objective) && (!has(self.objective) || self.objective == oldSelf.objective)",message="objective cannot change: create another TrainingRun"
+// +kubebuilder:validation:XValidation:rule="has(self.earlyStopping) == has(oldSelf.earlyStopping) && (!has(self.earlyStopping) || self.earlyStopping == oldSelf.earlyStopping)",message="earlyStopping cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.failurePolicy) == has(oldSelf.failurePolicy) && (!has(self.failurePolicy) || self.failurePolicy == oldSelf.failurePolicy)",message="failurePolicy cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.checkpoint == oldSelf.checkpoint",message="checkpoint cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.template == oldSelf.template",message="template cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="!has(self.overrides) || self.overrides.all(o, o.depth in self.depths)",message="overrides may name only depths that are listed in depths"
+// +kubebuilder:validation:XValidation:rule="has(self.pretrained) || !has(self.hyperparameters) || !has(self.hyperparameters.headEpochs) || self.hyperparameters.headEpochs == 0",message="hyperparameters.headEpochs needs pretrained: a head on a random backbone learns nothing"
+// +kubebuilder:validation:XValidation:rule="!has(self.pretrained) || self.depths.size() < 2 || self.pretrained.uri.contains('{depth}')",message="pretrained.uri must contain {depth}: every depth has weights of its own"
 type TrainingRunSpec struct {
 	// depths are the ResNet depths to train, one trial each. Default: all five. Immutable.
 	// +optional
@@ -71,6 +75,10 @@ type TrainingRunSpec struct {
 	// +required
 	Dataset Dataset `json:"dataset"`
 
+	// pretrained says which weights trials start from. Default: random ones. Immutable.
+	// +optional
+	Pretrained *Pretrained `json:"pretrained,omitempty"`
+
 	// hyperparameters of every trial. Those left out are chosen by the operator's release and recorded, resolved, in each
 	// checkpoint's manifest. Immutable.
 	// +optional
@@ -90,6 +98,10 @@ type TrainingRunSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=5
 	Parallelism *int32 `json:"parallelism,omitempty"`
+
+	// earlyStopping ends trials that learn nothing more. Immutable.
+	// +optional
+	EarlyStopping *EarlyStopping `json:"earlyStopping,omitempty"`
 
 	// failurePolicy says how often a trial is tried again. Immutable.
 	// +optional
@@ -119,6 +131,11 @@ type DepthOverride struct {
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=4096
 	BatchSize *int32 `json:"batchSize,omitempty"`
+	// accumulate is the number of parts that a batch is worked through in.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1024
+	Accumulate *int32 `json:"accumulate,omitempty"`
 	// epochs to train.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
@@ -172,48 +189,193 @@ type Split struct {
 	Seed *int64 `json:"seed,omitempty"`
 }
 
-// Hyperparameters of a trial.
+// Pretrained says which weights trials start from.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.warmupEpochs) || !has(self.epochs) || self.warmupEpochs < self.epochs",message="warmupEpochs must be below epochs"
+// +kubebuilder:validation:XValidation:rule="(has(self.inputAdaptation) && self.inputAdaptation == 'mapped') == has(self.colours)",message="colours belong to inputAdaptation mapped, which needs them"
+type Pretrained struct {
+	// uri of a .safetensors file in torchvision's or timm's names, as the trials' pods see it. {depth} stands for the trial's
+	// depth: file:///pretrained/resnet{depth}.safetensors.
+	// +required
+	URI Location `json:"uri"`
+	// inputAdaptation says how a first convolution for R, G, B takes the data's channels: tile (default) repeats its kernels, as
+	// timm does; mean gives each channel the mean of the three; mapped lets each inherit the one that colours names.
+	// +optional
+	// +kubebuilder:validation:Enum=tile;mean;mapped
+	InputAdaptation string `json:"inputAdaptation,omitempty"`
+	// colours that the channels inherit: one for every channel of the data.
+	// +optional
+	// +listType=map
+	// +listMapKey=channel
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Colours []ChannelColour `json:"colours,omitempty"`
+}
+
+// ChannelColour says whose kernels a channel inherits.
+type ChannelColour struct {
+	// channel of the data, as dataset.yaml names it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Channel string `json:"channel"`
+	// colour whose kernels it inherits: R, G, B, or the mean of the three.
+	// +required
+	// +kubebuilder:validation:Enum=R;G;B;mean
+	Colour string `json:"colour"`
+}
+
+// EarlyStopping ends a trial before its last epoch.
+type EarlyStopping struct {
+	// patience is how many epochs a trial goes on without a better AUC-PR. A resumed trial remembers them.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	Patience int32 `json:"patience"`
+}
+
+// Hyperparameters of a trial. docs/training.md says what each is for, and what the presets set.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.epochs) || (has(self.headEpochs) ? self.headEpochs : 0) + (has(self.warmupEpochs) ? self.warmupEpochs : 0) < self.epochs",message="headEpochs and warmupEpochs together must be below epochs"
+// +kubebuilder:validation:XValidation:rule="!has(self.accumulate) || !has(self.batchSize) || (self.batchSize % self.accumulate == 0 && self.batchSize / self.accumulate >= 2)",message="accumulate must divide batchSize into parts of at least two samples"
 type Hyperparameters struct {
+	// preset is where what is left out comes from: default, Plumbline's recipe, or paper, the seed study's method.
+	// +optional
+	// +kubebuilder:validation:Enum=default;paper
+	Preset *string `json:"preset,omitempty"`
 	// epochs to train.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Epochs *int32 `json:"epochs,omitempty"`
+	// headEpochs are the first of epochs, in which only the head and the first convolution are trained, which pretrained weights
+	// lack. Then a fresh optimizer trains everything.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	HeadEpochs *int32 `json:"headEpochs,omitempty"`
 	// batchSize in samples.
 	// +optional
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=4096
 	BatchSize *int32 `json:"batchSize,omitempty"`
+	// accumulate is the number of parts that a batch is worked through in: less memory for the same step, batch normalisation
+	// apart, which sees one part at a time.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1024
+	Accumulate *int32 `json:"accumulate,omitempty"`
 	// imageSize is the side of the square, in pixels, that samples are resized to.
 	// +optional
 	// +kubebuilder:validation:Minimum=32
 	// +kubebuilder:validation:Maximum=1024
 	ImageSize *int32 `json:"imageSize,omitempty"`
-	// learningRate is AdamW's peak rate.
+	// optimizer: adamw, or sgd with momentum, as PyTorch computes them.
+	// +optional
+	// +kubebuilder:validation:Enum=adamw;sgd
+	Optimizer *string `json:"optimizer,omitempty"`
+	// learningRate is the head's peak rate, and everything's where backboneFactor is 1.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 10.0",message="must be above 0 and at most 10"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
-	// warmupEpochs rise linearly to learningRate; a cosine to 0 follows.
+	// backboneFactor is the last stage's rate as a share of learningRate.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1: it is a share of learningRate"
+	BackboneFactor *Decimal `json:"backboneFactor,omitempty"`
+	// layerDecay is each stage's rate as a share of the rate of the stage above it.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1: it is a share of the next stage's rate"
+	LayerDecay *Decimal `json:"layerDecay,omitempty"`
+	// schedule of the rate after the warm-up: cosine, down to 0, or constant.
+	// +optional
+	// +kubebuilder:validation:Enum=cosine;constant
+	Schedule *string `json:"schedule,omitempty"`
+	// warmupEpochs, after the head's, rise linearly to learningRate.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	WarmupEpochs *int32 `json:"warmupEpochs,omitempty"`
-	// weightDecay is decoupled, and applies to kernels and matrices only.
+	// momentum of sgd.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.9999",message="must be at most 0.9999"
+	Momentum *Decimal `json:"momentum,omitempty"`
+	// beta1 of adamw: the decay of its average of gradients.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.9999",message="must be at most 0.9999"
+	Beta1 *Decimal `json:"beta1,omitempty"`
+	// beta2 of adamw: the decay of its average of their squares.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.999999",message="must be at most 0.999999"
+	Beta2 *Decimal `json:"beta2,omitempty"`
+	// epsilon of adamw, outside the square root.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="must be above 0"
+	Epsilon *Decimal `json:"epsilon,omitempty"`
+	// weightDecay applies to kernels and matrices only: decoupled in adamw, added to the gradient in sgd.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be at most 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 	// clipNorm bounds the global norm of the gradients; "0" does not clip.
 	// +optional
 	ClipNorm *Decimal `json:"clipNorm,omitempty"`
+	// labelSmoothing spreads this share of a label over both classes. The probabilities are then no longer those that the class
+	// frequencies calibrate.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.5",message="must be at most 0.5"
+	LabelSmoothing *Decimal `json:"labelSmoothing,omitempty"`
+	// ema is the decay, per step, of averages over the weights, which then are what is evaluated, selected and promoted; "0"
+	// keeps none.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.99999",message="must be at most 0.99999"
+	EMA *Decimal `json:"ema,omitempty"`
+	// batchNorm, once everything is trained: train normalises by the batch, freeze by statistics of the whole training fold.
+	// +optional
+	// +kubebuilder:validation:Enum=train;freeze
+	BatchNorm *string `json:"batchNorm,omitempty"`
+	// augment changes training images. Given, it replaces the preset's as a whole: {} trains on images as they are.
+	// +optional
+	Augment *Augment `json:"augment,omitempty"`
+	// precision of convolutions and activations.
+	// +optional
+	// +kubebuilder:validation:Enum=float32;bfloat16
+	Precision *string `json:"precision,omitempty"`
 	// seed of weights, order and everything else that is drawn.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Seed *int64 `json:"seed,omitempty"`
 }
 
+// Augment says how far training images are changed by chance, each time they are seen. What is left out is off. There are no flips:
+// they would mirror the logo.
+type Augment struct {
+	// shift, at most, in either direction, as a share of the side.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.5",message="must be at most 0.5: it is a share of the side"
+	Shift *Decimal `json:"shift,omitempty"`
+	// rotate, at most, in degrees.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 180.0",message="must be at most 180 degrees"
+	Rotate *Decimal `json:"rotate,omitempty"`
+	// gain changes each channel's contrast by at most this share.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.9",message="must be at most 0.9"
+	Gain *Decimal `json:"gain,omitempty"`
+	// offset changes each channel's brightness by at most this many of its standard deviations.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 10.0",message="must be at most 10 standard deviations"
+	Offset *Decimal `json:"offset,omitempty"`
+	// channelDropout is the chance of each channel to be blanked; one always stays.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.9",message="must be at most 0.9: it is a chance"
+	ChannelDropout *Decimal `json:"channelDropout,omitempty"`
+	// noise is the deviation of what is added to each pixel, in the channel's standard deviations.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 10.0",message="must be at most 10 standard deviations"
+	Noise *Decimal `json:"noise,omitempty"`
+}
+
 // Imbalance holds exponents of the class frequencies n_c. What they shift is undone before a probability is reported.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.effectiveNumber) || double(self.effectiveNumber) == 0.0 || !has(self.lossWeight) || double(self.lossWeight) == 0.0",message="effectiveNumber and lossWeight both weigh the loss: set one of them"
 type Imbalance struct {
 	// lossWeight: the loss counts class c with weight n_c^-lossWeight; "0" does nothing, "1" balances in full.
 	// +optional
@@ -223,6 +385,10 @@ type Imbalance struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1: it is an exponent"
 	SamplerWeight *Decimal `json:"samplerWeight,omitempty"`
+	// effectiveNumber is the beta of class-balanced loss: class c then counts (1-beta)/(1-beta^n_c).
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) < 1.0",message="must be below 1"
+	EffectiveNumber *Decimal `json:"effectiveNumber,omitempty"`
 }
 
 // Objective says which checkpoint is the best.

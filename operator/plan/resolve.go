@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -35,14 +36,14 @@ func Resolve(run *api.TrainingRun, depth api.Depth, attempt int32, settings Sett
 		GPU:     asksForGPU(resources),
 		Threads: threads(resources),
 
-		Dataset:         r.dataset(run.Spec.Dataset),
-		Hyperparameters: r.hyperparameters(run.Spec.Hyperparameters, overrideOf(run, depth)),
-		Imbalance:       r.imbalance(run.Spec.Imbalance),
-		Checkpoint:      checkpoint(run.Spec.Checkpoint),
-		Reports:         wire.Reports{URL: settings.NATS, Credentials: natsDir + "/" + CredentialFile},
-		Scratch:         scratchDir,
-		Result:          terminationLog,
+		Dataset:    r.dataset(run.Spec.Dataset),
+		Pretrained: r.pretrained(run.Spec.Pretrained, depth),
+		Checkpoint: checkpoint(run.Spec.Checkpoint),
+		Reports:    wire.Reports{URL: settings.NATS, Credentials: natsDir + "/" + CredentialFile},
+		Scratch:    scratchDir,
+		Result:     terminationLog,
 	}
+	t.Hyperparameters, t.Imbalance = r.recipe(run.Spec, overrideOf(run, depth))
 	if settings.CA {
 		t.Reports.CA = natsDir + "/" + AuthorityFile
 	}
@@ -82,32 +83,81 @@ func (r *resolver) dataset(d api.Dataset) wire.Dataset {
 	return out
 }
 
-func (r *resolver) hyperparameters(h *api.Hyperparameters, o api.DepthOverride) wire.Hyperparameters {
-	out := wire.DefaultHyperparameters()
-	if h == nil {
-		h = &api.Hyperparameters{}
+// pretrained names the file of a depth.
+func (r *resolver) pretrained(p *api.Pretrained, depth api.Depth) *wire.Pretrained {
+	if p == nil {
+		return nil
 	}
-	out.Epochs = int(or(o.Epochs, or(h.Epochs, int32(out.Epochs))))
-	out.BatchSize = int(or(o.BatchSize, or(h.BatchSize, int32(out.BatchSize))))
-	out.ImageSize = int(or(h.ImageSize, int32(out.ImageSize)))
-	out.LearningRate = r.decimal("hyperparameters.learningRate", h.LearningRate, out.LearningRate)
-	// A run that asks for very few epochs and says nothing of the warm-up gets as much of it as fits.
-	out.WarmupEpochs = int(or(h.WarmupEpochs, int32(min(out.WarmupEpochs, out.Epochs-1))))
-	out.WeightDecay = r.decimal("hyperparameters.weightDecay", h.WeightDecay, out.WeightDecay)
-	out.ClipNorm = r.decimal("hyperparameters.clipNorm", h.ClipNorm, out.ClipNorm)
-	out.Seed = or(h.Seed, out.Seed)
+	out := &wire.Pretrained{URI: strings.ReplaceAll(string(p.URI), "{depth}", fmt.Sprint(depth)), InputAdaptation: p.InputAdaptation}
+	if out.InputAdaptation == "" {
+		out.InputAdaptation = wire.AdaptTile
+	}
+	for _, c := range p.Colours {
+		if out.Colours == nil {
+			out.Colours = map[string]string{}
+		}
+		out.Colours[c.Channel] = c.Colour
+	}
 	return out
 }
 
-func (r *resolver) imbalance(i *api.Imbalance) wire.Imbalance {
-	out := wire.DefaultImbalance()
+// recipe is the preset, with what the run sets in place of it.
+func (r *resolver) recipe(spec api.TrainingRunSpec, o api.DepthOverride) (wire.Hyperparameters, wire.Imbalance) {
+	h, i := spec.Hyperparameters, spec.Imbalance
+	if h == nil {
+		h = &api.Hyperparameters{}
+	}
 	if i == nil {
-		return out
+		i = &api.Imbalance{}
 	}
-	return wire.Imbalance{
-		LossWeight:    r.decimal("imbalance.lossWeight", i.LossWeight, out.LossWeight),
-		SamplerWeight: r.decimal("imbalance.samplerWeight", i.SamplerWeight, out.SamplerWeight),
+	out, imbalance := wire.Recipe(or(h.Preset, wire.PresetDefault), spec.Pretrained != nil)
+	whole := func(to *int, given *int32) { *to = int(or(given, int32(*to))) }
+	word := func(to *string, given *string) { *to = or(given, *to) }
+	fraction := func(field string, to *float64, given *api.Decimal) { *to = r.decimal(field, given, *to) }
+
+	whole(&out.Epochs, h.Epochs)
+	whole(&out.Epochs, o.Epochs)
+	whole(&out.HeadEpochs, h.HeadEpochs)
+	whole(&out.BatchSize, h.BatchSize)
+	whole(&out.BatchSize, o.BatchSize)
+	whole(&out.Accumulate, h.Accumulate)
+	whole(&out.Accumulate, o.Accumulate)
+	whole(&out.ImageSize, h.ImageSize)
+	word(&out.Optimizer, h.Optimizer)
+	fraction("hyperparameters.learningRate", &out.LearningRate, h.LearningRate)
+	fraction("hyperparameters.backboneFactor", &out.BackboneFactor, h.BackboneFactor)
+	fraction("hyperparameters.layerDecay", &out.LayerDecay, h.LayerDecay)
+	word(&out.Schedule, h.Schedule)
+	whole(&out.WarmupEpochs, h.WarmupEpochs)
+	fraction("hyperparameters.momentum", &out.Momentum, h.Momentum)
+	fraction("hyperparameters.beta1", &out.Beta1, h.Beta1)
+	fraction("hyperparameters.beta2", &out.Beta2, h.Beta2)
+	fraction("hyperparameters.epsilon", &out.Epsilon, h.Epsilon)
+	fraction("hyperparameters.weightDecay", &out.WeightDecay, h.WeightDecay)
+	fraction("hyperparameters.clipNorm", &out.ClipNorm, h.ClipNorm)
+	fraction("hyperparameters.labelSmoothing", &out.LabelSmoothing, h.LabelSmoothing)
+	fraction("hyperparameters.ema", &out.EMA, h.EMA)
+	word(&out.BatchNorm, h.BatchNorm)
+	if a := h.Augment; a != nil { // as a whole: what it leaves out is off
+		out.Augment = wire.Augment{}
+		fraction("hyperparameters.augment.shift", &out.Augment.Shift, a.Shift)
+		fraction("hyperparameters.augment.rotate", &out.Augment.Rotate, a.Rotate)
+		fraction("hyperparameters.augment.gain", &out.Augment.Gain, a.Gain)
+		fraction("hyperparameters.augment.offset", &out.Augment.Offset, a.Offset)
+		fraction("hyperparameters.augment.channelDropout", &out.Augment.ChannelDropout, a.ChannelDropout)
+		fraction("hyperparameters.augment.noise", &out.Augment.Noise, a.Noise)
 	}
+	word(&out.Precision, h.Precision)
+	if spec.EarlyStopping != nil {
+		whole(&out.Patience, &spec.EarlyStopping.Patience)
+	}
+	out.Seed = or(h.Seed, out.Seed)
+	out.FitEpochs(h.HeadEpochs != nil, h.WarmupEpochs != nil)
+
+	fraction("imbalance.lossWeight", &imbalance.LossWeight, i.LossWeight)
+	fraction("imbalance.samplerWeight", &imbalance.SamplerWeight, i.SamplerWeight)
+	fraction("imbalance.effectiveNumber", &imbalance.EffectiveNumber, i.EffectiveNumber)
+	return out, imbalance
 }
 
 func checkpoint(c api.Checkpoint) wire.Checkpoint {

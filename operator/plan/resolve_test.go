@@ -19,12 +19,13 @@ func TestResolveFillsInWhatIsLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hyper, imbalance := wire.Recipe(wire.PresetDefault, false)
 	want := wire.Trial{
 		Version: wire.Version, Run: wire.Run{Namespace: "lab", Name: "erasers", UID: "11111111-2222"},
 		Name: "d18", Depth: 18, Attempt: 2, Threads: 1,
 		Dataset:         wire.Dataset{URI: "file:///data", Split: wire.DefaultSplit()},
-		Hyperparameters: wire.DefaultHyperparameters(),
-		Imbalance:       wire.DefaultImbalance(),
+		Hyperparameters: hyper,
+		Imbalance:       imbalance,
 		Checkpoint:      wire.DefaultCheckpoint("file:///checkpoints"),
 		Reports:         wire.Reports{URL: "nats://nats:4222", Credentials: "/plumbline/nats/user.creds"},
 		Scratch:         "/plumbline/scratch", Result: "/dev/termination-log",
@@ -100,7 +101,7 @@ func TestResolveRefuses(t *testing.T) {
 	run.Spec.Hyperparameters.WarmupEpochs = ptr(int32(5))
 	run.Spec.Hyperparameters.ClipNorm = ptr(api.Decimal("much"))
 	_, err := Resolve(run, 18, 1, Settings{})
-	for _, want := range []string{"d18", "hyperparameters.warmupEpochs 5 is not below epochs 4", `hyperparameters.clipNorm: "much" is not a decimal number`} {
+	for _, want := range []string{"d18", "hyperparameters.warmupEpochs 5 is not below the 4 epochs", `hyperparameters.clipNorm: "much" is not a decimal number`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

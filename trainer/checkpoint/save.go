@@ -116,9 +116,9 @@ func writeFiles(dir string, c Checkpoint) (digest string, err error) {
 	}
 	add(wire.HistoryFile, func(w io.Writer) error { return writeHistory(w, c.History) })
 	if m.Kind == wire.CheckpointResume {
-		add(wire.SlotsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.slots()) })
+		add(wire.SlotsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.memory()) })
 	}
-	add(wire.WeightsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.Inference()) })
+	add(wire.WeightsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.plain()) })
 	if err != nil {
 		return "", err
 	}

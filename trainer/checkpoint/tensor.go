@@ -11,7 +11,7 @@ import (
 // read with PyTorch as it is.
 type Tensor struct {
 	Name  string
-	Role  string // wire.RoleWeight, wire.RoleStatistic or wire.RoleSlot
+	Role  string // wire.RoleWeight, ...
 	Shape []int
 	Data  []float32
 }
@@ -19,13 +19,32 @@ type Tensor struct {
 // Tensors are ordered by name.
 type Tensors []Tensor
 
-// Inference leaves the optimizer's slots out. The arrays are shared, not copied.
+// Inference is what is evaluated: weights and statistics, or their averages under the same names where there are any. The arrays
+// are shared, not copied.
 func (ts Tensors) Inference() Tensors {
-	return ts.filter(func(t Tensor) bool { return t.Role != wire.RoleSlot })
+	plain := ts.plain()
+	averages := ts.filter(func(t Tensor) bool { return t.Role == wire.RoleAverage })
+	if len(averages) == 0 {
+		return plain
+	}
+	inference := make(Tensors, len(plain)) // a store refuses averages that are not of all: see check
+	for i, t := range plain {
+		inference[i] = t
+		if i < len(averages) {
+			inference[i].Data = averages[i].Data
+		}
+	}
+	return inference
 }
 
-func (ts Tensors) slots() Tensors {
-	return ts.filter(func(t Tensor) bool { return t.Role == wire.RoleSlot })
+// plain are weights and statistics themselves.
+func (ts Tensors) plain() Tensors {
+	return ts.filter(func(t Tensor) bool { return t.Role == wire.RoleWeight || t.Role == wire.RoleStatistic })
+}
+
+// memory is what only going on needs.
+func (ts Tensors) memory() Tensors {
+	return ts.filter(func(t Tensor) bool { return t.Role == wire.RoleSlot || t.Role == wire.RoleAverage })
 }
 
 func (ts Tensors) filter(keep func(Tensor) bool) Tensors {

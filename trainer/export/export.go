@@ -69,8 +69,6 @@ func (m Model) check() error {
 		}
 	}
 	a, c := m.Architecture, m.Calibration
-	need(a.Block == resnet.Block, "block %q is not %s", a.Block, resnet.Block)
-	need(a.Epsilon == resnet.Epsilon, "batch normalisation's epsilon %v is not %v", a.Epsilon, resnet.Epsilon)
 	need(a.PoolPadding == resnet.PoolPadding, "pool padding %q is not %s", a.PoolPadding, resnet.PoolPadding)
 	need(c.Temperature > 0, "temperature %v is not above 0", c.Temperature)
 	need(c.Comparator == ">=", "comparator %q is not >=", c.Comparator)
@@ -93,7 +91,8 @@ type graph struct {
 func draw(m Model) (*graph, error) {
 	root := op.NewScope()
 	input := resnet.Input{Channels: len(m.Input.Channels), Mean: m.Input.Mean, Std: m.Input.Std}
-	net, err := resnet.New(root.SubScope("net"), m.Architecture.Depth, input)
+	a := m.Architecture
+	net, err := resnet.New(root.SubScope("net"), resnet.Architecture{Depth: a.Depth, Block: a.Block, Epsilon: a.Epsilon, Classes: resnet.Classes}, input)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +100,8 @@ func draw(m Model) (*graph, error) {
 	s := root.SubScope("serve")
 	side := int64(m.Input.Size)
 	g.image = op.Placeholder(s.SubScope("image"), tf.Uint8, op.PlaceholderShape(tf.MakeShape(-1, side, side, int64(input.Channels))))
-	logits, _ := net.Forward(s, g.image, resnet.Inference)
-	g.decide(s, resnet.Score(s.SubScope("score"), logits), m.Calibration)
+	pass := net.Forward(s, net.Normalise(s, g.image), resnet.Options{})
+	g.decide(s, resnet.Score(s.SubScope("score"), pass.Logits), m.Calibration)
 	g.drawSaver(root.SubScope("saver"))
 	if g.drawn, err = root.Finalize(); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/resnet"
 	"plumbline.dev/plumbline/trainer/session"
 	"plumbline.dev/plumbline/wire"
 )
@@ -100,8 +101,8 @@ func TestWriteRefuses(t *testing.T) {
 		dir   string
 		want  string
 	}{
-		"another block":                {func(m *Model) { m.Architecture.Block = "v1" }, "", `block "v1" is not v1.5`},
-		"another epsilon":              {func(m *Model) { m.Architecture.Epsilon = 1e-3 }, "", "epsilon 0.001 is not 1e-05"},
+		"another block":                {func(m *Model) { m.Architecture.Block = "v2" }, "", `block "v2" is neither`},
+		"no epsilon":                   {func(m *Model) { m.Architecture.Epsilon = 0 }, "", "epsilon 0 is outside 0..1"},
 		"a temperature of zero":        {func(m *Model) { m.Calibration.Temperature = 0 }, "", "temperature 0 is not above 0"},
 		"another comparator":           {func(m *Model) { m.Calibration.Comparator = ">" }, "", `comparator ">" is not >=`},
 		"a depth that does not fit":    {func(m *Model) { m.Architecture.Depth = 34 }, "", "tensor layer1.2.bn1.bias is missing"},
@@ -174,10 +175,9 @@ var (
 
 func train(t *testing.T) (Model, []float32, []uint8) {
 	mean, std := []float64{100, 110, 120, 130, 140, 150}, []float64{50, 51, 52, 53, 54, 55}
-	s, err := session.New(session.Config{
-		Depth: 18, Channels: 6, ImageSize: 32, Mean: mean, Std: std, Seed: 3, WeightDecay: 0.02, ClipNorm: 1,
-		Beta1: session.DefaultBeta1, Beta2: session.DefaultBeta2, Epsilon: session.DefaultEpsilon, Threads: 2,
-	})
+	h, _ := wire.Recipe(wire.PresetDefault, false)
+	h.ImageSize, h.EMA, h.Augment = 32, 0, wire.Augment{}
+	s, err := session.New(session.Config{Architecture: resnet.Of(18), Channels: 6, Mean: mean, Std: std, Hyper: h, Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func train(t *testing.T) (Model, []float32, []uint8) {
 		b.Labels[i], b.Weights[i] = int32(i%2), 1
 	}
 	for step := int64(1); step <= 2; step++ {
-		if _, err := s.Step(b, loop.StepParams{LearningRate: 1e-3, Step: step}); err != nil {
+		if _, err := s.Step(b, loop.StepParams{Phase: loop.All, LearningRate: 1e-3, PhaseStep: step}); err != nil {
 			t.Fatal(err)
 		}
 	}

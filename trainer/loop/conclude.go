@@ -18,10 +18,13 @@ func (r *run) conclude(v result) error {
 
 	report := r.report(wire.Epoch)
 	report.TrainLoss, report.NotFinite = trainLoss, v.notFinite
-	report.Throughput = &wire.Throughput{ImagesPerSecond: perSecond(r.trained, r.seconds), EpochSeconds: r.lastTold.Sub(r.began).Seconds()}
+	report.Throughput = &wire.Throughput{
+		ImagesPerSecond: perSecond(r.trained, r.seconds), EpochSeconds: r.lastTold.Sub(r.began).Seconds(),
+		InputWait: r.waited.Seconds() / max(r.seconds, 1e-9),
+	}
 	better := false
 	if v.notFinite == "" {
-		report.Weights, report.Metrics = "raw", &v.metrics
+		report.Weights, report.Metrics = r.kept(), &v.metrics
 		candidate := wire.Candidate{Trial: r.Trial.Name, Depth: r.Trial.Depth, Epoch: r.epoch, Value: v.metrics.AUCPR}
 		if better = r.best == nil || wire.BetterEpoch(candidate, *r.best); better {
 			r.best, report.Scores = &candidate, r.sampleScores(v)
@@ -39,7 +42,7 @@ func (r *run) conclude(v result) error {
 // addCheckpoints takes one snapshot for both kinds of checkpoint. It waits until the one before is written, so that memory
 // holds one copy of the weights and not a queue of them.
 func (r *run) addCheckpoints(e *entry, v result, better bool) error {
-	resume := r.epoch%r.Trial.Checkpoint.EveryEpochs == 0 || r.epoch == r.epochs
+	resume := r.epoch%r.Trial.Checkpoint.EveryEpochs == 0 || r.over()
 	if !better && !resume {
 		return nil
 	}
@@ -69,9 +72,9 @@ func (r *run) addCheckpoints(e *entry, v result, better bool) error {
 // manifest describes the trial as it stands.
 func (r *run) manifest(kind string) wire.Manifest {
 	m := r.Manifest
-	m.Format, m.Version, m.Kind, m.Weights = wire.ManifestForm, wire.Version, kind, "raw"
+	m.Format, m.Version, m.Kind, m.Weights = wire.ManifestForm, wire.Version, kind, r.kept()
 	m.Run, m.Trial, m.Writer, m.Attempt = r.Trial.Run, r.Trial.Name, r.Writer, r.Trial.Attempt
-	m.Epoch, m.Step, m.Skipped, m.Seed = r.epoch, r.step, r.skipped, r.Trial.Hyperparameters.Seed
+	m.Epoch, m.Step, m.PhaseStep, m.Skipped, m.Seed = r.epoch, r.step, r.phaseStep, r.skipped, r.Trial.Hyperparameters.Seed
 	m.Calibration = wire.Calibration{Shift: r.shift, Temperature: 1, Comparator: ">="}
 	m.Digests, m.Settings = r.data.Digests, r.Trial
 	if kind == wire.CheckpointResume && r.now != (wire.Unfinished{}) {
@@ -79,6 +82,14 @@ func (r *run) manifest(kind string) wire.Manifest {
 		m.Unfinished = &unfinished
 	}
 	return m
+}
+
+// kept says which weights are evaluated and kept.
+func (r *run) kept() string {
+	if r.Trial.Hyperparameters.EMA > 0 {
+		return "ema"
+	}
+	return "raw"
 }
 
 // logEpoch is the line that a person reads in the pod's log.
@@ -126,6 +137,9 @@ func (r *run) finish(ctx context.Context) (Outcome, error) {
 	}
 	report := r.report(wire.Finished)
 	report.Message = fmt.Sprintf("the best is epoch %d", best.Epoch)
+	if r.epoch < r.epochs {
+		report.Message += fmt.Sprintf("; ended after %d of %d epochs, since %d brought nothing better", r.epoch, r.epochs, r.Trial.Hyperparameters.Patience)
+	}
 	if len(r.data.Test) > 0 {
 		loaded, err := checkpoint.Load(best.Checkpoint)
 		if err != nil {
@@ -145,7 +159,7 @@ func (r *run) finish(ctx context.Context) (Outcome, error) {
 			if err != nil {
 				return r.stop(fmt.Errorf("measure the test split: %w", err))
 			}
-			report.Test, report.Weights = &test, "raw"
+			report.Test, report.Weights = &test, r.kept()
 		}
 	} else {
 		report.Message += "; there is no test split to score it on"

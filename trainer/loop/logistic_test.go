@@ -57,11 +57,26 @@ func (l *logistic) Step(b Batch, p StepParams) (StepResult, error) {
 		g := gradient[k] / total
 		l.m[k] = 0.9*l.m[k] + 0.1*g
 		l.v[k] = 0.999*l.v[k] + 0.001*g*g
-		m := float64(l.m[k]) / (1 - math.Pow(0.9, float64(p.Step)))
-		v := float64(l.v[k]) / (1 - math.Pow(0.999, float64(p.Step)))
+		m := float64(l.m[k]) / (1 - math.Pow(0.9, float64(p.PhaseStep)))
+		v := float64(l.v[k]) / (1 - math.Pow(0.999, float64(p.PhaseStep)))
 		l.weights[k] -= p.LearningRate * float32(m/(math.Sqrt(v)+1e-8))
 	}
 	return StepResult{Loss: loss / total, Finite: true}, nil
+}
+
+func (l *logistic) Restart() error {
+	clear(l.m)
+	clear(l.v)
+	return nil
+}
+
+func (l *logistic) Reestimate(images []uint8, n, k int) error {
+	var mean float32
+	for i := range n {
+		mean += l.raw(images[i*l.image:(i+1)*l.image]) / float32(n)
+	}
+	l.seen[0] += (mean - l.seen[0]) / float32(k)
+	return nil
 }
 
 func (l *logistic) Evaluate(images []uint8, n int) ([]float32, error) {

@@ -53,17 +53,38 @@ func (s sampler) shareOfDefects() float64 {
 	return defect / (normal + defect)
 }
 
-// lossWeights are n_c^-exponent, scaled so that a normal sample counts 1: the loss divides by their sum, so a scale changes nothing.
-func lossWeights(counts [2]int, exponent float64) [2]float32 {
-	return [2]float32{1, float32(math.Pow(float64(counts[0])/float64(counts[1]), exponent))}
+// lossWeight is what a defect counts in the loss where a normal sample counts 1; the loss divides by the sum of weights, so that a
+// scale of both would change nothing.
+func lossWeight(counts [2]int, i wire.Imbalance) float64 {
+	normal, defect := float64(counts[0]), float64(counts[1])
+	if beta := i.EffectiveNumber; beta > 0 {
+		return (1 - math.Pow(beta, normal)) / (1 - math.Pow(beta, defect))
+	}
+	return math.Pow(normal/defect, i.LossWeight)
 }
 
-// learningRate of the step at position (from 0) out of perEpoch steps an epoch: linear up to the peak over the warm-up's
-// steps, then a cosine that would reach 0 one step after the last.
+// learningRate of the head at the step at position (from 0) out of perEpoch steps an epoch. While the head alone is trained it
+// is the peak; then it rises linearly over the warm-up's steps, and follows the schedule: a cosine would reach 0 one step
+// after the last.
 func learningRate(h wire.Hyperparameters, perEpoch, position int) float64 {
-	warmup, total := h.WarmupEpochs*perEpoch, h.Epochs*perEpoch
-	if position < warmup {
+	position -= h.HeadEpochs * perEpoch
+	warmup, total := h.WarmupEpochs*perEpoch, (h.Epochs-h.HeadEpochs)*perEpoch
+	switch {
+	case position < 0:
+		return h.LearningRate
+	case position < warmup:
 		return h.LearningRate * float64(position+1) / float64(warmup)
+	case h.Schedule == wire.Constant:
+		return h.LearningRate
 	}
 	return h.LearningRate * (1 + math.Cos(math.Pi*float64(position-warmup)/float64(total-warmup))) / 2
+}
+
+// averageShare is how much of the new weights goes into their averages at a phase's t-th step: 1 - min(decay, (1+t)/(10+t)). The
+// first steps are forgotten faster, or the averages would be about the weights that training began with.
+func averageShare(decay float64, t int64) float64 {
+	if decay == 0 {
+		return 0
+	}
+	return 1 - min(decay, float64(1+t)/float64(10+t))
 }

@@ -90,7 +90,7 @@ func TestAnOrderFollowsFromSeedAndEpoch(t *testing.T) {
 }
 
 func TestLearningRate(t *testing.T) {
-	h := wire.Hyperparameters{Epochs: 5, WarmupEpochs: 1, LearningRate: 0.8}
+	h := wire.Hyperparameters{Epochs: 5, WarmupEpochs: 1, LearningRate: 0.8, Schedule: wire.Cosine}
 	var got []float64
 	for position := range 5 * 4 {
 		if position%2 == 1 || position > 16 {

@@ -23,7 +23,7 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	if err := r.model.Restore(Resume, from.Tensors); err != nil {
 		return fmt.Errorf("go on from epoch %d: %w", m.Epoch, err)
 	}
-	r.epoch, r.step, r.skipped = m.Epoch, m.Step, m.Skipped
+	r.epoch, r.step, r.phaseStep, r.skipped = m.Epoch, m.Step, m.PhaseStep, m.Skipped
 	if m.Unfinished != nil {
 		r.now = *m.Unfinished
 	}
@@ -64,6 +64,7 @@ func (c Config) Fits(m wire.Manifest) error {
 		"data":            {m.Digests, c.Manifest.Digests},
 		"hyperparameters": {m.Settings.Hyperparameters, c.Trial.Hyperparameters},
 		"imbalance":       {m.Settings.Imbalance, c.Trial.Imbalance},
+		"pretrained":      {m.Pretrained, c.Manifest.Pretrained},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			differ = append(differ, fmt.Sprintf("%s %+v, now %+v", name, pair[0], pair[1]))

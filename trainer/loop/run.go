@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"plumbline.dev/plumbline/trainer/checkpoint"
@@ -76,7 +77,10 @@ func Run(ctx context.Context, cfg Config, model Stepper, data Data, from *checkp
 	if err := r.begin(from); err != nil {
 		return Outcome{}, err
 	}
-	for r.epoch < r.epochs {
+	for !r.over() {
+		if err := r.enter(ctx); err != nil {
+			return r.stop(err)
+		}
 		if err := r.train(ctx); err != nil {
 			return r.stop(err)
 		}
@@ -104,27 +108,30 @@ type run struct {
 	steps   int // an epoch
 	journal *journal
 
-	epoch   int             // finished
-	step    int64           // applied optimizer steps
-	skipped int             // steps whose gradients were not finite
-	now     wire.Unfinished // the epoch being trained
-	best    *wire.Candidate // nil before the first epoch that could be measured
-	saved   int             // position that the last resume checkpoint holds
+	epoch     int             // finished
+	step      int64           // applied optimizer steps
+	phaseStep int64           // of these, the phase's
+	skipped   int             // steps whose gradients were not finite
+	now       wire.Unfinished // the epoch being trained
+	best      *wire.Candidate // nil before the first epoch that could be measured
+	saved     int             // position that the last resume checkpoint holds
 
-	began    time.Time // this process' part of the epoch
-	trained  int       // images in it
-	seconds  float64   // that training them took, once it is over
-	lastTold time.Time // when the last report was made
+	began    time.Time     // this process' part of the epoch
+	trained  int           // images in it
+	waited   time.Duration // in which no batch was ready
+	seconds  float64       // that training them took, once it is over
+	lastTold time.Time     // when the last report was made
 }
 
 func newRun(cfg Config, model Stepper, data Data, world World) *run {
 	h, imbalance := cfg.Trial.Hyperparameters, cfg.Trial.Imbalance
 	counts := data.counts(data.Train)
+	weight := lossWeight(counts, imbalance)
 	return &run{
 		Config: cfg, World: world, model: model, data: data,
 		sampler: newSampler(data, imbalance.SamplerWeight, h.Seed),
-		weights: lossWeights(counts, imbalance.LossWeight),
-		shift:   score.PriorShift(counts[0], counts[1], imbalance.SamplerWeight, imbalance.LossWeight),
+		weights: [2]float32{1, float32(weight)},
+		shift:   score.PriorShift(counts[0], counts[1], imbalance.SamplerWeight, 0) + math.Log(weight),
 		epochs:  h.Epochs,
 		steps:   (len(data.Train) + h.BatchSize - 1) / h.BatchSize,
 		journal: newJournal(cfg, world),

@@ -18,10 +18,10 @@ const (
 // train takes the steps of the next epoch, or those that are left of it. It returns ErrInterrupted between two steps, and
 // *Diverged when gradients stay NaN or Inf.
 func (r *run) train(ctx context.Context) error {
-	r.began, r.trained = r.Now(), 0
+	r.began, r.trained, r.waited = r.Now(), 0, 0
 	size := r.Trial.Hyperparameters.BatchSize
-	order := r.sampler.order(r.epoch+1, r.steps*size)
-	var images []uint8
+	feed := r.feed(r.now.Steps)
+	defer feed.stop()
 	for r.now.Steps < r.steps {
 		if ctx.Err() != nil {
 			return ErrInterrupted
@@ -29,9 +29,11 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.journal.err(); err != nil {
 			return err
 		}
-		chosen := order[r.now.Steps*size:][:size]
-		images = r.data.gather(images, chosen)
-		result, err := r.model.Step(r.batch(images, chosen), StepParams{LearningRate: float32(r.learningRate()), Step: r.step + 1})
+		asked := r.Now()
+		batch := feed.next()
+		r.waited += r.Now().Sub(asked)
+		result, err := r.model.Step(batch, r.params())
+		feed.done(batch)
 		if err != nil {
 			return fmt.Errorf("train epoch %d: %w", r.epoch+1, err)
 		}
@@ -48,13 +50,11 @@ func (r *run) train(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) batch(images []uint8, chosen []int) Batch {
-	b := Batch{Images: images, Labels: make([]int32, len(chosen)), Weights: make([]float32, len(chosen))}
-	for k, i := range chosen {
-		b.Labels[k] = r.data.Labels[i]
-		b.Weights[k] = r.weights[r.data.Labels[i]]
+func (r *run) params() StepParams {
+	return StepParams{
+		Phase: r.phase(), PhaseStep: r.phaseStep + 1, LearningRate: float32(r.learningRate()),
+		Average: float32(averageShare(r.Trial.Hyperparameters.EMA, r.phaseStep+1)),
 	}
-	return b
 }
 
 // position counts all steps taken since the trial began, skipped ones included: the schedule follows it.
@@ -68,6 +68,7 @@ func (r *run) count(result StepResult) error {
 	r.now.Steps++
 	if result.Finite {
 		r.step++
+		r.phaseStep++
 		r.now.SkippedInARow = 0
 		r.now.LossSum += float64(result.Loss)
 		return nil

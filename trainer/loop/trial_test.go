@@ -63,8 +63,8 @@ func newTrial(t *testing.T) *trial {
 		Trial: wire.Trial{
 			Version: wire.Version, Run: wire.Run{Namespace: "default", Name: "erasers", UID: "run-uid"}, Name: "d18", Depth: 18, Threads: 1,
 			Dataset:         wire.Dataset{URI: "file:///data", Split: wire.DefaultSplit()},
-			Hyperparameters: wire.Hyperparameters{Epochs: 4, BatchSize: 8, ImageSize: 32, LearningRate: 0.02, WarmupEpochs: 1, Seed: 5},
-			Imbalance:       wire.DefaultImbalance(),
+			Hyperparameters: toyRecipe(),
+			Imbalance:       wire.Imbalance{SamplerWeight: 0.5},
 			Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(store)),
 		},
 		Manifest: wire.Manifest{
@@ -136,4 +136,12 @@ func story(told []wire.Report) string {
 		words = append(words, word)
 	}
 	return strings.Join(words, " ")
+}
+
+// toyRecipe has one of everything that a resumed trial must not forget, but for a head's phase and patience.
+func toyRecipe() wire.Hyperparameters {
+	h, _ := wire.Recipe(wire.PresetDefault, false)
+	h.Epochs, h.BatchSize, h.ImageSize, h.LearningRate, h.WarmupEpochs, h.Seed = 4, 8, 32, 0.02, 1, 5
+	h.EMA, h.Augment = 0, wire.Augment{}
+	return h
 }

@@ -20,7 +20,7 @@ type result struct {
 	notFinite   string // why there are no metrics
 }
 
-// validate scores the validation fold, chooses the threshold on it and measures there.
+// validate scores the validation fold, chooses temperature and threshold on it and measures there.
 func (r *run) validate(ctx context.Context) (result, error) {
 	calibration := wire.Calibration{Shift: r.shift, Temperature: 1, Comparator: ">="}
 	samples, bad, err := r.evaluate(ctx, r.data.Validation, calibration)
@@ -29,6 +29,10 @@ func (r *run) validate(ctx context.Context) (result, error) {
 	}
 	if bad > 0 {
 		return result{notFinite: fmt.Sprintf("%d of %d validation scores are NaN or Inf", bad, len(samples))}, nil
+	}
+	calibration.Temperature = score.Temperature(samples)
+	for i := range samples {
+		samples[i].Score /= calibration.Temperature
 	}
 	if calibration.Threshold, err = score.Threshold(samples); err != nil {
 		return result{}, fmt.Errorf("choose a threshold: %w", err)

@@ -10,8 +10,24 @@ import (
 type builder struct {
 	net      *Net
 	scope    *op.Scope
-	mode     Mode
+	options  Options
 	measured []Measured
+}
+
+// value is what the pass uses of a parameter.
+func (b *builder) value(p *Param) tf.Output {
+	if b.options.Values != nil {
+		return b.options.Values(p)
+	}
+	return p.Value
+}
+
+// compute brings a tensor to the precision of convolutions.
+func (b *builder) compute(s *op.Scope, x tf.Output) tf.Output {
+	if b.options.Compute == 0 || b.options.Compute == tf.Float {
+		return x
+	}
+	return op.Cast(s.SubScope("cast"), x, b.options.Compute)
 }
 
 // Measured is what one batch normalisation saw of a training batch, beside the running statistics that follow it.
@@ -20,19 +36,11 @@ type Measured struct {
 	BatchMean, BatchVar     tf.Output // [C]; the variance is the unbiased one, which is what PyTorch averages
 }
 
-// normalise: [N,S,S,C] uint8 -> float, (x - mean) / std per channel.
-func (b *builder) normalise(images tf.Output) tf.Output {
-	s := b.scope.SubScope("input")
-	x := op.Cast(s, images, tf.Float)
-	x = op.Sub(s, x, op.Const(s.SubScope("mean"), floats(b.net.input.Mean)))
-	return op.RealDiv(s, x, op.Const(s.SubScope("std"), floats(b.net.input.Std)))
-}
-
 // conv pads as PyTorch does, k/2 on every side. Only at stride 1 is that TensorFlow's SAME. Padding is an operation of its
 // own because the C++ gradient of Conv2D loses explicit paddings.
 func (b *builder) conv(name string, x tf.Output, in, out, k, stride int) tf.Output {
 	s := b.scope.SubScope(name)
-	w := b.net.param(name+".weight", []int{out, in, k, k}, heNormal).Value
+	w := b.compute(s, b.value(b.net.param(name+".weight", []int{out, in, k, k}, heNormal)))
 	padding := "VALID"
 	switch {
 	case k > 1 && stride == 1:
@@ -48,19 +56,20 @@ func (b *builder) conv(name string, x tf.Output, in, out, k, stride int) tf.Outp
 func (b *builder) batchNorm(name string, x tf.Output, channels int, scale initial) tf.Output {
 	s := b.scope.SubScope(name)
 	c := []int{channels}
-	weight := b.net.param(name+".weight", c, scale)
-	bias := b.net.param(name+".bias", c, zero)
+	weight := b.value(b.net.param(name+".weight", c, scale))
+	bias := b.value(b.net.param(name+".bias", c, zero))
 	mean := b.net.statistic(name+".running_mean", c, zero)
 	variance := b.net.statistic(name+".running_var", c, one)
+	epsilon := op.FusedBatchNormV3Epsilon(float32(b.net.arch.Epsilon))
 
-	if b.mode == Inference {
-		y, _, _, _, _, _ := op.FusedBatchNormV3(s, x, weight.Value, bias.Value, mean.Value, variance.Value,
-			op.FusedBatchNormV3Epsilon(Epsilon), op.FusedBatchNormV3IsTraining(false))
+	if b.options.Mode == Inference {
+		y, _, _, _, _, _ := op.FusedBatchNormV3(s, x, weight, bias, b.value(mean), b.value(variance),
+			epsilon, op.FusedBatchNormV3IsTraining(false))
 		return y
 	}
 	unused := op.Const(s, []float32{})
-	y, m, v, _, _, _ := op.FusedBatchNormV3(s, x, weight.Value, bias.Value, unused, unused,
-		op.FusedBatchNormV3Epsilon(Epsilon), op.FusedBatchNormV3IsTraining(true))
+	y, m, v, _, _, _ := op.FusedBatchNormV3(s, x, weight, bias, unused, unused,
+		epsilon, op.FusedBatchNormV3IsTraining(true))
 	b.measured = append(b.measured, Measured{RunningMean: mean, RunningVar: variance, BatchMean: m, BatchVar: v})
 	return y
 }
@@ -74,8 +83,8 @@ func (b *builder) maxPool(name string, x tf.Output) tf.Output {
 // linear: [N,in] -> [N,out]. The weight stays as PyTorch keeps it, [out,in].
 func (b *builder) linear(name string, x tf.Output, in, out int) tf.Output {
 	s := b.scope.SubScope(name)
-	w := b.net.param(name+".weight", []int{out, in}, uniform(in)).Value
-	bias := b.net.param(name+".bias", []int{out}, uniform(in)).Value
+	w := b.value(b.net.param(name+".weight", []int{out, in}, uniform(in)))
+	bias := b.value(b.net.param(name+".bias", []int{out}, uniform(in)))
 	return op.BiasAdd(s, op.MatMul(s, x, w, op.MatMulTransposeB(true)), bias)
 }
 

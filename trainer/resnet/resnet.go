@@ -7,13 +7,49 @@ import (
 	"github.com/wamuir/graft/tensorflow/op"
 )
 
-// What an architecture is, beside its depth. A manifest carries these, so that weights are never put into another network.
+// Where a bottleneck has its stride. Weights that were trained with one fit the other, and predict wrongly.
 const (
-	Block       = "v1.5"      // a bottleneck's stride is on its 3x3 convolution
-	Epsilon     = 1e-5        // batch normalisation's, as in PyTorch; TensorFlow's own default is 1e-4
-	PoolPadding = "symmetric" // one pixel on each side of the max-pool's input
-	Classes     = 2           // logits: 0 normal, 1 defect
+	BlockV1  = "v1"   // on the first 1x1 convolution, as in the paper and in Keras
+	BlockV15 = "v1.5" // on the 3x3 convolution, as in torchvision
 )
+
+const (
+	// Epsilon of batch normalisation in PyTorch; TensorFlow's own default is 1e-4.
+	Epsilon = 1e-5
+	// PoolPadding: one pixel on each side of the max-pool's input.
+	PoolPadding = "symmetric"
+	// Classes of an inspection. Logits: 0 normal, 1 defect.
+	Classes = 2
+)
+
+// Architecture is what weights fit into. A manifest carries it, so that weights are never put into another network.
+type Architecture struct {
+	Depth   int     // 18, 34, 50, 101 or 152
+	Block   string  // BlockV1 or BlockV15; basic blocks (18, 34) know no difference
+	Epsilon float64 // batch normalisation's
+	Classes int     // logits
+}
+
+// Of is torchvision's network of this depth, for an inspection.
+func Of(depth int) Architecture {
+	return Architecture{Depth: depth, Block: BlockV15, Epsilon: Epsilon, Classes: Classes}
+}
+
+func (a Architecture) validate() error {
+	if _, ok := depths[a.Depth]; !ok {
+		return fmt.Errorf("depth %d is not one of 18, 34, 50, 101, 152", a.Depth)
+	}
+	if a.Block != BlockV1 && a.Block != BlockV15 {
+		return fmt.Errorf("block %q is neither %s nor %s", a.Block, BlockV1, BlockV15)
+	}
+	if !(a.Epsilon > 0 && a.Epsilon < 1) {
+		return fmt.Errorf("batch normalisation's epsilon %v is outside 0..1", a.Epsilon)
+	}
+	if a.Classes < 2 {
+		return fmt.Errorf("%d classes are fewer than 2", a.Classes)
+	}
+	return nil
+}
 
 // Mode says where batch normalisation takes its mean and variance from.
 type Mode bool
@@ -33,16 +69,16 @@ type Input struct {
 type Net struct {
 	Params []*Param // in torchvision's order, once the first Forward has declared them
 
-	depth  int
+	arch   Architecture
 	input  Input
 	scope  *op.Scope // where the variables live
 	byName map[string]*Param
 }
 
-// New prepares a network below scope. It refuses a depth that is not in the table and an input that cannot be normalised.
-func New(scope *op.Scope, depth int, input Input) (*Net, error) {
-	if _, ok := depths[depth]; !ok {
-		return nil, fmt.Errorf("depth %d is not one of 18, 34, 50, 101, 152", depth)
+// New prepares a network below scope. It refuses an architecture that it does not know and an input that cannot be normalised.
+func New(scope *op.Scope, arch Architecture, input Input) (*Net, error) {
+	if err := arch.validate(); err != nil {
+		return nil, err
 	}
 	if input.Channels < 1 || len(input.Mean) != input.Channels || len(input.Std) != input.Channels {
 		return nil, fmt.Errorf("input has %d channels, %d means and %d deviations", input.Channels, len(input.Mean), len(input.Std))
@@ -52,16 +88,38 @@ func New(scope *op.Scope, depth int, input Input) (*Net, error) {
 			return nil, fmt.Errorf("the deviation of channel %d is %v; it must be above 0", c, std)
 		}
 	}
-	return &Net{depth: depth, input: input, scope: scope, byName: map[string]*Param{}}, nil
+	return &Net{arch: arch, input: input, scope: scope, byName: map[string]*Param{}}, nil
 }
 
-// Forward draws one pass below scope. images: [N,S,S,C] uint8 -> logits: [N,2]. In Training it also returns what the batch
-// measured, by which the running statistics are to be moved. Errors are the scope's.
-func (n *Net) Forward(scope *op.Scope, images tf.Output, mode Mode) (logits tf.Output, measured []Measured) {
-	b := &builder{net: n, scope: scope, mode: mode}
-	arch := depths[n.depth]
+// Normalise draws (x - mean) / std per channel. images: [N,S,S,C] uint8 -> [N,S,S,C] float
+func (n *Net) Normalise(scope *op.Scope, images tf.Output) tf.Output {
+	s := scope.SubScope("input")
+	x := op.Cast(s, images, tf.Float)
+	x = op.Sub(s, x, op.Const(s.SubScope("mean"), floats(n.input.Mean)))
+	return op.RealDiv(s, x, op.Const(s.SubScope("std"), floats(n.input.Std)))
+}
 
-	x := b.normalise(images) // [N,S,S,C] float
+// Options of one forward pass.
+type Options struct {
+	Mode    Mode
+	Values  func(*Param) tf.Output // what to compute with; nil: the variables' present values
+	Compute tf.DataType            // of convolutions and activations; 0: float32
+}
+
+// Pass is a forward pass that was drawn.
+type Pass struct {
+	Stages   [4]tf.Output // [N,S/4,S/4,F] ... [N,S/32,S/32,8F]: what each stage hands on
+	Logits   tf.Output    // [N,Classes]
+	Measured []Measured   // Training: what the batch measured, by which the running statistics are to be moved
+}
+
+// Forward draws one pass below scope. x: [N,S,S,C] float, normalised. Errors are the scope's.
+func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
+	b := &builder{net: n, scope: scope, options: o}
+	arch := depths[n.arch.Depth]
+	var pass Pass
+
+	x = b.compute(scope.SubScope("image"), x)
 	// Stem: [N,S,S,C] -> [N,S/2,S/2,64] -> [N,S/4,S/4,64]
 	x = b.conv("conv1", x, n.input.Channels, 64, 7, 2)
 	x = b.relu("relu", b.batchNorm("bn1", x, 64, one))
@@ -79,10 +137,15 @@ func (n *Net) Forward(scope *op.Scope, images tf.Output, mode Mode) (logits tf.O
 			x = arch.block.draw(b, name, x, in, width, stride)
 			in = width * arch.block.expansion
 		}
+		pass.Stages[stage] = x
 	}
-	// Head: [N,h,w,F] -> [N,F] -> [N,2]
+	// Head: [N,h,w,F] -> [N,F] -> [N,Classes]
+	if o.Compute != 0 && o.Compute != tf.Float {
+		x = op.Cast(scope.SubScope("features"), x, tf.Float)
+	}
 	x = b.mean("avgpool", x)
-	return b.linear("fc", x, in, Classes), b.measured
+	pass.Logits, pass.Measured = b.linear("fc", x, in, n.arch.Classes), b.measured
+	return pass
 }
 
 // Score draws l1 - l0, by which samples are ranked. logits: [N,2] -> [N]
@@ -109,12 +172,16 @@ func basic(b *builder, name string, x tf.Output, in, width, stride int) tf.Outpu
 	return b.relu(name+".relu", b.add(name+".add", y, b.shortcut(name, x, in, width, stride)))
 }
 
-// bottleneck: 1x1, 3x3 with the stride, 1x1. x: [N,H,W,in] -> [N,H/stride,W/stride,4*width]
+// bottleneck: 1x1, 3x3, 1x1; where the stride is, Block says. x: [N,H,W,in] -> [N,H/stride,W/stride,4*width]
 func bottleneck(b *builder, name string, x tf.Output, in, width, stride int) tf.Output {
 	out := 4 * width
-	y := b.conv(name+".conv1", x, in, width, 1, 1)
+	first, second := 1, stride
+	if b.net.arch.Block == BlockV1 {
+		first, second = stride, 1
+	}
+	y := b.conv(name+".conv1", x, in, width, 1, first)
 	y = b.relu(name+".relu1", b.batchNorm(name+".bn1", y, width, one))
-	y = b.conv(name+".conv2", y, width, width, 3, stride)
+	y = b.conv(name+".conv2", y, width, width, 3, second)
 	y = b.relu(name+".relu2", b.batchNorm(name+".bn2", y, width, one))
 	y = b.conv(name+".conv3", y, width, out, 1, 1)
 	y = b.batchNorm(name+".bn3", y, out, zero)

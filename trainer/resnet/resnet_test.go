@@ -31,14 +31,18 @@ func TestParameterCounts(t *testing.T) {
 
 func TestForwardPassesShareVariables(t *testing.T) {
 	s := op.NewScope()
-	net, err := New(s, 18, six())
+	net, err := New(s, Of(18), six())
 	if err != nil {
 		t.Fatal(err)
 	}
 	images := op.Placeholder(s, tf.Uint8, op.PlaceholderShape(tf.MakeShape(-1, 32, 32, 6)))
-	_, measured := net.Forward(s.SubScope("train"), images, Training)
+	draw := func(name string, mode Mode) []Measured {
+		sub := s.SubScope(name)
+		return net.Forward(sub, net.Normalise(sub, images), Options{Mode: mode}).Measured
+	}
+	measured := draw("train", Training)
 	declared := len(net.Params)
-	_, none := net.Forward(s.SubScope("eval"), images, Inference)
+	none := draw("eval", Inference)
 	if s.Err() != nil {
 		t.Fatal(s.Err())
 	}
@@ -105,7 +109,7 @@ func TestRefusals(t *testing.T) {
 		"a channel without contrast": {18, zeroStd, "the deviation of channel 3 is 0"},
 		"a missing mean":             {18, short, "6 channels, 5 means"},
 	} {
-		if _, err := New(op.NewScope(), c.depth, c.input); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := New(op.NewScope(), Of(c.depth), c.input); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
@@ -114,12 +118,13 @@ func TestRefusals(t *testing.T) {
 func draw(t *testing.T, depth int, mode Mode) *Net {
 	t.Helper()
 	s := op.NewScope()
-	net, err := New(s, depth, six())
+	net, err := New(s, Of(depth), six())
 	if err != nil {
 		t.Fatal(err)
 	}
 	images := op.Placeholder(s, tf.Uint8, op.PlaceholderShape(tf.MakeShape(-1, 64, 64, 6)))
-	logits, _ := net.Forward(s.SubScope("forward"), images, mode)
+	forward := s.SubScope("forward")
+	logits := net.Forward(forward, net.Normalise(forward, images), Options{Mode: mode}).Logits
 	if s.Err() != nil {
 		t.Fatal(s.Err())
 	}

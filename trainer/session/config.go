@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -10,47 +9,35 @@ import (
 	"github.com/wamuir/graft/tensorflow/op"
 	"golang.org/x/sys/cpu"
 	"google.golang.org/protobuf/proto"
+
+	"plumbline.dev/plumbline/trainer/resnet"
+	"plumbline.dev/plumbline/wire"
 )
 
 // Config is everything about a model that stays the same from its first step to its last.
 type Config struct {
-	Depth     int       // 18, 34, 50, 101 or 152
-	Channels  int       // of an image
-	ImageSize int       // pixels; images are squares of this side
-	Mean, Std []float64 // [Channels], on the 0-255 scale
-
-	Seed        int64   // of the initial weights
-	WeightDecay float64 // AdamW's, decoupled, on kernels and matrices only
-	ClipNorm    float64 // largest global norm of the gradients; 0: no clipping
-	Beta1       float64 // AdamW's averages of the gradient
-	Beta2       float64 // and of its square
-	Epsilon     float64 // AdamW's, outside the square root
+	Architecture resnet.Architecture
+	Channels     int       // of an image
+	Mean, Std    []float64 // [Channels], on the 0-255 scale
+	Hyper        wire.Hyperparameters
 
 	Threads int  // of TensorFlow. The first session of a process sets it for all of them
 	GPU     bool // false: a GPU is left alone, even where there is one
 }
 
-// AdamW's constants when a run sets none: PyTorch's.
-const (
-	DefaultBeta1   = 0.9
-	DefaultBeta2   = 0.999
-	DefaultEpsilon = 1e-8
-)
-
 func (c Config) validate() error {
-	var errs []error
-	need := func(ok bool, format string, args ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
+	if c.Threads < 1 {
+		return fmt.Errorf("threads %d is below 1", c.Threads)
 	}
-	need(c.ImageSize >= 32, "image size %d is below 32: the last stage would have no pixels", c.ImageSize)
-	need(c.Threads >= 1, "threads %d is below 1", c.Threads)
-	need(c.WeightDecay >= 0 && finite(c.WeightDecay), "weight decay %v is below 0", c.WeightDecay)
-	need(c.ClipNorm >= 0 && finite(c.ClipNorm), "clip norm %v is below 0", c.ClipNorm)
-	need(c.Beta1 >= 0 && c.Beta1 < 1 && c.Beta2 >= 0 && c.Beta2 < 1, "betas %v and %v are outside 0..1", c.Beta1, c.Beta2)
-	need(c.Epsilon > 0 && finite(c.Epsilon), "epsilon %v is not above 0", c.Epsilon)
-	return errors.Join(errs...)
+	return c.Hyper.Validate()
+}
+
+// compute is the type that convolutions work in.
+func (c Config) compute() tf.DataType {
+	if c.Hyper.Precision == wire.BFloat16 {
+		return tf.Bfloat16
+	}
+	return tf.Float
 }
 
 // GPUs lists the GPUs that TensorFlow can use here. threads must be those of the session to come, because the first session
@@ -113,5 +100,8 @@ func ISA() string {
 	}
 	return "baseline"
 }
+
+// EmulatesBFloat16 is true where the CPU has no instructions for bfloat16: it then works, slower than float32.
+func EmulatesBFloat16() bool { return !cpu.X86.HasAVX512BF16 && !cpu.X86.HasAMXBF16 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

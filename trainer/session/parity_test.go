@@ -13,6 +13,7 @@ import (
 
 	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/resnet"
+	"plumbline.dev/plumbline/wire"
 )
 
 // What is compared here was computed by PyTorch in float64: hack/reference/resnet_golden.py, which makes up weights, images
@@ -30,7 +31,7 @@ func TestTrainsAsPyTorchDoes(t *testing.T) {
 			}
 			readGolden(t, file, &golden)
 			c := small(golden.Depth)
-			c.ImageSize, c.ClipNorm = 48, 0.5
+			c.Hyper.ImageSize, c.Hyper.ClipNorm = 48, 0.5
 			m := open(t, c)
 			if got := m.Architecture(); got.Parameters != golden.Parameters {
 				t.Errorf("%d parameters, torchvision has %d", got.Parameters, golden.Parameters)
@@ -86,22 +87,24 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 		}
 	}
 	readGolden(t, "adamw", &golden)
-	c := Config{WeightDecay: golden.Decay, ClipNorm: golden.Clip, Beta1: DefaultBeta1, Beta2: DefaultBeta2, Epsilon: DefaultEpsilon}
+	h, _ := wire.Recipe(wire.PresetDefault, false)
+	h.WeightDecay, h.ClipNorm, h.EMA = golden.Decay, golden.Clip, 0
 
-	s := op.NewScope()
+	root := op.NewScope()
 	params := []*resnet.Param{{Name: "kernel", Shape: []int{2, 3}, Trained: true}, {Name: "bias", Shape: []int{3}, Trained: true}}
+	m := &Model{config: Config{Hyper: h}, root: root, net: &resnet.Net{Params: params}}
+	s := root.SubScope("test")
 	var grads []tf.Output
 	for _, p := range params {
 		p.Handle, p.Value = resnet.Variable(s, p.Name, p.Dims())
 		grads = append(grads, op.Placeholder(s.SubScope("grad"), tf.Float, op.PlaceholderShape(tf.MakeShape(p.Dims()...))))
 	}
-	slots := newSlots(s, params)
-	rates := op.Placeholder(s.SubScope("rates"), tf.Float, op.PlaceholderShape(tf.MakeShape(rateCount)))
+	m.optimizer = newOptimizer(s, h, params)
+	fed := op.Placeholder(s.SubScope("rates"), tf.Float, op.PlaceholderShape(tf.MakeShape(rateCount)))
 	norm := globalNorm(s.SubScope("norm"), params, grads)
-	updates := slots.drawAdamW(s.SubScope("adamw"), grads, rates, norm, op.IsFinite(s, norm), c)
-	stateScope := s.SubScope("state")
-	state := DrawState(stateScope, params).withSlots(stateScope, slots)
-	graph, err := s.Finalize()
+	updates := m.optimizer.draw(s.SubScope("adamw"), loop.Head, params, grads, op.Unpack(s, fed, rateCount), norm, op.IsFinite(s, norm))
+	m.drawState()
+	graph, err := root.Finalize()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,18 +112,14 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Model{session: sess, state: state}
+	m.session = sess
 	defer m.Close()
 	start := loop.Tensors{{Name: "kernel", Shape: []int{2, 3}, Data: fill("kernel", 6)}, {Name: "bias", Shape: []int{3}, Data: fill("bias", 3)}}
 	if err := m.Restore(loop.Inference, start); err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range state {
-		if v.zero != nil {
-			if _, err := sess.Run(nil, nil, []*tf.Operation{v.zero}); err != nil {
-				t.Fatal(err)
-			}
-		}
+	if err := m.Restart(); err != nil {
+		t.Fatal(err)
 	}
 
 	for i, step := range golden.Steps {
@@ -134,7 +133,7 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := feed(m, feeds, rates, adamWRates(c, float32(step.Rate), int64(i+1)), rateCount); err != nil {
+		if err := feed(m, feeds, fed, rates(h, loop.StepParams{LearningRate: float32(step.Rate), PhaseStep: int64(i + 1)}), rateCount); err != nil {
 			t.Fatal(err)
 		}
 		out, err := sess.Run(feeds, []tf.Output{norm}, updates)

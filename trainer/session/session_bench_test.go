@@ -15,7 +15,7 @@ func BenchmarkStep(b *testing.B) {
 		for _, batch := range []int{16, 32} {
 			b.Run(fmt.Sprintf("depth=%d/batch=%d", depth, batch), func(b *testing.B) {
 				c := small(depth)
-				c.ImageSize = 64
+				c.Hyper.ImageSize = 64
 				m, err := New(c)
 				if err != nil {
 					b.Fatal(err)
@@ -25,7 +25,7 @@ func BenchmarkStep(b *testing.B) {
 				step := int64(0)
 				take := func() {
 					step++
-					if _, err := m.Step(data, loop.StepParams{LearningRate: 1e-3, Step: step}); err != nil {
+					if _, err := m.Step(data, loop.StepParams{Phase: loop.All, LearningRate: 1e-3, PhaseStep: step}); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -13,6 +13,7 @@ import (
 	tf "github.com/wamuir/graft/tensorflow"
 
 	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/resnet"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -38,7 +39,7 @@ func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 	}
 	for clipName, clip := range map[string]float64{"clipped": 1, "not clipped": 0} {
 		c := small(18)
-		c.ClipNorm = clip
+		c.Hyper.ClipNorm = clip
 		m := open(t, c)
 		take(t, m, toyBatch(c, 8, 1), 1) // so that the slots are not zeros
 		before := snapshot(t, m, loop.Resume)
@@ -84,7 +85,7 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 	wantLosses, wantScores := goOn(m)
 
 	other := c
-	other.Seed = 99 // another start, all of which the snapshot must overwrite
+	other.Hyper.Seed = 99 // another start, all of which the snapshot must overwrite
 	resumed := open(t, other)
 	if err := resumed.Restore(loop.Resume, saved); err != nil {
 		t.Fatal(err)
@@ -189,13 +190,13 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no threads":       {func() error { c := small(18); c.Threads = 0; _, err := New(c); return err }, "threads 0 is below 1"},
 		"an unknown depth": {func() error { c := small(20); _, err := New(c); return err }, "depth 20 is not one of"},
-		"a tiny image":     {func() error { c := small(18); c.ImageSize = 16; _, err := New(c); return err }, "image size 16 is below 32"},
-		"a NaN decay":      {func() error { c := small(18); c.WeightDecay = math.NaN(); _, err := New(c); return err }, "weight decay NaN"},
+		"a tiny image":     {func() error { c := small(18); c.Hyper.ImageSize = 16; _, err := New(c); return err }, "imageSize 16 is outside 32..1024"},
+		"a NaN decay":      {func() error { c := small(18); c.Hyper.WeightDecay = math.NaN(); _, err := New(c); return err }, "weightDecay NaN"},
 		"a label of 2":     {stepWith(m, func(b *loop.Batch) { b.Labels = []int32{0, 1, 2, 0} }, good), "label 2 at position 2"},
 		"a cut-off batch":  {stepWith(m, func(b *loop.Batch) { b.Images = b.Images[1:] }, good), "24575 bytes of images"},
-		"one sample":       {stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good), "two samples are the least"},
+		"one sample":       {stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good), "each of 1 parts needs at least two samples"},
 		"a NaN rate": {func() error {
-			_, err := m.Step(good, loop.StepParams{LearningRate: float32(math.NaN()), Step: 1})
+			_, err := m.Step(good, loop.StepParams{Phase: loop.All, LearningRate: float32(math.NaN()), PhaseStep: 1})
 			return err
 		}, "learning rate NaN"},
 		"a step that is 0": {func() error { _, err := m.Step(good, loop.StepParams{LearningRate: 1}); return err }, "the step at least 1"},
@@ -223,7 +224,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	before := resident(t)
 	batch := make([]uint8, 8<<20)
 	for range 100 { // as a step feeds its images; together 800 MB
-		if err := feed(m, map[tf.Output]*tf.Tensor{}, m.train.images, batch, int64(len(batch))); err != nil {
+		if err := feed(m, map[tf.Output]*tf.Tensor{}, m.eval.images, batch, int64(len(batch))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -252,24 +253,25 @@ func resident(t *testing.T) int64 {
 func stepWith(m *Model, spoil func(*loop.Batch), good loop.Batch) func() error {
 	return func() error {
 		spoil(&good)
-		_, err := m.Step(good, loop.StepParams{LearningRate: 1e-3, Step: 1})
+		_, err := m.Step(good, loop.StepParams{Phase: loop.All, LearningRate: 1e-3, PhaseStep: 1})
 		return err
 	}
 }
 
 func small(depth int) Config {
+	h, _ := wire.Recipe(wire.PresetDefault, false)
+	h.ImageSize, h.Seed, h.EMA, h.Augment = 32, 7, 0, wire.Augment{}
 	return Config{
-		Depth: depth, Channels: 6, ImageSize: 32,
+		Architecture: resnet.Of(depth), Channels: 6,
 		Mean: []float64{100, 110, 120, 130, 140, 150}, Std: []float64{50, 51, 52, 53, 54, 55},
-		Seed: 7, WeightDecay: 0.02, ClipNorm: 1, Beta1: DefaultBeta1, Beta2: DefaultBeta2, Epsilon: DefaultEpsilon,
-		Threads: 2,
+		Hyper: h, Threads: 2,
 	}
 }
 
 // toyBatch is noise that is brighter for the defects in channel 2.
 func toyBatch(c Config, n int, seed int64) loop.Batch {
 	r := rand.New(rand.NewPCG(uint64(seed), 1))
-	b := loop.Batch{Images: make([]uint8, n*c.ImageSize*c.ImageSize*c.Channels), Labels: make([]int32, n), Weights: make([]float32, n)}
+	b := loop.Batch{Images: make([]uint8, n*c.Hyper.ImageSize*c.Hyper.ImageSize*c.Channels), Labels: make([]int32, n), Weights: make([]float32, n)}
 	perImage := len(b.Images) / n
 	for i := range b.Images {
 		b.Images[i] = uint8(60 + r.IntN(120))
@@ -295,7 +297,7 @@ func open(t *testing.T, c Config) *Model {
 
 func take(t *testing.T, m *Model, b loop.Batch, step int64) loop.StepResult {
 	t.Helper()
-	r, err := m.Step(b, loop.StepParams{LearningRate: 1e-3, Step: step})
+	r, err := m.Step(b, loop.StepParams{Phase: loop.All, LearningRate: 1e-3, PhaseStep: step, Average: 0.1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,11 +15,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Names of the optimizer's slots are these and the weight's.
-const (
-	slotM = "adamw.m/"
-	slotV = "adamw.v/"
-)
+// averagePrefix and the name of a weight or statistic are the name of its average.
+const averagePrefix = "average/"
 
 // stateVariable is one variable as a checkpoint sees it: in torchvision's name, shape and layout.
 type stateVariable struct {
@@ -29,7 +26,6 @@ type stateVariable struct {
 	out    tf.Output     // the value
 	in     tf.Output     // where a value is fed
 	assign *tf.Operation // takes what is fed
-	zero   *tf.Operation // slots only: sets it to zeros
 }
 
 // dims is the shape in torchvision's layout.
@@ -48,22 +44,48 @@ type State []stateVariable
 func DrawState(s *op.Scope, params []*resnet.Param) State {
 	var state State
 	for _, p := range params {
-		role := wire.RoleStatistic
-		if p.Trained {
-			role = wire.RoleWeight
-		}
-		state = append(state, drawVariable(s, p.Name, role, p, p.Handle, p.Value))
+		state = append(state, drawVariable(s, p.Name, roleOf(p), p, p.Handle, p.Value))
 	}
 	return state.sorted()
 }
 
-// withSlots adds the optimizer's.
-func (st State) withSlots(s *op.Scope, slots *slots) State {
-	for i, p := range slots.trained {
-		st = append(st, drawVariable(s, slotM+p.Name, wire.RoleSlot, p, slots.m[i].handle, slots.m[i].value))
-		st = append(st, drawVariable(s, slotV+p.Name, wire.RoleSlot, p, slots.v[i].handle, slots.v[i].value))
+// drawState draws how everything is read, set and begun anew.
+func (m *Model) drawState() {
+	s := m.root.SubScope("state")
+	m.raw = DrawState(s, m.net.Params)
+	m.weights, m.state = m.raw, slices.Clone(m.raw)
+	for k, prefix := range slotNames[m.config.Hyper.Optimizer] {
+		for _, p := range trained(m.net.Params) {
+			slot := m.optimizer.slots[k][p]
+			m.state = append(m.state, drawVariable(s, prefix+p.Name, wire.RoleSlot, p, slot.handle, slot.value))
+			m.restarts = append(m.restarts, assignZeros(s.SubScope("restart/"+prefix+p.Name), slot.handle, p))
+		}
 	}
-	return st.sorted()
+	if m.averages != nil {
+		m.weights = nil
+		for _, p := range m.net.Params {
+			v := m.averages[p]
+			drawn := drawVariable(s, averagePrefix+p.Name, wire.RoleAverage, p, v.handle, v.value)
+			m.state = append(m.state, drawn)
+			drawn.name, drawn.role = p.Name, roleOf(p)
+			m.weights = append(m.weights, drawn)
+			m.restarts = append(m.restarts, op.AssignVariableOp(s.SubScope("restart/"+averagePrefix+p.Name), v.handle, p.Value))
+		}
+	}
+	m.state, m.weights = m.state.sorted(), m.weights.sorted()
+}
+
+func roleOf(p *resnet.Param) string {
+	if p.Trained {
+		return wire.RoleWeight
+	}
+	return wire.RoleStatistic
+}
+
+// assignZeros draws the emptying of a variable of p's shape.
+func assignZeros(s *op.Scope, handle tf.Output, p *resnet.Param) *tf.Operation {
+	z := s.SubScope("zeros")
+	return op.AssignVariableOp(s, handle, op.Fill(z, op.Const(z, int32s(p.Dims())), op.Const(z.SubScope("value"), float32(0))))
 }
 
 func (st State) sorted() State {
@@ -77,10 +99,6 @@ func drawVariable(s *op.Scope, name, role string, p *resnet.Param, handle, value
 	v.out = p.ToTorch(u.SubScope("out"), value)
 	v.in = op.Placeholder(u, tf.Float, op.PlaceholderShape(tf.MakeShape(v.dims()...)))
 	v.assign = op.AssignVariableOp(u, handle, p.FromTorch(u.SubScope("in"), v.in))
-	if role == wire.RoleSlot {
-		z := u.SubScope("zero")
-		v.zero = op.AssignVariableOp(z, handle, op.Fill(z, op.Const(z, int32s(p.Dims())), op.Const(z.SubScope("value"), float32(0))))
-	}
 	return v
 }
 
@@ -92,24 +110,16 @@ func int32s(xs []int64) []int32 {
 	return out
 }
 
-// initialise sets the weights that training starts with, and empty slots.
-func (m *Model) initialise(seed int64) error {
-	var zeros []*tf.Operation
+// initialise sets the weights that training from nothing starts with.
+func (m *Model) initialise() error {
 	var first loop.Tensors
-	for _, v := range m.of(loop.Resume) {
-		if v.role == wire.RoleSlot {
-			zeros = append(zeros, v.zero)
-			continue
-		}
-		first = append(first, loop.Tensor{Name: v.name, Shape: v.param.Shape, Data: v.param.Initial(seed)})
+	for _, v := range m.raw {
+		first = append(first, loop.Tensor{Name: v.name, Shape: v.param.Shape, Data: v.param.Initial(m.config.Hyper.Seed)})
 	}
-	if err := m.Restore(loop.Inference, first); err != nil {
+	if err := m.raw.Set(m.session, first); err != nil {
 		return fmt.Errorf("set the initial weights: %w", err)
 	}
-	if _, err := m.session.Run(nil, nil, zeros); err != nil {
-		return fmt.Errorf("empty the optimizer's slots: %w", err)
-	}
-	return nil
+	return m.Restart()
 }
 
 // of lists the variables that a snapshot of this kind holds, by name.
@@ -117,13 +127,7 @@ func (m *Model) of(kind loop.Kind) State {
 	if kind == loop.Resume {
 		return m.state
 	}
-	var some State
-	for _, v := range m.state {
-		if v.role != wire.RoleSlot {
-			some = append(some, v)
-		}
-	}
-	return some
+	return m.weights
 }
 
 // Snapshot copies the variables out, in torchvision's names and layouts.
@@ -150,10 +154,15 @@ func (m *Model) Snapshot(kind loop.Kind) (loop.Tensors, error) {
 	return tensors, nil
 }
 
-// Restore sets the variables from a snapshot of the same kind. Nothing is changed unless every tensor fits.
+// Restore sets the variables from a snapshot of the same kind. Nothing is changed unless every tensor fits. An inference snapshot
+// becomes the weights and, where they are kept, the averages.
 func (m *Model) Restore(kind loop.Kind, tensors loop.Tensors) error {
-	if err := m.of(kind).Set(m.session, tensors); err != nil {
-		return fmt.Errorf("restore a %s snapshot into depth %d: %w", kind, m.config.Depth, err)
+	err := m.of(kind).Set(m.session, tensors)
+	if err == nil && kind == loop.Inference && m.averages != nil {
+		err = m.raw.Set(m.session, tensors)
+	}
+	if err != nil {
+		return fmt.Errorf("restore a %s snapshot into depth %d: %w", kind, m.config.Architecture.Depth, err)
 	}
 	return nil
 }

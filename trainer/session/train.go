@@ -4,36 +4,50 @@ import (
 	tf "github.com/wamuir/graft/tensorflow"
 	"github.com/wamuir/graft/tensorflow/op"
 
+	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/resnet"
+	"plumbline.dev/plumbline/wire"
 )
 
 // batchNormMomentum is PyTorch's: running = 0.9 running + 0.1 batch.
 const batchNormMomentum = 0.1
 
-// trainGraph is one optimizer step: what it is fed, what it tells, what it does.
+// trainGraph is one optimizer step of one phase: what it is fed, what it tells, what it does.
 type trainGraph struct {
-	images, labels, weights, rates tf.Output
-	loss, norm, finite             tf.Output
-	update                         *tf.Operation
+	images, labels, weights, total, rates tf.Output
+	augment                               augmentation
+	loss, norm, finite                    tf.Output
+	accumulate                            *tf.Operation // nil where a batch has one part
+	update                                *tf.Operation
 }
 
-// drawTrain draws a step over the network:
-// images [N,S,S,C] -> logits [N,2] -> loss -> gradients -> clipped -> AdamW, and the running statistics beside it.
-// Nothing is updated unless everything that would be is finite.
-func drawTrain(root *op.Scope, net *resnet.Net, slots *slots, c Config) trainGraph {
-	s := root.SubScope("train")
-	g := trainGraph{
-		images:  imagePlaceholder(s, c),
+// drawTrain draws a step of a phase over the network:
+// images [N,S,S,C] -> augmented -> logits [N,2] -> loss -> gradients -> clipped -> optimizer, and beside it the running statistics
+// and the averages. Nothing is updated unless everything that would be is finite.
+func (m *Model) drawTrain(phase loop.Phase) *trainGraph {
+	h := m.config.Hyper
+	s := m.root.SubScope("train-" + string(phase))
+	g := &trainGraph{
+		images:  m.imagePlaceholder(s),
 		labels:  op.Placeholder(s.SubScope("labels"), tf.Int32, op.PlaceholderShape(tf.MakeShape(-1))),
 		weights: op.Placeholder(s.SubScope("weights"), tf.Float, op.PlaceholderShape(tf.MakeShape(-1))),
+		total:   op.Placeholder(s.SubScope("total"), tf.Float, op.PlaceholderShape(tf.ScalarShape())),
 		rates:   op.Placeholder(s.SubScope("rates"), tf.Float, op.PlaceholderShape(tf.MakeShape(rateCount))),
 	}
-	logits, measured := net.Forward(s, g.images, resnet.Training)
-	g.loss = weightedLoss(s.SubScope("loss"), logits, g.labels, g.weights)
+	x := m.net.Normalise(s, g.images)
+	if h.Augment.Any() {
+		g.augment, x = drawAugment(s.SubScope("augment"), x, m.config)
+	}
+	mode := resnet.Training
+	if phase == loop.All && h.BatchNorm == wire.BatchNormFreeze {
+		mode = resnet.Inference
+	}
+	pass := m.net.Forward(s, x, resnet.Options{Mode: mode, Compute: m.config.compute()})
+	g.loss = weightedLoss(s.SubScope("loss"), pass.Logits, g.labels, g.weights, g.total, h.LabelSmoothing)
 
-	trained := slots.trained
-	values := make([]tf.Output, len(trained))
-	for i, p := range trained {
+	params := inPhase(phase, m.net.Params)
+	values := make([]tf.Output, len(params))
+	for i, p := range params {
 		values[i] = p.Value
 	}
 	if s.Err() != nil {
@@ -43,63 +57,142 @@ func drawTrain(root *op.Scope, net *resnet.Net, slots *slots, c Config) trainGra
 	if s.Err() != nil {
 		return g
 	}
-	g.norm = globalNorm(s.SubScope("norm"), trained, grads)
-	g.finite = allFinite(s.SubScope("finite"), g.loss, g.norm, measured)
+	rate := op.Unpack(s, g.rates, rateCount)
+	if s.Err() != nil {
+		return g
+	}
+	if h.Accumulate > 1 {
+		grads = m.drawAccumulate(s.SubScope("accumulate"), g, params, grads, pass.Measured)
+	}
+	g.norm = globalNorm(s.SubScope("norm"), params, grads)
+	g.finite = allFinite(s.SubScope("finite"), g.loss, &g.norm, pass.Measured)
 
-	updates := followStatistics(s.SubScope("statistics"), measured, g.finite)
-	updates = append(updates, slots.drawAdamW(s.SubScope("adamw"), grads, g.rates, g.norm, g.finite, c)...)
+	changed := m.optimizer.draw(s.SubScope(h.Optimizer), phase, params, grads, rate, g.norm, g.finite)
+	momentum := gate(s.SubScope("momentum"), op.Const(s.SubScope("momentum"), float32(batchNormMomentum)), g.finite)
+	moved, statistics := followStatistics(s.SubScope("statistics"), pass.Measured, momentum)
+	updates := append(append([]*tf.Operation{}, changed...), moved...)
+	if m.averages != nil {
+		updates = append(updates, m.drawAverages(s.SubScope("averages"), append(params, statistics...), updates, rate[rateAverage])...)
+	}
+	if h.Accumulate > 1 {
+		updates = append(updates, m.emptyAccumulators(s.SubScope("empty"), params, grads, g.norm)...)
+	}
 	g.update = op.NoOp(s.SubScope("update").WithControlDependencies(updates...))
 	return g
 }
 
-func imagePlaceholder(s *op.Scope, c Config) tf.Output {
-	side := int64(c.ImageSize)
-	return op.Placeholder(s.SubScope("images"), tf.Uint8, op.PlaceholderShape(tf.MakeShape(-1, side, side, int64(c.Channels))))
+// inPhase lists what a phase trains.
+func inPhase(phase loop.Phase, params []*resnet.Param) []*resnet.Param {
+	all := trained(params)
+	if phase == loop.All {
+		return all
+	}
+	var some []*resnet.Param
+	for _, p := range all {
+		switch p.Name {
+		case "conv1.weight", "fc.weight", "fc.bias":
+			some = append(some, p)
+		}
+	}
+	return some
 }
 
-// weightedLoss: sum(w ce) / sum(w), as PyTorch's CrossEntropyLoss weighs. logits: [N,2], labels: [N], weights: [N] -> scalar
-func weightedLoss(s *op.Scope, logits, labels, weights tf.Output) tf.Output {
-	all := op.Const(s.SubScope("all"), []int32{0})
+func (m *Model) imagePlaceholder(s *op.Scope) tf.Output {
+	side := int64(m.config.Hyper.ImageSize)
+	return op.Placeholder(s.SubScope("images"), tf.Uint8, op.PlaceholderShape(tf.MakeShape(-1, side, side, int64(m.config.Channels))))
+}
+
+// weightedLoss: sum(w ce) / total, where total is the sum of the whole batch's weights, as PyTorch's CrossEntropyLoss weighs.
+// Smoothing spreads its share of a label evenly over the classes. logits: [N,2], labels: [N], weights: [N], total: scalar -> scalar
+func weightedLoss(s *op.Scope, logits, labels, weights, total tf.Output, smoothing float64) tf.Output {
+	off := smoothing / resnet.Classes
 	target := op.OneHot(s, labels, op.Const(s.SubScope("classes"), int32(resnet.Classes)),
-		op.Const(s.SubScope("on"), float32(1)), op.Const(s.SubScope("off"), float32(0)))
+		op.Const(s.SubScope("on"), float32(1-smoothing+off)), op.Const(s.SubScope("off"), float32(off)))
 	ce, _ := op.SoftmaxCrossEntropyWithLogits(s, logits, target)
-	return op.RealDiv(s, op.Sum(s.SubScope("weighted"), op.Mul(s, ce, weights), all), op.Sum(s.SubScope("weights"), weights, all))
+	return op.RealDiv(s, op.Sum(s.SubScope("weighted"), op.Mul(s, ce, weights), op.Const(s.SubScope("all"), []int32{0})), total)
+}
+
+// drawAccumulate draws how the gradients of a batch's parts add up, and returns the sum that the last part completes.
+func (m *Model) drawAccumulate(s *op.Scope, g *trainGraph, params []*resnet.Param, grads []tf.Output, measured []resnet.Measured) []tf.Output {
+	if m.accumulators == nil {
+		m.accumulators = beside(m.root.SubScope("accumulators"), "accumulator/", trained(m.net.Params))
+	}
+	sums := make([]tf.Output, len(grads))
+	var adds []*tf.Operation
+	for i, p := range params {
+		u := s.SubScope(p.Name)
+		sums[i] = op.AddV2(u.SubScope("sum"), m.accumulators[p].value, grads[i])
+		adds = append(adds, op.AssignAddVariableOp(u, m.accumulators[p].handle, grads[i]))
+	}
+	finite := allFinite(s.SubScope("finite"), g.loss, nil, measured)
+	momentum := gate(s.SubScope("momentum"), op.Const(s.SubScope("momentum"), float32(batchNormMomentum)), finite)
+	moved, _ := followStatistics(s.SubScope("statistics"), measured, momentum)
+	g.accumulate = op.NoOp(s.SubScope("part").WithControlDependencies(append(adds, moved...)...))
+	return sums
+}
+
+// emptyAccumulators once their sums have been used, whether or not they were finite.
+func (m *Model) emptyAccumulators(s *op.Scope, params []*resnet.Param, sums []tf.Output, norm tf.Output) []*tf.Operation {
+	var empties []*tf.Operation
+	for i, p := range params {
+		u := s.SubScope(p.Name).WithControlDependencies(norm.Op, sums[i].Op)
+		empties = append(empties, assignZeros(u, m.accumulators[p].handle, p))
+	}
+	return empties
+}
+
+// drawAverages moves the averages of params towards their values after the updates, of which there is one for each.
+func (m *Model) drawAverages(s *op.Scope, params []*resnet.Param, updates []*tf.Operation, share tf.Output) []*tf.Operation {
+	var moves []*tf.Operation
+	for i, p := range params {
+		// A read that waits for an update that is left out is left out with it, and so is what follows.
+		u := s.SubScope(p.Name).WithControlDependencies(updates[i])
+		value := op.ReadVariableOp(u, p.Handle, tf.Float)
+		away := op.Sub(u, m.averages[p].value, value)
+		moves = append(moves, op.AssignSubVariableOp(u, m.averages[p].handle, op.Mul(u, away, share)))
+	}
+	return moves
 }
 
 // globalNorm: the square root of the sum of all squares. L2Loss is half a sum of squares, in one pass without a temporary.
-func globalNorm(s *op.Scope, trained []*resnet.Param, grads []tf.Output) tf.Output {
+func globalNorm(s *op.Scope, params []*resnet.Param, grads []tf.Output) tf.Output {
 	halves := make([]tf.Output, len(grads))
 	for i, g := range grads {
-		halves[i] = op.L2Loss(s.SubScope(trained[i].Name), g)
+		halves[i] = op.L2Loss(s.SubScope(params[i].Name), g)
 	}
 	return op.Sqrt(s, op.Mul(s, op.AddN(s, halves), op.Const(s, float32(2))))
 }
 
 // allFinite is one number made of all that an update would use: it is finite only if they are. A sum of squares that
-// overflows counts as not finite, which no useful gradient reaches.
-func allFinite(s *op.Scope, loss, norm tf.Output, measured []resnet.Measured) tf.Output {
-	var statistics []tf.Output
-	for _, m := range measured {
-		statistics = append(statistics, m.BatchMean, m.BatchVar)
+// overflows counts as not finite, which no useful gradient reaches. norm may be nil.
+func allFinite(s *op.Scope, loss tf.Output, norm *tf.Output, measured []resnet.Measured) tf.Output {
+	parts := []tf.Output{loss}
+	if norm != nil {
+		parts = append(parts, *norm)
 	}
-	joined := op.ConcatV2(s, statistics, op.Const(s.SubScope("axis"), int32(0)))
-	total := op.Sum(s, joined, op.Const(s.SubScope("all"), []int32{0}))
-	return op.IsFinite(s, op.AddN(s, []tf.Output{loss, norm, total}))
+	if len(measured) > 0 {
+		var statistics []tf.Output
+		for _, m := range measured {
+			statistics = append(statistics, m.BatchMean, m.BatchVar)
+		}
+		joined := op.ConcatV2(s, statistics, op.Const(s.SubScope("axis"), int32(0)))
+		parts = append(parts, op.Sum(s, joined, op.Const(s.SubScope("all"), []int32{0})))
+	}
+	return op.IsFinite(s, op.AddN(s, parts))
 }
 
-// followStatistics moves each running statistic a tenth of the way to the batch's.
-func followStatistics(s *op.Scope, measured []resnet.Measured, finite tf.Output) []*tf.Operation {
-	momentum := gate(s, op.Const(s, float32(batchNormMomentum)), finite)
-	var updates []*tf.Operation
+// followStatistics moves each running statistic by the share momentum of the way to the batch's.
+func followStatistics(s *op.Scope, measured []resnet.Measured, momentum tf.Output) (updates []*tf.Operation, moved []*resnet.Param) {
 	follow := func(running *resnet.Param, batch tf.Output) {
 		u := s.SubScope(running.Name)
 		updates = append(updates, op.AssignSubVariableOp(u, running.Handle, op.Mul(u, op.Sub(u, running.Value, batch), momentum)))
+		moved = append(moved, running)
 	}
 	for _, m := range measured {
 		follow(m.RunningMean, m.BatchMean)
 		follow(m.RunningVar, m.BatchVar)
 	}
-	return updates
+	return updates, moved
 }
 
 // gate passes x on when finite holds. Otherwise its output is dead, and TensorFlow leaves out every operation that uses it:
