@@ -120,7 +120,11 @@ func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Ch
 	})
 }
 
-func (tr *trial) logistic() *logistic { return newLogistic(imageSide * imageSide * imageChannels) }
+func (tr *trial) logistic() *logistic {
+	l := newLogistic(imageSide * imageSide * imageChannels)
+	l.averages = tr.config.Trial.Hyperparameters.EMA > 0
+	return l
+}
 
 // story is what was told, one word a report: started epoch:1* (with a checkpoint) epoch:2 finished:4; ~ marks what is told again.
 func story(told []wire.Report) string {
@@ -142,6 +146,6 @@ func story(told []wire.Report) string {
 func toyRecipe() wire.Hyperparameters {
 	h, _ := wire.Recipe(wire.PresetDefault, false)
 	h.Epochs, h.BatchSize, h.ImageSize, h.LearningRate, h.WarmupEpochs, h.Seed = 4, 8, 32, 0.02, 1, 5
-	h.EMA, h.Augment = 0, wire.Augment{}
+	h.HeadEpochs, h.BatchNorm, h.EMA, h.Augment = 1, wire.BatchNormFreeze, 0.9, wire.Augment{Gain: 0.1}
 	return h
 }

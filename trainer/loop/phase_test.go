@@ -1,0 +1,207 @@
+package loop
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"plumbline.dev/plumbline/trainer/checkpoint"
+	"plumbline.dev/plumbline/wire"
+)
+
+// watcher notes what a model is asked to do.
+type watcher struct {
+	*logistic
+	steps       []StepParams
+	restarts    []int // how many steps had been taken
+	reestimated []int // likewise, once for each batch
+}
+
+func (w *watcher) Step(b Batch, p StepParams) (StepResult, error) {
+	w.steps = append(w.steps, p)
+	return w.logistic.Step(b, p)
+}
+
+func (w *watcher) Restart() error {
+	w.restarts = append(w.restarts, len(w.steps))
+	return w.logistic.Restart()
+}
+
+func (w *watcher) Reestimate(images []uint8, n, k int) error {
+	w.reestimated = append(w.reestimated, len(w.steps))
+	return w.logistic.Reestimate(images, n, k)
+}
+
+func TestTheHeadIsTrainedFirst(t *testing.T) {
+	tr := newTrial(t) // one epoch of the head out of four, five steps each
+	w := &watcher{logistic: tr.logistic()}
+	if _, err := tr.run(context.Background(), w); err != nil {
+		t.Fatal(err)
+	}
+	var got []StepParams
+	for _, i := range []int{0, 4, 5, 9, 10, 19} {
+		got = append(got, w.steps[i])
+	}
+	cosine := func(step float64) float32 { return float32(0.01 * (1 + math.Cos(math.Pi*step/10))) }
+	average := func(t float64) float32 { return float32(1 - min(0.9, (1+t)/(10+t))) }
+	want := []StepParams{
+		{Head, 1, 0.02, average(1)}, {Head, 5, 0.02, average(5)}, // at the peak from the first step on
+		{All, 1, 0.004, average(1)}, {All, 5, 0.02, average(5)}, // warms up with a fresh optimizer
+		{All, 6, cosine(0), average(6)}, {All, 15, cosine(9), average(15)},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-7)); diff != "" {
+		t.Errorf("steps:\n%s", diff)
+	}
+	if diff := cmp.Diff([]int{5}, w.restarts); diff != "" {
+		t.Errorf("the optimizer began anew after these steps:\n%s", diff)
+	}
+	if diff := cmp.Diff([]int{5, 5, 5, 5, 5}, w.reestimated); diff != "" { // 40 samples in batches of 8
+		t.Errorf("statistics were re-estimated after these steps:\n%s", diff)
+	}
+}
+
+func TestFromRandomWeightsThereIsOnePhase(t *testing.T) {
+	tr := newTrial(t)
+	h := &tr.config.Trial.Hyperparameters
+	h.HeadEpochs, h.BatchNorm, h.Schedule = 0, wire.BatchNormTrain, wire.Constant
+	w := &watcher{logistic: tr.logistic()}
+	if _, err := tr.run(context.Background(), w); err != nil {
+		t.Fatal(err)
+	}
+	if w.restarts != nil || w.reestimated != nil {
+		t.Errorf("restarts after %v, re-estimation after %v", w.restarts, w.reestimated)
+	}
+	first, last := w.steps[0], w.steps[19]
+	if first.Phase != All || first.LearningRate != 0.004 || last.Phase != All || last.PhaseStep != 20 || last.LearningRate != 0.02 {
+		t.Errorf("first %+v, last %+v", first, last)
+	}
+}
+
+func TestAveragesAreWhatIsKept(t *testing.T) {
+	tr := newTrial(t)
+	model := tr.logistic()
+	out, err := tr.run(context.Background(), model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best, err := checkpoint.Load(out.Best.Checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if best.Manifest.Weights != "ema" || len(best.Tensors) != 2 || best.Tensors[1].Name != "fc.weight" || best.Tensors[1].Role != wire.RoleWeight {
+		t.Errorf("the best holds %q weights: %+v", best.Manifest.Weights, best.Tensors)
+	}
+	for _, r := range tr.told {
+		if r.Metrics != nil && r.Weights != "ema" {
+			t.Errorf("epoch %d was measured on %q weights", r.Epoch, r.Weights)
+		}
+	}
+}
+
+func TestPatienceEndsATrial(t *testing.T) {
+	worse := func(l *logistic) { // from the third epoch on every score is turned around
+		l.spoilScore = func(call int, scores []float32) {
+			for i := range scores {
+				if call > 2 {
+					scores[i] = -scores[i]
+				}
+			}
+		}
+	}
+	tr := newTrial(t)
+	h := &tr.config.Trial.Hyperparameters
+	h.Epochs, h.Patience = 9, 2
+	model := tr.logistic()
+	worse(model)
+	out, err := tr.run(context.Background(), model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := tr.told[len(tr.told)-1]
+	if out.Best.Epoch != 2 || out.Epoch != 4 || last.Kind != wire.Finished || !strings.Contains(last.Message, "ended after 4 of 9 epochs, since 2 brought nothing better") {
+		t.Errorf("best %d, epochs %d, last report %+v", out.Best.Epoch, out.Epoch, last)
+	}
+
+	// A trial that is taken up again where it ended has nothing left to train.
+	again := tr.logistic()
+	if out, err = tr.run(context.Background(), again); err != nil || again.steps != 0 || out.Epoch != 4 {
+		t.Errorf("again: %d steps, epoch %d, %v", again.steps, out.Epoch, err)
+	}
+}
+
+func TestAugmentation(t *testing.T) {
+	d := Data{Size: 32, Channels: []string{"A", "B", "C"}}
+	a := wire.Augment{Shift: 0.25, Rotate: 90, Gain: 0.2, Offset: 0.3, ChannelDropout: 0.5}
+	got := augmentation(a, 1, 3, 16, 200, d)
+
+	t.Run("is within its limits", func(t *testing.T) {
+		dropped := 0
+		for i := range 200 {
+			x := got.Transforms[8*i:][:8]
+			if norm := math.Hypot(float64(x[0]), float64(x[1])); math.Abs(norm-1) > 1e-6 || x[0] < -1e-6 || x[0] != x[4] || x[1] != -x[3] || x[6] != 0 || x[7] != 0 {
+				t.Fatalf("sample %d: %v is not a turn by at most 90 degrees", i, x)
+			}
+			// The centre stays where it is but for the shift, at most a quarter of the side.
+			for _, row := range [][]float32{x[:3], x[3:6]} {
+				c := float64(row[0])*15.5 + float64(row[1])*15.5 + float64(row[2])
+				if math.Abs(c-15.5) > 8+1e-4 {
+					t.Errorf("sample %d: the centre moves to %v", i, c)
+				}
+			}
+			kept := 0
+			for c := range 3 {
+				gain, offset := got.Gain[3*i+c], got.Offset[3*i+c]
+				switch {
+				case gain == 0 && offset == 0:
+					dropped++
+				case gain < 0.8 || gain > 1.2 || offset < -0.3 || offset > 0.3:
+					t.Errorf("sample %d, channel %d: gain %v, offset %v", i, c, gain, offset)
+				default:
+					kept++
+				}
+			}
+			if kept == 0 {
+				t.Errorf("sample %d lost all its channels", i)
+			}
+		}
+		if dropped < 120 || dropped > 280 { // of 600; 200 expected, since one of three always stays
+			t.Errorf("%d channels were dropped", dropped)
+		}
+	})
+	t.Run("follows from seed, epoch and position alone", func(t *testing.T) {
+		part := augmentation(a, 1, 3, 20, 4, d)
+		if diff := cmp.Diff(got.Transforms[8*4:8*8], part.Transforms); diff != "" {
+			t.Errorf("samples 20 to 23 by themselves:\n%s", diff)
+		}
+		for name, other := range map[string]*Augmentation{"epoch": augmentation(a, 1, 4, 16, 4, d), "seed": augmentation(a, 2, 3, 16, 4, d)} {
+			if cmp.Equal(got.Gain[:12], other.Gain) {
+				t.Errorf("another %s changes nothing", name)
+			}
+		}
+	})
+	if augmentation(wire.Augment{}, 1, 1, 0, 4, d) != nil {
+		t.Error("no augmentation is something")
+	}
+}
+
+func TestLossWeight(t *testing.T) {
+	for name, tc := range map[string]struct {
+		imbalance wire.Imbalance
+		want      float64
+	}{
+		"none":                     {wire.Imbalance{}, 1},
+		"in full":                  {wire.Imbalance{LossWeight: 1}, 9},
+		"half way":                 {wire.Imbalance{LossWeight: 0.5}, 3},
+		"effective number":         {wire.Imbalance{EffectiveNumber: 0.99}, (1 - math.Pow(0.99, 90)) / (1 - math.Pow(0.99, 10))},
+		"effective number near 1":  {wire.Imbalance{EffectiveNumber: 0.9999999}, 9},
+		"effective number, nearly": {wire.Imbalance{EffectiveNumber: 1e-9}, 1},
+	} {
+		if got := lossWeight([2]int{90, 10}, tc.imbalance); math.Abs(got-tc.want) > 1e-4 {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
