@@ -31,6 +31,7 @@ type Model struct {
 	eval       evalGraph
 	train      map[loop.Phase]*trainGraph
 	reestimate *reestimateGraph
+	explainer  *explainGraph
 
 	state    State // everything that a resumed trial needs, by name
 	weights  State // what is evaluated: averages where they are kept
