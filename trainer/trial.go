@@ -11,6 +11,7 @@ import (
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/session"
+	"plumbline.dev/plumbline/trainer/tensorboard"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -66,7 +67,12 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 	if err != nil {
 		return loop.Outcome{}, storeError(c.URI, err)
 	}
-	return loop.Run(ctx, cfg, model, data, from, loop.World{Store: store, Spool: a.spool, Now: time.Now, Log: a.log, Progress: a.progress})
+	events := tensorboard.New(tensorboard.Config{
+		Trial: a.trial, Writer: a.writer, Log: a.log,
+		Samples: tensorboard.Samples{IDs: data.IDs, Images: data.Images, Size: data.Size, Channels: data.Channels},
+	})
+	defer events.Close()
+	return loop.Run(ctx, cfg, model, data, from, loop.World{Store: store, Spool: events.After(a.spool), Now: time.Now, Log: a.log, Progress: a.progress})
 }
 
 // findGPU refuses to train on the CPU what was promised a GPU: it would take days, and nobody would be told why.

@@ -43,17 +43,18 @@ type Report struct {
 	Epochs int   `json:"epochs"` // how many there will be
 	Step   int64 `json:"step"`   // optimizer steps so far
 
-	Weights    string         `json:"weights,omitempty"`    // raw | ema: which weights Metrics were measured on
-	Metrics    *Metrics       `json:"metrics,omitempty"`    // on the validation split ("selected on")
-	Test       *Metrics       `json:"test,omitempty"`       // finished only: the trial's best, on the test split, once
-	NotFinite  string         `json:"notFinite,omitempty"`  // why Metrics are missing: NaN and Inf are reasons, never values
-	TrainLoss  float64        `json:"trainLoss,omitempty"`  // mean over the epoch
-	Throughput *Throughput    `json:"throughput,omitempty"` // over the epoch
-	Checkpoint *CheckpointRef `json:"checkpoint,omitempty"` // a new best checkpoint, committed
-	Scores     []SampleScore  `json:"scores,omitempty"`     // with a new best: the validation scores behind Metrics
-	Digests    Digests        `json:"digests"`              // trials whose digests differ are not compared
-	ComputedBy *Origin        `json:"computedBy,omitempty"` // set when a resuming writer re-issues another writer's report
-	Message    string         `json:"message,omitempty"`    // for people
+	Weights      string         `json:"weights,omitempty"`      // raw | ema: which weights Metrics were measured on
+	Metrics      *Metrics       `json:"metrics,omitempty"`      // on the validation split ("selected on")
+	Test         *Metrics       `json:"test,omitempty"`         // finished only: the trial's best, on the test split, once
+	NotFinite    string         `json:"notFinite,omitempty"`    // why Metrics are missing: NaN and Inf are reasons, never values
+	TrainLoss    float64        `json:"trainLoss,omitempty"`    // mean over the epoch
+	LearningRate float64        `json:"learningRate,omitempty"` // the head's, at the epoch's last step
+	Throughput   *Throughput    `json:"throughput,omitempty"`   // over the epoch
+	Checkpoint   *CheckpointRef `json:"checkpoint,omitempty"`   // a new best checkpoint, committed
+	Scores       []SampleScore  `json:"scores,omitempty"`       // with a new best: the validation scores behind Metrics
+	Digests      Digests        `json:"digests"`                // trials whose digests differ are not compared
+	ComputedBy   *Origin        `json:"computedBy,omitempty"`   // set when a resuming writer re-issues another writer's report
+	Message      string         `json:"message,omitempty"`      // for people
 }
 
 // Metrics of one split. All are fractions; Threshold is on the calibrated logit, with >= as its comparator.

@@ -18,6 +18,7 @@ func (r *run) conclude(v result) error {
 
 	report := r.report(wire.Epoch)
 	report.TrainLoss, report.NotFinite = trainLoss, v.notFinite
+	report.LearningRate = learningRate(r.Trial.Hyperparameters, r.steps, r.epoch*r.steps-1)
 	report.Throughput = &wire.Throughput{
 		ImagesPerSecond: perSecond(r.trained, r.seconds), EpochSeconds: r.lastTold.Sub(r.began).Seconds(),
 		InputWait: r.waited.Seconds() / max(r.seconds, 1e-9),

@@ -1,0 +1,212 @@
+"""Checks that Python's TensorBoard reads the trainer's event files, and that they show what the trainer reported.
+
+    PY=~/.cache/plumbline/python/tensorflow-*/bin/python        # hack/reference/check.sh makes it, from requirements-tf.txt
+    $PY hack/reference/check_events.py read DIR                 # such as fit's --out, or <checkpoint uri>/<run uid>
+    $PY hack/reference/check_events.py golden trainer/tensorboard/testdata/python.tfevents
+
+"read" takes every event file below DIR, prints what is in it, and compares scalars and PR curves with the reports in the newest
+resume checkpoint beside it. Exit code 0: all agree. 1: some do not, and they are named. 2: there is nothing to read.
+"golden" writes, with Python's own encoders, the events that the Go test must give byte for byte.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import summary as custom_scalar
+from tensorboard.plugins.hparams import metadata as hparams
+from tensorboard.plugins.hparams import summary_v2 as hparams_summary
+from tensorboard.plugins.image import metadata as image
+from tensorboard.plugins.pr_curve import summary as pr_curve
+from tensorboard.plugins.scalar import metadata as scalar
+from tensorboard.plugins.text import summary_v2 as text
+
+THRESHOLDS = 201
+
+# What each scalar is in a report.
+SCALARS = {
+    "train/loss": lambda r: r.get("trainLoss"),
+    "train/learning_rate": lambda r: r.get("learningRate"),
+    "throughput/images_per_second": lambda r: r["throughput"]["imagesPerSecond"],
+    "throughput/input_wait": lambda r: r["throughput"].get("inputWait", 0),
+    "throughput/epoch_seconds": lambda r: r["throughput"]["epochSeconds"],
+} | {
+    f"validation/{tag}": lambda r, name=name: r.get("metrics", {}).get(name)
+    for tag, name in {
+        "auc_pr": "aucPR", "auc_pr_low": "aucPRLow", "auc_pr_high": "aucPRHigh", "f1": "f1",
+        "precision": "precision", "recall": "recall", "threshold": "threshold", "loss": "loss",
+    }.items()
+}  # fmt: skip
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    verbs = p.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("read").add_argument("dir", type=pathlib.Path)
+    verbs.add_parser("golden").add_argument("file", type=pathlib.Path)
+    args = p.parse_args()
+    if args.verb == "golden":
+        return golden(args.file)
+    files = sorted(args.dir.rglob("events.out.tfevents.*"))
+    if not files:
+        print(f"check_events: no event file below {args.dir}", file=sys.stderr)
+        return 2
+    wrong = [f"{file}: {problem}" for file in files for problem in check(file, args.dir)]
+    print("\n".join(wrong) if wrong else f"{len(files)} event files agree with the reports")
+    return 1 if wrong else 0
+
+
+def check(file, root):
+    """Yields what is wrong with an event file, and prints what is in it."""
+    events = event_accumulator.EventAccumulator(str(file), size_guidance=dict.fromkeys(("scalars", "tensors", "images"), 0))
+    events.Reload()
+    tags = events.Tags()
+    print(f"\n{file.parent.relative_to(root)}  {file.stat().st_size} bytes")
+    for tag in tags["scalars"]:
+        points = events.Scalars(tag)
+        print(f"  {tag:30} " + "  ".join(f"{p.step}: {p.value:.4g}" for p in points))
+        steps = [p.step for p in points]
+        if steps != sorted(set(steps)):
+            yield f"{tag} has the steps {steps}"
+    for tag in tags["tensors"]:
+        yield from check_tensor(tag, events)
+    reports = history(file.parent)
+    if reports is None:
+        print("  no resume checkpoint lies beside it: nothing to compare with")
+        return
+    epochs = [r for r in reports if r["kind"] == "epoch"]
+    for tag, of in SCALARS.items():
+        want = {r["epoch"]: np.float32(of(r)) for r in epochs if of(r) is not None}
+        got = {p.step: np.float32(p.value) for p in events.Scalars(tag)} if tag in tags["scalars"] else {}
+        # The file may know more than the newest checkpoint, which was saved before.
+        if any(got.get(step) != v for step, v in want.items()):
+            yield f"{tag} is {got}, reported was {want}"
+    yield from check_curves(events, epochs)
+
+
+def check_tensor(tag, events):
+    last = events.Tensors(tag)[-1]
+    array = tf.make_ndarray(last.tensor_proto)
+    metadata = events.SummaryMetadata(tag)
+    plugin = metadata.plugin_data.plugin_name
+    note = ""
+    if plugin == "images":
+        width, height, *pngs = array.tolist()
+        sizes = {tuple(tf.io.decode_png(png).shape) for png in pngs}
+        note = f"{len(pngs)} pictures of {width.decode()}x{height.decode()}"
+        if sizes != {(int(height), int(width), 1)}:
+            yield f"{tag} says {width}x{height} and holds pictures of {sizes}"
+    elif plugin == "text":
+        note = f"{len(array.item().splitlines())} lines, the first {array.item().decode().splitlines()[0]!r}"
+    elif plugin == "hparams":
+        info = hparams.parse_session_start_info_plugin_data(metadata.plugin_data.content)
+        note = f"group {info.group_name}, {len(info.hparams)} values, depth {info.hparams['depth'].number_value:g}"
+    elif plugin == "custom_scalars":
+        note = " ".join(str(layout_pb2.Layout.FromString(array.item())).split())
+    print(f"  {tag:30} {plugin} {array.shape} at {[e.step for e in events.Tensors(tag)]} {note}")
+
+
+def check_curves(events, epochs):
+    """PR curves must be those that the plug-in's own summary makes of the reported scores."""
+    tag = "validation/pr_curves"
+    got = {e.step: tf.make_ndarray(e.tensor_proto) for e in events.Tensors(tag)} if tag in events.Tags()["tensors"] else {}
+    for r in epochs:
+        if not r.get("scores"):
+            continue
+        want = tf.make_ndarray(curve([s["label"] for s in r["scores"]], [s["logit"] for s in r["scores"]]).value[0].tensor)
+        if r["epoch"] not in got or not np.array_equal(got[r["epoch"]], want):
+            yield f"{tag} of epoch {r['epoch']} is not what the plug-in makes of the scores"
+    print(f"  PR curves of epochs {sorted(got)} are compared with the plug-in's own")
+
+
+def curve(labels, logits, about=None):
+    return pr_curve.pb(
+        "validation", np.array(labels, bool), 1 / (1 + np.exp(-np.array(logits))), num_thresholds=THRESHOLDS, description=about
+    )
+
+
+def history(writer):
+    """The reports in the newest resume checkpoint of a writer."""
+    checkpoints = sorted(writer.glob("resume-*"))
+    if not checkpoints:
+        return None
+    return [json.loads(line) for line in (checkpoints[-1] / "reports.jsonl").read_text().splitlines()]
+
+
+def golden(path):
+    """Writes what trainer/tensorboard's TestEventsAreThoseThatPythonWrites makes of the same values."""
+
+    def classed(value, data_class):
+        value.metadata.data_class = data_class
+        return value
+
+    def one(tag, v, about):
+        metadata = scalar.create_summary_metadata(display_name="", description=about)
+        return classed(summary_pb2.Summary.Value(tag=tag, simple_value=v, metadata=metadata), summary_pb2.DATA_CLASS_SCALAR)
+
+    def picture(tag, strings, about):
+        metadata = image.create_summary_metadata(display_name=None, description=about)
+        tensor = tf.make_tensor_proto(strings, tf.string, [len(strings)])
+        value = summary_pb2.Summary.Value(tag=tag, metadata=metadata)
+        value.tensor.ParseFromString(tensor.SerializeToString())
+        return classed(value, summary_pb2.DATA_CLASS_BLOB_SEQUENCE)
+
+    def first(summary):
+        value = summary_pb2.Summary.Value.FromString(summary.value[0].SerializeToString())
+        return classed(value, summary_pb2.DATA_CLASS_TENSOR)
+
+    series = layout_pb2.MarginChartContent.Series(value="validation/auc_pr", lower="validation/auc_pr_low", upper="validation/auc_pr_high")
+    margin = layout_pb2.MarginChartContent(series=[series])
+    chart = layout_pb2.Chart(title="AUC-PR and its 95 % interval", margin=margin)
+    layout = layout_pb2.Layout(category=[layout_pb2.Category(title="validation", chart=[chart])])
+    events = [
+        event_pb2.Event(wall_time=1764150000.25, file_version="brain.Event:2"),
+        event_pb2.Event(
+            wall_time=1764150000.25,
+            step=0,
+            summary=summary_pb2.Summary(
+                value=[
+                    first(text.text_pb("settings", "| setting | value |\n|---|---|\n| depth | 18 |\n", "what it was told")),
+                    first(hparams_summary.hparams_pb({"depth": 18}, trial_id="d18", start_time_secs=1764150000.25)),
+                    first(custom_scalar.pb(layout)),
+                ]
+            ),
+        ),
+        event_pb2.Event(
+            wall_time=1764150061.5,
+            step=300,  # two bytes as a varint
+            summary=summary_pb2.Summary(
+                value=[
+                    one("train/loss", 0.6931471805599453, "weighted"),
+                    one("throughput/input_wait", 0, ""),
+                    first(
+                        curve(
+                            [0, 1, 1, 0, 1, 0, 0, 1],
+                            [-2.5, 3.25, 0, 0.75, -1.125, 0.75, -40, 40],
+                            "of each new best; thresholds are calibrated probabilities",
+                        )
+                    ),
+                    picture("mistakes/missed", [b"2", b"1", b"a picture", b""], "defects"),
+                ]
+            ),
+        ),
+    ]
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as f:
+        for event in events:
+            f.write(event.SerializeToString())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+package tensorboard
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+// settingValues show what a trial was told: all of it as a table, what a sweep varies as hyperparameters that TensorBoard sorts and
+// filters by, and a chart that draws AUC-PR with its interval around it.
+func settingValues(t wire.Trial, writer string, first wire.Report) ([]value, error) {
+	settings, err := flatten(t)
+	if err != nil {
+		return nil, fmt.Errorf("list the settings: %w", err)
+	}
+	d := first.Digests
+	all := append([]setting{
+		{name: "writer", text: writer}, {name: "release", text: wire.Release},
+		{name: "digests.data", text: d.Data}, {name: "digests.labels", text: d.Labels},
+		{name: "digests.overlay", text: d.Overlay}, {name: "digests.split", text: d.Split},
+	}, settings...)
+	return []value{
+		{tag: "settings", plugin: "text", class: classTensor, about: "everything that the trial was told", tensor: encodeText(table(all))},
+		hyperparameters(t.Name, first.Time, slices.DeleteFunc(settings, func(s setting) bool { return !varied(s.name) })),
+		intervalChart(),
+	}, nil
+}
+
+// setting is a leaf of the trial's document.
+type setting struct {
+	name string // such as hyperparameters.learningRate
+	text string // as JSON has it, without quotation marks
+	v    any    // string, float64 or bool; anything else is shown as text alone
+}
+
+// flatten lists what is set, in the order in which wire.Trial declares it. Where reports and other work go is no setting.
+func flatten(t wire.Trial) ([]setting, error) {
+	t.Reports, t.Scratch, t.Result = wire.Reports{}, "", ""
+	text, err := json.Marshal(t)
+	if err != nil {
+		return nil, err
+	}
+	return flattenObject(text, "", nil)
+}
+
+func flattenObject(text []byte, prefix string, to []setting) ([]setting, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if _, err := d.Token(); err != nil { // the opening brace
+		return nil, err
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return nil, err
+		}
+		s := setting{name: fmt.Sprint(prefix, key), text: string(raw)}
+		if raw[0] == '{' {
+			if to, err = flattenObject(raw, s.name+".", to); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := json.Unmarshal(raw, &s.v); err != nil {
+			return nil, err
+		}
+		if words, ok := s.v.(string); ok {
+			s.text = words
+		}
+		to = append(to, s)
+	}
+	return to, nil
+}
+
+// table leaves out what is not set.
+func table(settings []setting) string {
+	var b strings.Builder
+	b.WriteString("| setting | value |\n|---|---|\n")
+	for _, s := range settings {
+		if s.text != "" {
+			fmt.Fprintf(&b, "| %s | %s |\n", cell(s.name), cell(s.text))
+		}
+	}
+	return b.String()
+}
+
+// varied says whether trials are compared by a setting; the rest says where things are.
+func varied(name string) bool {
+	section, _, _ := strings.Cut(name, ".")
+	return slices.Contains([]string{"depth", "threads", "gpu", "pretrained", "hyperparameters", "imbalance"}, section)
+}
+
+// hyperparameters is the plug-in's SessionStartInfo. All attempts of a trial are of one group, which it shows as one row.
+func hyperparameters(group string, began time.Time, settings []setting) value {
+	var info []byte
+	for _, s := range settings {
+		var v []byte // a google.protobuf.Value
+		switch of := s.v.(type) {
+		case float64:
+			v = appendFixed(nil, 2, of)
+		case bool:
+			v = appendFlag(nil, 4, of)
+		default:
+			v = appendBytes(nil, 3, []byte(s.text))
+		}
+		name := strings.TrimPrefix(s.name, "hyperparameters.")
+		info = appendBytes(info, 1, appendBytes(appendString(nil, 1, name), 2, v))
+	}
+	info = appendDouble(appendString(info, 4, group), 5, seconds(began))
+	return value{
+		tag: "_hparams_/session_start_info", plugin: "hparams", class: classTensor,
+		content: appendBytes(nil, 3, info), tensor: encodeFloats(nil, 0),
+	}
+}
+
+// intervalChart is a Layout of the custom-scalars plug-in with one chart, the same in all runs.
+func intervalChart() value {
+	series := appendString(appendString(appendString(nil, 1, tagAUCPR), 2, tagAUCPRLow), 3, tagAUCPRHigh)
+	chart := appendBytes(appendString(nil, 1, "AUC-PR and its 95 % interval"), 3, appendBytes(nil, 1, series))
+	category := appendBytes(appendString(nil, 1, "validation"), 2, chart)
+	return value{
+		tag: "custom_scalars__config__", plugin: "custom_scalars", class: classTensor,
+		tensor: encodeText(string(appendBytes(nil, 2, category))),
+	}
+}
