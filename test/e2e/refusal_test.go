@@ -98,27 +98,48 @@ func TestAPIServerRefuses(t *testing.T) {
 		"a learning rate that is not quoted":    {validRun, func(o object) { hyper(o)["learningRate"] = 0.001 }, "must be of type string"},
 		"a learning rate of zero":               {validRun, func(o object) { hyper(o)["learningRate"] = "0" }, "must be above 0 and at most 10"},
 		"a learning rate below zero":            {validRun, func(o object) { hyper(o)["learningRate"] = "-0.1" }, "should match"},
-		"a warm-up as long as the training":     {validRun, func(o object) { hyper(o)["epochs"], hyper(o)["warmupEpochs"] = 3, 3 }, "warmupEpochs must be below epochs"},
-		"a setting that nobody reads":           {validRun, func(o object) { hyper(o)["learningrate"] = "0.1" }, "unknown field"},
-		"an exponent above one":                 {validRun, func(o object) { spec("imbalance")(o)["samplerWeight"] = "1.5" }, "it is an exponent"},
-		"a split that leaves nothing to train":  {validRun, func(o object) { spec("dataset")(o)["split"] = object{"test": "0.5", "validation": "0.45"} }, "leave more than a tenth"},
-		"a split without validation":            {validRun, func(o object) { spec("dataset")(o)["split"] = object{"validation": "0"} }, "must be above 0 and below 1"},
-		"a split by an unknown group":           {validRun, func(o object) { spec("dataset")(o)["split"] = object{"groupBy": "colour"} }, `supported values: "package", "none"`},
-		"another metric":                        {validRun, func(o object) { spec("objective")(o)["metric"] = "accuracy" }, `supported values: "AUCPR"`},
-		"a tie margin above one":                {validRun, func(o object) { spec("objective")(o)["tieMargin"] = "2" }, "must be between 0 and 1"},
-		"no parallelism":                        {validRun, func(o object) { spec()(o)["parallelism"] = 0 }, "greater than or equal to 1"},
-		"a name of 41 characters":               {validRun, func(o object) { at(o, "metadata")["name"] = strings.Repeat("a", 41) }, "at most 40 characters without dots"},
-		"a name with a dot":                     {validRun, func(o object) { at(o, "metadata")["name"] = "a.b" }, "at most 40 characters without dots"},
-		"a volume of the host":                  {validRun, func(o object) { template(o)["volumes"] = []any{object{"name": "h", "hostPath": object{"path": "/"}}} }, "unknown field"},
-		"a volume without a source":             {validRun, func(o object) { template(o)["volumes"] = []any{object{"name": "h"}} }, "give exactly one of persistentVolumeClaim"},
-		"a mount of no volume":                  {validRun, func(o object) { template(o)["volumeMounts"] = []any{object{"name": "h", "mountPath": "/h"}} }, "must name one of the volumes"},
-		"a variable of the operator's":          {validRun, func(o object) { template(o)["env"] = []any{object{"name": "PLUMBLINE_TRIAL", "value": "{}"}} }, "are set by the operator"},
-		"a label of the operator's":             {validRun, func(o object) { template(o)["labels"] = object{"plumbline.dev/run": "x"} }, "are set by the operator"},
-		"a model without a registry":            {validModel, func(o object) { delete(spec()(o), "registry") }, "spec.registry: Required value"},
-		"a model's name with a dot":             {validModel, func(o object) { at(o, "metadata")["name"] = "a.b" }, "at most 40 characters without dots"},
-		"a version whose name is not its own":   {validVersion, func(o object) { at(o, "metadata")["name"] = "refused-v2" }, "must be <spec.model>-v<spec.version>"},
-		"a version with a padded number":        {validVersion, func(o object) { at(o, "metadata")["name"] = "refused-v01" }, "must be <spec.model>-v<spec.version>"},
-		"a version numbered zero":               {validVersion, func(o object) { spec()(o)["version"] = 0; at(o, "metadata")["name"] = "refused-v0" }, "greater than or equal to 1"},
+		"a warm-up as long as the training":     {validRun, func(o object) { hyper(o)["epochs"], hyper(o)["warmupEpochs"] = 3, 3 }, "together must be below epochs"},
+		"a head's phase from random weights":    {validRun, func(o object) { hyper(o)["headEpochs"] = 1 }, "headEpochs needs pretrained"},
+		"an optimizer that does not exist":      {validRun, func(o object) { hyper(o)["optimizer"] = "adam" }, `supported values: "adamw", "sgd"`},
+		"a preset that does not exist":          {validRun, func(o object) { hyper(o)["preset"] = "best" }, `supported values: "default", "paper"`},
+		"parts that do not divide the batch":    {validRun, func(o object) { hyper(o)["batchSize"], hyper(o)["accumulate"] = 16, 3 }, "accumulate must divide batchSize"},
+		"parts of one sample":                   {validRun, func(o object) { hyper(o)["batchSize"], hyper(o)["accumulate"] = 16, 16 }, "accumulate must divide batchSize"},
+		"a momentum of one":                     {validRun, func(o object) { hyper(o)["momentum"] = "1" }, "must be at most 0.9999"},
+		"a shift out of the picture":            {validRun, func(o object) { at(hyper(o), "augment")["shift"] = "0.6" }, "it is a share of the side"},
+		"flips":                                 {validRun, func(o object) { at(hyper(o), "augment")["flip"] = "0.5" }, "unknown field"},
+		"one file of weights for two depths":    {validRun, func(o object) { spec("pretrained")(o)["uri"] = "file:///w/resnet50.safetensors" }, "pretrained.uri must contain {depth}"},
+		"colours that nobody maps": {validRun, func(o object) {
+			p := spec("pretrained")(o)
+			p["uri"], p["colours"] = "file:///w/{depth}.safetensors", []any{object{"channel": "AM", "colour": "R"}}
+		}, "colours belong to inputAdaptation mapped"},
+		"a colour that a photograph lacks": {validRun, func(o object) {
+			p := spec("pretrained")(o)
+			p["uri"], p["inputAdaptation"], p["colours"] = "file:///w/{depth}.safetensors", "mapped", []any{object{"channel": "AM", "colour": "UV"}}
+		}, `supported values: "R", "G", "B", "mean"`},
+		"a patience of zero": {validRun, func(o object) { spec("earlyStopping")(o)["patience"] = 0 }, "greater than or equal to 1"},
+		"a loss that is weighted twice": {validRun, func(o object) {
+			spec("imbalance")(o)["lossWeight"], spec("imbalance")(o)["effectiveNumber"] = "1", "0.99"
+		}, "both weigh the loss"},
+		"a setting that nobody reads":          {validRun, func(o object) { hyper(o)["learningrate"] = "0.1" }, "unknown field"},
+		"an exponent above one":                {validRun, func(o object) { spec("imbalance")(o)["samplerWeight"] = "1.5" }, "it is an exponent"},
+		"a split that leaves nothing to train": {validRun, func(o object) { spec("dataset")(o)["split"] = object{"test": "0.5", "validation": "0.45"} }, "leave more than a tenth"},
+		"a split without validation":           {validRun, func(o object) { spec("dataset")(o)["split"] = object{"validation": "0"} }, "must be above 0 and below 1"},
+		"a split by an unknown group":          {validRun, func(o object) { spec("dataset")(o)["split"] = object{"groupBy": "colour"} }, `supported values: "package", "none"`},
+		"another metric":                       {validRun, func(o object) { spec("objective")(o)["metric"] = "accuracy" }, `supported values: "AUCPR"`},
+		"a tie margin above one":               {validRun, func(o object) { spec("objective")(o)["tieMargin"] = "2" }, "must be between 0 and 1"},
+		"no parallelism":                       {validRun, func(o object) { spec()(o)["parallelism"] = 0 }, "greater than or equal to 1"},
+		"a name of 41 characters":              {validRun, func(o object) { at(o, "metadata")["name"] = strings.Repeat("a", 41) }, "at most 40 characters without dots"},
+		"a name with a dot":                    {validRun, func(o object) { at(o, "metadata")["name"] = "a.b" }, "at most 40 characters without dots"},
+		"a volume of the host":                 {validRun, func(o object) { template(o)["volumes"] = []any{object{"name": "h", "hostPath": object{"path": "/"}}} }, "unknown field"},
+		"a volume without a source":            {validRun, func(o object) { template(o)["volumes"] = []any{object{"name": "h"}} }, "give exactly one of persistentVolumeClaim"},
+		"a mount of no volume":                 {validRun, func(o object) { template(o)["volumeMounts"] = []any{object{"name": "h", "mountPath": "/h"}} }, "must name one of the volumes"},
+		"a variable of the operator's":         {validRun, func(o object) { template(o)["env"] = []any{object{"name": "PLUMBLINE_TRIAL", "value": "{}"}} }, "are set by the operator"},
+		"a label of the operator's":            {validRun, func(o object) { template(o)["labels"] = object{"plumbline.dev/run": "x"} }, "are set by the operator"},
+		"a model without a registry":           {validModel, func(o object) { delete(spec()(o), "registry") }, "spec.registry: Required value"},
+		"a model's name with a dot":            {validModel, func(o object) { at(o, "metadata")["name"] = "a.b" }, "at most 40 characters without dots"},
+		"a version whose name is not its own":  {validVersion, func(o object) { at(o, "metadata")["name"] = "refused-v2" }, "must be <spec.model>-v<spec.version>"},
+		"a version with a padded number":       {validVersion, func(o object) { at(o, "metadata")["name"] = "refused-v01" }, "must be <spec.model>-v<spec.version>"},
+		"a version numbered zero":              {validVersion, func(o object) { spec()(o)["version"] = 0; at(o, "metadata")["name"] = "refused-v0" }, "greater than or equal to 1"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -141,6 +162,8 @@ func TestAPIServerKeepsSpecsImmutable(t *testing.T) {
 	at(full, "metadata")["name"] = "immutable"
 	at(full, "spec")["parallelism"] = 1
 	fields := map[string]struct{ before, after any }{
+		"pretrained":      {object{"uri": "file:///w/resnet{depth}.safetensors"}, object{"uri": "file:///v/resnet{depth}.safetensors"}},
+		"earlyStopping":   {object{"patience": 3}, object{"patience": 4}},
 		"overrides":       {[]any{object{"depth": 18, "epochs": 2}}, []any{object{"depth": 18, "epochs": 3}}},
 		"hyperparameters": {object{"epochs": 2, "warmupEpochs": 0}, object{"epochs": 3, "warmupEpochs": 0}},
 		"imbalance":       {object{"lossWeight": "0"}, object{"lossWeight": "1"}},
