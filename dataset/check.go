@@ -6,8 +6,6 @@ package dataset
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,8 +22,9 @@ type Report struct {
 	Relabelled int            `json:"relabelled"` // by corrections
 	Classes    Counts         `json:"classes"`
 	Packages   []PackageCount `json:"packages"` // by name; empty when the set names none
-	Sizes      []SizeCount    `json:"sizes"`    // commonest first
-	Digests    Digests        `json:"digests"`  // empty when there are problems
+	Grid       *Grid          `json:"grid,omitempty"`
+	Sizes      []SizeCount    `json:"sizes"`   // commonest first
+	Digests    Digests        `json:"digests"` // empty when there are problems
 	Problems   []Problem      `json:"problems"`
 }
 
@@ -65,11 +64,13 @@ func Check(ctx context.Context, dir, overlay string, progress func(done, total i
 	for _, sample := range s.Samples {
 		taken[sample.ID] = true
 	}
-	looked := make([]look, len(s.rows))
-	found, err := each(ctx, len(s.rows), progress, func(i int) (problems, error) {
+	photos := s.photographs(s.rows)
+	looked := make([]look, len(photos))
+	found, err := each(ctx, len(photos), progress, func(i int) (problems, error) {
 		var ps problems
 		var err error
-		looked[i], ps, err = s.look(s.rows[i], taken[s.rows[i].ID])
+		wanted := slices.ContainsFunc(photos[i].samples, func(row int) bool { return taken[s.rows[row].ID] })
+		looked[i], ps, err = s.look(photos[i], wanted)
 		return ps, err
 	})
 	if err != nil {
@@ -81,9 +82,9 @@ func Check(ctx context.Context, dir, overlay string, progress func(done, total i
 		digests[i], shapes[i] = l.digest, l.shape
 	}
 	ps = append(ps, found...)
-	ps = append(ps, s.oneShape(s.rows, shapes)...)
-	ps = append(ps, s.duplicates(looked)...)
-	ps = append(ps, s.seal(digests)...)
+	ps = append(ps, s.oneShape(photos, shapes)...)
+	ps = append(ps, s.duplicates(photos, looked)...)
+	ps = append(ps, s.seal(photos, digests)...)
 	report.count(s, looked)
 	report.Problems = append(report.Problems, sorted(ps)...)
 	if len(ps) == 0 {
@@ -92,37 +93,18 @@ func Check(ctx context.Context, dir, overlay string, progress func(done, total i
 	return report, nil
 }
 
-// look is what reading one sample's files tells. What was excluded is not
+// look is what reading one photograph's files tells. What was excluded is not
 // decoded: an image that cannot be is a good reason to exclude it.
 type look struct {
-	digest string   // of all files, "" when one is missing
-	files  []string // each channel's own
-	shape  shape    // zero unless all channels could be decoded
-	sizes  []SizeCount
+	exposure
+	files []string // each channel's own digest, "" where it could not be read
+	sizes []SizeCount
 }
 
-func (s *Set) look(sample Sample, decode bool) (look, problems, error) {
-	contents, ps, err := s.contents(sample)
-	if err != nil {
-		return look{}, nil, err
-	}
-	l := look{files: make([]string, len(contents))}
-	all := sha256.New()
-	for c, content := range contents {
-		if content != nil {
-			l.files[c] = digestOf(content)
-			all.Write(content)
-		}
-	}
-	if len(ps) == 0 {
-		l.digest = "sha256:" + hex.EncodeToString(all.Sum(nil))
-	}
-	if !decode {
-		return l, ps, nil
-	}
-	planes, found := s.planes(sample, contents)
-	ps = append(ps, found...)
-	for _, p := range planes {
+func (s *Set) look(photo photograph, decoding bool) (look, problems, error) {
+	l := look{files: make([]string, len(s.Config.Channels))}
+	seen, ps, err := s.develop(photo, decoding, func(c int, content []byte, p *plane) {
+		l.files[c] = digestOf(content)
 		if p != nil {
 			bits := 8
 			if p.wide {
@@ -130,46 +112,44 @@ func (s *Set) look(sample Sample, decode bool) (look, problems, error) {
 			}
 			l.sizes = append(l.sizes, SizeCount{p.width, p.height, bits, 1})
 		}
-	}
-	if len(ps) == 0 {
-		l.shape = planes[0].shape()
-	}
-	return l, ps, nil
+	})
+	l.exposure = seen
+	return l, ps, err
 }
 
 // duplicates finds files whose bytes occur twice. Two photographs never agree
 // in every bit, so one of them was copied; between training and test that would
-// be a leak. One problem for each pair of samples.
-func (s *Set) duplicates(looked []look) problems {
-	type place struct{ row, channel int }
+// be a leak. One problem for each pair of photographs.
+func (s *Set) duplicates(photos []photograph, looked []look) problems {
+	type place struct{ photo, channel int }
 	var ps problems
 	first := map[string]place{}
 	for i, l := range looked {
-		copies := map[int][]string{} // by the row that came first
+		copies := map[int][]string{} // by the photograph that came first
 		for c, digest := range l.files {
 			if digest == "" {
 				continue
 			}
 			if earlier, twice := first[digest]; twice {
-				copies[earlier.row] = append(copies[earlier.row], s.Config.Channels[c])
+				copies[earlier.photo] = append(copies[earlier.photo], s.Config.Channels[c])
 				continue
 			}
 			first[digest] = place{i, c}
 		}
-		for _, row := range slices.Sorted(maps.Keys(copies)) {
-			other := fmt.Sprintf("sample %s (line %d)", s.rows[row].ID, s.rows[row].Line)
-			if row == i {
+		for _, n := range slices.Sorted(maps.Keys(copies)) {
+			other := fmt.Sprintf("%s (line %d)", s.title(photos[n]), photos[n].first.Line)
+			if n == i {
 				other = "another of its channels"
 			}
-			ps.addf(s.labelsFile(), s.rows[i].Line, "sample %s: the image of %s is, byte for byte, that of %s",
-				s.rows[i].ID, strings.Join(copies[row], ", "), other)
+			ps.addf(s.labelsFile(), photos[i].first.Line, "%s: the image of %s is, byte for byte, that of %s",
+				s.title(photos[i]), strings.Join(copies[n], ", "), other)
 		}
 	}
 	return ps
 }
 
 func (r *Report) count(s *Set, looked []look) {
-	r.Name, r.Channels = s.Config.Name, s.Config.Channels
+	r.Name, r.Channels, r.Grid = s.Config.Name, s.Config.Channels, s.Config.Grid
 	r.Samples, r.Excluded = len(s.Samples), len(s.rows)-len(s.Samples)
 	packages := map[string]Counts{}
 	for _, sample := range s.Samples {

@@ -6,6 +6,7 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,10 +26,11 @@ const ConfigFile = "dataset.yaml"
 type Config struct {
 	Name        string   `yaml:"name"`
 	Channels    []string `yaml:"channels,flow"` // in the order in which the network sees them
-	Files       string   `yaml:"files"`         // pattern with {id} and {channel}, relative to the set
+	Files       string   `yaml:"files"`         // pattern with {id} or {package}, and {channel}, relative to the set
 	Labels      string   `yaml:"labels"`        // relative to the set
 	Corrections string   `yaml:"corrections,omitempty"`
 	Range16     *Range16 `yaml:"range16,omitempty"` // nil: the set holds no 16-bit images
+	Grid        *Grid    `yaml:"grid,omitempty"`    // nil: every sample has image files of its own
 }
 
 // Range16 says which part of 0..65535 a 16-bit image uses: Min becomes 0, Max
@@ -40,10 +42,11 @@ type Range16 struct {
 }
 
 const (
-	defaultFiles  = "images/{channel}/{id}.png"
-	defaultLabels = "labels.csv"
-	maxChannels   = 64  // far above any camera; bounds what a set can ask for in memory
-	maxName       = 128 // bytes of an id, channel or package
+	defaultFiles     = "images/{channel}/{id}.png"
+	defaultGridFiles = "images/{channel}/{package}.png"
+	defaultLabels    = "labels.csv"
+	maxChannels      = 64  // far above any camera; bounds what a set can ask for in memory
+	maxName          = 128 // bytes of an id, channel or package
 )
 
 // parseConfig reads dataset.yaml's text. file is what problems call it.
@@ -72,10 +75,16 @@ func parseConfig(file string, text []byte) (Config, problems) {
 
 	c := Config{Files: defaultFiles, Labels: defaultLabels}
 	fields := map[string]any{"name": &c.Name, "channels": &c.Channels, "files": &c.Files, "labels": &c.Labels,
-		"corrections": &c.Corrections, "range16": nil}
+		"corrections": &c.Corrections, "range16": nil, "grid": nil}
 	lines := readFields(file, root, fields, &ps)
 	if node, ok := lines["range16"]; ok {
 		c.Range16 = parseRange16(file, node, &ps)
+	}
+	if node, ok := lines["grid"]; ok {
+		c.Grid = parseGrid(file, node, &ps)
+		if lines["files"] == nil {
+			c.Files = defaultGridFiles
+		}
 	}
 	if len(ps) == 0 {
 		c.check(file, func(field string) int {
@@ -111,6 +120,13 @@ func readFields(file string, mapping *yaml.Node, fields map[string]any, ps *prob
 		seen[key.Value] = value
 		if target == nil {
 			continue
+		}
+		switch target.(type) {
+		case *int, *uint16: // the package would cut 2.5 to 2
+			if value.ShortTag() != "!!int" {
+				ps.addf(file, value.Line, "%s: %s is not a whole number", key.Value, cmp.Or(value.Value, "this"))
+				continue
+			}
 		}
 		if err := value.Decode(target); err != nil {
 			_, reason := yamlReason(err) // its line is within an alias, if there is one
@@ -154,8 +170,13 @@ func (c Config) check(file string, line func(field string) int, ps *problems) {
 			ps.addf(file, line("channels"), "channel %s is listed twice", channel)
 		}
 	}
-	if !strings.Contains(c.Files, "{id}") {
+	switch one := strings.Contains(c.Files, "{id}"); {
+	case c.Grid == nil && !one:
 		ps.addf(file, line("files"), "files %q lacks {id}: every sample would have the same file", c.Files)
+	case c.Grid != nil && one:
+		ps.addf(file, line("files"), "files %q has {id}, but with a grid one photograph shows all samples of a package", c.Files)
+	case c.Grid != nil && !c.byPackage():
+		ps.addf(file, line("files"), "files %q lacks {package}: every package would have the same file", c.Files)
 	}
 	if len(c.Channels) > 1 && !strings.Contains(c.Files, "{channel}") {
 		ps.addf(file, line("files"), "files %q lacks {channel}: every channel would have the same file", c.Files)
@@ -167,9 +188,13 @@ func (c Config) check(file string, line func(field string) int, ps *problems) {
 	}
 }
 
+// byPackage says whether a sample's files can only be found with its package.
+func (c Config) byPackage() bool { return strings.Contains(c.Files, "{package}") }
+
 // file is where one channel of one sample lies, relative to the set.
-func (c Config) file(id, channel string) string {
-	return filepath.FromSlash(strings.NewReplacer("{id}", id, "{channel}", channel).Replace(c.Files))
+func (c Config) file(sample Sample, channel string) string {
+	names := strings.NewReplacer("{id}", sample.ID, "{package}", sample.Package, "{channel}", channel)
+	return filepath.FromSlash(names.Replace(c.Files))
 }
 
 // unsafeName says why a name from a file must not become part of a path; ""
@@ -204,6 +229,6 @@ func yamlReason(err error) (line int, reason string) {
 	if n, scanErr := fmt.Sscanf(text, "line %d:", &line); n == 1 && scanErr == nil {
 		_, text, _ = strings.Cut(text, ": ")
 	}
-	text = strings.NewReplacer("!!", "", "uint16", "a whole number from 0 to 65535", "[]string", "a list of names", "cannot unmarshal", "cannot read", "into string", "as text", " into ", " as ").Replace(text)
+	text = strings.NewReplacer("!!", "", "uint16", "a whole number from 0 to 65535", "[]string", "a list of names", "cannot unmarshal", "cannot read", " into int", " as a whole number this large", " into ", " as ").Replace(text)
 	return line, text
 }

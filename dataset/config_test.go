@@ -14,7 +14,7 @@ func TestParseConfig(t *testing.T) {
 		"name and channels are enough": {"name: a\nchannels: [AM]\n",
 			Config{Name: "a", Channels: []string{"AM"}, Files: defaultFiles, Labels: defaultLabels}},
 		"everything": {"name: a\nchannels: [AM, G]\nfiles: '{channel}/{id}.tif'\nlabels: l.csv\ncorrections: c.csv\nrange16: {min: 64, max: 4095}\n",
-			Config{"a", []string{"AM", "G"}, "{channel}/{id}.tif", "l.csv", "c.csv", &Range16{64, 4095}}},
+			Config{"a", []string{"AM", "G"}, "{channel}/{id}.tif", "l.csv", "c.csv", &Range16{64, 4095}, nil}},
 		"one channel needs no {channel}": {"name: a\nchannels: [AM]\nfiles: '{id}.png'\n",
 			Config{Name: "a", Channels: []string{"AM"}, Files: "{id}.png", Labels: defaultLabels}},
 	} {
@@ -41,7 +41,7 @@ func TestParseConfigSaysWhatIsWrong(t *testing.T) {
 		"not YAML":      {"name: a\nchannels: [AM\n", []string{"dataset.yaml: is not YAML, near line 1: did not find expected ',' or ']'"}},
 		"two documents": {"name: a\nchannels: [AM]\n---\nname: b\n", []string{"dataset.yaml: holds more than one YAML document; a set has one"}},
 		"unknown fields and a double one": {"name: a\nchanels: [AM]\nname: b\n", []string{
-			`dataset.yaml:2: unknown field "chanels"; known are channels, corrections, files, labels, name, range16`,
+			`dataset.yaml:2: unknown field "chanels"; known are channels, corrections, files, grid, labels, name, range16`,
 			"dataset.yaml:3: name is given twice, first in line 1",
 		}},
 		"a wrong type": {"name: a\nchannels: AM\n", []string{"dataset.yaml:2: channels: cannot read str `AM` as a list of names"}},
@@ -59,9 +59,13 @@ func TestParseConfigSaysWhatIsWrong(t *testing.T) {
 			`dataset.yaml:3: files "x.png" lacks {id}: every sample would have the same file`,
 			`dataset.yaml:3: files "x.png" lacks {channel}: every channel would have the same file`,
 		}},
-		"half a range":             {"name: a\nchannels: [AM]\nrange16: {min: 4}\n", []string{"dataset.yaml:3: range16 needs both min and max, as in {min: 0, max: 4095}"}},
-		"a range upside down":      {"name: a\nchannels: [AM]\nrange16: {min: 9, max: 9}\n", []string{"dataset.yaml:3: range16: min 9 is not below max 9"}},
-		"a range beyond 16 bits":   {"name: a\nchannels: [AM]\nrange16: {min: 0, max: 65536}\n", []string{"dataset.yaml:3: max: cannot read int `65536` as a whole number from 0 to 65535"}},
+		"half a range":           {"name: a\nchannels: [AM]\nrange16: {min: 4}\n", []string{"dataset.yaml:3: range16 needs both min and max, as in {min: 0, max: 4095}"}},
+		"a range upside down":    {"name: a\nchannels: [AM]\nrange16: {min: 9, max: 9}\n", []string{"dataset.yaml:3: range16: min 9 is not below max 9"}},
+		"a range beyond 16 bits": {"name: a\nchannels: [AM]\nrange16: {min: 0, max: 65536}\n", []string{"dataset.yaml:3: max: cannot read int `65536` as a whole number from 0 to 65535"}},
+		"a range of no whole numbers": {"name: a\nchannels: [AM]\nrange16: {min: 0.5, max: all}\n", []string{
+			"dataset.yaml:3: min: 0.5 is not a whole number",
+			"dataset.yaml:3: max: all is not a whole number",
+		}},
 		"an alias that bites back": {"name: a\nchannels: &a [*a]\n", []string{"dataset.yaml:2: channels: cannot read seq as string"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,6 +86,8 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte("name: &n a\nchannels: &a [*a]\n"))
 	f.Add([]byte("<<: {name: a}\nchannels: [..]\n"))
 	f.Add([]byte("? [a]\n: b\n"))
+	f.Add([]byte("name: a\nchannels: [AM]\ngrid: {rows: 3, columns: 5, margin: {left: 7, top: 2}}\n"))
+	f.Add([]byte("name: a\nchannels: [AM]\nfiles: '{package}.png'\ngrid:\n  rows: 0x10\n  columns: 1e3\n  margin: {right: 32767}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, ps := parseConfig("dataset.yaml", text)
 		if len(ps) > 0 {
@@ -91,8 +97,26 @@ func FuzzParseConfig(f *testing.F) {
 			t.Errorf("accepted %+v", c)
 		}
 		for _, channel := range c.Channels {
-			mustStayInside(t, c.file("e1", channel))
+			mustStayInside(t, c.file(Sample{ID: "e1", Package: "p1"}, channel))
 		}
 		mustStayInside(t, c.Labels)
+		if c.Grid == nil {
+			return
+		}
+		p := &plane{width: 40, height: 30, pixels: make([]uint16, 40*30)}
+		if c.Grid.leaves(p.shape()) != "" {
+			return
+		}
+		area := 0
+		for position := 1; position <= c.Grid.Cells(); position++ {
+			cell := c.Grid.cut(p, position)
+			if cell.width < 1 || cell.height < 1 || len(cell.pixels) != cell.width*cell.height {
+				t.Fatalf("cell %d of %+v is %d x %d pixels in %d values", position, c.Grid, cell.width, cell.height, len(cell.pixels))
+			}
+			area += len(cell.pixels)
+		}
+		if m := c.Grid.Margin; area != (40-m.Left-m.Right)*(30-m.Top-m.Bottom) {
+			t.Errorf("the cells of %+v have %d pixels in all", c.Grid, area)
+		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 // several lines for one sample the last one counts.
 type Correction struct {
 	ID       string
-	Digest   string // sha256 of the sample's channel files, one after the other in the set's order
+	Digest   string // sha256 of the sample's channel files, one after the other in the set's order; with a grid see sampleDigest
 	From     Label  // what labels.csv says
 	To       string // normal, defect, keep (the label is right after all) or exclude
 	Reason   string

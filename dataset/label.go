@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,7 +51,7 @@ type Sample struct {
 	Label    Label  // with corrections applied
 	Given    Label  // as labels.csv has it: metrics are reported under both
 	Package  string // the group that must not be split; "" when the set names no packages
-	Position int    // in its package, as labels.csv counts; 0 when not given
+	Position int    // in its package, as labels.csv counts, and with a grid its cell from 1; 0 when not given
 	Line     int    // in labels.csv
 }
 
@@ -112,6 +113,44 @@ func checkPackages(file string, samples []Sample, ps *problems) {
 	for _, s := range without {
 		ps.addf(file, s.Line, "sample %s names no package though others do", s.ID)
 	}
+}
+
+// placed checks what the layout of the files asks of labels.csv: a package where
+// that is how files are found, and with a grid a cell for every sample and no
+// more than one sample in it. It returns the samples that have their place.
+func (c Config) placed(file string, samples []Sample) ([]Sample, problems) {
+	if !c.byPackage() {
+		return samples, nil
+	}
+	var ps problems
+	if len(samples) > 0 && !slices.ContainsFunc(samples, func(s Sample) bool { return s.Package != "" }) {
+		ps.addf(file, samples[0].Line, "no sample names its package, by which %s finds the images (files %q)", ConfigFile, c.Files)
+		return nil, ps
+	}
+	type cell struct {
+		of       string
+		position int
+	}
+	taken := map[cell]Sample{}
+	left := make([]Sample, 0, len(samples))
+	for _, s := range samples {
+		at := cell{s.Package, s.Position}
+		other, full := taken[at]
+		switch {
+		case s.Package == "": // which checkPackages has told
+			continue
+		case c.Grid == nil:
+		case s.Position < 1 || s.Position > c.Grid.Cells():
+			ps.addf(file, s.Line, "sample %s: position %d is outside the grid of %s cells, which has 1 to %d", s.ID, s.Position, c.Grid, c.Grid.Cells())
+			continue
+		case full:
+			ps.addf(file, s.Line, "sample %s: position %d of package %s is already sample %s's (line %d)", s.ID, s.Position, s.Package, other.ID, other.Line)
+			continue
+		}
+		taken[at] = s
+		left = append(left, s)
+	}
+	return left, ps
 }
 
 // readTable reads comma-separated text with exactly these columns and calls row

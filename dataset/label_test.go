@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,7 +71,9 @@ func FuzzParseLabels(f *testing.F) {
 	f.Add([]byte(sixSamples))
 	f.Add([]byte("\ufeffid,label,package,position\r\n\"e1\",normal,,\r\n"))
 	f.Add([]byte("id,label,package,position\n..,normal,p1,1\ne1,nor\"mal,p1,1\n\"e2,defect,p1,2\n"))
+	f.Add([]byte("id,label,package,position\na,normal,p,1\nb,defect,p,1\nc,defect,p,7\nd,normal,..,2\ne,normal,p,\n"))
 	config := Config{Channels: []string{"AM"}, Files: defaultFiles}
+	whole := Config{Channels: []string{"AM"}, Files: defaultGridFiles, Grid: &Grid{Rows: 2, Columns: 3}}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		samples, ps := parseLabels("labels.csv", text)
 		if len(samples) == 0 && len(ps) == 0 {
@@ -79,7 +82,7 @@ func FuzzParseLabels(f *testing.F) {
 		lines := strings.Count(string(text), "\n") + 1
 		seen := map[string]bool{}
 		for _, s := range samples {
-			mustStayInside(t, config.file(s.ID, "AM"))
+			mustStayInside(t, config.file(s, "AM"))
 			if seen[s.ID] {
 				t.Errorf("sample %q twice", s.ID)
 			}
@@ -87,6 +90,19 @@ func FuzzParseLabels(f *testing.F) {
 			if s.Line < 2 || s.Line > lines {
 				t.Errorf("sample %q in line %d of %d", s.ID, s.Line, lines)
 			}
+		}
+		placed, found := whole.placed("labels.csv", samples)
+		if len(placed) < len(samples) && len(found)+len(ps) == 0 {
+			t.Error("samples were left out without a word")
+		}
+		cells := map[string]bool{}
+		for _, s := range placed {
+			mustStayInside(t, whole.file(s, "AM"))
+			cell := fmt.Sprintf("%s %d", s.Package, s.Position)
+			if s.Package == "" || s.Position < 1 || s.Position > 6 || cells[cell] {
+				t.Errorf("sample %q was placed at %q", s.ID, cell)
+			}
+			cells[cell] = true
 		}
 	})
 }

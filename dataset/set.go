@@ -28,12 +28,13 @@ type Set struct {
 	rows        []Sample // every sample of labels.csv
 	overlay     string   // the corrections' file; "" when there is none
 	corrections []Correction
+	files       map[string]string // by sample id: the digest of the files that show it
 }
 
 // Digests tell whether two trials learned from the same thing. Each is
 // "sha256:" and 64 hexadecimal digits.
 type Digests struct {
-	Data    string `json:"data"`              // dataset.yaml and every image file's bytes
+	Data    string `json:"data"`              // dataset.yaml and every image file's bytes; with a grid also who is in which cell
 	Labels  string `json:"labels"`            // labels.csv's bytes
 	Overlay string `json:"overlay,omitempty"` // the corrections' bytes; "" without corrections
 }
@@ -50,9 +51,10 @@ func Load(dir, overlay string) (*Set, error) {
 	if s == nil {
 		return nil, ps.err()
 	}
-	digests := make([]string, len(s.rows))
-	found, err := each(context.Background(), len(s.rows), nil, func(i int) (problems, error) {
-		digest, found, err := s.digest(s.rows[i])
+	photos := s.photographs(s.rows)
+	digests := make([]string, len(photos))
+	found, err := each(context.Background(), len(photos), nil, func(i int) (problems, error) {
+		digest, found, err := s.digest(photos[i])
 		digests[i] = digest
 		return found, err
 	})
@@ -60,7 +62,7 @@ func Load(dir, overlay string) (*Set, error) {
 		return nil, fmt.Errorf("read the images of %s: %w", dir, err)
 	}
 	ps = append(ps, found...)
-	ps = append(ps, s.seal(digests)...)
+	ps = append(ps, s.seal(photos, digests)...)
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
@@ -94,6 +96,8 @@ func read(dir, overlay string) (*Set, problems, error) {
 	}
 	s.rows, found = parseLabels(s.labelsFile(), text)
 	ps = append(ps, found...)
+	s.rows, found = config.placed(s.labelsFile(), s.rows)
+	ps = sorted(append(ps, found...))
 	labelsRead := len(ps) == 0
 	s.Samples = slices.Clone(s.rows)
 	s.Digests.Labels = digestOf(text)
@@ -136,33 +140,38 @@ func (s *Set) oneClass() problems {
 	return ps
 }
 
-// seal finishes the digests once every sample's own is known, and holds the
+// seal finishes the digests once every photograph's own is known, and holds the
 // corrections against them.
-func (s *Set) seal(digests []string) problems {
-	byID := make(map[string]string, len(digests))
-	lines := make([]string, len(digests))
-	for i, digest := range digests {
-		byID[s.rows[i].ID] = digest
-		lines[i] = s.rows[i].ID + " " + digest + "\n"
+func (s *Set) seal(photos []photograph, digests []string) problems {
+	s.files = make(map[string]string, len(s.rows))
+	byID := make(map[string]string, len(s.rows))
+	lines := make([]string, 0, len(s.rows))
+	for n, photo := range photos {
+		for _, i := range photo.samples {
+			sample := s.rows[i]
+			s.files[sample.ID] = digests[n]
+			byID[sample.ID] = s.sampleDigest(sample, digests[n])
+			lines = append(lines, sample.ID+" "+byID[sample.ID]+"\n")
+		}
 	}
 	slices.Sort(lines) // by id: the order of labels.csv is no property of the images
 	s.Digests.Data = digestOf([]byte(s.Digests.Data + "\n" + strings.Join(lines, "")))
 	return matchDigests(s.overlay, s.corrections, byID)
 }
 
-// digest streams a sample's channel files, one after the other in the set's
+// digest streams a photograph's channel files, one after the other in the set's
 // order, through sha256. The digest is "" when there are problems.
-func (s *Set) digest(sample Sample) (string, problems, error) {
+func (s *Set) digest(photo photograph) (string, problems, error) {
 	var ps problems
 	hash := sha256.New()
 	for _, channel := range s.Config.Channels {
-		file := s.imageFile(sample, channel)
+		file := s.imageFile(photo.first, channel)
 		if err := copyFile(hash, file); err != nil {
 			reason, err := faultOf(err)
 			if err != nil {
 				return "", nil, err
 			}
-			ps.addf(s.labelsFile(), sample.Line, "sample %s: %s %s", sample.ID, file, reason)
+			ps.addf(s.labelsFile(), photo.first.Line, "%s: %s %s", s.title(photo), file, reason)
 		}
 	}
 	if len(ps) > 0 {

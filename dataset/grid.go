@@ -1,0 +1,114 @@
+// A grid: one photograph shows a whole package, and each sample is the cell at
+// its position. Cells are cut from the photograph before anything is resized.
+//
+// The borders are whole pixels. Of the W pixels between the left and the right
+// margin, column k of C (from 0) gets those from k*W/C up to (k+1)*W/C, both
+// rounded down; rows likewise. Neighbours share their border, nothing is lost or
+// seen twice, and where C does not divide W, columns differ by one pixel.
+
+package dataset
+
+import (
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Grid says how a photograph falls into cells. Position 1 is the first cell of
+// the first row, position 2 the one to its right.
+type Grid struct {
+	Rows    int    `yaml:"rows" json:"rows"`
+	Columns int    `yaml:"columns" json:"columns"`
+	Margin  Margin `yaml:"margin,omitempty" json:"margin"`
+}
+
+// Margin is what lies around the cells, in pixels of the photograph.
+type Margin struct {
+	Left   int `yaml:"left,omitempty" json:"left"`
+	Top    int `yaml:"top,omitempty" json:"top"`
+	Right  int `yaml:"right,omitempty" json:"right"`
+	Bottom int `yaml:"bottom,omitempty" json:"bottom"`
+}
+
+// maxCells bounds a grid's rows and columns: a package of a million is a slip of
+// the finger, and its cells would have no pixels.
+const maxCells = 1000
+
+const gridExample = "as in {rows: 3, columns: 5}"
+
+func (g Grid) String() string { return fmt.Sprintf("%d x %d", g.Rows, g.Columns) }
+
+// Cells is how many samples a photograph can show.
+func (g Grid) Cells() int { return g.Rows * g.Columns }
+
+// leaves says why a photograph of this shape cannot be cut; "" when it can.
+func (g Grid) leaves(s shape) string {
+	w, h := s.width-g.Margin.Left-g.Margin.Right, s.height-g.Margin.Top-g.Margin.Bottom
+	if w >= g.Columns && h >= g.Rows {
+		return ""
+	}
+	return fmt.Sprintf("is %d x %d pixels, of which the margins leave %d x %d: too few for %d columns and %d rows",
+		s.width, s.height, max(w, 0), max(h, 0), g.Columns, g.Rows)
+}
+
+// cut returns the cell at a position, which must be on the grid.
+func (g Grid) cut(p *plane, position int) *plane {
+	row, column := (position-1)/g.Columns, (position-1)%g.Columns
+	w, h := p.width-g.Margin.Left-g.Margin.Right, p.height-g.Margin.Top-g.Margin.Bottom
+	left, right := g.Margin.Left+column*w/g.Columns, g.Margin.Left+(column+1)*w/g.Columns
+	top, bottom := g.Margin.Top+row*h/g.Rows, g.Margin.Top+(row+1)*h/g.Rows
+	cell := &plane{width: right - left, height: bottom - top, wide: p.wide}
+	cell.pixels = make([]uint16, 0, cell.width*cell.height)
+	for y := top; y < bottom; y++ {
+		cell.pixels = append(cell.pixels, p.pixels[y*p.width+left:y*p.width+right]...)
+	}
+	return cell
+}
+
+func parseGrid(file string, node *yaml.Node, ps *problems) *Grid {
+	if node.Kind != yaml.MappingNode {
+		ps.addf(file, node.Line, "grid needs rows and columns, %s", gridExample)
+		return nil
+	}
+	before := len(*ps)
+	var g Grid
+	seen := readFields(file, node, map[string]any{"rows": &g.Rows, "columns": &g.Columns, "margin": nil}, ps)
+	if seen["rows"] == nil || seen["columns"] == nil {
+		ps.addf(file, node.Line, "grid needs both rows and columns, %s", gridExample)
+	}
+	if margin := seen["margin"]; margin != nil {
+		g.Margin = parseMargin(file, margin, ps)
+	}
+	if len(*ps) > before {
+		return nil
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"rows", g.Rows}, {"columns", g.Columns}} {
+		if n.value < 1 || n.value > maxCells {
+			ps.addf(file, seen[n.name].Line, "grid: %s %d is not between 1 and %d", n.name, n.value, maxCells)
+		}
+	}
+	return &g
+}
+
+func parseMargin(file string, node *yaml.Node, ps *problems) (m Margin) {
+	if node.Kind != yaml.MappingNode {
+		ps.addf(file, node.Line, "margin needs pixels by side, as in {left: 12, top: 8, right: 12, bottom: 8}")
+		return m
+	}
+	fields := []string{"left", "top", "right", "bottom"}
+	sides := []*int{&m.Left, &m.Top, &m.Right, &m.Bottom}
+	targets := map[string]any{}
+	for i, name := range fields {
+		targets[name] = sides[i]
+	}
+	seen := readFields(file, node, targets, ps)
+	for i, name := range fields {
+		if n := *sides[i]; n < 0 || n >= maxSide {
+			ps.addf(file, seen[name].Line, "margin: %s %d is not between 0 and %d pixels", name, n, maxSide-1)
+		}
+	}
+	return m
+}
