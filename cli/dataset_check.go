@@ -28,7 +28,8 @@ func newDatasetCheckCmd(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "check DIR",
 		Short: "Read all of a set, count what is in it, and list everything that is wrong",
 		Long: `Read all of a set, decode every image, count samples by class and package, and list everything that is wrong at once, each
-with its file and line: missing or unreadable images, channels of unequal size, copies, unknown labels, corrections that do not fit.
+with its file and line: missing or unreadable images, channels of unequal size, copies, unknown labels, positions outside the grid or
+taken twice, corrections that do not fit.
 
 Exits with 1 when something is wrong.`,
 		Example: `  plumb dataset check ./erasers
@@ -86,6 +87,9 @@ func printReport(w io.Writer, r *dataset.Report) error {
 	var b strings.Builder
 	if r.Name != "" {
 		fmt.Fprintf(&b, "%s: %d samples in %s, %d channels (%s)\n", clean(r.Name), r.Samples, packagesOf(r), len(r.Channels), clean(strings.Join(r.Channels, ", ")))
+		if g := r.Grid; g != nil {
+			fmt.Fprintf(&b, "grid: photographs of whole packages, %d rows of %d cells\n", g.Rows, g.Columns)
+		}
 		if r.Relabelled+r.Excluded > 0 {
 			fmt.Fprintf(&b, "corrections: %d relabelled, %d excluded\n", r.Relabelled, r.Excluded)
 		}

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"plumbline.dev/plumbline/dataset"
 	"plumbline.dev/plumbline/dataset/synth"
 )
 
@@ -17,6 +20,7 @@ import (
 type datasetSynthOptions struct {
 	genericiooptions.IOStreams
 	spec  synth.Spec
+	grid  string // ROWSxCOLUMNS; "" for every eraser by itself
 	out   string
 	force bool
 }
@@ -30,12 +34,18 @@ func newDatasetSynthCmd(streams genericiooptions.IOStreams) *cobra.Command {
 print and light, a few with a defect (missing stroke, smear, faint print, double print, cut-off, blot, scratch), some labels wrong.
 
 Beside the set lie truth.csv, which says what every image really shows and is never read by training, and contact-sheet.png, which
-shows examples. The same flags give the same bytes.`,
+shows examples. The same flags give the same bytes; --grid photographs whole packages and changes no eraser.`,
 		Example: `  plumb dataset synth --out ./erasers                                             # as hard as the real ones
   plumb dataset synth --out ./easy --samples 480 --prevalence 0.3 --min-severity 0.7 --label-noise 0
-  plumb dataset synth --out ./two-lights --channels GRAY,NORMAL --seed 8`,
+  plumb dataset synth --out ./two-lights --channels GRAY,NORMAL --seed 8
+  plumb dataset synth --out ./packages --grid 3x5                                 # photographs of 15 erasers each`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.readGrid(cmd.Flags().Changed("package-size")); err != nil {
+				return err
+			}
+			return o.run(cmd.Context())
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.out, "out", "", "directory to make; it must be empty or not there")
@@ -46,10 +56,32 @@ shows examples. The same flags give the same bytes.`,
 	f.Float64Var(&o.spec.LabelNoise, "label-noise", 0.06, "share of wrong labels")
 	f.Int64Var(&o.spec.Seed, "seed", 7, "another seed, another set")
 	f.IntVar(&o.spec.Size, "size", 96, "side of an image in pixels")
-	f.IntVar(&o.spec.PackageSize, "package-size", 15, "erasers to a package")
+	f.IntVar(&o.spec.PackageSize, "package-size", 15, "erasers to a package; with --grid at most, and by default, its cells")
+	f.StringVar(&o.grid, "grid", "", "photograph whole packages, in so many rows and columns, as in 3x5")
 	f.StringSliceVar(&o.spec.Channels, "channels", synth.Lights(), "lights, in the order of the channels")
 	_ = cmd.MarkFlagDirname("out")
 	return cmd
+}
+
+// gridForm is what --grid is written as.
+var gridForm = regexp.MustCompile(`^([0-9]{1,4})x([0-9]{1,4})$`)
+
+// readGrid takes --grid into the spec; sized says that --package-size was given.
+func (o *datasetSynthOptions) readGrid(sized bool) error {
+	if o.grid == "" {
+		return nil
+	}
+	parts := gridForm.FindStringSubmatch(o.grid)
+	if parts == nil {
+		return usagef("--grid %q is not rows and columns, as in 3x5", o.grid)
+	}
+	o.spec.Grid = &dataset.Grid{}
+	o.spec.Grid.Rows, _ = strconv.Atoi(parts[1]) // four digits
+	o.spec.Grid.Columns, _ = strconv.Atoi(parts[2])
+	if !sized {
+		o.spec.PackageSize = o.spec.Grid.Cells()
+	}
+	return nil
 }
 
 func (o *datasetSynthOptions) run(ctx context.Context) error {

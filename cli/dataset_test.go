@@ -53,6 +53,23 @@ func TestDatasetCheck(t *testing.T) {
 	}
 }
 
+func TestDatasetOfWholePackages(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "set")
+	code, out, errOut := plumbDataset("synth", "--out", dir, "--samples", "10", "--prevalence", "0.3", "--size", "32", "--label-noise", "0", "--channels", "GRAY", "--grid", "2x3")
+	if code != exitOK || !strings.HasPrefix(out, dir+": 10 samples in 2 packages, channels GRAY\n") {
+		t.Fatalf("exit %d: %s%s", code, out, errOut)
+	}
+	code, out, errOut = plumbDataset("check", dir)
+	if code != exitOK {
+		t.Errorf("exit %d: %s", code, errOut)
+	}
+	for _, want := range []string{"grid: photographs of whole packages, 2 rows of 3 cells\n", "SIZE     BITS  FILES\n96 x 64     8      2\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+	}
+}
+
 func TestDatasetCheckListsProblemsAndFails(t *testing.T) {
 	dir := synthetic(t)
 	if err := os.WriteFile(filepath.Join(dir, "images/W/e0002.png"), []byte("\x1b[31mno image"), 0o644); err != nil {
@@ -90,13 +107,15 @@ func TestDatasetRefusals(t *testing.T) {
 		code int
 		want string
 	}{
-		"no directory":        {[]string{"check"}, exitUsage, "accepts 1 arg(s), received 0"},
-		"a missing set":       {[]string{"check", filepath.Join(dir, "nowhere")}, exitFailed, "the data set has 1 problem"},
-		"an unknown format":   {[]string{"check", dir, "-o", "xml"}, exitUsage, `--output "xml" is not json`},
-		"no --out":            {[]string{"synth"}, exitUsage, "--out is missing"},
-		"a share beyond all":  {[]string{"synth", "--out", dir, "--prevalence", "12"}, exitUsage, "prevalence 12 is not between 0 and 1"},
-		"a set in the way":    {[]string{"synth", "--out", dir}, exitFailed, "is not empty; name another directory, or replace a set that was made here with --force"},
-		"a verb that is none": {[]string{"chekc", dir}, exitUsage, `unknown command "chekc" for "plumb dataset"`},
+		"no directory":                   {[]string{"check"}, exitUsage, "accepts 1 arg(s), received 0"},
+		"a missing set":                  {[]string{"check", filepath.Join(dir, "nowhere")}, exitFailed, "the data set has 1 problem"},
+		"an unknown format":              {[]string{"check", dir, "-o", "xml"}, exitUsage, `--output "xml" is not json`},
+		"no --out":                       {[]string{"synth"}, exitUsage, "--out is missing"},
+		"a share beyond all":             {[]string{"synth", "--out", dir, "--prevalence", "12"}, exitUsage, "prevalence 12 is not between 0 and 1"},
+		"a grid that is none":            {[]string{"synth", "--out", dir, "--grid", "15"}, exitUsage, `--grid "15" is not rows and columns, as in 3x5`},
+		"a package larger than its grid": {[]string{"synth", "--out", dir, "--grid", "2x3", "--package-size", "7"}, exitUsage, "package-size 7 does not fit into the 6 cells of a 2 x 3 grid"},
+		"a set in the way":               {[]string{"synth", "--out", dir}, exitFailed, "is not empty; name another directory, or replace a set that was made here with --force"},
+		"a verb that is none":            {[]string{"chekc", dir}, exitUsage, `unknown command "chekc" for "plumb dataset"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, errOut := plumbDataset(c.args...)

@@ -26,12 +26,20 @@ type Spec struct {
 	Size        int // pixels a side
 	PackageSize int // erasers to a package; the last one may hold fewer
 	Channels    []string
+	Grid        *dataset.Grid // photographs of whole packages with these cells; nil: every eraser by itself
 }
 
 // Bounds of Size: below, a logo is no logo; above, one set would fill a disk.
 const (
 	minSize = 32
 	maxSize = 1024
+)
+
+// Bounds of a grid: at the largest size a photograph is then at most 32 * 1024
+// pixels a side and 64 * 1024^2 in all, which is what dataset reads.
+const (
+	maxGridSide  = 32
+	maxGridCells = 64
 )
 
 // Check says everything that is wrong with a spec, in the words of the flags.
@@ -53,6 +61,16 @@ func (s Spec) Check() error {
 	}
 	if s.PackageSize < 1 {
 		wrong = append(wrong, fmt.Errorf("package-size %d is below 1", s.PackageSize))
+	}
+	if g := s.Grid; g != nil {
+		switch {
+		case min(g.Rows, g.Columns) < 1 || max(g.Rows, g.Columns) > maxGridSide || g.Cells() > maxGridCells:
+			wrong = append(wrong, fmt.Errorf("grid %s is not between 1 x 1 and %d cells, at most %d a side", g, maxGridCells, maxGridSide))
+		case s.PackageSize > g.Cells():
+			wrong = append(wrong, fmt.Errorf("package-size %d does not fit into the %d cells of a %s grid", s.PackageSize, g.Cells(), g))
+		case g.Margin != dataset.Margin{}:
+			wrong = append(wrong, errors.New("grid: margins cannot be made"))
+		}
 	}
 	if len(s.Channels) == 0 {
 		wrong = append(wrong, errors.New("channels is empty"))

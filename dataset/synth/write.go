@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/draw"
 	"image/png"
 	"io/fs"
 	"os"
@@ -113,22 +114,22 @@ func (s Spec) fill(ctx context.Context, dir string, pieces []piece, progress fun
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
 	done := 0
-	for i, p := range pieces {
+	for first := range pieces {
+		if first%s.atOnce() != 0 {
+			continue
+		}
 		if working.Err() != nil {
 			break
 		}
+		last := min(first+s.atOnce(), len(pieces))
 		group.Go(func() error {
-			pictures, changed := s.render(p)
-			boxes[i] = changed
-			for c, picture := range pictures {
-				if err := writePNG(filepath.Join(dir, "images", s.Channels[c], p.id+".png"), picture); err != nil {
-					return err
-				}
+			if err := s.shoot(dir, pieces[first:last], boxes[first:last]); err != nil {
+				return err
 			}
 			if progress != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				done++
+				done += last - first
 				progress(done, len(pieces))
 			}
 			return nil
@@ -141,6 +142,47 @@ func (s Spec) fill(ctx context.Context, dir string, pieces []piece, progress fun
 		return err
 	}
 	return s.writeTables(dir, pieces, boxes)
+}
+
+// atOnce is how many erasers a photograph shows.
+func (s Spec) atOnce() int {
+	if s.Grid != nil {
+		return s.PackageSize
+	}
+	return 1
+}
+
+// shoot makes the photographs of some erasers, one file per channel, and tells
+// each one's defect. With a grid they are a package, and every eraser is pasted
+// into its cell as it is, so that both layouts hold the same pixels; cells that
+// nobody fills stay black.
+func (s Spec) shoot(dir string, pieces []piece, boxes []box) error {
+	name := pieces[0].id
+	photos := make([]*image.Gray, len(s.Channels))
+	if s.Grid != nil {
+		name = pieces[0].pkg
+		for c := range photos {
+			photos[c] = image.NewGray(image.Rect(0, 0, s.Grid.Columns*s.Size, s.Grid.Rows*s.Size))
+		}
+	}
+	for i, p := range pieces {
+		pictures, changed := s.render(p)
+		boxes[i] = changed
+		if s.Grid == nil {
+			photos = pictures
+			continue
+		}
+		cell := image.Pt((p.position-1)%s.Grid.Columns*s.Size, (p.position-1)/s.Grid.Columns*s.Size)
+		for c, picture := range pictures {
+			draw.Draw(photos[c], picture.Bounds().Add(cell), picture, image.Point{}, draw.Src)
+		}
+	}
+	for c, photo := range photos {
+		if err := writePNG(filepath.Join(dir, "images", s.Channels[c], name+".png"), photo); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // render makes one eraser and photographs it under every light.
@@ -175,10 +217,15 @@ func count(pieces []piece) Made {
 }
 
 func (s Spec) writeTables(dir string, pieces []piece, boxes []box) error {
-	settings := fmt.Sprintf("# Made by `plumb dataset synth --samples %d --prevalence %v --min-severity %v --label-noise %v --seed %d --size %d --package-size %d --channels %s`.\n"+
-		"name: synthetic-erasers\nchannels: [%s]\nfiles: images/{channel}/{id}.png\nlabels: labels.csv\n",
+	files, grid, flag := "images/{channel}/{id}.png", "", ""
+	if g := s.Grid; g != nil {
+		files, flag = "images/{channel}/{package}.png", fmt.Sprintf(" --grid %dx%d", g.Rows, g.Columns)
+		grid = fmt.Sprintf("grid: {rows: %d, columns: %d}\n", g.Rows, g.Columns)
+	}
+	settings := fmt.Sprintf("# Made by `plumb dataset synth --samples %d --prevalence %v --min-severity %v --label-noise %v --seed %d --size %d --package-size %d --channels %s%s`.\n"+
+		"name: synthetic-erasers\nchannels: [%s]\nfiles: %s\n%slabels: labels.csv\n",
 		s.Samples, s.Prevalence, s.MinSeverity, s.LabelNoise, s.Seed, s.Size, s.PackageSize,
-		strings.Join(s.Channels, ","), strings.Join(s.Channels, ", "))
+		strings.Join(s.Channels, ","), flag, strings.Join(s.Channels, ", "), files, grid)
 	if err := os.WriteFile(filepath.Join(dir, dataset.ConfigFile), []byte(settings), 0o644); err != nil {
 		return err
 	}

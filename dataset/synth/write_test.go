@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/csv"
@@ -183,6 +184,43 @@ func table(t *testing.T, path string) []map[string]string {
 	return rows
 }
 
+// TestAGridChangesNoEraser: the same samples as photographs of whole packages,
+// the last of which is not full.
+func TestAGridChangesNoEraser(t *testing.T) {
+	whole := small
+	whole.Grid = &dataset.Grid{Rows: 2, Columns: 3}
+	dir := written(t, whole)
+	single, err := dataset.Load(written(t, small), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := dataset.Load(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(single.Samples, s.Samples); diff != "" {
+		t.Error(diff)
+	}
+	for _, size := range []int{small.Size, 24, 48} {
+		want, errWant := single.Pack(context.Background(), size, nil)
+		got, errGot := s.Pack(context.Background(), size, nil)
+		if err := errors.Join(errWant, errGot); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("at %d pixels the layouts differ", size)
+		}
+	}
+	report, err := dataset.Check(context.Background(), dir, "", nil)
+	if err != nil || len(report.Problems) > 0 {
+		t.Error(err, report.Problems)
+	}
+	sizes := []dataset.SizeCount{{Width: 96, Height: 64, Bits: 8, Files: 8}}
+	if diff := cmp.Diff(sizes, report.Sizes); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWhatIsThereIsNotOverwritten(t *testing.T) {
 	ctx := context.Background()
 	one := small
@@ -241,6 +279,26 @@ func mustBeAlone(t *testing.T, dir string) {
 		if entry.Name() != filepath.Base(dir) {
 			t.Errorf("%s lies beside the set", entry.Name())
 		}
+	}
+}
+
+func TestSpecRefusesAGrid(t *testing.T) {
+	for name, c := range map[string]struct {
+		grid dataset.Grid
+		want string
+	}{
+		"without columns":                  {dataset.Grid{Rows: 3}, "grid 3 x 0 is not between 1 x 1 and 64 cells, at most 32 a side"},
+		"with more cells than can be read": {dataset.Grid{Rows: 9, Columns: 8}, "grid 9 x 8 is not between 1 x 1 and 64 cells, at most 32 a side"},
+		"that is too small for a package":  {dataset.Grid{Rows: 1, Columns: 5}, "package-size 6 does not fit into the 5 cells of a 1 x 5 grid"},
+		"with margins":                     {dataset.Grid{Rows: 2, Columns: 3, Margin: dataset.Margin{Top: 1}}, "grid: margins cannot be made"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := small
+			spec.Grid = &c.grid
+			if err := spec.Check(); err == nil || err.Error() != c.want {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
 	}
 }
 
