@@ -69,6 +69,15 @@ type Metrics struct {
 	Loss       float64 `json:"loss"`       // mean cross-entropy of the calibrated probabilities, unweighted
 	Prevalence float64 `json:"prevalence"` // share of defects: the AUC-PR of a blind model
 	Samples    int     `json:"samples"`
+
+	// What a report of an older trainer lacks, so that 0 means 0 or unknown; where Trapezoid is above 0 the others are known.
+	Trapezoid           float64 `json:"trapezoid,omitempty"`           // area under the same curve by straight lines: a published figure may be either
+	ROCAUC              float64 `json:"rocAUC,omitempty"`              // share of pairs (defect, normal) in the right order; unknown without a normal sample
+	Brier               float64 `json:"brier,omitempty"`               // mean squared error of the calibrated probabilities
+	CalibrationError    float64 `json:"calibrationError,omitempty"`    // expected, over 15 bins of equal width of the calibrated probability
+	F1AtHalf            float64 `json:"f1AtHalf,omitempty"`            // at a calibrated probability of 1/2
+	OracleF1            float64 `json:"oracleF1,omitempty"`            // the best that any threshold reaches on this very split: a bound, never a choice
+	RecallAtPrecision90 float64 `json:"recallAtPrecision90,omitempty"` // highest recall of any threshold on this very split with precision >= 0.9
 }
 
 // Throughput of an epoch.

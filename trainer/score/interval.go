@@ -1,6 +1,7 @@
 package score
 
 import (
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -17,15 +18,9 @@ func Interval(samples []Sample, draws int, seed int64) (low, high float64, err e
 	if err != nil {
 		return 0, 0, err
 	}
-	group, groups := s.groups()
-	random := rand.New(rand.NewPCG(uint64(seed), 0x626f6f74)) // "boot"
-	drawn := make([]int, groups)
+	group, groups := groupsOf(s.samples)
 	values := make([]float64, 0, draws)
-	for range draws {
-		clear(drawn)
-		for range groups {
-			drawn[random.IntN(groups)]++
-		}
+	for drawn := range resamples(groups, draws, seed) {
 		for i, g := range group {
 			s.count[i] = drawn[g]
 		}
@@ -37,11 +32,28 @@ func Interval(samples []Sample, draws int, seed int64) (low, high float64, err e
 	return quantile(values, 0.025), quantile(values, 0.975), nil
 }
 
-// groups numbers the samples' groups in the order of s.
-func (s steps) groups() (group []int, n int) {
-	group = make([]int, len(s.samples))
+// resamples yields, for every draw, how often each group was drawn. The slice is used again for the next draw.
+func resamples(groups, draws int, seed int64) iter.Seq[[]int] {
+	return func(yield func([]int) bool) {
+		random := rand.New(rand.NewPCG(uint64(seed), 0x626f6f74)) // "boot"
+		drawn := make([]int, groups)
+		for range draws {
+			clear(drawn)
+			for range groups {
+				drawn[random.IntN(groups)]++
+			}
+			if !yield(drawn) {
+				return
+			}
+		}
+	}
+}
+
+// groupsOf numbers the groups in the order in which they first appear; group[i] is that of samples[i].
+func groupsOf(samples []Sample) (group []int, n int) {
+	group = make([]int, len(samples))
 	number := map[string]int{}
-	for i, sample := range s.samples {
+	for i, sample := range samples {
 		g, known := number[sample.Group]
 		if !known || sample.Group == "" {
 			g = n

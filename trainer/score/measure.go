@@ -1,14 +1,19 @@
 package score
 
 import (
+	"errors"
 	"math"
 
 	"plumbline.dev/plumbline/wire"
 )
 
+// highPrecision is where recall is reported: nine calls of ten are right, which is what an operator at the line still believes.
+const highPrecision = 0.9
+
 // Measure says everything that a report says of one split. Scores are calibrated logits; threshold was chosen on validation.
+// Without a normal sample there is no ROC-AUC, and its field stays 0, which JSON leaves out.
 func Measure(samples []Sample, threshold float64, seed int64) (wire.Metrics, error) {
-	ap, err := AveragePrecision(samples)
+	s, err := newSteps(samples)
 	if err != nil {
 		return wire.Metrics{}, err
 	}
@@ -16,13 +21,31 @@ func Measure(samples []Sample, threshold float64, seed int64) (wire.Metrics, err
 	if err != nil {
 		return wire.Metrics{}, err
 	}
+	roc, err := s.rocAUC()
+	if err != nil && !errors.Is(err, ErrNoNormal) {
+		return wire.Metrics{}, err
+	}
+	brier, err := Brier(samples)
+	if err != nil {
+		return wire.Metrics{}, err
+	}
+	calibration, err := CalibrationError(samples)
+	if err != nil {
+		return wire.Metrics{}, err
+	}
 	c := At(samples, threshold)
 	return wire.Metrics{
-		AUCPR: ap, AUCPRLow: low, AUCPRHigh: high,
+		AUCPR: s.averagePrecision(), AUCPRLow: low, AUCPRHigh: high,
 		F1: c.F1(), Precision: c.Precision(), Recall: c.Recall(), Threshold: threshold,
 		Loss:       CrossEntropy(samples),
 		Prevalence: ratio(c.TruePositive+c.FalseNegative, len(samples)),
 		Samples:    len(samples),
+
+		Trapezoid: s.trapezoid(), ROCAUC: roc,
+		Brier: brier, CalibrationError: calibration,
+		F1AtHalf:            At(samples, 0).F1(), // a logit of 0 is a probability of 1/2
+		OracleF1:            s.oracleF1(),
+		RecallAtPrecision90: s.recallAt(highPrecision),
 	}, nil
 }
 

@@ -32,28 +32,11 @@ func AveragePrecision(samples []Sample) (float64, error) {
 	return steps.averagePrecision(), nil
 }
 
-// Trapezoid is the area under the same points joined by straight lines: scikit-learn's auc over precision_recall_curve. It is
-// more hopeful than AveragePrecision where scores are tied; which of the two a published figure is must be asked.
-func Trapezoid(samples []Sample) (float64, error) {
-	steps, err := newSteps(samples)
-	if err != nil {
-		return 0, err
-	}
-	area, recall, precision := 0.0, 0.0, 1.0 // scikit-learn starts at (0, 1)
-	for _, c := range steps.cuts() {
-		area += (c.Recall() - recall) * (c.Precision() + precision) / 2
-		recall, precision = c.Recall(), c.Precision()
-		if c.FalseNegative == 0 {
-			break // full recall: what follows only loses precision
-		}
-	}
-	return area, nil
-}
-
-// steps are samples sorted by descending score, each with how often it counts; the bootstrap changes the counts alone.
+// steps are samples sorted by inOrder, each with how often it counts; the bootstrap changes the counts alone.
 type steps struct {
 	samples []Sample
 	count   []int
+	from    []int // where each stood among the samples that were given
 }
 
 func newSteps(samples []Sample) (steps, error) {
@@ -69,12 +52,29 @@ func newSteps(samples []Sample) (steps, error) {
 	if defects == 0 {
 		return steps{}, ErrNoDefect
 	}
-	s := steps{slices.Clone(samples), make([]int, len(samples))}
-	slices.SortStableFunc(s.samples, func(a, b Sample) int { return cmp.Compare(b.Score, a.Score) })
-	for i := range s.count {
-		s.count[i] = 1
+	s := steps{samples: make([]Sample, len(samples)), count: make([]int, len(samples)), from: make([]int, len(samples))}
+	for i := range samples {
+		s.count[i], s.from[i] = 1, i
+	}
+	slices.SortStableFunc(s.from, func(i, j int) int { return inOrder(samples[i], samples[j]) })
+	for i, from := range s.from {
+		s.samples[i] = samples[from]
 	}
 	return s, nil
+}
+
+// inOrder sorts by descending score. Package and label decide between equal scores, so that whatever is drawn from the sorted
+// samples depends on the set of samples alone and never on the order in which they came.
+func inOrder(a, b Sample) int {
+	return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Group, b.Group), cmp.Compare(label(b), label(a)))
+}
+
+// label is the truth as a number: 1 for a defect.
+func label(s Sample) int {
+	if s.Defect {
+		return 1
+	}
+	return 0
 }
 
 // averagePrecision is NaN when no defect counts.

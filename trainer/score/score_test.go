@@ -5,87 +5,15 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"plumbline.dev/plumbline/wire"
 )
-
-// golden is what scikit-learn says of one case; hack/reference/make_score_goldens.py asked it.
-type golden struct {
-	Name                     string
-	Labels                   []int
-	Scores                   []float64
-	Weights                  []int
-	AveragePrecision         float64
-	Trapezoid                float64
-	BestF1                   float64
-	LogLoss                  *float64 // scikit-learn has none for a single class
-	WeightedAveragePrecision float64
-	At                       []struct{ Threshold, Precision, Recall, F1 float64 }
-}
-
-func (g golden) samples() []Sample {
-	s := make([]Sample, len(g.Scores))
-	for i := range s {
-		s[i] = Sample{Score: g.Scores[i], Defect: g.Labels[i] == 1}
-	}
-	return s
-}
-
-func TestAnswersAreThoseOfScikitLearn(t *testing.T) {
-	text, err := os.ReadFile("testdata/sklearn.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var goldens []golden
-	if err := json.Unmarshal(text, &goldens); err != nil {
-		t.Fatal(err)
-	}
-	for _, g := range goldens {
-		t.Run(g.Name, func(t *testing.T) {
-			samples := g.samples()
-			got := golden{Name: g.Name, Labels: g.Labels, Scores: g.Scores, Weights: g.Weights}
-			got.AveragePrecision, _ = AveragePrecision(samples)
-			got.Trapezoid, _ = Trapezoid(samples)
-			threshold, err := Threshold(samples)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got.BestF1 = At(samples, threshold).F1()
-			if g.LogLoss != nil {
-				loss := CrossEntropy(samples)
-				got.LogLoss = &loss
-			}
-			got.WeightedAveragePrecision = weighted(t, samples, g.Weights)
-			for _, at := range g.At {
-				c := At(samples, at.Threshold)
-				at.Precision, at.Recall, at.F1 = c.Precision(), c.Recall(), c.F1()
-				got.At = append(got.At, at)
-			}
-			if diff := cmp.Diff(g, got, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
-				t.Errorf("scikit-learn (-) and this package (+) differ:\n%s", diff)
-			}
-		})
-	}
-}
-
-func weighted(t *testing.T, samples []Sample, weights []int) float64 {
-	t.Helper()
-	for i := range samples { // newSteps sorts: let the group carry the weight along
-		samples[i].Group = string(rune('0' + weights[i]))
-	}
-	s, err := newSteps(samples)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range s.count {
-		s.count[i] = int(s.samples[i].Group[0] - '0')
-	}
-	return s.averagePrecision()
-}
 
 func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -103,8 +31,15 @@ func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
 			_, ap := AveragePrecision(test.samples)
 			_, trapezoid := Trapezoid(test.samples)
 			_, threshold := Threshold(test.samples)
+			_, curve := Curve(test.samples)
+			_, recall := RecallAtPrecision(test.samples, 0.9)
+			_, oracle := OracleF1(test.samples)
+			_, difference := Compare(test.samples, test.samples, 10, 1)
 			_, measure := Measure(test.samples, 0, 1)
-			for what, err := range map[string]error{"AveragePrecision": ap, "Trapezoid": trapezoid, "Threshold": threshold, "Measure": measure} {
+			for what, err := range map[string]error{
+				"AveragePrecision": ap, "Trapezoid": trapezoid, "Threshold": threshold, "Curve": curve,
+				"RecallAtPrecision": recall, "OracleF1": oracle, "Compare": difference, "Measure": measure,
+			} {
 				if !errors.Is(err, test.want) {
 					t.Errorf("%s: error %v, want %v", what, err, test.want)
 				}
@@ -196,6 +131,29 @@ func TestIntervalResamplesPackages(t *testing.T) {
 	}
 }
 
+// Equal scores are where an order could slip in: by them alone packages would be numbered, and drawn, as they came.
+func TestTheOrderOfSamplesMovesNoInterval(t *testing.T) {
+	random := rand.New(rand.NewPCG(6, 6))
+	for name, group := range map[string]func(i int) string{
+		"in packages": func(i int) string { return string(rune('a' + i/6)) },
+		"by itself":   func(int) string { return "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var samples []Sample
+			for i := range 90 {
+				samples = append(samples, Sample{Score: float64(random.IntN(4)), Defect: random.Float64() < 0.3, Group: group(i)})
+			}
+			low, high, _ := Interval(samples, 100, 1)
+			for range 5 {
+				random.Shuffle(len(samples), func(i, j int) { samples[i], samples[j] = samples[j], samples[i] })
+				if l, h, _ := Interval(samples, 100, 1); l != low || h != high {
+					t.Errorf("[%v, %v] became [%v, %v]", low, high, l, h)
+				}
+			}
+		})
+	}
+}
+
 func TestIntervalOfOnePackageIsItsAveragePrecision(t *testing.T) {
 	samples := []Sample{{2, true, "p"}, {1, false, "p"}, {0, true, "p"}}
 	low, high, err := Interval(samples, 50, 1)
@@ -254,10 +212,46 @@ func TestMeasureSaysAllOfIt(t *testing.T) {
 		t.Errorf("average precision outside its interval: %+v", got)
 	}
 	got.AUCPRLow, got.AUCPRHigh = 0, 0
-	want := got
-	want.AUCPR, want.F1, want.Precision, want.Recall, want.Threshold = 5.0/6, 0.5, 0.5, 0.5, 0.5
-	want.Prevalence, want.Samples, want.Loss = 0.5, 4, CrossEntropy(samples)
+	want := wire.Metrics{
+		AUCPR: 5.0 / 6, F1: 0.5, Precision: 0.5, Recall: 0.5, Threshold: 0.5, Prevalence: 0.5, Samples: 4, Loss: CrossEntropy(samples),
+		Trapezoid: 0.5 + 0.5*(1.0/2+2.0/3)/2, ROCAUC: 0.75, F1AtHalf: 0.8, OracleF1: 0.8, RecallAtPrecision90: 0.5,
+	}
+	want.Brier, _ = Brier(samples)
+	want.CalibrationError, _ = CalibrationError(samples)
 	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestRecallIsReportedWhereNineCallsOfTenAreRight(t *testing.T) {
+	samples := []Sample{{Score: 1, Defect: false}, {Score: 0, Defect: true}, {Score: -1}} // below the nine: 9/10, then 10/11
+	for range 9 {
+		samples = append(samples, Sample{Score: 1, Defect: true})
+	}
+	for name, test := range map[string]struct {
+		add  Sample
+		want float64
+	}{
+		"one normal sample at the very bottom": {Sample{Score: -2}, 1},
+		"one above the last defect":            {Sample{Score: 0.5}, 0.9},
+	} {
+		if m, err := Measure(append(slices.Clone(samples), test.add), 0, 1); err != nil || m.RecallAtPrecision90 != test.want {
+			t.Errorf("%s: recall %v, error %v, want %v", name, m.RecallAtPrecision90, err, test.want)
+		}
+	}
+}
+
+// Nothing but defects is a set that a report can be written of; the one figure that is about pairs stays away from it.
+func TestMeasureWithoutANormalSampleSaysNoROCAUC(t *testing.T) {
+	got, err := Measure([]Sample{{Score: 2, Defect: true}, {Score: -1, Defect: true}}, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.AUCPR != 1 || got.Trapezoid != 1 || got.OracleF1 != 1 || strings.Contains(string(text), "rocAUC") {
+		t.Errorf("measured %s", text)
 	}
 }
