@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -142,12 +143,15 @@ func loadData(ctx context.Context, t wire.Trial, log *slog.Logger) (data loop.Da
 		return loop.Data{}, "", dataError(set.Dir, err)
 	}
 	began := time.Now()
-	images, err := set.Pack(ctx, t.Hyperparameters.ImageSize, nil)
+	packed, err := set.PackCached(ctx, t.Hyperparameters.ImageSize, cacheDir(t.Checkpoint.URI), nil)
 	if err != nil {
 		return loop.Data{}, "", readError(set.Dir, err)
 	}
+	if packed.Warning != "" {
+		log.Warn("image cache", "why", packed.Warning)
+	}
 	data = loop.Data{
-		Images: images, Size: t.Hyperparameters.ImageSize, Channels: set.Config.Channels,
+		Images: packed.Pixels, Size: t.Hyperparameters.ImageSize, Channels: set.Config.Channels,
 		Train: split.Train, Validation: split.Validation, Test: split.Test,
 		Digests: wire.Digests{Data: set.Digests.Data, Labels: set.Digests.Labels, Overlay: set.Digests.Overlay, Split: split.Digest},
 	}
@@ -160,11 +164,21 @@ func loadData(ctx context.Context, t wire.Trial, log *slog.Logger) (data loop.Da
 	}
 	log.Info("data set is packed", "dir", set.Dir, "overlay", overlay, "samples", len(set.Samples), "defects", defects,
 		"train", len(split.Train), "validation", len(split.Validation), "test", len(split.Test),
-		"channels", strings.Join(set.Config.Channels, ","), "seconds", fmt.Sprintf("%.1f", time.Since(began).Seconds()))
+		"channels", strings.Join(set.Config.Channels, ","), "cache", packed.File, "cached", packed.Cached, "seconds", fmt.Sprintf("%.1f", time.Since(began).Seconds()))
 	if split.Note != "" {
 		log.Warn("split", "note", split.Note)
 	}
 	return data, split.Note, nil
+}
+
+// cacheDir is where decoded images are kept for the next start: beside the checkpoints, since a pod has no other place that outlives it,
+// that all trials share and that it may write to (the data set is mounted read-only).
+func cacheDir(checkpoints string) string {
+	dir, err := wire.LocalPath(checkpoints)
+	if err != nil {
+		return "" // no directory of this machine, so no cache
+	}
+	return filepath.Join(dir, "cache")
 }
 
 func splitSpec(s wire.Split) dataset.SplitSpec {
