@@ -31,20 +31,20 @@ from tensorboard.plugins.pr_curve import summary as pr_curve
 from tensorboard.plugins.scalar import metadata as scalar
 from tensorboard.plugins.text import summary_v2 as text
 
-THRESHOLDS = 201
+THRESHOLDS = 501
 
 # What each scalar is in a report.
 SCALARS = {
-    "train/loss": lambda r: r.get("trainLoss"),
-    "train/learning_rate": lambda r: r.get("learningRate"),
+    "loss/train": lambda r: r.get("trainLoss"),
+    "schedule/learning_rate": lambda r: r.get("learningRate"),
     "throughput/images_per_second": lambda r: r["throughput"]["imagesPerSecond"],
     "throughput/input_wait": lambda r: r["throughput"].get("inputWait", 0),
     "throughput/epoch_seconds": lambda r: r["throughput"]["epochSeconds"],
 } | {
-    f"validation/{tag}": lambda r, name=name: r.get("metrics", {}).get(name)
+    tag: lambda r, name=name: r.get("metrics", {}).get(name)
     for tag, name in {
-        "auc_pr": "aucPR", "auc_pr_low": "aucPRLow", "auc_pr_high": "aucPRHigh", "f1": "f1",
-        "precision": "precision", "recall": "recall", "threshold": "threshold", "loss": "loss",
+        "auc_pr/epoch": "aucPR", "auc_pr/interval_low": "aucPRLow", "auc_pr/interval_high": "aucPRHigh", "decision/f1": "f1",
+        "decision/precision": "precision", "decision/recall": "recall", "decision/threshold": "threshold", "loss/validation": "loss",
     }.items()
 }  # fmt: skip
 
@@ -57,7 +57,7 @@ def main():
     args = p.parse_args()
     if args.verb == "golden":
         return golden(args.file)
-    files = sorted(args.dir.rglob("events.out.tfevents.*"))
+    files = sorted(args.dir.rglob("events.out.tfevents.*"))  # one in a writer's directory
     if not files:
         print(f"check_events: no event file below {args.dir}", file=sys.stderr)
         return 2
@@ -165,7 +165,7 @@ def golden(path):
         value = summary_pb2.Summary.Value.FromString(summary.value[0].SerializeToString())
         return classed(value, summary_pb2.DATA_CLASS_TENSOR)
 
-    series = layout_pb2.MarginChartContent.Series(value="validation/auc_pr", lower="validation/auc_pr_low", upper="validation/auc_pr_high")
+    series = layout_pb2.MarginChartContent.Series(value="auc_pr/epoch", lower="auc_pr/interval_low", upper="auc_pr/interval_high")
     margin = layout_pb2.MarginChartContent(series=[series])
     chart = layout_pb2.Chart(title="AUC-PR and its 95 % interval", margin=margin)
     layout = layout_pb2.Layout(category=[layout_pb2.Category(title="validation", chart=[chart])])
@@ -177,7 +177,7 @@ def golden(path):
             summary=summary_pb2.Summary(
                 value=[
                     first(text.text_pb("settings", "| setting | value |\n|---|---|\n| depth | 18 |\n", "what it was told")),
-                    first(hparams_summary.hparams_pb({"depth": 18}, trial_id="d18", start_time_secs=1764150000.25)),
+                    first(hparams_summary.hparams_pb({"depth": 18}, trial_id="d18-a1-local", start_time_secs=1764150000.25)),
                     first(custom_scalar.pb(layout)),
                 ]
             ),
@@ -187,7 +187,7 @@ def golden(path):
             step=300,  # two bytes as a varint
             summary=summary_pb2.Summary(
                 value=[
-                    one("train/loss", 0.6931471805599453, "weighted"),
+                    one("loss/train", 0.6931471805599453, "weighted"),
                     one("throughput/input_wait", 0, ""),
                     first(
                         curve(

@@ -8,9 +8,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// thresholds of a PR curve: TensorBoard reads them as evenly spaced over 0..1. At steps of 0.005 the curve of a few hundred samples
-// loses little, and the file few bytes: 201 x 6 x 4 = 4.8 kB.
-const thresholds = 201
+// thresholds of a PR curve: TensorBoard reads them as evenly spaced over 0..1. Where defects are rare most probabilities are near 0,
+// so steps are of 0.002 and not of the usual 0.005; a curve takes 501 x 6 x 4 = 12 kB.
+const thresholds = 501
 
 // curveValue is the PR curve of these scores, as the plug-in stores it.
 func curveValue(scores []wire.SampleScore) value {
@@ -52,8 +52,8 @@ func curve(scores []wire.SampleScore, n int) []float32 {
 // share is 0 where there is nothing to have a share of, as the plug-in has it.
 func share(part, whole float64) float64 { return part / math.Max(1e-7, whole) }
 
-// bestValues are what a new best shows beside its metrics: the curve and the mistakes behind them.
-func bestValues(r wire.Report, samples Samples) ([]value, error) {
+// evidence is what a new best shows beside its metrics: the curve and the mistakes behind them.
+func evidence(r wire.Report, samples Samples) ([]value, error) {
 	for _, s := range r.Scores {
 		if s.Label != 0 && s.Label != 1 {
 			return nil, fmt.Errorf("sample %s has the label %d", s.ID, s.Label)

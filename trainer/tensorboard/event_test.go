@@ -21,14 +21,14 @@ func TestEventsAreThoseThatPythonWrites(t *testing.T) {
 	for i, logit := range []float64{-2.5, 3.25, 0, 0.75, -1.125, 0.75, -40, 40} {
 		scores = append(scores, wire.SampleScore{Label: labels[i], Logit: logit})
 	}
-	loss := scalar(nil, "train/loss", "weighted", 0.6931471805599453)
+	loss := scalar(nil, "loss/train", "weighted", 0.6931471805599453)
 	wait := scalar(nil, "throughput/input_wait", "", 0)
 	var got []byte
 	for _, event := range [][]byte{
 		encodeVersion(began),
 		encodeEvent(began, 0, []value{
 			{tag: "settings", plugin: "text", class: classTensor, about: "what it was told", tensor: encodeText(table([]setting{{name: "depth", text: "18"}}))},
-			hyperparameters("d18", began, []setting{{name: "depth", text: "18", v: 18.0}}),
+			hyperparameters("d18-a1-local", began, []setting{{name: "depth", text: "18", v: 18.0}}),
 			intervalChart(),
 		}),
 		encodeEvent(later, 300, []value{

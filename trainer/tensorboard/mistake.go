@@ -21,7 +21,7 @@ const (
 func mistakeValues(r wire.Report, samples Samples) ([]value, error) {
 	missed, alarms := mistakes(r.Scores, r.Metrics.Threshold)
 	text := fmt.Sprintf("Threshold %.4g on the calibrated logit, a probability of %.4f.\n", r.Metrics.Threshold, score.Probability(r.Metrics.Threshold))
-	text += listMistakes("defects missed", missed) + listMistakes("normal samples called defects", alarms)
+	text += listMistakes("Defects missed", missed) + listMistakes("Normal samples called defects", alarms)
 	values := []value{{
 		tag: "mistakes/list", plugin: "text", class: classTensor,
 		about: "validation samples that the new best is wrong about, the worst first", tensor: encodeText(text),
@@ -68,7 +68,7 @@ func mistakes(scores []wire.SampleScore, threshold float64) (missed, alarms []wi
 
 func listMistakes(what string, of []wire.SampleScore) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%d %s\n", len(of), what)
+	fmt.Fprintf(&b, "\n%s: %d\n", what, len(of))
 	if len(of) == 0 {
 		return b.String()
 	}

@@ -26,7 +26,7 @@ func settingValues(t wire.Trial, writer string, first wire.Report) ([]value, err
 	}, settings...)
 	return []value{
 		{tag: "settings", plugin: "text", class: classTensor, about: "everything that the trial was told", tensor: encodeText(table(all))},
-		hyperparameters(t.Name, first.Time, slices.DeleteFunc(settings, func(s setting) bool { return !varied(s.name) })),
+		hyperparameters(writer, first.Time, slices.DeleteFunc(settings, func(s setting) bool { return !varied(s.name) })),
 		intervalChart(),
 	}, nil
 }
@@ -98,7 +98,8 @@ func varied(name string) bool {
 	return slices.Contains([]string{"depth", "threads", "gpu", "pretrained", "hyperparameters", "imbalance"}, section)
 }
 
-// hyperparameters is the plug-in's SessionStartInfo. All attempts of a trial are of one group, which it shows as one row.
+// hyperparameters is the plug-in's SessionStartInfo. Each writer is a group of its own, and so a row of the table: it shows the mean
+// over a group, and the mean of an attempt that was killed early and of the one that went on means nothing.
 func hyperparameters(group string, began time.Time, settings []setting) value {
 	var info []byte
 	for _, s := range settings {
@@ -123,7 +124,7 @@ func hyperparameters(group string, began time.Time, settings []setting) value {
 
 // intervalChart is a Layout of the custom-scalars plug-in with one chart, the same in all runs.
 func intervalChart() value {
-	series := appendString(appendString(appendString(nil, 1, tagAUCPR), 2, tagAUCPRLow), 3, tagAUCPRHigh)
+	series := appendString(appendString(appendString(nil, 1, tagEach), 2, tagLow), 3, tagHigh)
 	chart := appendBytes(appendString(nil, 1, "AUC-PR and its 95 % interval"), 3, appendBytes(nil, 1, series))
 	category := appendBytes(appendString(nil, 1, "validation"), 2, chart)
 	return value{

@@ -22,8 +22,8 @@ type Writer struct {
 	Config
 	file   *os.File // nil before the first report, and once something could not be written
 	broken bool
-	epoch  int // the last one that is in the file
-	best   int // the epoch of the last new best
+	epoch  int          // the last one that is in the file
+	best   *wire.Report // the last new best
 }
 
 // New writes nothing yet.
@@ -67,30 +67,37 @@ func (w *Writer) write(r wire.Report) error {
 			return fmt.Errorf("begin an event file: %w", err)
 		}
 	}
-	var step int
-	var values []value
+	step, values, err := w.show(r)
+	if err != nil || len(values) == 0 {
+		return err
+	}
+	return w.append(encodeEvent(r.Time, step, values))
+}
+
+// show says what a report adds, and at which step: steps are epochs, which trials of different batch sizes have in common.
+func (w *Writer) show(r wire.Report) (step int, values []value, err error) {
 	switch {
 	case r.Kind == wire.Epoch && r.Epoch > w.epoch: // TensorBoard drops what it has when steps go back
-		w.epoch, step = r.Epoch, r.Epoch
+		w.epoch = r.Epoch
 		values = epochValues(r)
-		if r.Checkpoint != nil {
-			w.best = r.Epoch
+		if r.Checkpoint != nil && r.Metrics != nil {
+			w.best = &r
+		}
+		if w.best != nil {
+			values = append(values, bestSoFar(*w.best.Metrics)...)
 		}
 		if len(r.Scores) > 0 && r.Metrics != nil {
-			shown, err := bestValues(r, w.Samples)
+			shown, err := evidence(r, w.Samples)
 			if err != nil {
-				return fmt.Errorf("show the mistakes of epoch %d: %w", r.Epoch, err)
+				return 0, nil, fmt.Errorf("show the mistakes of epoch %d: %w", r.Epoch, err)
 			}
 			values = append(values, shown...)
 		}
-	case r.Kind == wire.Finished && r.Test != nil:
-		step = w.best // these weights are measured, and not the last ones
-		values = metricValues("test", "on the test split, scored once, with the weights of the trial's best epoch", *r.Test)
+		return r.Epoch, values, nil
+	case r.Kind == wire.Finished && r.Test != nil && w.best != nil:
+		return w.best.Epoch, testValues(*r.Test), nil // the best was measured, and not the last epoch's weights
 	}
-	if len(values) == 0 {
-		return nil
-	}
-	return w.append(encodeEvent(r.Time, step, values))
+	return 0, nil, nil
 }
 
 // open begins the file with the settings. A writer's name is never used again, so a file that is there already is this process'.
