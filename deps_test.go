@@ -46,6 +46,10 @@ var reach = []struct {
 		why: "the loop and the scores are tested in milliseconds, without TensorFlow and without a message server",
 	},
 	{
+		of: []string{"trainer/safetensors", "trainer/pretrained"}, never: []string{graft + "/...", nats + "..."},
+		why: "what reads files of strangers is fuzzed without TensorFlow, and the converter of pretrained weights builds with CGO_ENABLED=0",
+	},
+	{
 		of: []string{"trainer/resnet"}, never: []string{nats + "..."},
 		why: "resnet draws a graph and does nothing else",
 	},

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/pretrained"
 	"plumbline.dev/plumbline/trainer/resnet"
 	"plumbline.dev/plumbline/trainer/session"
+	"plumbline.dev/plumbline/wire"
 )
 
 // start is what training begins with.
@@ -16,13 +20,45 @@ type start struct {
 	digest       string             // of the file they came from
 }
 
-// loadPretrained reads the weights that a trial starts from.
+// loadPretrained reads the weights that a trial starts from, and fits them to the channels of the data. The network becomes the one
+// that they were trained in.
 func (a attempt) loadPretrained(channels []string) (start, error) {
 	s := start{architecture: resnet.Of(a.trial.Depth)}
-	if a.trial.Pretrained == nil {
+	from := a.trial.Pretrained
+	if from == nil {
 		return s, nil
 	}
-	return s, settingsError(fmt.Errorf("pretrained %s: this release cannot read it", a.trial.Pretrained.URI))
+	path, err := wire.LocalPath(from.URI)
+	if err != nil {
+		return s, settingsError(fmt.Errorf("pretrained weights: %w", err))
+	}
+	mix, err := pretrained.NewMix(*from, channels)
+	if err != nil {
+		return s, settingsError(fmt.Errorf("pretrained weights for the channels %v: %w", channels, err))
+	}
+	w, err := pretrained.Read(path, a.trial.Depth)
+	if err != nil {
+		return s, pretrainedError(path, err)
+	}
+	s.architecture.Block, s.architecture.Epsilon, s.digest = w.Block, w.Epsilon, w.Digest
+	for _, t := range w.Adapted(mix) {
+		s.weights = append(s.weights, checkpoint.Tensor{Name: t.Name, Shape: t.Shape, Data: t.Data})
+	}
+	a.log.Info("pretrained weights are read", "file", path, "digest", w.Digest, "block", w.Block, "epsilon", w.Epsilon,
+		"inputAdaptation", from.InputAdaptation, "channels", len(channels))
+	return s, nil
+}
+
+// pretrainedError: a file of the wrong content, or out of reach, stays so; a disk that fails may pass.
+func pretrainedError(path string, err error) error {
+	var unfit *pretrained.Unfit
+	switch {
+	case errors.As(err, &unfit):
+		return dataError(path, err)
+	case isMissing(path), errors.Is(err, fs.ErrPermission):
+		return missingError(path, err)
+	}
+	return storeError(path, err)
 }
 
 // begin gives a model the weights; those that are not among them stay random.
