@@ -3,7 +3,7 @@
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-e2e build generate verify lint up down clean env libtensorflow
+.PHONY: help demo test test-unit test-e2e build generate verify lint up down clean env libtensorflow pretrained
 MAKEFLAGS   += --no-print-directory
 
 BIN   := $(CURDIR)/bin
@@ -35,6 +35,9 @@ build: ## Build plumb, the operator, the trainer and the local cluster into bin/
 
 libtensorflow: ## Fetch TensorFlow's library (TF_FLAVOR=gpu for CUDA kernels)
 	@hack/libtensorflow/fetch.sh
+
+pretrained: ## Fetch ImageNet weights for depth 50 and convert them (needs npm, 95 MB)
+	@hack/pretrained/fetch.sh
 
 env: ## Print the variables that cgo needs, for your shell or editor: eval "$(make env)"
 	@cat "$(TF)/env.sh"
