@@ -54,6 +54,9 @@ func endingOf(err error) *ending {
 		return &ending{code: wire.ExitData, reason: "BadData", where: place(problems.Problems[0]), err: err}
 	case errors.As(err, &diverged):
 		return &ending{code: wire.ExitDiverged, reason: "Diverged", err: err}
+	case errors.Is(err, loop.ErrMemory): // it would happen again
+		return &ending{code: wire.ExitSettings, reason: "OutOfMemory", err: fmt.Errorf(
+			"%w; accumulate works through the same batch in smaller parts: twice its present value halves what a step needs", err)}
 	case errors.Is(err, loop.ErrNotKept):
 		return &ending{code: wire.ExitStore, reason: "StoreFailed", err: err}
 	case errors.Is(err, loop.ErrInterrupted), errors.Is(err, context.Canceled):

@@ -52,7 +52,7 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 	}
 	defer model.Close()
 
-	cfg := loop.Config{Trial: a.trial, Writer: a.writer, Note: joinNotes(note, constant), Manifest: a.manifest(model, data, mean, std)}
+	cfg := loop.Config{Trial: a.trial, Writer: a.writer, Note: joinNotes(append(cautions(a.trial.Hyperparameters, a.trial.Imbalance, a.gpu), note, constant)...), Manifest: a.manifest(model, data, mean, std)}
 	cfg.Manifest.Pretrained = start.digest
 	from, err := a.findResume(cfg)
 	if err != nil {

@@ -18,7 +18,7 @@ type logistic struct {
 	averages   bool      // are kept, of the two
 	weightsAvg []float32
 	seenAvg    []float32
-	steps      int       // taken by this process
+	steps      int // taken by this process
 	evaluated  int
 	spoilStep  func(taken int) bool             // makes a step not finite
 	spoilScore func(call int, scores []float32) // changes what Evaluate returns

@@ -1,6 +1,13 @@
 package loop
 
-import "plumbline.dev/plumbline/trainer/checkpoint"
+import (
+	"errors"
+
+	"plumbline.dev/plumbline/trainer/checkpoint"
+)
+
+// ErrMemory says that a step does not fit into the device's memory.
+var ErrMemory = errors.New("out of memory")
 
 // Stepper is one depth's model with its optimizer, as the loop sees it: something that can take a step, score images, and
 // hand out or take back everything it has learned. session.Model is the one that trains, on TensorFlow; tests use a

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	tf "github.com/wamuir/graft/tensorflow"
 	"github.com/wamuir/graft/tensorflow/op"
@@ -105,6 +106,10 @@ func (m *Model) Architecture() wire.Architecture {
 // at least.
 func (m *Model) Step(b loop.Batch, p loop.StepParams) (loop.StepResult, error) {
 	result, err := m.step(b, p)
+	if err != nil && strings.Contains(err.Error(), "OOM when allocating") { // TensorFlow's words; graft keeps no code
+		err = fmt.Errorf("%w: %d samples of %d pixels at depth %d: %w", loop.ErrMemory,
+			len(b.Labels)/m.config.Hyper.Accumulate, m.config.Hyper.ImageSize, m.config.Architecture.Depth, err)
+	}
 	if err != nil {
 		return loop.StepResult{}, fmt.Errorf("step %d of phase %s: %w", p.PhaseStep, p.Phase, err)
 	}

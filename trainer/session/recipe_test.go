@@ -91,7 +91,9 @@ func TestAStepThatIsNotFiniteChangesNothingOfEverything(t *testing.T) {
 			}
 			changed := differing(before, snapshot(t, m, loop.Resume))
 			// The statistics of a part that was finite have followed it, as they do in PyTorch.
-			changed = slices.DeleteFunc(changed, func(name string) bool { return at == 7 && strings.Contains(name, "running_") && !strings.HasPrefix(name, averagePrefix) })
+			changed = slices.DeleteFunc(changed, func(name string) bool {
+				return at == 7 && strings.Contains(name, "running_") && !strings.HasPrefix(name, averagePrefix)
+			})
 			if len(changed) > 0 {
 				t.Errorf("%s: a NaN in sample %d changed %v", optimizer, at, changed)
 			}
