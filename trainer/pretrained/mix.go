@@ -60,7 +60,9 @@ func (m Mix) inherit(colours map[string]string, channels []string) error {
 	var heirs [3]float64
 	for c, channel := range channels {
 		h, ok := inherited[colours[channel]]
-		if !ok {
+		if colours[channel] == "" {
+			errs = append(errs, fmt.Errorf("channel %s is given no colour: one of %v", channel, wire.Colours))
+		} else if !ok {
 			errs = append(errs, fmt.Errorf("channel %s inherits %q, which is not one of %v", channel, colours[channel], wire.Colours))
 		}
 		m[c] = h

@@ -107,7 +107,7 @@ func TestAdaptationsThatCannotBe(t *testing.T) {
 	}{
 		"an unknown way":           {wire.Pretrained{InputAdaptation: "zoom"}, names(3), `"zoom" is not one of`},
 		"no channels":              {wire.Pretrained{InputAdaptation: wire.AdaptTile}, nil, "no channel"},
-		"a channel without colour": {mapped(map[string]string{"c0": "R"}), names(2), `channel c1 inherits ""`},
+		"a channel without colour": {mapped(map[string]string{"c0": "R"}), names(2), `channel c1 is given no colour`},
 		"a colour of no network":   {mapped(map[string]string{"c0": "IR"}), names(1), `channel c0 inherits "IR"`},
 		"a colour for no channel":  {mapped(map[string]string{"c0": "R", "UV": "B"}), names(1), "channel UV is given a colour, but the data has the channels [c0]"},
 	} {

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/pretrained"
+	"plumbline.dev/plumbline/trainer/safetensors"
+	"plumbline.dev/plumbline/trainer/session"
+	"plumbline.dev/plumbline/wire"
+)
+
+// pretrainedFile holds depth 18 in Keras' way; every value of a tensor is the length of its name.
+func pretrainedFile(t *testing.T) string {
+	t.Helper()
+	shapes := pretrained.Backbone(18)
+	var ts []safetensors.Tensor
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		n := 1
+		for _, d := range shapes[name] {
+			n *= d
+		}
+		ts = append(ts, safetensors.Tensor{Name: name, Shape: shapes[name], Data: slices.Repeat([]float32{float32(len(name))}, n)})
+	}
+	var b bytes.Buffer
+	if err := safetensors.Write(&b, map[string]string{pretrained.MetaBlock: "v1", pretrained.MetaEpsilon: "0.001"}, ts); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "resnet18.safetensors")
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func startingFrom(path string, depth int, colours map[string]string) attempt {
+	p := &wire.Pretrained{URI: wire.LocalURI(path), InputAdaptation: wire.AdaptMapped, Colours: colours}
+	return attempt{trial: wire.Trial{Depth: depth, Pretrained: p}, log: slog.New(slog.DiscardHandler)}
+}
+
+func TestTrainingStartsFromPretrainedWeights(t *testing.T) {
+	s, err := startingFrom(pretrainedFile(t), 18, map[string]string{"R": "R", "W": "mean"}).loadPretrained([]string{"R", "W"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.architecture.Block != "v1" || s.architecture.Epsilon != 1e-3 || s.architecture.Classes != 2 || !strings.HasPrefix(s.digest, "sha256:") {
+		t.Errorf("starts as %+v from %s", s.architecture, s.digest)
+	}
+	hyper, _ := wire.Recipe(wire.PresetDefault, true) // with averages, which begin there too
+	hyper.ImageSize = 32
+	model, err := session.New(session.Config{Architecture: s.architecture, Channels: 2, Mean: []float64{1, 1}, Std: []float64{1, 1}, Hyper: hyper, Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer model.Close()
+	if err := s.begin(model); err != nil {
+		t.Fatal(err)
+	}
+	all, err := model.Snapshot(loop.Resume)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, x := range all {
+		name := strings.TrimPrefix(x.Name, "average/")
+		want := float32(len(name))
+		switch {
+		case x.Role == wire.RoleSlot || strings.HasPrefix(name, "fc."):
+			continue
+		case name == "conv1.weight": // red's kernel, of which R has 3/4, and all of green's and blue's
+			for i, share := range []float32{.75, 2.25} {
+				if got := x.Data[i*49]; got < share*want-1e-4 || got > share*want+1e-4 {
+					t.Errorf("channel %d of %s is %v, want %v", i, x.Name, got, share*want)
+				}
+			}
+		case x.Data[0] != want || x.Data[len(x.Data)-1] != want:
+			t.Errorf("%s is %v to %v, want %v", x.Name, x.Data[0], x.Data[len(x.Data)-1], want)
+		}
+		checked++
+	}
+	if checked != 200 { // 20 kernels and 20 batch norms of four, and the averages of all
+		t.Errorf("%d tensors were looked at, want 200", checked)
+	}
+}
+
+func TestPretrainedWeightsThatNobodyCanStartFrom(t *testing.T) {
+	path := pretrainedFile(t)
+	short := filepath.Join(t.TempDir(), "short.safetensors")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(short, b[:len(b)-1], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	both := map[string]string{"R": "R", "W": "mean"}
+	for name, test := range map[string]struct {
+		from attempt
+		code int
+		want string
+	}{
+		"a channel without a colour":  {startingFrom(path, 18, map[string]string{"R": "R"}), wire.ExitSettings, "channel W is given no colour"},
+		"a location elsewhere":        {attempt{trial: wire.Trial{Pretrained: &wire.Pretrained{URI: "s3://weights"}}}, wire.ExitSettings, "s3://weights"},
+		"a file that is not there":    {startingFrom(path+"x", 18, both), wire.ExitNoInput, path + "x"},
+		"a file below another":        {startingFrom(path+"/x", 18, both), wire.ExitNoInput, path + "/x"},
+		"a file that is cut":          {startingFrom(short, 18, both), wire.ExitData, short},
+		"weights of another depth":    {startingFrom(path, 34, both), wire.ExitData, "not a ResNet of depth 34, and seems to be of depth 18"},
+		"a directory instead of file": {startingFrom(filepath.Dir(path), 18, both), wire.ExitData, "regular file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := test.from.loadPretrained([]string{"R", "W"})
+			var end *ending
+			if !errors.As(err, &end) || end.code != test.code || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want exit code %d and %q", err, test.code, test.want)
+			}
+		})
+	}
+}
