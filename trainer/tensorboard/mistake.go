@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	pictured = 4  // mistakes of either kind that are shown as pictures: at 224 pixels about 1 MB a new best in all
+	pictured = 4  // mistakes of either kind that are shown as pictures: at 224 pixels and six channels about 1.4 MB a new best in all
 	listed   = 20 // mistakes of either kind that are listed by name
 )
 
