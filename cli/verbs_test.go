@@ -15,8 +15,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
@@ -121,7 +123,13 @@ func TestBestAsJSON(t *testing.T) {
 }
 
 func TestWatchWaitsForTheRunAndItsEnd(t *testing.T) {
-	p := &program{}
+	// The fake server knows no resource versions: what happens between a list and its watch would be lost on it.
+	watching := make(chan struct{}, 8)
+	p := &program{funcs: interceptor.Funcs{Watch: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+		w, err := c.Watch(ctx, list, opts...)
+		watching <- struct{}{}
+		return w, err
+	}}}
 	if _, err := p.dial(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +147,7 @@ func TestWatchWaitsForTheRunAndItsEnd(t *testing.T) {
 		t.Errorf("said %q", got)
 	}
 	go io.Copy(io.Discard, reader)
+	<-watching
 	for _, state := range []string{"running", "failed"} {
 		r := readRun(t, state)
 		var err error
