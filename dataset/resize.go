@@ -67,22 +67,47 @@ func resize(p *plane, from Range16, size int, out []uint8, stride int) {
 	columns, columnTotal := taps(p.width, size)
 	rows, rowTotal := taps(p.height, size)
 	whole := columnTotal * rowTotal * int64(from.Max-from.Min)
+	line := weighted(p, from, columns)
 	sums := make([]int64, size) // one output row, columns weighted, rows being added up
 	for j, row := range rows {
 		clear(sums)
 		for k, rowWeight := range row.weights {
-			line := p.pixels[(row.start+k)*p.width:][:p.width]
-			for i, column := range columns {
-				var sum int64
-				for l, weight := range column.weights {
-					v := min(max(line[column.start+l], from.Min), from.Max)
-					sum += weight * int64(v-from.Min)
-				}
+			for i, sum := range line(row.start + k) {
 				sums[i] += rowWeight * sum
 			}
 		}
 		for i, sum := range sums {
 			out[(j*size+i)*stride] = uint8((2*255*sum + whole) / (2 * whole))
 		}
+	}
+}
+
+// weighted returns a function that weighs the columns of one row of p. It keeps
+// the last even and the last odd row, because neighbouring outputs share them:
+// where an image is enlarged, all of them read the same two several times.
+func weighted(p *plane, from Range16, columns []tap) func(y int) []int64 {
+	var kept [2]struct {
+		row  int // counted from 1, so that 0 is none
+		sums []int64
+	}
+	return func(y int) []int64 {
+		k := &kept[y%2]
+		if k.row == y+1 {
+			return k.sums
+		}
+		if k.sums == nil {
+			k.sums = make([]int64, len(columns))
+		}
+		k.row = y + 1
+		line := p.pixels[y*p.width:][:p.width]
+		for i, column := range columns {
+			var sum int64
+			for l, weight := range column.weights {
+				v := min(max(line[column.start+l], from.Min), from.Max)
+				sum += weight * int64(v-from.Min)
+			}
+			k.sums[i] = sum
+		}
+		return k.sums
 	}
 }
