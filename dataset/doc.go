@@ -9,10 +9,14 @@
 //
 // A set is a directory:
 //
-//	dataset.yaml     name, channels in order, file pattern, labels file, range of 16-bit data
+//	dataset.yaml     name, channels in order, file pattern, labels file, range of 16-bit data, grid
 //	labels.csv       id,label,package,position
 //	corrections.csv  id,digest,from,to,reason,reviewer,date: an overlay, optional
-//	images/…         one grey PNG, JPEG or TIFF file per sample and channel
+//	images/…         one grey PNG, JPEG or TIFF file per sample and channel,
+//	                 or with a grid per package and channel
+//
+// docs/dataset.md describes it with examples. What was decoded can be kept in a
+// directory of its own, see PackCached.
 //
 // Everything that is wrong with a set is said at once, each problem as one
 // sentence with its file and line, in a *ProblemsError: running the same data
