@@ -1,0 +1,35 @@
+package checkpoint
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+// History reads the reports in the checkpoint in a local directory, verified as Load would, and leaves its weights, which may be
+// hundreds of megabytes, alone.
+func History(dir string) ([]wire.Report, error) {
+	digest, err := statedDigest(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the history of %s: %w", dir, err)
+	}
+	m, err := readManifest(dir, digest)
+	if err != nil {
+		return nil, fmt.Errorf("read the history of %s: %w", dir, err)
+	}
+	i := slices.IndexFunc(m.Files, func(f wire.File) bool { return f.Name == wire.HistoryFile })
+	if i < 0 {
+		return nil, fmt.Errorf("read the history of %s: %w: its manifest names no %s", dir, ErrDamaged, wire.HistoryFile)
+	}
+	var history []wire.Report
+	err = verified(dir, m.Files[i], func(r io.Reader) (err error) {
+		history, err = readHistory(r)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the history of %s: %w", dir, err)
+	}
+	return history, nil
+}
