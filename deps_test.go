@@ -42,8 +42,8 @@ var reach = []struct {
 		why: "dataset serves the trainer and plumb alike, so it may drag neither's world into the other",
 	},
 	{
-		of: []string{"trainer/loop", "trainer/score"}, never: []string{graft + "/...", nats + "..."},
-		why: "the loop and the scores are tested in milliseconds, without TensorFlow and without a message server",
+		of: []string{"trainer/loop", "trainer/score", "trainer/report"}, never: []string{graft + "/...", nats + "..."},
+		why: "the loop, the scores and the report are tested in milliseconds, without TensorFlow and without a message server",
 	},
 	{
 		of: []string{"trainer/safetensors", "trainer/pretrained"}, never: []string{graft + "/...", nats + "..."},

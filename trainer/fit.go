@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -241,15 +240,10 @@ func summarise(w io.Writer, t wire.Trial, done loop.Outcome, took time.Duration)
 		return err
 	}
 	fmt.Fprintf(w, "\ndepth %d is trained: %d epochs, %d steps, %s in this process\n\n", t.Depth, done.Epoch, done.Step, took.Round(time.Second))
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "\tAUC-PR\t95 % INTERVAL\tBLIND\tF1\tPRECISION\tRECALL\tSAMPLES\t")
-	row := func(name string, m wire.Metrics, note string) {
-		fmt.Fprintf(table, "%s\t%.4f\t%.3f to %.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%d\t%s\n",
-			name, m.AUCPR, m.AUCPRLow, m.AUCPRHigh, m.Prevalence, m.F1, m.Precision, m.Recall, m.Samples, note)
-	}
-	row("validation", best.Metrics, fmt.Sprintf("epoch %d and threshold %.4f were selected on it", best.Epoch, best.Metrics.Threshold))
+	table := newMetricsTable(w)
+	table.row("validation", best.Metrics, selectedOn(best.Epoch, best.Metrics.Threshold))
 	if done.Test != nil {
-		row("test", *done.Test, "scored once")
+		table.row("test", *done.Test, "scored once")
 	}
 	if err := table.Flush(); err != nil {
 		return err

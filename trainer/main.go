@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -40,7 +41,8 @@ func (p *program) log() *slog.Logger {
 const rootHelp = `Trains ResNets of one depth each on labelled images, with TensorFlow, from Go.
 
 In a cluster the operator runs it: "run" trains the trial that ` + wire.EnvTrial + ` describes, "publish" publishes the checkpoint that
-` + wire.EnvPublication + ` names. On one machine "fit" trains, "publish" with flags makes a model of the result, "predict" asks it.
+` + wire.EnvPublication + ` names. On one machine "fit" trains, "evaluate" judges the result and "explain" shows where it looked; "publish" with flags makes a
+model of it, "export" a SavedModel beside any registry, and "predict" asks either.
 
 Exit codes:
   0   done
@@ -60,14 +62,18 @@ func execute(ctx context.Context, args []string, p program) int {
 	root.SetErr(p.err)
 	format := root.PersistentFlags().String("log-format", "text", "log lines as text or json")
 	started := false // else the command line itself was wrong
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil { // cobra itself looks later, when the verb counts as started
+			return err
+		}
 		if *format != "text" && *format != "json" {
 			return fmt.Errorf("--log-format %q is neither text nor json", *format)
 		}
 		p.json, started = *format == "json", true
 		return nil
 	}
-	root.AddCommand(newRunCommand(&p), newFitCommand(&p), newPublishCommand(&p), newPredictCommand(&p), newVersionCommand(&p))
+	root.AddCommand(newRunCommand(&p), newFitCommand(&p), newEvaluateCommand(&p), newExplainCommand(&p),
+		newExportCommand(&p), newPublishCommand(&p), newPredictCommand(&p), newVersionCommand(&p))
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:

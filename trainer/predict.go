@@ -2,44 +2,43 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"plumbline.dev/plumbline/dataset"
 	"plumbline.dev/plumbline/trainer/export"
-	"plumbline.dev/plumbline/trainer/score"
 	"plumbline.dev/plumbline/wire"
 )
 
-const predictHelp = `Ask a published model about the samples of a data set.
+const predictHelp = `Ask a published or exported model about the samples of a data set, or about image files that a list names.
 
-The threshold is on the calibrated logit, ln(p / (1 - p)), and a sample is called a defect at or above it. --split takes one fold
-of the split that the model was trained on; the data must then be the data that it was trained on. What the predictions are worth
-is told on stderr.`
+The answer says for each sample the probability of a defect, the decision, the threshold behind it and the digest of the model that
+was asked. The threshold is on the calibrated logit, ln(p / (1 - p)), and a sample is called a defect at or above it.
+
+--split takes one fold of the split that the model was trained on; the data must then be the data that it was trained on. What the
+predictions are worth is told on stderr.
+
+--list is a CSV file with the columns id and one per channel of the model, in its order, each holding the path of that channel's
+image file; a relative path starts at the list.`
+
+const predictExample = `  plumbline-trainer predict --model models/eraser --data erasers --split test -o table
+  plumbline-trainer predict --model models/eraser/3 --list today.csv -o jsonl`
 
 // predictOptions are predict's flags.
 type predictOptions struct {
-	model, data, corrections, split, output string
-	threads                                 int
+	source
+	model, list, output string
+	range16             []uint
+	threads             int
 }
-
-var (
-	splits  = []string{"all", "train", "validation", "test"}
-	outputs = []string{"table", "csv", "jsonl"}
-)
 
 func newPredictCommand(p *program) *cobra.Command {
 	o := predictOptions{output: "csv"}
@@ -47,39 +46,28 @@ func newPredictCommand(p *program) *cobra.Command {
 		o.output = "table"
 	}
 	cmd := &cobra.Command{
-		Use: "predict --model DIR --data DIR", Short: "Ask a published model about a data set", Long: predictHelp, Args: cobra.NoArgs,
-		Example: "  plumbline-trainer predict --model models/eraser --data erasers --split test -o table",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return predict(cmd.Context(), p, o) },
+		Use: "predict --model DIR (--data DIR | --list FILE)", Short: "Ask a model about a data set, or about files", Long: predictHelp, Example: predictExample, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return predict(cmd.Context(), p, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.model, "model", "", "a version's directory, or the model's, of which the highest version is taken")
-	f.StringVar(&o.data, "data", "", "directory of the data set, which holds dataset.yaml")
-	f.StringVar(&o.corrections, "corrections", "", "overlay on the labels, instead of the one that dataset.yaml names")
-	f.StringVar(&o.split, "split", "all", "which samples: "+strings.Join(splits, ", "))
+	o.bind(f)
+	o.bindSplit(f, "all")
+	f.StringVar(&o.list, "list", "", "CSV file of image files, instead of a data set")
+	f.UintSliceVar(&o.range16, "range16", nil, "with --list: which values 16-bit files use, such as 0,4095")
 	f.StringVarP(&o.output, "output", "o", o.output, "format: "+strings.Join(outputs, ", "))
 	f.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads for TensorFlow")
-	for _, name := range []string{"model", "data"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // a name that is not a flag's
-		}
+	require(cmd, "model")
+	cmd.MarkFlagsOneRequired("data", "list")
+	for _, flag := range []string{"data", "corrections", "split"} {
+		cmd.MarkFlagsMutuallyExclusive(flag, "list")
 	}
 	return cmd
 }
 
-// prediction is one line of the answer.
-type prediction struct {
-	ID          string  `json:"id"`
-	Package     string  `json:"package,omitempty"`
-	Probability float32 `json:"probability"`
-	Decision    string  `json:"decision"`
-	Logit       float32 `json:"logit"`
-	Threshold   float64 `json:"threshold"` // on the logit, with >=
-	Label       string  `json:"label"`
-}
-
 func predict(ctx context.Context, p *program, o predictOptions) error {
-	if !slices.Contains(splits, o.split) || !slices.Contains(outputs, o.output) {
-		return settingsError(fmt.Errorf("--split %q must be one of %v, --output %q one of %v", o.split, splits, o.output, outputs))
+	if !slices.Contains(outputs, o.output) {
+		return settingsError(fmt.Errorf("--output %q must be one of %s", o.output, strings.Join(outputs, ", ")))
 	}
 	if isMissing(o.model) {
 		return missingError(o.model, fmt.Errorf("there is no model: %s is not there", o.model))
@@ -88,14 +76,14 @@ func predict(ctx context.Context, p *program, o predictOptions) error {
 	if err != nil {
 		return err
 	}
-	c, _, err := readModel(dir)
+	c, digest, err := readModel(dir)
 	if errors.Is(err, errNotAsPublished) {
 		return dataError(dir, err)
 	}
 	if err != nil {
 		return storeError(dir, err)
 	}
-	set, chosen, err := o.samples(c.Manifest)
+	on, err := o.subject(c.Manifest)
 	if err != nil {
 		return err
 	}
@@ -104,146 +92,68 @@ func predict(ctx context.Context, p *program, o predictOptions) error {
 		return dataError(dir, err)
 	}
 	defer served.Close()
-	predictions, err := ask(ctx, served, set, chosen, c.Manifest)
+	screen := newScreen(p.err)
+	predictions, err := ask(ctx, served, on, c.Manifest.Calibration.Threshold, digest, screen)
+	screen.clear()
 	if err != nil {
 		return err
 	}
-	if err := printPredictions(p.out, o.output, predictions); err != nil {
+	if err := printPredictions(p.out, o.output, predictions); err != nil || !on.labelled() {
 		return err
 	}
-	return printWorth(p.err, o.split, predictions)
+	for _, note := range on.notes {
+		screen.linef("note: %s", note)
+	}
+	return printWorth(p.err, on.split, predictions)
 }
 
-// samples loads the data set and picks the samples that are asked about. It refuses data that the model would misread.
-func (o predictOptions) samples(m wire.Manifest) (*dataset.Set, []int, error) {
-	data, errData := filepath.Abs(o.data)
-	d := wire.Dataset{URI: wire.LocalURI(data), Split: m.Settings.Dataset.Split}
-	if errData != nil {
-		return nil, nil, errData
+// subject is what the model is asked about.
+func (o predictOptions) subject(m wire.Manifest) (subject, error) {
+	if o.list == "" {
+		return o.load(o.model, m)
 	}
-	if o.corrections != "" {
-		overlay, err := filepath.Abs(o.corrections)
-		if err != nil {
-			return nil, nil, err
-		}
-		d.Corrections = wire.LocalURI(overlay)
+	var range16 *dataset.Range16
+	switch r := o.range16; {
+	case len(r) == 0:
+	case len(r) == 2 && r[0] < r[1] && r[1] <= math.MaxUint16:
+		range16 = &dataset.Range16{Min: uint16(r[0]), Max: uint16(r[1])}
+	default:
+		return subject{}, settingsError(fmt.Errorf("--range16 %v must be two values from 0 to %d, the lower one first", r, math.MaxUint16))
 	}
-	set, _, err := loadSet(d)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !slices.Equal(set.Config.Channels, m.Input.Channels) {
-		return nil, nil, dataError(filepath.Join(data, dataset.ConfigFile), fmt.Errorf("the channels are %v; the model takes %v, in this order", set.Config.Channels, m.Input.Channels))
-	}
-	if m.Input.Resizer != dataset.Resizer {
-		return nil, nil, dataError(o.model, fmt.Errorf("the model takes images resized by %q; this program has %s alone", m.Input.Resizer, dataset.Resizer))
-	}
-	if o.split == "all" {
-		all := make([]int, len(set.Samples))
-		for i := range all {
-			all[i] = i
-		}
-		return set, all, nil
-	}
-	split, err := set.Split(splitSpec(m.Settings.Dataset.Split))
-	if err != nil {
-		return nil, nil, dataError(data, err)
-	}
-	if split.Digest != m.Digests.Split {
-		return nil, nil, dataError(data, fmt.Errorf("this is not the data set, or not the corrections, that the model was trained on: its %s fold cannot be found in it; --split all takes every sample", o.split))
-	}
-	return set, map[string][]int{"train": split.Train, "validation": split.Validation, "test": split.Test}[o.split], nil
+	return listed(o.list, m.Input, range16)
 }
 
-// askAtOnce bounds the images in memory.
-const askAtOnce = 64
-
-func ask(ctx context.Context, served *export.Served, set *dataset.Set, chosen []int, m wire.Manifest) ([]prediction, error) {
+// ask asks a served model about every sample.
+func ask(ctx context.Context, served *export.Served, on subject, threshold float64, digest string, screen *screen) ([]prediction, error) {
+	all := make([]int, len(on.samples))
+	for i := range all {
+		all[i] = i
+	}
 	var answers []prediction
-	for part := range slices.Chunk(chosen, askAtOnce) {
+	for part := range slices.Chunk(all, evaluateAtOnce) {
+		screen.count("asking", part[0], len(all))
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		var images []uint8
-		for _, i := range part {
-			image, err := set.Image(i, m.Input.Size)
-			if err != nil {
-				return nil, readError(set.Dir, err)
-			}
-			images = append(images, image...)
+		images, err := on.pictures(ctx, part)
+		if err != nil {
+			return nil, err
 		}
 		predictions, err := served.Predict(images, len(part))
 		if err != nil {
 			return nil, err
 		}
 		for k, i := range part {
-			s, said := set.Samples[i], dataset.Normal
-			if predictions[k].Positive {
-				said = dataset.Defect
+			s, said := on.samples[i], predictions[k]
+			answer := prediction{
+				ID: s.ID, Package: s.Package, Probability: said.Probability, Decision: word(said.Positive),
+				Logit: said.Logit, Threshold: threshold, Model: digest,
 			}
-			answers = append(answers, prediction{
-				ID: s.ID, Package: s.Package, Probability: predictions[k].Probability, Decision: said.String(),
-				Logit: predictions[k].Logit, Threshold: m.Calibration.Threshold, Label: s.Label.String(),
-			})
+			if on.labelled() {
+				answer.Label = word(s.Defect)
+			}
+			answers = append(answers, answer)
 		}
 	}
 	return answers, nil
-}
-
-func printPredictions(w io.Writer, format string, predictions []prediction) error {
-	switch format {
-	case "jsonl":
-		encoder := json.NewEncoder(w)
-		for _, p := range predictions {
-			if err := encoder.Encode(p); err != nil {
-				return err
-			}
-		}
-		return nil
-	case "csv":
-		t := csv.NewWriter(w) // its first error stays
-		t.Write([]string{"id", "package", "probability", "decision", "logit", "threshold", "label"})
-		for _, p := range predictions {
-			t.Write([]string{p.ID, p.Package, number(float64(p.Probability), 32), p.Decision, number(float64(p.Logit), 32), number(p.Threshold, 64), p.Label})
-		}
-		t.Flush()
-		return t.Error()
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tPACKAGE\tPROBABILITY\tDECISION\tLABEL\t")
-	for _, p := range predictions {
-		wrong := ""
-		if p.Decision != p.Label {
-			wrong = "wrong"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%.4f\t%s\t%s\t%s\n", p.ID, p.Package, p.Probability, p.Decision, p.Label, wrong)
-	}
-	return t.Flush()
-}
-
-// number is the shortest text that reads back as the same number.
-func number(x float64, bits int) string { return strconv.FormatFloat(x, 'g', -1, bits) }
-
-// printWorth compares the predictions with the labels.
-func printWorth(w io.Writer, split string, predictions []prediction) error {
-	var samples []score.Sample
-	for _, p := range predictions {
-		samples = append(samples, score.Sample{Score: float64(p.Logit), Defect: p.Label == dataset.Defect.String(), Group: p.Package})
-	}
-	note := map[string]string{"validation": " (the threshold was selected on these)", "train": " (the model was trained on these)", "all": " (some of these it was trained on)"}[split]
-	if len(samples) == 0 {
-		_, err := fmt.Fprintf(w, "no sample is in the %s fold\n", split)
-		return err
-	}
-	m, err := score.Measure(samples, predictions[0].Threshold, 1)
-	if errors.Is(err, score.ErrNoDefect) {
-		_, err := fmt.Fprintf(w, "%d samples, no defect among them: nothing to measure\n", len(samples))
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%d samples%s: AUC-PR %.4f (%.3f to %.3f; a blind model has %.3f), F1 %.3f, precision %.3f, recall %.3f at threshold %.4f\n",
-		m.Samples, note, m.AUCPR, m.AUCPRLow, m.AUCPRHigh, m.Prevalence, m.F1, m.Precision, m.Recall, m.Threshold)
-	return err
 }

@@ -254,7 +254,7 @@ func TestPredictSaysWhatTrainingSaid(t *testing.T) {
 		}
 	}
 	all := runPod(t, []string{"predict", "--model", model, "--data", data}, nil, "", nil)
-	if lines := strings.Count(all.out, "\n"); all.code != 0 || lines != 61 || !strings.HasPrefix(all.out, "id,package,probability,decision,logit,threshold,label\n") {
+	if lines := strings.Count(all.out, "\n"); all.code != 0 || lines != 61 || !strings.HasPrefix(all.out, "id,package,probability,decision,logit,threshold,label,model\n") {
 		t.Errorf("all samples: exit %d, %d lines", all.code, lines)
 	}
 

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"plumbline.dev/plumbline/dataset"
+	"plumbline.dev/plumbline/trainer/checkpoint"
+	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/report"
+	"plumbline.dev/plumbline/trainer/resnet"
+	"plumbline.dev/plumbline/trainer/score"
+	"plumbline.dev/plumbline/trainer/session"
+	"plumbline.dev/plumbline/wire"
+)
+
+// evaluation is a best checkpoint judged on some samples.
+type evaluation struct {
+	checkpoint checkpoint.Checkpoint
+	ref        wire.CheckpointRef
+	subject    // its samples have their logits
+	metrics    wire.Metrics
+	mistakes   []report.Mistake
+}
+
+const (
+	evaluateAtOnce = 64 // bounds the images in memory
+	worstShown     = 12 // mistakes in a report, half of either kind
+)
+
+// openBest reads a best checkpoint that a person named by its directory, and verifies every byte of it.
+func openBest(dir string) (checkpoint.Checkpoint, wire.CheckpointRef, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return checkpoint.Checkpoint{}, wire.CheckpointRef{}, err
+	}
+	ref, err := checkpoint.Stated(dir)
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, checkpoint.ErrDamaged) {
+		return checkpoint.Checkpoint{}, ref, missingError(dir, fmt.Errorf("there is no checkpoint: %s is not there", dir))
+	}
+	if err != nil {
+		return checkpoint.Checkpoint{}, ref, err
+	}
+	c, err := loadBest(ref)
+	return c, ref, err
+}
+
+// openModel gives a model a checkpoint's weights, for asking it and not for training it.
+func openModel(c checkpoint.Checkpoint, threads int) (*session.Model, error) {
+	in, a := c.Manifest.Input, c.Manifest.Architecture
+	h, _ := wire.Recipe(wire.PresetDefault, false)
+	h.ImageSize, h.Precision = in.Size, c.Manifest.Numerics.Precision
+	h.EMA, h.Augment, h.Optimizer = 0, wire.Augment{}, wire.SGD // the tensors are the averages already; SGD has the fewest slots
+	model, err := session.New(session.Config{
+		Architecture: resnet.Architecture{Depth: a.Depth, Block: a.Block, Epsilon: a.Epsilon, Classes: resnet.Classes},
+		Channels:     len(in.Channels), Mean: in.Mean, Std: in.Std, Hyper: h, Threads: max(1, threads),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build depth %d: %w", a.Depth, err)
+	}
+	if err := model.Restore(loop.Inference, c.Tensors); err != nil {
+		model.Close()
+		return nil, err
+	}
+	return model, nil
+}
+
+// judge scores the samples of a subject with a model that has the checkpoint's weights, measures, and looks at the worst mistakes.
+func judge(ctx context.Context, model *session.Model, c checkpoint.Checkpoint, ref wire.CheckpointRef, on subject, screen *screen) (evaluation, error) {
+	e := evaluation{checkpoint: c, ref: ref, subject: on}
+	e.samples = slices.Clone(on.samples)
+	if err := e.score(ctx, model, screen); err != nil {
+		return e, err
+	}
+	m := c.Manifest
+	var err error
+	if e.metrics, err = score.Measure(report.Judged(e.samples), m.Calibration.Threshold, m.Seed); err != nil {
+		return e, dataError(ref.URI, fmt.Errorf("measure the %s split: %w", on.split, err))
+	}
+	worst := report.Worst(e.samples, m.Calibration.Threshold, worstShown)
+	screen.count("looking", 0, len(worst))
+	pixels, explanations, err := e.explain(ctx, model, worst)
+	if err != nil {
+		return e, err
+	}
+	for k, i := range worst {
+		n := len(pixels) / len(worst)
+		e.mistakes = append(e.mistakes, report.Mistake{
+			Sample: e.samples[i], Pixels: pixels[k*n : (k+1)*n], ClassActivation: drawn(explanations[k].ClassActivation), GradCAM: drawn(explanations[k].GradCAM),
+		})
+	}
+	return e, nil
+}
+
+// score asks the model about every sample.
+func (e *evaluation) score(ctx context.Context, model *session.Model, screen *screen) error {
+	all := make([]int, len(e.samples))
+	for i := range all {
+		all[i] = i
+	}
+	c := e.checkpoint.Manifest.Calibration
+	for part := range slices.Chunk(all, evaluateAtOnce) {
+		screen.count("scoring", part[0], len(all))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		images, err := e.pictures(ctx, part)
+		if err != nil {
+			return err
+		}
+		scores, err := model.Evaluate(images, len(part))
+		if err != nil {
+			return err
+		}
+		for k, i := range part {
+			e.samples[i].Logit = (float64(scores[k]) - c.Shift) / c.Temperature
+		}
+	}
+	return nil
+}
+
+// explain says where the evidence in these samples lies. -> [len(at),S,S,C] and one explanation each
+func (e *evaluation) explain(ctx context.Context, model *session.Model, at []int) ([]uint8, []session.Explanation, error) {
+	if len(at) == 0 {
+		return nil, nil, nil
+	}
+	pixels, err := e.pictures(ctx, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	explanations, err := model.Explain(pixels, len(at))
+	return pixels, explanations, err
+}
+
+func drawn(h session.Heat) report.Heat {
+	return report.Heat{Side: h.Side, Values: h.Values, Peak: h.Peak}
+}
+
+// Files of an evaluation.
+const (
+	reportFile      = "report.html"
+	metricsFile     = "metrics.jsonl"
+	predictionsFile = "predictions.csv"
+)
+
+// write leaves the evaluation's files in dir.
+func (e evaluation) write(dir string) error {
+	m := e.checkpoint.Manifest
+	epochs := epochsOf(e.checkpoint, e.ref)
+	var page, metrics, predictions bytes.Buffer
+	err := report.Write(&page, report.Report{
+		Manifest: m, Checkpoint: e.ref, Epochs: epochs, Notes: e.notes,
+		Split: e.split, Samples: e.samples, Metrics: e.metrics, Mistakes: e.mistakes,
+	})
+	if err := errors.Join(err, e.writeMetrics(&metrics, epochs), printPredictions(&predictions, "csv", e.predictions())); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return storeError(dir, err)
+	}
+	for name, text := range map[string][]byte{reportFile: page.Bytes(), metricsFile: metrics.Bytes(), predictionsFile: predictions.Bytes()} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return storeError(dir, err)
+		}
+	}
+	return nil
+}
+
+// predictions are the samples as predict tells them.
+func (e evaluation) predictions() (all []prediction) {
+	threshold := e.checkpoint.Manifest.Calibration.Threshold
+	for _, s := range e.samples {
+		all = append(all, prediction{
+			ID: s.ID, Package: s.Package, Probability: float32(score.Probability(s.Logit)), Decision: word(s.Logit >= threshold),
+			Logit: float32(s.Logit), Threshold: threshold, Label: word(s.Defect), Model: e.ref.Digest,
+		})
+	}
+	return all
+}
+
+func word(defect bool) string {
+	if defect {
+		return dataset.Defect.String()
+	}
+	return dataset.Normal.String()
+}
+
+// metricsLine is one line of metrics.jsonl: an epoch on validation, or the evaluation.
+type metricsLine struct {
+	Kind       string           `json:"kind"` // epoch | evaluation
+	Trial      string           `json:"trial"`
+	Depth      int              `json:"depth"`
+	Epoch      int              `json:"epoch"`
+	Step       int64            `json:"step"`
+	Split      string           `json:"split"`
+	Checkpoint string           `json:"checkpoint,omitempty"` // digest of the best that the epoch brought, or that was evaluated
+	TrainLoss  float64          `json:"trainLoss,omitempty"`
+	Metrics    *wire.Metrics    `json:"metrics,omitempty"`
+	NotFinite  string           `json:"notFinite,omitempty"` // why there are no metrics
+	Throughput *wire.Throughput `json:"throughput,omitempty"`
+}
+
+func (e evaluation) writeMetrics(w *bytes.Buffer, epochs []wire.Report) error {
+	m := e.checkpoint.Manifest
+	var lines []metricsLine
+	for _, r := range epochs {
+		line := metricsLine{
+			Kind: "epoch", Trial: m.Trial, Depth: m.Architecture.Depth, Epoch: r.Epoch, Step: r.Step, Split: "validation",
+			TrainLoss: r.TrainLoss, Metrics: r.Metrics, NotFinite: r.NotFinite, Throughput: r.Throughput,
+		}
+		if r.Checkpoint != nil {
+			line.Checkpoint = r.Checkpoint.Digest
+		}
+		lines = append(lines, line)
+	}
+	lines = append(lines, metricsLine{
+		Kind: "evaluation", Trial: m.Trial, Depth: m.Architecture.Depth, Epoch: m.Epoch, Step: m.Step, Split: e.split, Checkpoint: e.ref.Digest, Metrics: &e.metrics,
+	})
+	encoder := json.NewEncoder(w)
+	for _, line := range lines {
+		if err := encoder.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// epochsOf is what is known of the trial's epochs. A best checkpoint holds the reports before its own; those after it stand in the
+// resume checkpoints beside it, of which the longest history is taken that names this very checkpoint. Without any, the manifest still
+// tells the checkpoint's own epoch.
+func epochsOf(c checkpoint.Checkpoint, ref wire.CheckpointRef) []wire.Report {
+	m := c.Manifest
+	own := wire.Report{Kind: wire.Epoch, Epoch: m.Epoch, Epochs: m.Settings.Hyperparameters.Epochs, Step: m.Step, Metrics: m.Metrics, Checkpoint: &ref}
+	longest := byEpoch(append(slices.Clone(c.History), own))
+	dir, err := wire.LocalPath(ref.URI)
+	if err != nil {
+		return longest
+	}
+	resumes, err := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(dir)), "*", wire.CheckpointResume+"-*"))
+	if err != nil {
+		return longest
+	}
+	for _, resume := range resumes {
+		history, err := checkpoint.History(resume)
+		names := slices.ContainsFunc(history, func(r wire.Report) bool { return r.Checkpoint != nil && r.Checkpoint.Digest == ref.Digest })
+		if epochs := byEpoch(history); err == nil && names && len(epochs) >= len(longest) {
+			longest = epochs
+		}
+	}
+	return longest
+}
+
+// byEpoch leaves the epochs' reports, one each, in order. What was told again comes later and says the same.
+func byEpoch(reports []wire.Report) []wire.Report {
+	var epochs []wire.Report
+	for _, r := range reports {
+		i, told := slices.BinarySearchFunc(epochs, r.Epoch, func(a wire.Report, epoch int) int { return a.Epoch - epoch })
+		switch {
+		case r.Kind != wire.Epoch:
+		case told:
+			epochs[i] = r
+		default:
+			epochs = slices.Insert(epochs, i, r)
+		}
+	}
+	return epochs
+}
+
+// reportDir is where a pod leaves the evaluation of its trial, below the writer's own directory.
+const reportDir = "report"
+
+// writeReport evaluates the best of a trial that has ended on its test fold and leaves the files beside its checkpoints. It changes
+// the model's weights to the best's. Nothing depends on what it leaves: an error is worth a warning and no more.
+func writeReport(ctx context.Context, model *session.Model, data loop.Data, best wire.CheckpointRef, writerDir string, log *slog.Logger) error {
+	if len(data.Test) == 0 {
+		return nil
+	}
+	c, err := loadBest(best)
+	if err != nil {
+		return err
+	}
+	if err := model.Restore(loop.Inference, c.Tensors); err != nil {
+		return err
+	}
+	e, err := judge(ctx, model, c, best, testFold(data), &screen{})
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(writerDir, reportDir)
+	if err := e.write(dir); err != nil {
+		return err
+	}
+	log.Info("the best is evaluated", "report", filepath.Join(dir, reportFile))
+	return nil
+}
