@@ -155,7 +155,9 @@ func (m *Metrics) validate() error {
 	if m == nil {
 		return nil
 	}
-	for name, v := range map[string]float64{"aucPR": m.AUCPR, "aucPRLow": m.AUCPRLow, "aucPRHigh": m.AUCPRHigh, "f1": m.F1, "precision": m.Precision, "recall": m.Recall, "prevalence": m.Prevalence} {
+	for name, v := range map[string]float64{"aucPR": m.AUCPR, "aucPRLow": m.AUCPRLow, "aucPRHigh": m.AUCPRHigh, "f1": m.F1, "precision": m.Precision, "recall": m.Recall, "prevalence": m.Prevalence,
+		"trapezoid": m.Trapezoid, "rocAUC": m.ROCAUC, "brier": m.Brier, "calibrationError": m.CalibrationError, "f1AtHalf": m.F1AtHalf, "oracleF1": m.OracleF1,
+		"recallAtPrecision90": m.RecallAtPrecision90} {
 		if !(v >= 0 && v <= 1) {
 			return fmt.Errorf("metric %s is %v, outside 0..1", name, v)
 		}

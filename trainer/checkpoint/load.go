@@ -122,6 +122,9 @@ func (c Checkpoint) complete() error {
 	if len(c.Tensors) != len(c.Manifest.Roles) {
 		return fmt.Errorf("%w: it holds %d tensors, its manifest names %d", ErrDamaged, len(c.Tensors), len(c.Manifest.Roles))
 	}
+	if err := c.Tensors.checkAverages(); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	in := c.Manifest.Input
 	if want := len(c.Manifest.Golden) * in.Size * in.Size * len(in.Channels); len(c.Golden) != want {
 		return fmt.Errorf("%w: %s has %d bytes, %d predictions need %d", ErrDamaged, wire.GoldenFile, len(c.Golden), len(c.Manifest.Golden), want)

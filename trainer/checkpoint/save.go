@@ -99,6 +99,9 @@ func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 
 // writeFiles writes everything, the manifest last, and returns the manifest's digest.
 func writeFiles(dir string, c Checkpoint) (digest string, err error) {
+	if err := c.Tensors.checkAverages(); err != nil {
+		return "", err
+	}
 	m := c.Manifest
 	m.Files, m.Roles = nil, map[string]string{}
 	for _, t := range c.Tensors {

@@ -2,6 +2,8 @@ package checkpoint
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"plumbline.dev/plumbline/wire"
 )
@@ -26,12 +28,10 @@ func (ts Tensors) Inference() Tensors {
 	if len(averages) == 0 {
 		return plain
 	}
-	inference := make(Tensors, len(plain)) // a store refuses averages that are not of all: see check
-	for i, t := range plain {
+	inference := make(Tensors, len(plain))
+	for i, t := range plain { // both are in the order of the same names: see checkAverages
 		inference[i] = t
-		if i < len(averages) {
-			inference[i].Data = averages[i].Data
-		}
+		inference[i].Data = averages[i].Data
 	}
 	return inference
 }
@@ -61,6 +61,20 @@ func (ts Tensors) check() error {
 	for i, t := range ts {
 		if i > 0 && ts[i-1].Name >= t.Name {
 			return fmt.Errorf("tensor %s follows %s: they must be ordered by name, each once", t.Name, ts[i-1].Name)
+		}
+	}
+	return nil
+}
+
+// checkAverages refuses averages that are not of every weight and statistic.
+func (ts Tensors) checkAverages() error {
+	plain, averages := ts.plain(), ts.filter(func(t Tensor) bool { return t.Role == wire.RoleAverage })
+	if len(averages) > 0 && len(averages) != len(plain) {
+		return fmt.Errorf("it has %d averages of %d weights and statistics", len(averages), len(plain))
+	}
+	for i, a := range averages {
+		if !strings.HasSuffix(a.Name, "/"+plain[i].Name) || !slices.Equal(a.Shape, plain[i].Shape) {
+			return fmt.Errorf("average %s of shape %v is not of %s of shape %v", a.Name, a.Shape, plain[i].Name, plain[i].Shape)
 		}
 	}
 	return nil
