@@ -248,6 +248,6 @@ func summarise(w io.Writer, t wire.Trial, done loop.Outcome, took time.Duration)
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "\nbest        %s\nnext        plumbline-trainer publish --checkpoint %s --registry DIR --model NAME\n", path, path)
+	_, err = fmt.Fprintf(w, "\nbest        %s\nlook        plumbline-trainer evaluate --checkpoint %s --data DIR --out DIR\nnext        plumbline-trainer publish --checkpoint %s --registry DIR --model NAME\n", path, path, path)
 	return err
 }

@@ -19,6 +19,7 @@ type view struct {
 
 	Report
 	Title     string
+	Summary   string // of the settings
 	Verdict   []string
 	Rows      []row // metrics
 	More      []fact
@@ -68,6 +69,7 @@ func newView(r Report) (view, error) {
 	v := view{
 		Style: template.CSS(styleText), Report: r,
 		Title:     fmt.Sprintf("ResNet-%d, trial %s of run %s, epoch %d", r.Manifest.Architecture.Depth, r.Manifest.Trial, r.Manifest.Run.Name, r.Manifest.Epoch),
+		Summary:   summary(r.Manifest),
 		Confusion: score.At(judged, threshold),
 		Threshold: percent(score.Probability(threshold)),
 		Rows:      metricRows(r, judged),
@@ -234,6 +236,16 @@ func newCard(m Mistake, in wire.Input) (card, error) {
 	}
 	c.Layers = template.CSS(strings.Join(layers, ";"))
 	return c, nil
+}
+
+// summary is how it was trained in one line.
+func summary(m wire.Manifest) string {
+	h, start := m.Settings.Hyperparameters, "random weights"
+	if m.Settings.Pretrained != nil {
+		start = "pretrained weights"
+	}
+	return fmt.Sprintf("from %s, %d x %d pixels, %d channels, %s at %g, batch %d, %d epochs planned; weights %s",
+		start, m.Input.Size, m.Input.Size, len(m.Input.Channels), h.Optimizer, h.LearningRate, h.BatchSize, h.Epochs, weightsNote(m.Weights))
 }
 
 // settingFacts are the settings that a reader asks for first; all of them stand at the end of the page.
