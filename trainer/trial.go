@@ -52,7 +52,8 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 	}
 	defer model.Close()
 
-	cfg := loop.Config{Trial: a.trial, Writer: a.writer, Note: joinNotes(append(cautions(a.trial.Hyperparameters, a.trial.Imbalance, a.gpu), note, constant)...), Manifest: a.manifest(model, data, mean, std)}
+	notes := append(cautions(a.trial.Hyperparameters, a.trial.Imbalance, a.gpu), note, constant)
+	cfg := loop.Config{Trial: a.trial, Writer: a.writer, Note: joinNotes(notes...), Manifest: a.manifest(model, data, mean, std)}
 	cfg.Manifest.Pretrained = start.digest
 	from, err := a.findResume(cfg)
 	if err != nil {
@@ -73,7 +74,14 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 		Samples: tensorboard.Samples{IDs: data.IDs, Images: data.Images, Size: data.Size, Channels: data.Channels},
 	})
 	defer events.Close()
-	return loop.Run(ctx, cfg, model, data, from, loop.World{Store: store, Spool: events.After(a.spool), Now: time.Now, Log: a.log, Progress: a.progress})
+	out, err := loop.Run(ctx, cfg, model, data, from, loop.World{Store: store, Spool: events.After(a.spool), Now: time.Now, Log: a.log, Progress: a.progress})
+	if err != nil {
+		return out, err
+	}
+	if why := writeReport(ctx, model, data, out.Best.Checkpoint, store.Dir(), a.log); why != nil { // nothing depends on it
+		a.log.Warn("no page is left for people to look at", "error", why)
+	}
+	return out, nil
 }
 
 // findGPU refuses to train on the CPU what was promised a GPU: it would take days, and nobody would be told why.

@@ -51,6 +51,9 @@ func NewWriter(uri, runUID, trial, writer string, keepLast int, pinned func() st
 	return &Writer{dir: dir, keepLast: keepLast, pinned: pinned}, nil
 }
 
+// Dir is the writer's own directory, where nobody else writes.
+func (w *Writer) Dir() string { return w.dir }
+
 // Save commits c. Once it returns, the checkpoint is on the disk and whole, whatever happens to the process or the machine.
 func (w *Writer) Save(c Checkpoint) (wire.CheckpointRef, error) {
 	name := directory(c.Manifest)
