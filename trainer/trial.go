@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -33,6 +34,9 @@ type attempt struct {
 func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 	if err := a.findGPU(); err != nil {
 		return loop.Outcome{}, err
+	}
+	if a.trial.Hyperparameters.Precision == wire.Float16 && !a.gpu {
+		return loop.Outcome{}, settingsError(errors.New("precision float16 is for GPUs, and this trial has none: take float32 or bfloat16"))
 	}
 	data, note, err := loadData(ctx, a.trial, a.log)
 	if err != nil {

@@ -63,6 +63,7 @@ type Manifest struct {
 	Numerics     Numerics          `json:"numerics"`
 
 	Best       *BestSoFar  `json:"best,omitempty"`       // resume: the trial's best at this point, wherever it lies
+	LossScale  *LossScale  `json:"lossScale,omitempty"`  // resume: float16's
 	Unfinished *Unfinished `json:"unfinished,omitempty"` // resume: where epoch Epoch+1 was interrupted; nil between epochs
 	Report     int64       `json:"report"`               // resume: the writer's last report sequence in HistoryFile
 	Golden     []Golden    `json:"golden,omitempty"`     // best: what the model says of the images in GoldenFile, in order
@@ -100,7 +101,7 @@ type Numerics struct {
 	TensorFlow string `json:"tensorflow"`
 	ISA        string `json:"isa"` // the widest vector instruction set of the CPU
 	Threads    int    `json:"threads"`
-	Precision  string `json:"precision"` // float32 | bfloat16
+	Precision  string `json:"precision"` // float32 | bfloat16 | float16
 	Device     string `json:"device"`    // cpu | gpu
 }
 
@@ -118,6 +119,12 @@ type Unfinished struct {
 	Skipped       int     `json:"skipped"`       // of these, because gradients were not finite
 	SkippedInARow int     `json:"skippedInARow"` // of these, the last ones
 	LossSum       float64 `json:"lossSum"`       // over the steps that were not skipped
+}
+
+// LossScale is what the loss of float16 training is multiplied by.
+type LossScale struct {
+	Value float64 `json:"value"`
+	Steps int     `json:"steps"` // taken with it, in a row, that were finite
 }
 
 // Golden is a prediction to be replayed before a model is published.

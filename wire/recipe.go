@@ -23,6 +23,7 @@ const (
 
 	Float32  = "float32"
 	BFloat16 = "bfloat16" // of convolutions and activations; weights and sums stay float32
+	Float16  = "float16"  // likewise, on a GPU, with the loss scaled so that small gradients are not lost
 )
 
 // Words of each such setting, for those who check or complete it.
@@ -31,7 +32,7 @@ var (
 	Optimizers  = []string{AdamW, SGD}
 	Schedules   = []string{Cosine, Constant}
 	BatchNorms  = []string{BatchNormTrain, BatchNormFreeze}
-	Precisions  = []string{Float32, BFloat16}
+	Precisions  = []string{Float32, BFloat16, Float16}
 	Adaptations = []string{AdaptTile, AdaptMean, AdaptMapped}
 	Colours     = []string{"R", "G", "B", "mean"}
 )
@@ -64,7 +65,7 @@ type Hyperparameters struct {
 	EMA            float64 `json:"ema"`            // decay per step of the averages that are evaluated and kept instead of the weights; 0: none
 	BatchNorm      string  `json:"batchNorm"`      // train | freeze, once everything is trained
 	Augment        Augment `json:"augment"`
-	Precision      string  `json:"precision"` // float32 | bfloat16
+	Precision      string  `json:"precision"` // float32 | bfloat16 | float16
 	Patience       int     `json:"patience"`  // epochs without a better one after which training ends; 0: it never does
 	Seed           int64   `json:"seed"`
 }

@@ -334,9 +334,9 @@ type Hyperparameters struct {
 	// augment changes training images. Given, it replaces the preset's as a whole: {} trains on images as they are.
 	// +optional
 	Augment *Augment `json:"augment,omitempty"`
-	// precision of convolutions and activations.
+	// precision of convolutions and activations. float16 needs a GPU.
 	// +optional
-	// +kubebuilder:validation:Enum=float32;bfloat16
+	// +kubebuilder:validation:Enum=float32;bfloat16;float16
 	Precision *string `json:"precision,omitempty"`
 	// seed of weights, order and everything else that is drawn.
 	// +optional

@@ -78,6 +78,10 @@ func (r *run) manifest(kind string) wire.Manifest {
 	m.Epoch, m.Step, m.PhaseStep, m.Skipped, m.Seed = r.epoch, r.step, r.phaseStep, r.skipped, r.Trial.Hyperparameters.Seed
 	m.Calibration = wire.Calibration{Shift: r.shift, Temperature: 1, Comparator: ">="}
 	m.Digests, m.Settings = r.data.Digests, r.Trial
+	if kind == wire.CheckpointResume && r.Trial.Hyperparameters.Precision == wire.Float16 {
+		scale := r.scale
+		m.LossScale = &scale
+	}
 	if kind == wire.CheckpointResume && r.now != (wire.Unfinished{}) {
 		unfinished := r.now
 		m.Unfinished = &unfinished

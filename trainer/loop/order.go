@@ -88,3 +88,21 @@ func averageShare(decay float64, t int64) float64 {
 	}
 	return 1 - min(decay, float64(1+t)/float64(10+t))
 }
+
+// The loss of float16 training is multiplied by a power of two that is as high as gradients bear: half of it after a step whose
+// gradients overflowed, twice after so many that did not (Micikevicius et al., "Mixed Precision Training").
+const (
+	firstScale   = 1 << 15
+	highestScale = 1 << 24
+	raiseAfter   = 2000 // steps
+)
+
+func nextScale(s wire.LossScale, finite bool) wire.LossScale {
+	if !finite {
+		return wire.LossScale{Value: max(1, s.Value/2)}
+	}
+	if s.Steps++; s.Steps == raiseAfter {
+		return wire.LossScale{Value: min(highestScale, s.Value*2)}
+	}
+	return s
+}

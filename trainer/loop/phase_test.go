@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -44,14 +45,15 @@ func TestTheHeadIsTrainedFirst(t *testing.T) {
 	}
 	var got []StepParams
 	for _, i := range []int{0, 4, 5, 9, 10, 19} {
+		w.steps[i].LossScale = 0 // float32 does not use it
 		got = append(got, w.steps[i])
 	}
 	cosine := func(step float64) float32 { return float32(0.01 * (1 + math.Cos(math.Pi*step/10))) }
 	average := func(t float64) float32 { return float32(1 - min(0.9, (1+t)/(10+t))) }
 	want := []StepParams{
-		{Head, 1, 0.02, average(1)}, {Head, 5, 0.02, average(5)}, // at the peak from the first step on
-		{All, 1, 0.004, average(1)}, {All, 5, 0.02, average(5)}, // warms up with a fresh optimizer
-		{All, 6, cosine(0), average(6)}, {All, 15, cosine(9), average(15)},
+		{Head, 1, 0.02, average(1), 0}, {Head, 5, 0.02, average(5), 0}, // at the peak from the first step on
+		{All, 1, 0.004, average(1), 0}, {All, 5, 0.02, average(5), 0}, // warms up with a fresh optimizer
+		{All, 6, cosine(0), average(6), 0}, {All, 15, cosine(9), average(15), 0},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-7)); diff != "" {
 		t.Errorf("steps:\n%s", diff)
@@ -203,5 +205,52 @@ func TestLossWeight(t *testing.T) {
 		if got := lossWeight([2]int{90, 10}, tc.imbalance); math.Abs(got-tc.want) > 1e-4 {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
+	}
+}
+
+func TestLossScale(t *testing.T) {
+	s := wire.LossScale{Value: firstScale}
+	overflowed := nextScale(nextScale(s, false), false)
+	if diff := cmp.Diff(wire.LossScale{Value: firstScale / 4}, overflowed); diff != "" {
+		t.Error(diff)
+	}
+	for range raiseAfter - 1 {
+		s = nextScale(s, true)
+	}
+	if diff := cmp.Diff(wire.LossScale{Value: firstScale, Steps: raiseAfter - 1}, s); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(wire.LossScale{Value: 2 * firstScale}, nextScale(s, true)); diff != "" {
+		t.Error(diff)
+	}
+	for range 40 {
+		s = nextScale(s, false)
+	}
+	if s.Value != 1 {
+		t.Errorf("the scale falls to %v", s.Value)
+	}
+}
+
+// The scale belongs to what an interrupted trial must not forget.
+func TestALossScaleIsResumed(t *testing.T) {
+	tr := newTrial(t)
+	tr.config.Trial.Hyperparameters.Precision = wire.Float16
+	spoilt := tr.logistic()
+	spoilt.spoilStep = func(taken int) bool { return taken == 2 }
+	ctx, cancel := context.WithCancel(context.Background())
+	spoilt.after = func(steps, _ int) {
+		if steps == 7 {
+			cancel()
+		}
+	}
+	if _, err := tr.run(ctx, spoilt); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	w := &watcher{logistic: tr.logistic()}
+	if _, err := tr.run(context.Background(), w); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.steps[0].LossScale; got != firstScale/2 {
+		t.Errorf("goes on with the scale %v, want %v", got, firstScale/2)
 	}
 }

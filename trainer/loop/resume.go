@@ -24,6 +24,9 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 		return fmt.Errorf("go on from epoch %d: %w", m.Epoch, err)
 	}
 	r.epoch, r.step, r.phaseStep, r.skipped = m.Epoch, m.Step, m.PhaseStep, m.Skipped
+	if m.LossScale != nil {
+		r.scale = *m.LossScale
+	}
 	if m.Unfinished != nil {
 		r.now = *m.Unfinished
 	}

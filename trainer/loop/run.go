@@ -112,6 +112,7 @@ type run struct {
 	step      int64           // applied optimizer steps
 	phaseStep int64           // of these, the phase's
 	skipped   int             // steps whose gradients were not finite
+	scale     wire.LossScale  // used by float16 alone
 	now       wire.Unfinished // the epoch being trained
 	best      *wire.Candidate // nil before the first epoch that could be measured
 	saved     int             // position that the last resume checkpoint holds
@@ -132,6 +133,7 @@ func newRun(cfg Config, model Stepper, data Data, world World) *run {
 		sampler: newSampler(data, imbalance.SamplerWeight, h.Seed),
 		weights: [2]float32{1, float32(weight)},
 		shift:   score.PriorShift(counts[0], counts[1], imbalance.SamplerWeight, 0) + math.Log(weight),
+		scale:   wire.LossScale{Value: firstScale},
 		epochs:  h.Epochs,
 		steps:   (len(data.Train) + h.BatchSize - 1) / h.BatchSize,
 		journal: newJournal(cfg, world),

@@ -50,6 +50,7 @@ type StepParams struct {
 	PhaseStep    int64 // 1-based count of the phase's applied optimizer steps including this one; AdamW's bias corrections come from it
 	LearningRate float32
 	Average      float32 // share of the new weights in the averages
+	LossScale    float32 // float16 only: what the loss is multiplied by while gradients are computed
 }
 
 // StepResult is what one step measured, before its update.

@@ -53,7 +53,8 @@ func (r *run) train(ctx context.Context) error {
 func (r *run) params() StepParams {
 	return StepParams{
 		Phase: r.phase(), PhaseStep: r.phaseStep + 1, LearningRate: float32(r.learningRate()),
-		Average: float32(averageShare(r.Trial.Hyperparameters.EMA, r.phaseStep+1)),
+		Average:   float32(averageShare(r.Trial.Hyperparameters.EMA, r.phaseStep+1)),
+		LossScale: float32(r.scale.Value),
 	}
 }
 
@@ -66,6 +67,7 @@ func (r *run) learningRate() float64 {
 
 func (r *run) count(result StepResult) error {
 	r.now.Steps++
+	r.scale = nextScale(r.scale, result.Finite)
 	if result.Finite {
 		r.step++
 		r.phaseStep++

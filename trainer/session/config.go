@@ -34,8 +34,11 @@ func (c Config) validate() error {
 
 // compute is the type that convolutions work in.
 func (c Config) compute() tf.DataType {
-	if c.Hyper.Precision == wire.BFloat16 {
+	switch c.Hyper.Precision {
+	case wire.BFloat16:
 		return tf.Bfloat16
+	case wire.Float16:
+		return tf.Half
 	}
 	return tf.Float
 }

@@ -39,12 +39,15 @@ const (
 	rateDecay          // AdamW: lr wd
 	rateEpsilon        // AdamW: eps sqrt(1-b2^t)
 	rateAverage        // share of the new weights in the averages
+	rateScale          // float16: what the loss is multiplied by
+	rateUnscale        // float16: what gradients are multiplied by then
 	rateCount
 )
 
 func rates(h wire.Hyperparameters, p loop.StepParams) []float32 {
 	fed := make([]float32, rateCount)
 	fed[rateStep], fed[rateAverage] = p.LearningRate, p.Average
+	fed[rateScale], fed[rateUnscale] = p.LossScale, 1/p.LossScale
 	if h.Optimizer == wire.AdamW {
 		b1, b2 := math.Pow(h.Beta1, float64(p.PhaseStep)), math.Pow(h.Beta2, float64(p.PhaseStep))
 		root := math.Sqrt(1 - b2)

@@ -35,7 +35,7 @@ func asItIs(b loop.Batch, channels int) loop.Batch {
 
 func stepIn(t *testing.T, m *Model, phase loop.Phase, b loop.Batch, step int64) loop.StepResult {
 	t.Helper()
-	r, err := m.Step(b, loop.StepParams{Phase: phase, PhaseStep: step, LearningRate: 1e-3, Average: 0.25})
+	r, err := m.Step(b, loop.StepParams{Phase: phase, PhaseStep: step, LearningRate: 1e-3, Average: 0.25, LossScale: 1024})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,18 +307,29 @@ func TestRatesOfTheStages(t *testing.T) {
 	}
 }
 
-func TestBFloat16Trains(t *testing.T) {
-	c := small(18)
-	c.Hyper.Precision = wire.BFloat16
-	half, full := open(t, c), open(t, small(18))
-	var losses [2][]float32
+func TestHalfPrecisionsTrain(t *testing.T) {
+	var full []float32
+	m := open(t, small(18))
 	for step := int64(1); step <= 3; step++ {
-		b := toyBatch(c, 8, 1)
-		losses[0] = append(losses[0], stepIn(t, half, loop.All, b, step).Loss)
-		losses[1] = append(losses[1], stepIn(t, full, loop.All, b, step).Loss)
+		full = append(full, stepIn(t, m, loop.All, toyBatch(small(18), 8, 1), step).Loss)
 	}
-	// 8 bits of mantissa: the loss agrees to a few hundredths, and falls.
-	if math.Abs(float64(losses[0][0]-losses[1][0])) > 0.05 || losses[0][2] >= losses[0][0] {
-		t.Errorf("losses in bfloat16 %v, in float32 %v", losses[0], losses[1])
+	for _, precision := range []string{wire.BFloat16, wire.Float16} {
+		c := small(18)
+		c.Hyper.Precision = precision
+		m := open(t, c)
+		var losses []float32
+		for step := int64(1); step <= 3; step++ {
+			losses = append(losses, stepIn(t, m, loop.All, toyBatch(c, 8, 1), step).Loss)
+		}
+		// 8 and 11 bits of mantissa: the loss agrees to a few hundredths, and falls.
+		if math.Abs(float64(losses[0]-full[0])) > 0.05 || losses[2] >= losses[0] {
+			t.Errorf("losses in %s %v, in float32 %v", precision, losses, full)
+		}
+		if precision == wire.Float16 { // a scale that is too high overflows, and the step says so
+			r, err := m.Step(toyBatch(c, 8, 1), loop.StepParams{Phase: loop.All, PhaseStep: 4, LearningRate: 1e-3, LossScale: 1 << 24})
+			if err != nil || r.Finite || math.IsNaN(float64(r.Loss)) {
+				t.Errorf("with a loss scaled beyond float16: %+v, %v", r, err)
+			}
+		}
 	}
 }

@@ -53,13 +53,22 @@ func (m *Model) drawTrain(phase loop.Phase) *trainGraph {
 	if s.Err() != nil {
 		return g // the scope keeps its first error; drawing on would panic
 	}
-	grads := op.Gradients(s.SubScope("gradients"), []tf.Output{g.loss}, values)
-	if s.Err() != nil {
-		return g
-	}
 	rate := op.Unpack(s, g.rates, rateCount)
 	if s.Err() != nil {
 		return g
+	}
+	scaled := g.loss
+	if h.Precision == wire.Float16 {
+		scaled = op.Mul(s.SubScope("scale"), g.loss, rate[rateScale])
+	}
+	grads := op.Gradients(s.SubScope("gradients"), []tf.Output{scaled}, values)
+	if s.Err() != nil {
+		return g
+	}
+	if h.Precision == wire.Float16 {
+		for i, p := range params {
+			grads[i] = op.Mul(s.SubScope("unscale/"+p.Name), grads[i], rate[rateUnscale])
+		}
 	}
 	if h.Accumulate > 1 {
 		grads = m.drawAccumulate(s.SubScope("accumulate"), g, params, grads, pass.Measured)
