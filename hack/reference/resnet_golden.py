@@ -1,23 +1,167 @@
-"""Writes trainer/session/testdata/*.json: what PyTorch computes, for the trainer's tests to compare with.
+"""Writes trainer/session/testdata/*.json: what PyTorch computes, for the trainer's tests to compare with. `make reference` runs it.
 
-torchvision's ResNet and torch.optim.AdamW run in float64 on made-up weights, images and gradients, which the Go test makes up by
-the same formula (fill below), so that a golden file holds a few numbers instead of eleven million.
+torchvision's ResNets and torch.optim's optimizers run in float64 on made-up weights and images, which the Go test makes up by the same
+formula (fill below), so that a golden file holds a few hundred numbers instead of sixty million. Everything runs in float32 as well: by how much
+PyTorch's own rounding is off is stored beside it, for the Go graph's to be measured by.
 
-    pip install torch==2.9.1 torchvision==0.24.1 && python3 hack/reference/resnet_golden.py
+    hack/reference/torch.sh resnet_golden.py [DEPTH...]
 """
 
 import json
 import os
+import re
+import sys
 import zlib
 
 import numpy as np
 import torch
 import torchvision
+from torch.optim.swa_utils import AveragedModel
 
 SIDE, CHANNELS, BATCH = 48, 6, 8  # 48: the last stages have odd sides, where padding is easily wrong
 MEAN, STD = [100, 110, 120, 130, 140, 150], [50, 51, 52, 53, 54, 55]
-RATE, DECAY, CLIP = 1e-3, 0.02, 0.5
 OUT = os.path.join(os.path.dirname(__file__), "..", "..", "trainer", "session", "testdata")
+STAGES = ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
+
+# The names of settings are wire.Hyperparameters': the Go test reads them into one.
+SGD = {"optimizer": "sgd", "momentum": 0.9, "weightDecay": 0.02, "clipNorm": 0.5}
+# With epsilon 1e-8 AdamW's first step is the sign of a gradient, which rounding turns around where the gradient is almost 0.
+ADAMW = {"optimizer": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-3, "weightDecay": 0.02, "clipNorm": 1}
+
+
+def trainings(depth):
+    """What is trained: a name, settings, how many steps, and in which phase. Rates are small enough that rounding, which the deeper
+    networks amplify from step to step, does not drown what is compared, and large enough that the losses fall."""
+    sgd = SGD | {"learningRate": {18: 0.02, 34: 0.02, 50: 0.005}.get(depth, 0.002)}
+    adamw = ADAMW | {"learningRate": {18: 2e-4, 34: 2e-4, 50: 5e-5}.get(depth, 2e-5)}
+    yield "SGD", sgd, 10, "all"
+    yield "AdamW", adamw, 10, "all"
+    if depth in (18, 50):  # one of each kind of block
+        yield "batch norm frozen", sgd | {"batchNorm": "freeze"}, 3, "all"
+        yield "two parts accumulated", sgd | {"accumulate": 2}, 3, "all"
+        yield "head first", adamw | {"learningRate": 1e-3 if depth == 18 else 1e-4}, 3, "head"
+    if depth == 18:  # blocks make no difference to these
+        yield "labels smoothed", sgd | {"labelSmoothing": 0.1}, 3, "all"
+        yield "rates by layer", adamw | {"backboneFactor": 0.5, "layerDecay": 0.8}, 3, "all"
+        yield "averaged", adamw | {"ema": 0.99}, 3, "all"
+
+
+def golden(depth):
+    out = {"depth": depth, "parameters": sum(p.numel() for p in network(depth, torch.float64).parameters())}
+    net, (x, _, _) = network(depth, torch.float64), batch(torch.float64)
+    with torch.no_grad():
+        out["evaluation"], out["training"] = digits(net.eval()(x)), digits(net.train()(x))
+    out["trainings"] = {}
+    for name, settings, steps, phase in trainings(depth):
+        exact = train(depth, torch.float64, settings, steps, phase)
+        rounded = [train(depth, torch.float32, settings, steps, phase, turned) for turned in range(3)]
+        out["trainings"][name] = {"settings": settings, "phase": phase} | exact | {"gaps": gaps(exact, rounded)}
+        print(f"depth {depth}, {name}: losses {exact['losses'][0]} to {exact['losses'][-1]}", out["trainings"][name]["gaps"], flush=True)
+    return out
+
+
+def train(depth, dtype, settings, steps, phase, turned=0):
+    """Trains as any PyTorch program would; tells the losses, and of the first step the gradients and what they changed. turned is by how
+    many places the samples of a batch are turned around, which changes nothing but how sums are rounded."""
+    net, (x, labels, weights) = network(depth, dtype), batch(dtype)
+    parts = torch.arange(BATCH).chunk(settings.get("accumulate", 1))
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    for name, p in net.named_parameters():
+        p.requires_grad = phase == "all" or name in ("conv1.weight", "fc.weight", "fc.bias")
+    optimizer = optimizer_of(net, settings, phase)
+    shares = [1 - min(settings["ema"], (1 + t) / (10 + t)) for t in range(1, steps + 1)] if "ema" in settings else []
+    averaged = AveragedModel(net, avg_fn=lambda average, new, _: average + share * (new - average), use_buffers=True)
+    averaged.update_parameters(net)  # the first time copies
+
+    out = {"shares": shares, "losses": []}
+    for step in range(steps):
+        net.train()
+        if settings.get("batchNorm") == "freeze":
+            for module in net.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
+        optimizer.zero_grad()
+        loss = 0
+        for part in parts:
+            part = part.roll(turned)
+            ce = torch.nn.functional.cross_entropy(net(x[part]), labels[part], reduction="none", label_smoothing=settings.get("labelSmoothing", 0))
+            share_of_loss = (ce * weights[part]).sum() / weights.sum()
+            share_of_loss.backward()
+            loss += share_of_loss.item()
+        out["losses"].append(loss)
+        if step == 0:
+            out["gradients"] = sketches({k: p.grad for k, p in net.named_parameters() if p.grad is not None})
+        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), settings["clipNorm"])
+        if step == 0:
+            out["norm"] = digits(norm)
+        optimizer.step()
+        if shares:
+            share = shares[step]
+            averaged.update_parameters(net)
+        if step == 0:
+            changes = {k: v - before[k] for k, v in net.state_dict().items()}
+            out["update"] = sketches({k: v for k, v in changes.items() if "running" not in k})
+            out["statistics"] = sketches({k: v for k, v in changes.items() if "running" in k})
+    if shares:
+        out["averages"] = sketches({k: v - before[k] for k, v in averaged.module.state_dict().items()})
+        with torch.no_grad():
+            out["after"] = digits(averaged.module.eval()(x))
+    out["losses"] = digits(torch.tensor(out["losses"], dtype=torch.float64))
+    return out
+
+
+def optimizer_of(net, settings, phase):
+    """A group per weight: kernels and matrices alone decay, and each stage has its rate."""
+    groups = []
+    for name, p in net.named_parameters():
+        factor = 1.0
+        if phase == "all" and stage_of(name) != "head":
+            below = 4 - STAGES.index(stage_of(name))
+            factor = settings.get("backboneFactor", 1) * settings.get("layerDecay", 1) ** below
+        decay = settings["weightDecay"] if p.ndim > 1 else 0
+        groups.append({"params": [p], "lr": settings["learningRate"] * factor, "weight_decay": decay})
+    if settings["optimizer"] == "sgd":
+        return torch.optim.SGD(groups, momentum=settings["momentum"])
+    return torch.optim.AdamW(groups, betas=(settings["beta1"], settings["beta2"]), eps=settings["epsilon"])
+
+
+def stage_of(name):
+    top = name.split(".")[0]
+    return {"conv1": "stem", "bn1": "stem", "fc": "head"}.get(top, top)
+
+
+def sketches(tensors):
+    """Of each stage's tensors taken together: their norm, and their product with a made-up vector, which tells apart what has the same
+    norm: a sign, an order, a transposed kernel."""
+    out = {}
+    for name, t in tensors.items():
+        if "num_batches" in name:
+            continue
+        t = t.double().flatten()
+        squares, product = out.get(stage_of(name), (0, 0))
+        out[stage_of(name)] = (squares + t.square().sum(), product + t @ torch.from_numpy(fill("sketch." + name, t.numel())))
+    return {stage: digits(torch.stack([squares.sqrt(), product])) for stage, (squares, product) in out.items()}
+
+
+def gaps(exact, rounded):
+    """By how much PyTorch's own float32 is off, at most. One run tells little: a step's gradients differ by 1e-5 while every ReLU takes the
+    side that it takes in float64, and by up to 2e-2 where one activation near 0 does not; losses drift apart from there. Which do not is
+    chance, and another order of the samples throws again."""
+    out = {"losses": [max(abs(r["losses"][i] - loss) / loss for r in rounded) for i, loss in enumerate(exact["losses"])]}
+    for what in ("gradients", "update", "statistics", "averages"):  # relative to the norm
+        off = [abs(e - r) / sketch[0] for stage, sketch in exact.get(what, {}).items() if sketch[0]
+               for other in rounded for e, r in zip(sketch, other[what][stage])]
+        out[what] = max(off, default=0)
+    if "after" in exact:
+        out["after"] = max(abs(e - r) for other in rounded for e, r in zip(exact["after"], other["after"])) / max(map(abs, exact["after"]))
+    return {what: digits(torch.tensor(off, dtype=torch.float64), 2) for what, off in out.items()}
+
+
+def digits(tensor, n=9):
+    """n significant digits, so that a file made again elsewhere is the same: sums in float64 differ between machines at the 15th."""
+    if tensor.ndim == 0:
+        return float(f"{tensor.item():.{n - 1}e}")
+    return [float(f"{v:.{n - 1}e}") for v in tensor.double().flatten().tolist()]
 
 
 def fill(name, n):
@@ -32,7 +176,16 @@ def fill(name, n):
     return x.astype(np.float64) / 2**31 - 1
 
 
-def weights(name, shape):
+def network(depth, dtype):
+    """torchvision's, for six channels and two classes, with made-up weights."""
+    net = getattr(torchvision.models, f"resnet{depth}")(num_classes=2)
+    net.conv1 = torch.nn.Conv2d(CHANNELS, 64, 7, 2, 3, bias=False)
+    last = "bn2.weight" if depth < 50 else "bn3.weight"
+    net.load_state_dict({k: made_up(k, v.shape, last) for k, v in net.state_dict().items() if "num_batches" not in k}, strict=False)
+    return net.to(dtype)
+
+
+def made_up(name, shape, last_scale):
     """Scaled so that activations stay near 1, and the last scale of each block small, so that float32 does not drift away."""
     u = fill(name, int(np.prod(shape)))
     if len(shape) == 4:
@@ -41,84 +194,49 @@ def weights(name, shape):
         u = u / np.sqrt(shape[1])
     elif name.endswith("running_var"):
         u = 1 + 0.5 * u
-    elif name.endswith(LAST_SCALE) and name.startswith("layer") and "downsample" not in name:
+    elif name.endswith(last_scale) and name.startswith("layer") and "downsample" not in name:
         u = 0.2 + 0.02 * u
     elif name.endswith(".weight"):
         u = 1 + 0.1 * u
     else:
         u = 0.1 * u
-    return torch.from_numpy(u.astype(np.float32).astype(np.float64).reshape(shape))
+    return torch.from_numpy(u.astype(np.float32).reshape(shape))
 
 
-def resnet(depth, steps):
-    global LAST_SCALE
-    LAST_SCALE = "bn2.weight" if depth < 50 else "bn3.weight"
-    net = getattr(torchvision.models, f"resnet{depth}")(num_classes=2)
-    net.conv1 = torch.nn.Conv2d(CHANNELS, 64, 7, 2, 3, bias=False)
-    net = net.double()
-    net.load_state_dict({k: weights(k, v.shape) for k, v in net.state_dict().items() if "num_batches" not in k}, strict=False)
-
+def batch(dtype):
+    """images [8,6,48,48] normalised, labels [8], weights of the loss [8]"""
     pixels = np.floor((fill("images", BATCH * SIDE * SIDE * CHANNELS) + 1) * 128)
     x = (torch.from_numpy(pixels).reshape(BATCH, SIDE, SIDE, CHANNELS) - torch.tensor(MEAN)) / torch.tensor(STD)
-    x = x.permute(0, 3, 1, 2)
-    labels = torch.arange(BATCH) % 2
-    sample_weights = torch.tensor([1, 2, 1, 0.5] * (BATCH // 4), dtype=torch.float64)
-
-    kernels = [p for p in net.parameters() if p.ndim > 1]
-    rest = [p for p in net.parameters() if p.ndim == 1]
-    adamw = torch.optim.AdamW([{"params": kernels, "weight_decay": DECAY}, {"params": rest, "weight_decay": 0}], lr=RATE)
-    golden = {"depth": depth, "parameters": sum(p.numel() for p in net.parameters()), "before": scores(net, x), "losses": [], "norms": []}
-    for _ in range(steps):
-        net.train()
-        adamw.zero_grad()
-        ce = torch.nn.functional.cross_entropy(net(x), labels, reduction="none")
-        loss = (ce * sample_weights).sum() / sample_weights.sum()
-        loss.backward()
-        golden["losses"].append(loss.item())
-        golden["norms"].append(torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP).item())
-        adamw.step()
-        if "tensors" not in golden:
-            golden["tensors"] = watched(net, adamw)
-    golden["after"] = scores(net, x)
-    return golden
+    weights = torch.tensor([1, 2, 1, 0.5] * (BATCH // 4), dtype=dtype)
+    return x.permute(0, 3, 1, 2).to(dtype), torch.arange(BATCH) % 2, weights
 
 
-def watched(net, adamw):
-    """Eight values each of statistics and first moments, to be taken after one step. Not weights: AdamW's first step is the sign
-    of a gradient, which rounding turns around where the gradient is almost 0."""
-    state, named = net.state_dict(), dict(net.named_parameters())
-    tensors = {k: state[k] for k in ["bn1.running_mean", "bn1.running_var", "layer4.1.bn2.running_var"]}
-    for k in ["conv1.weight", "bn1.weight", "layer2.0.downsample.0.weight", "layer4.1.conv2.weight", "fc.weight", "fc.bias"]:
-        tensors["adamw.m/" + k] = adamw.state[named[k]]["exp_avg"]
-    return {k: v.flatten()[:8].tolist() for k, v in tensors.items()}
-
-
-def scores(net, x):
-    net.eval()
-    with torch.no_grad():
-        logits = net(x)
-    return (logits[:, 1] - logits[:, 0]).tolist()
-
-
-def optimizer():
+def adamw():
     """Five AdamW steps on a kernel and a bias from given gradients, small and large, clipped and not."""
     kernel, bias = torch.from_numpy(fill("kernel", 6)).reshape(2, 3), torch.from_numpy(fill("bias", 3))
     kernel.requires_grad_(), bias.requires_grad_()
-    adamw = torch.optim.AdamW([{"params": [kernel], "weight_decay": 0.1}, {"params": [bias], "weight_decay": 0}], lr=1)
+    optimizer = torch.optim.AdamW([{"params": [kernel], "weight_decay": 0.1}, {"params": [bias], "weight_decay": 0}], lr=1)
     steps = []
     for t, (rate, scale) in enumerate([(0.01, 1), (0.02, 1e-4), (0.03, 10), (0.02, 1e-9), (0.01, 0.1)], start=1):
-        for group in adamw.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = rate
         kernel.grad = torch.from_numpy(fill(f"kernel.{t}", 6)).reshape(2, 3) * scale
         bias.grad = torch.from_numpy(fill(f"bias.{t}", 3)) * scale
         norm = torch.nn.utils.clip_grad_norm_([kernel, bias], 1.5).item()
-        adamw.step()
+        optimizer.step()
         steps.append({"rate": rate, "scale": scale, "norm": norm, "kernel": kernel.flatten().tolist(), "bias": bias.tolist()})
     return {"decay": 0.1, "clip": 1.5, "steps": steps}
 
 
+def write(name, golden):
+    """A list of numbers takes one line."""
+    text = re.sub(r"\[[^][{}]*\]", lambda numbers: " ".join(numbers[0].split()), json.dumps(golden, indent=1))
+    with open(os.path.join(OUT, name + ".json"), "w") as f:
+        f.write(text + "\n")
+
+
 if __name__ == "__main__":
-    for name, golden in {"resnet18": resnet(18, 3), "resnet50": resnet(50, 2), "adamw": optimizer()}.items():
-        with open(os.path.join(OUT, name + ".json"), "w") as f:
-            json.dump(golden, f, indent=1)
-            f.write("\n")
+    torch.set_num_threads(2)  # the float32 gaps depend on the order of sums
+    write("adamw", adamw())
+    for depth in map(int, sys.argv[1:] or (18, 34, 50, 101, 152)):
+        write(f"resnet{depth}", golden(depth))

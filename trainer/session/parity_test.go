@@ -2,10 +2,8 @@ package session
 
 import (
 	"encoding/json"
-	"hash/crc32"
-	"math"
-	"os"
-	"strings"
+	"errors"
+	"fmt"
 	"testing"
 
 	tf "github.com/wamuir/graft/tensorflow"
@@ -16,64 +14,148 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// What is compared here was computed by PyTorch in float64: hack/reference/resnet_golden.py, which makes up weights, images
-// and gradients by the same formulas as this file.
+// What is compared here was computed by PyTorch in float64, by hack/reference/resnet_golden.py. Every tolerance is relative: to a loss,
+// to the largest logit, to the norm of what changed.
+const (
+	logitTolerance = 1e-4
+	stepTolerance  = 1e-3 // of gradients, of what one step changes, of losses
+	// Rounding puts an activation near 0 on the other side of its ReLU now and then, ten of them in one step of depth 152, and each
+	// turns the gradients by up to 2e-2; from there losses drift apart. PyTorch's own float32 does the same, and a golden file says by how
+	// much: this many times that is tolerated where it is more. Where no activation changes sides all agrees to 1e-5.
+	gapsTolerated = 5
+)
 
-func TestTrainsAsPyTorchDoes(t *testing.T) {
-	for _, file := range []string{"resnet18", "resnet50"} {
-		t.Run(file, func(t *testing.T) {
-			var golden struct {
-				Depth         int
-				Parameters    int64
-				Before, After []float64
-				Losses, Norms []float64
-				Tensors       map[string][]float64
-			}
-			readGolden(t, file, &golden)
-			c := small(golden.Depth)
-			c.Hyper.ImageSize, c.Hyper.ClipNorm = 48, 0.5
-			m := open(t, c)
-			if got := m.Architecture(); got.Parameters != golden.Parameters {
-				t.Errorf("%d parameters, torchvision has %d", got.Parameters, golden.Parameters)
-			}
-			tensors := snapshot(t, m, loop.Inference)
-			for i := range tensors {
-				madeUpWeights(&tensors[i], golden.Depth)
-			}
-			if err := m.Restore(loop.Inference, tensors); err != nil {
-				t.Fatal(err)
-			}
-			const n = 8
-			batch := loop.Batch{Images: make([]uint8, n*48*48*6), Labels: make([]int32, n), Weights: make([]float32, n)}
-			for i, u := range fill("images", len(batch.Images)) {
-				batch.Images[i] = uint8((u + 1) * 128)
-			}
-			for i := range n {
-				batch.Labels[i], batch.Weights[i] = int32(i%2), []float32{1, 2, 1, 0.5}[i%4]
-			}
-
-			near(t, "scores before", scoresOf(t, m, batch), golden.Before, 2e-5)
-			for i := range golden.Losses {
-				got := take(t, m, batch, int64(i+1))
-				// float32 drifts from float64, the more the more steps were taken.
-				tolerance := []float64{1e-5, 2e-4, 4e-4}[i]
-				near(t, "loss", []float32{got.Loss}, golden.Losses[i:i+1], tolerance)
-				near(t, "norm", []float32{got.GradNorm}, golden.Norms[i:i+1], 50*tolerance)
-				if i > 0 {
-					continue
-				}
-				for _, x := range snapshot(t, m, loop.Resume) {
-					if want, ok := golden.Tensors[x.Name]; ok {
-						near(t, x.Name, x.Data[:len(want)], want, 1e-5)
-						delete(golden.Tensors, x.Name)
+func TestComputesWhatPyTorchComputes(t *testing.T) {
+	for _, depth := range wire.Depths {
+		t.Run(fmt.Sprintf("depth %d", depth), func(t *testing.T) {
+			var golden goldenNet
+			readGolden(t, fmt.Sprintf("resnet%d", depth), &golden)
+			for name, training := range golden.Trainings {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel() // with its siblings: half the time goes into copying weights and drawing graphs, on one core
+					m, start := openGolden(t, depth, training)
+					if name == "SGD" {
+						compareLogits(t, golden, m)
 					}
-				}
-			}
-			near(t, "scores after", scoresOf(t, m, batch), golden.After, 3e-2)
-			if len(golden.Tensors) > 0 {
-				t.Errorf("tensors of the golden file that the model lacks: %v", golden.Tensors)
+					compareTraining(t, golden.Depth, training, m, start)
+				})
 			}
 		})
+	}
+}
+
+// openGolden opens a model of these settings and gives it, and its averages, the made-up weights, which it returns by name.
+func openGolden(t *testing.T, depth int, golden goldenTraining) (*Model, map[string]loop.Tensor) {
+	t.Helper()
+	c := small(depth)
+	c.Hyper.ImageSize, c.Hyper.BatchSize = goldenSide, goldenSamples
+	if err := json.Unmarshal(golden.Settings, &c.Hyper); err != nil {
+		t.Fatal(err)
+	}
+	m := open(t, c)
+	tensors := snapshot(t, m, loop.Inference)
+	for i := range tensors {
+		madeUpWeights(&tensors[i], depth)
+	}
+	if err := m.Restore(loop.Inference, tensors); err != nil {
+		t.Fatal(err)
+	}
+	return m, byName(tensors)
+}
+
+func compareLogits(t *testing.T, golden goldenNet, m *Model) {
+	if got := m.Architecture(); got.Parameters != golden.Parameters {
+		t.Errorf("%d parameters, torchvision has %d", got.Parameters, golden.Parameters)
+	}
+	logits := func(name string, mode resnet.Mode) []float32 {
+		s := m.root.SubScope("logits-" + name)
+		fed := m.imagePlaceholder(s)
+		pass := m.net.Forward(s, m.net.Normalise(s, fed), resnet.Options{Mode: mode})
+		feeds := map[tf.Output]*tf.Tensor{}
+		if err := errors.Join(m.root.Err(), feed(m, feeds, fed, goldenBatch().Images, goldenSamples, goldenSide, goldenSide, 6)); err != nil {
+			t.Fatal(err)
+		}
+		out, err := m.session.Run(feeds, []tf.Output{pass.Logits}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, err := floatsOf(out[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return values
+	}
+	nearLargest(t, "logits in evaluation", logits("evaluation", resnet.Inference), golden.Evaluation, logitTolerance)
+	nearLargest(t, "logits in training", logits("training", resnet.Training), golden.Training, logitTolerance)
+}
+
+func compareTraining(t *testing.T, depth int, golden goldenTraining, m *Model, start map[string]loop.Tensor) {
+	batch := goldenBatch()
+	for i := range golden.Losses {
+		p := loop.StepParams{Phase: golden.Phase, PhaseStep: int64(i + 1), LearningRate: float32(m.config.Hyper.LearningRate)}
+		if len(golden.Shares) > 0 {
+			p.Average = float32(golden.Shares[i])
+		}
+		got, err := m.Step(batch, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tolerance := stepTolerance
+		if depth > 18 {
+			tolerance = tolerated(golden.Gaps.Losses[i])
+		}
+		nearLargest(t, fmt.Sprint("loss ", i+1), []float32{got.Loss}, golden.Losses[i:i+1], tolerance)
+		if i == 0 {
+			nearLargest(t, "norm", []float32{got.GradNorm}, []float64{golden.Norm}, stepTolerance)
+			compareFirstStep(t, golden, m.config.Hyper, start, byName(snapshot(t, m, loop.Resume)))
+		}
+	}
+	if len(golden.Shares) == 0 {
+		return
+	}
+	after := byName(snapshot(t, m, loop.Resume))
+	compareSketches(t, "averages", golden.Averages, golden.Gaps.Averages, start, changes(after, averagePrefix))
+	var scores []float64
+	for i := 0; i < len(golden.After); i += 2 {
+		scores = append(scores, golden.After[i+1]-golden.After[i])
+	}
+	nearLargest(t, "scores after", scoresOf(t, m, batch), scores, tolerated(golden.Gaps.After))
+}
+
+func tolerated(gap float64) float64 { return max(stepTolerance, gapsTolerated*gap) }
+
+// compareFirstStep works out from what the first step left behind what its gradients were: the optimizer's slots, which were empty,
+// hold them, scaled down to the clipping norm.
+func compareFirstStep(t *testing.T, golden goldenTraining, h wire.Hyperparameters, start, after map[string]loop.Tensor) {
+	compareSketches(t, "update", golden.Update, golden.Gaps.Update, only(start, wire.RoleWeight), changes(after, ""))
+	compareSketches(t, "statistics", golden.Statistics, golden.Gaps.Statistics, only(start, wire.RoleStatistic), changes(after, ""))
+
+	clip := min(1, h.ClipNorm/(golden.Norm+1e-6))
+	slot, share, decay := slotNames[wire.SGD][0], 1.0, h.WeightDecay
+	if h.Optimizer == wire.AdamW {
+		slot, share, decay = slotNames[wire.AdamW][0], 1-h.Beta1, 0
+	}
+	compareSketches(t, "gradients", golden.Gradients, golden.Gaps.Gradients, only(start, wire.RoleWeight), func(x loop.Tensor) []float64 {
+		g := make([]float64, len(x.Data))
+		for i, v := range after[slot+x.Name].Data {
+			g[i] = float64(v) / share
+			if len(x.Shape) > 1 {
+				g[i] -= decay * float64(x.Data[i])
+			}
+			g[i] /= clip
+		}
+		return g
+	})
+}
+
+// changes tells what was added to a tensor until it became the one of that name after a prefix.
+func changes(after map[string]loop.Tensor, prefix string) func(x loop.Tensor) []float64 {
+	return func(x loop.Tensor) []float64 {
+		d := make([]float64, len(x.Data))
+		for i, v := range after[prefix+x.Name].Data {
+			d[i] = float64(v) - float64(x.Data[i])
+		}
+		return d
 	}
 }
 
@@ -114,7 +196,7 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 	}
 	m.session = sess
 	defer m.Close()
-	start := loop.Tensors{{Name: "kernel", Shape: []int{2, 3}, Data: fill("kernel", 6)}, {Name: "bias", Shape: []int{3}, Data: fill("bias", 3)}}
+	start := loop.Tensors{{Name: "kernel", Shape: []int{2, 3}, Data: timesEach(fill("kernel", 6), 1)}, {Name: "bias", Shape: []int{3}, Data: timesEach(fill("bias", 3), 1)}}
 	if err := m.Restore(loop.Inference, start); err != nil {
 		t.Fatal(err)
 	}
@@ -125,10 +207,7 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 	for i, step := range golden.Steps {
 		feeds := map[tf.Output]*tf.Tensor{}
 		for j, p := range params {
-			g := fill(p.Name+"."+string(rune('1'+i)), p.Size())
-			for k := range g {
-				g[k] *= float32(step.Scale)
-			}
+			g := timesEach(fill(p.Name+"."+string(rune('1'+i)), p.Size()), step.Scale)
 			if err := feed(m, feeds, grads[j], g, p.Dims()...); err != nil {
 				t.Fatal(err)
 			}
@@ -145,77 +224,4 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 		near(t, "bias", after[0].Data, step.Bias, 1e-6)
 		near(t, "kernel", after[1].Data, step.Kernel, 1e-6)
 	}
-}
-
-// near allows an error of tolerance, relative to what is above 1 and absolute below.
-func near(t *testing.T, what string, got []float32, want []float64, tolerance float64) {
-	t.Helper()
-	worst := 0.0
-	for i := range want {
-		worst = max(worst, math.Abs(float64(got[i])-want[i])/max(1, math.Abs(want[i])))
-	}
-	t.Logf("%s: off by %.1e", what, worst)
-	if len(got) != len(want) || !(worst <= tolerance) {
-		t.Errorf("%s: got %v, want %v, off by %.1e, tolerated %.1e", what, got, want, worst, tolerance)
-	}
-}
-
-func readGolden(t *testing.T, name string, into any) {
-	t.Helper()
-	b, err := os.ReadFile("testdata/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, into); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// fill is the same formula as in resnet_golden.py.
-func fill(name string, n int) []float32 {
-	seed := crc32.ChecksumIEEE([]byte(name))
-	v := make([]float32, n)
-	for i := range v {
-		x := uint32(i)*0x9E3779B9 + seed
-		x ^= x >> 16
-		x *= 0x21F0AAAD
-		x ^= x >> 15
-		x *= 0x735A2D97
-		x ^= x >> 15
-		v[i] = float32(float64(x)/(1<<31) - 1)
-	}
-	return v
-}
-
-func madeUpWeights(x *loop.Tensor, depth int) {
-	lastScale := "bn2.weight"
-	if depth >= 50 {
-		lastScale = "bn3.weight"
-	}
-	scale, shift := 0.1, 0.0
-	switch {
-	case len(x.Shape) == 4:
-		scale = math.Sqrt(6 / float64(x.Shape[0]*x.Shape[2]*x.Shape[3]))
-	case x.Name == "fc.weight":
-		scale = 1 / math.Sqrt(float64(x.Shape[1]))
-	case strings.HasSuffix(x.Name, "running_var"):
-		scale, shift = 0.5, 1
-	case strings.HasPrefix(x.Name, "layer") && strings.HasSuffix(x.Name, lastScale) && !strings.Contains(x.Name, "downsample"):
-		scale, shift = 0.02, 0.2
-	case strings.HasSuffix(x.Name, ".weight"):
-		scale, shift = 0.1, 1
-	}
-	x.Data = fill(x.Name, len(x.Data))
-	for i, u := range x.Data {
-		x.Data[i] = float32(shift + scale*float64(u))
-	}
-}
-
-func scoresOf(t *testing.T, m *Model, b loop.Batch) []float32 {
-	t.Helper()
-	s, err := m.Evaluate(b.Images, len(b.Labels))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
