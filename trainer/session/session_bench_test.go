@@ -1,21 +1,31 @@
 package session
 
 import (
+	"flag"
 	"fmt"
+	"os"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"plumbline.dev/plumbline/trainer/loop"
 )
 
-// BenchmarkStep is one training step at 64x64x6 with two threads; it reports images a second.
+var (
+	benchSide    = flag.Int("side", 64, "BenchmarkStep: side of the images in pixels")
+	benchThreads = flag.Int("threads", 2, "BenchmarkStep: TensorFlow's threads")
+)
+
+// BenchmarkStep is one training step on images of six channels; it reports images a second, and the most memory that the process ever
+// held. `make bench-trainer` runs it in turn with hack/reference/torch_step.py, which does the same.
 //
-//	go test -run - -bench Step -benchtime 20x ./trainer/session
+//	go test -run - -bench Step/depth=50/batch=16 -benchtime 20x ./trainer/session -args -side 224
 func BenchmarkStep(b *testing.B) {
 	for _, depth := range []int{18, 34, 50, 101, 152} {
 		for _, batch := range []int{16, 32} {
 			b.Run(fmt.Sprintf("depth=%d/batch=%d", depth, batch), func(b *testing.B) {
 				c := small(depth)
-				c.Hyper.ImageSize = 64
+				c.Hyper.ImageSize, c.Threads = *benchSide, *benchThreads
 				m, err := New(c)
 				if err != nil {
 					b.Fatal(err)
@@ -29,13 +39,30 @@ func BenchmarkStep(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				take() // compiles the graph
-				take()
+				for range 3 { // compiles the graph, and fills the library's caches
+					take()
+				}
 				for b.Loop() {
 					take()
 				}
 				b.ReportMetric(float64(batch*b.N)/b.Elapsed().Seconds(), "img/s")
+				b.ReportMetric(peakMiB(b), "peak-MiB")
 			})
 		}
 	}
+}
+
+var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+// peakMiB is the process' largest resident set so far.
+func peakMiB(b *testing.B) float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Skip(err) // not Linux
+	}
+	kib, err := strconv.ParseFloat(string(highWater.FindSubmatch(status)[1]), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return kib / 1024
 }

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Plumbline's trainer and PyTorch side by side: the training step and the whole epoch. For an idle machine; about an hour on two cores.
+#
+#   hack/bench-trainer.sh [FLAG...]      the flags are hack/reference/torch_bench.py's: --help prints them
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+. "$(hack/libtensorflow/fetch.sh)/env.sh"
+go test -c -o "$scratch/session.test" ./trainer/session
+go build -o "$scratch/plumbline-trainer" ./trainer
+CGO_ENABLED=0 go build -o "$scratch/plumb" ./cli
+python3 hack/reference/torch_bench.py --bench "$scratch/session.test" --trainer "$scratch/plumbline-trainer" --plumb "$scratch/plumb" "$@"
