@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/resnet"
 )
 
 // Golden files and what they are compared with. Weights, images and gradients are made up here by the formulas of
@@ -107,7 +108,8 @@ func timesEach(xs []float64, scale float64) []float32 {
 	return out
 }
 
-func madeUpWeights(x *loop.Tensor, depth int) {
+func madeUpWeights(p *resnet.Param, depth int) loop.Tensor {
+	x := loop.Tensor{Name: p.Name, Role: roleOf(p), Shape: p.Shape, Data: make([]float32, p.Size())}
 	lastScale := "bn2.weight"
 	if depth >= 50 {
 		lastScale = "bn3.weight"
@@ -128,6 +130,7 @@ func madeUpWeights(x *loop.Tensor, depth int) {
 	for i, u := range fill(x.Name, len(x.Data)) {
 		x.Data[i] = float32(shift + scale*u)
 	}
+	return x
 }
 
 func scoresOf(t *testing.T, m *Model, b loop.Batch) []float32 {
