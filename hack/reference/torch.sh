@@ -31,4 +31,5 @@ if [ -z "$python" ]; then
 	) 9>"$cache/python/torch.lock"
 	python=$venv/bin/python
 fi
+export PYTHONDONTWRITEBYTECODE=1 # the programs import each other; the tree stays clean
 exec "$python" "$program" "$@"
