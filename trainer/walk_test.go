@@ -86,6 +86,9 @@ var easySet = sync.OnceValues(func() (string, error) {
 var shared string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	var err error
 	if shared, err = os.MkdirTemp("", "plumbline-trainer-test-"); err != nil {
 		panic(err)
