@@ -1,6 +1,6 @@
 """Checks that Python's TensorBoard reads the trainer's event files, and that they show what the trainer reported.
 
-    PY=~/.cache/plumbline/python/tensorflow-*/bin/python        # hack/reference/check.sh makes it, from requirements-tf.txt
+    PY=$(hack/reference/python.sh tensorflow "Python TensorFlow")
     $PY hack/reference/check_events.py read DIR                 # such as fit's --out, or <checkpoint uri>/<run uid>
     $PY hack/reference/check_events.py golden trainer/tensorboard/testdata/python.tfevents
 

@@ -1,6 +1,6 @@
 """Checks that Python TensorFlow loads a published model and gives the trainer's own predictions.
 
-    python3 -m venv venv && venv/bin/pip install -r hack/reference/requirements-tf.txt
+    python3 -m venv venv && venv/bin/pip install -r hack/reference/requirements-tensorflow.txt
     venv/bin/python hack/reference/check_saved_model.py MODEL_DIR MANIFEST [--images FILE] [--tolerance 1e-5]
 
 MODEL_DIR holds saved_model.pb. MANIFEST is a checkpoint's manifest.json, of which input.size, input.channels and golden
