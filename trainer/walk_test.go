@@ -325,7 +325,7 @@ func TestASimulatedGPUIsTrainedWithoutOne(t *testing.T) {
 	trial := toyTrial(t, t.TempDir(), "")
 	trial.GPU = true
 	p := runTrialPod(t, trial, func(log string, sigterm func()) {
-		if strings.Contains(log, "beginning from random weights") {
+		if strings.Contains(log, "msg=beginning ") {
 			sigterm() // it came past the check
 		}
 	}, wire.EnvSimulatedGPU, "1")

@@ -25,6 +25,7 @@ func promote(t *testing.T, run *v1alpha1.TrainingRun) {
 		}
 	}
 	t.Run("Python TensorFlow gives the trainer's own probabilities", func(t *testing.T) { askPython(t, run, published) })
+	t.Run("Python's TensorBoard shows what was reported", func(t *testing.T) { askTensorBoard(t, run) })
 	t.Run("a second promotion gets the next number", func(t *testing.T) {
 		if out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace, "--model", "erasers", "--trial", "d18"); err != nil {
 			t.Fatalf("plumb promote: %v\n%s", err, out)
@@ -45,6 +46,21 @@ func askPython(t *testing.T, run *v1alpha1.TrainingRun, published string) {
 	t.Logf("%s", out)
 	if err != nil {
 		t.Errorf("Python TensorFlow disagrees or cannot load it: %v", err)
+	}
+}
+
+// askTensorBoard reads every trial's event files with Python's TensorBoard, and compares them with the reports in the checkpoints.
+func askTensorBoard(t *testing.T, run *v1alpha1.TrainingRun) {
+	python, err := exec.Command("../../hack/reference/python.sh", "tensorflow", "Python TensorFlow").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// <uri>/<run uid>/<trial>/<writer>/best-...
+	ofRun := filepath.Join(hostPath(run.Status.Best.Checkpoint.URI), "../../..")
+	cmd := exec.Command(strings.TrimSpace(string(python)), "../../hack/reference/check_events.py", "read", ofRun)
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("Python's TensorBoard shows something else, or nothing: %v\n%s", err, out)
 	}
 }
 
