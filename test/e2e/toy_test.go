@@ -33,7 +33,7 @@ func toyRun(name string) object {
 		"apiVersion": "plumbline.dev/v1alpha1", "kind": "TrainingRun",
 		"metadata": object{"name": name, "namespace": namespace},
 		"spec": object{
-			"dataset":         object{"uri": "file:///data/toy", "split": object{"test": "0.25", "validation": "0.25"}},
+			"dataset": object{"uri": "file:///data/toy", "split": object{"test": "0.25", "validation": "0.25"}},
 			// No averages: over three epochs they would be of little but the beginning, and cost a gigabyte of checkpoints a run.
 			"hyperparameters": object{"ema": "0", "epochs": 3, "batchSize": 8, "imageSize": 32, "learningRate": "0.001", "warmupEpochs": 1},
 			"checkpoint":      object{"uri": "file:///checkpoints"},
