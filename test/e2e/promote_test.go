@@ -64,9 +64,12 @@ func askTensorBoard(t *testing.T, run *v1alpha1.TrainingRun) {
 	}
 }
 
-// promoteTampered flips one byte of the runner-up's weights and promotes it.
+// promoteTampered flips one byte of the weights of a trial that is not the best, and promotes it.
 func promoteTampered(t *testing.T, run *v1alpha1.TrainingRun, models string) {
-	victim := run.Status.Trials[1] // d34
+	victim := run.Status.Trials[1]
+	if victim.Name == run.Status.Best.Trial {
+		victim = run.Status.Trials[0]
+	}
 	weights := filepath.Join(hostPath(victim.Best.Checkpoint.URI), "weights.safetensors")
 	b, err := os.ReadFile(weights)
 	if err != nil {
