@@ -27,6 +27,9 @@ type container struct {
 	program atomic.Pointer[program]
 	// attempt numbers the runs, and so the log files; it counts from 0.
 	attempt int
+	// writing is the run whose log may still grow, counted from 1; 0 is none. It is set
+	// before the log is made: who follows a log must never find it with no run to it.
+	writing atomic.Int64
 }
 
 func newContainer(w *worker, spec *corev1.Container, status *corev1.ContainerStatus, init bool) *container {
@@ -126,8 +129,10 @@ func (c *container) start(prog program) (*process, error) {
 	if err := os.WriteFile(c.messageFile(), nil, 0o600); err != nil {
 		return nil, fmt.Errorf("make the termination message file: %w", err)
 	}
+	c.writing.Store(int64(c.attempt) + 1)
 	p, err := prog.start(c.worker.node.parent, c.dir, c.attempt)
 	if err != nil {
+		c.writing.Store(0)
 		return nil, err
 	}
 	c.program.Store(&prog)
@@ -169,6 +174,7 @@ func (c *container) ended(p *process) (code int32, ran time.Duration) {
 		st.State = corev1.ContainerState{Terminated: terminatedState(p, c.id(p), message)}
 	})
 	c.current.Store(nil)
+	c.writing.Store(0)
 	c.attempt++
 	return p.exitCode, p.finished.Sub(p.started)
 }

@@ -29,7 +29,6 @@ type program struct {
 type process struct {
 	parent  *proc.Parent
 	cmd     *exec.Cmd
-	run     int // which run of the container this is, from 0
 	started time.Time
 	// done is closed when the process and everything it started have ended and the
 	// log is complete; the fields below are set by then.
@@ -60,7 +59,7 @@ func (p program) start(parent *proc.Parent, dir string, run int) (*process, erro
 		log.close()
 		return nil, err
 	}
-	started := &process{parent: parent, cmd: cmd, run: run, started: time.Now(), done: make(chan struct{})}
+	started := &process{parent: parent, cmd: cmd, started: time.Now(), done: make(chan struct{})}
 	go func() {
 		_ = parent.Wait(cmd) // the state says it all
 		started.finished = time.Now()

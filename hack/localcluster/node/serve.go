@@ -163,7 +163,7 @@ type runState struct {
 func (s runState) ContainerStatus(_ context.Context, name string, _ bool) (*runtimeapi.ContainerStatusResponse, error) {
 	state := runtimeapi.ContainerState_CONTAINER_EXITED
 	for _, c := range s.w.containers {
-		if c.spec.Name == name && c.process() != nil && c.process().run == s.run {
+		if c.spec.Name == name && c.writing.Load() == int64(s.run)+1 {
 			state = runtimeapi.ContainerState_CONTAINER_RUNNING
 		}
 	}
