@@ -205,9 +205,22 @@ func TestClassify(t *testing.T) {
 		"never reported":              {Ended{ExitCode: -1, Lost: true}, ClassInterrupted},
 		"the store cannot be written": {Ended{ExitCode: ExitStore}, ClassCrash},
 		"a segmentation fault":        {Ended{ExitCode: 139}, ClassCrash},
+		"no step ended":               {Ended{ExitCode: ExitStalled}, ClassStalled},
 	} {
 		if got := Classify(test.ended); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+func TestRetryByClass(t *testing.T) {
+	for class, want := range map[Class]Retry{
+		ClassSucceeded: RetryNever, ClassSettings: RetryNever, ClassData: RetryNever, ClassDiverged: RetryNever, ClassDevice: RetryNever,
+		ClassMemory: RetryBudgeted, ClassStalled: RetryBudgeted, ClassCrash: RetryBudgeted, ClassReports: RetryBudgeted,
+		ClassInterrupted: RetryFree,
+	} {
+		if got := class.Retry(); got != want {
+			t.Errorf("%s: %d, want %d", class, got, want)
 		}
 	}
 }

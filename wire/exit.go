@@ -11,6 +11,7 @@ const (
 	ExitStore       = 74 // a store cannot be written or read
 	ExitInterrupted = 75 // SIGTERM: a checkpoint was written, go on later
 	ExitDiverged    = 76 // loss or gradients stayed NaN or Inf
+	ExitStalled     = 77 // no step ended for stallSeconds: the pod's own watchdog
 )
 
 // Class says what an ended attempt means for its trial.
@@ -24,7 +25,21 @@ const (
 	ClassDevice      Class = "NoDevice"    // would end the same way again on such nodes
 	ClassInterrupted Class = "Interrupted" // stopped from outside: preemption, eviction, node loss, SIGTERM
 	ClassMemory      Class = "OutOfMemory"
+	ClassStalled     Class = "Stalled" // a step that never ended: a node's fault more often than ours
 	ClassCrash       Class = "Crashed"
+
+	// ClassReports is the class of an attempt whose pod ended well although the stream lacks the report that says so: the next one
+	// finds its checkpoints and issues what is missing. No pod's end shows it, so Classify never returns it.
+	ClassReports Class = "ReportsLost"
+)
+
+// Retry says how often an attempt of a class is tried again.
+type Retry int
+
+const (
+	RetryNever    Retry = iota // it would end the same way again
+	RetryBudgeted              // it may end differently: failurePolicy.maxRetries, with a growing wait before each
+	RetryFree                  // not the trial's fault: no budget, capped by failurePolicy.maxInterruptions
 )
 
 // Ended is what Kubernetes tells of a pod that is no more.
@@ -48,6 +63,8 @@ func Classify(e Ended) Class {
 		return ClassDiverged
 	case e.ExitCode == ExitDevice:
 		return ClassDevice
+	case e.ExitCode == ExitStalled:
+		return ClassStalled
 	case e.ExitCode == ExitInterrupted, e.Disruption, e.Lost:
 		return ClassInterrupted
 	case e.Reason == "OOMKilled":
@@ -57,7 +74,13 @@ func Classify(e Ended) Class {
 	}
 }
 
-// Retryable says whether another attempt could end differently.
-func (c Class) Retryable() bool {
-	return c == ClassInterrupted || c == ClassMemory || c == ClassCrash
+// Retry says what follows an attempt of this class.
+func (c Class) Retry() Retry {
+	switch c {
+	case ClassInterrupted:
+		return RetryFree
+	case ClassMemory, ClassStalled, ClassCrash, ClassReports:
+		return RetryBudgeted
+	}
+	return RetryNever
 }

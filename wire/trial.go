@@ -33,6 +33,9 @@ type Trial struct {
 	GPU     bool `json:"gpu"`     // a GPU was requested: training without one is refused
 	Threads int  `json:"threads"` // TensorFlow's intra-op threads, from the CPU request and never from the node
 
+	// StallSeconds without a finished step (or another sign of work) end the pod with ExitStalled; 0: it waits for ever.
+	StallSeconds int `json:"stallSeconds,omitempty"`
+
 	Dataset         Dataset         `json:"dataset"`
 	Pretrained      *Pretrained     `json:"pretrained,omitempty"` // nil: from random weights
 	Hyperparameters Hyperparameters `json:"hyperparameters"`
@@ -71,6 +74,10 @@ type Checkpoint struct {
 	URI         string `json:"uri"`         // file:// directory; a writer's own directory is WriterDir
 	EveryEpochs int    `json:"everyEpochs"` // between resume checkpoints
 	KeepLast    int    `json:"keepLast"`    // resume checkpoints kept of one writer, at least 2
+
+	// ResumeFrom is the uid of an older run, below the same URI, whose trial of the same name this one goes on from while it has
+	// no checkpoint of its own; empty: it begins anew.
+	ResumeFrom string `json:"resumeFrom,omitempty"`
 }
 
 // Reports says where reports go. An empty URL keeps them in the spool and in the checkpoints alone.
@@ -113,11 +120,14 @@ func (t Trial) Validate() error {
 	need(slices.Contains(Depths, t.Depth), "depth %d is not one of %v", t.Depth, Depths)
 	need(t.Attempt >= 1, "attempt %d is below 1", t.Attempt)
 	need(t.Threads >= 1, "threads %d is below 1", t.Threads)
+	need(t.StallSeconds >= 0, "stallSeconds %d is negative", t.StallSeconds)
 	need(strings.HasPrefix(t.Dataset.URI, "file://"), "dataset.uri %q is not a file:// location", t.Dataset.URI)
 	need(t.Dataset.Corrections == "" || strings.HasPrefix(t.Dataset.Corrections, "file://"), "dataset.corrections %q is not a file:// location", t.Dataset.Corrections)
 	need(strings.HasPrefix(t.Checkpoint.URI, "file://"), "checkpoint.uri %q is not a file:// location", t.Checkpoint.URI)
 	need(t.Checkpoint.EveryEpochs >= 1, "checkpoint.everyEpochs %d is below 1", t.Checkpoint.EveryEpochs)
 	need(t.Checkpoint.KeepLast >= 2, "checkpoint.keepLast %d is below 2: one damaged file would lose the trial", t.Checkpoint.KeepLast)
+	need(t.Checkpoint.ResumeFrom == "" || validToken(t.Checkpoint.ResumeFrom), "checkpoint.resumeFrom %q is not a run's uid", t.Checkpoint.ResumeFrom)
+	need(t.Checkpoint.ResumeFrom == "" || t.Checkpoint.ResumeFrom != t.Run.UID, "checkpoint.resumeFrom is the run itself")
 	s := t.Dataset.Split
 	need(s.GroupBy == "package" || s.GroupBy == "none", "dataset.split.groupBy %q is neither package nor none", s.GroupBy)
 	need(s.Validation > 0 && s.Test >= 0 && s.Validation+s.Test < 1, "dataset.split: validation %v and test %v must leave samples to train on", s.Validation, s.Test)

@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Conditions of a TrainingRun. True is the good state for all of them but Failed. They are derived from status.trials and
+// Conditions of a TrainingRun. True is the good state for all of them but Suspended and Failed. They are derived from status.trials and
 // never read back.
 const (
 	// ConditionAdmitted is True once the run was accepted: its settings resolve and its credential exists. False says what
@@ -12,12 +12,14 @@ const (
 	ConditionAdmitted = "Admitted"
 	// ConditionRunning is True while at least one trial has a pod that trains. False says what the run waits for, or that it ended.
 	ConditionRunning = "Running"
+	// ConditionSuspended is True while spec.suspend is, once every pod has saved itself and ended.
+	ConditionSuspended = "Suspended"
 	// ConditionMetricsHealthy is True while the operator reads the report stream and misses nothing. False says what is wrong;
 	// trials go on training meanwhile, and their reports arrive later.
 	ConditionMetricsHealthy = "MetricsHealthy"
 	// ConditionBestSelected is True when status.best is final. While trials run it is False with reason Provisional.
 	ConditionBestSelected = "BestSelected"
-	// ConditionSucceeded is True when the run ended and has a best checkpoint of a trial that succeeded.
+	// ConditionSucceeded is True when the run ended as failurePolicy asks: by default, with one trial that succeeded.
 	ConditionSucceeded = "Succeeded"
 	// ConditionFailed is True when the run ended without that; its message is the first failure's sentence.
 	ConditionFailed = "Failed"
@@ -29,6 +31,7 @@ type RunPhase string
 const (
 	RunPending   RunPhase = "Pending"   // no trial has trained yet
 	RunRunning   RunPhase = "Running"   //
+	RunSuspended RunPhase = "Suspended" // by spec.suspend; pods may still be saving themselves
 	RunSucceeded RunPhase = "Succeeded" // terminal
 	RunFailed    RunPhase = "Failed"    // terminal
 )
@@ -41,12 +44,16 @@ const (
 	TrialStarting  TrialPhase = "Starting"  // a Job, and no report of its attempt yet
 	TrialRunning   TrialPhase = "Running"   // reports arrive
 	TrialFinishing TrialPhase = "Finishing" // its pod ended well; the report that says so has not been read yet
+	TrialStopping  TrialPhase = "Stopping"  // it is to end early; its pod saves itself
 	TrialSucceeded TrialPhase = "Succeeded" // terminal
-	TrialFailed    TrialPhase = "Failed"    // terminal
+	TrialStopped   TrialPhase = "Stopped"   // terminal: ended early on purpose; its best checkpoint competes
+	TrialFailed    TrialPhase = "Failed"    // terminal; a checkpoint that it left competes
 )
 
 // Terminal says whether the trial has ended for good.
-func (p TrialPhase) Terminal() bool { return p == TrialSucceeded || p == TrialFailed }
+func (p TrialPhase) Terminal() bool {
+	return p == TrialSucceeded || p == TrialStopped || p == TrialFailed
+}
 
 // TrainingRunStatus is what has happened. status.trials is the record; phase, done, progress and conditions are derived from it.
 type TrainingRunStatus struct {
@@ -68,7 +75,16 @@ type TrainingRunStatus struct {
 	// completionTime is when the last trial ended.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
-	// conditions: Admitted, Running, MetricsHealthy, BestSelected, Succeeded, Failed.
+	// activeSeconds in which the run was admitted and not suspended, up to activeSince.
+	// +optional
+	ActiveSeconds int64 `json:"activeSeconds,omitempty"`
+	// activeSince is when the clock was started last; empty while it stands.
+	// +optional
+	ActiveSince *metav1.Time `json:"activeSince,omitempty"`
+	// cost of all trials.
+	// +optional
+	Cost *Cost `json:"cost,omitempty"`
+	// conditions: Admitted, Running, Suspended, MetricsHealthy, BestSelected, Succeeded, Failed.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -86,6 +102,22 @@ type TrainingRunStatus struct {
 	// stream is where the run's reports begin.
 	// +optional
 	Stream *StreamPosition `json:"stream,omitempty"`
+}
+
+// Cost is what pods took, from when a node accepted them until they ended.
+type Cost struct {
+	// podSeconds of all attempts.
+	// +optional
+	PodSeconds int64 `json:"podSeconds,omitempty"`
+	// gpuSeconds: podSeconds times the GPUs of the pod.
+	// +optional
+	GPUSeconds int64 `json:"gpuSeconds,omitempty"`
+	// lostSeconds of podSeconds in attempts that were tried again, in which no epoch was trained that a later one went on from.
+	// +optional
+	LostSeconds int64 `json:"lostSeconds,omitempty"`
+	// lostGPUSeconds: lostSeconds times the GPUs of the pod.
+	// +optional
+	LostGPUSeconds int64 `json:"lostGPUSeconds,omitempty"`
 }
 
 // StreamPosition is where to read a run's reports from.
@@ -121,6 +153,21 @@ type TrialStatus struct {
 	// retries spent, of failurePolicy.maxRetries.
 	// +optional
 	Retries int32 `json:"retries,omitempty"`
+	// interruptions from outside, of failurePolicy.maxInterruptions.
+	// +optional
+	Interruptions int32 `json:"interruptions,omitempty"`
+	// attempts are the newest 16, in order.
+	// +optional
+	// +listType=map
+	// +listMapKey=number
+	// +kubebuilder:validation:MaxItems=16
+	Attempts []AttemptStatus `json:"attempts,omitempty"`
+	// cost of all attempts.
+	// +optional
+	Cost *Cost `json:"cost,omitempty"`
+	// cohort says when earlyStopping.cohort stopped the trial, or would have.
+	// +optional
+	Cohort *CohortVerdict `json:"cohort,omitempty"`
 	// nextAttemptTime is when the next attempt may start, while the trial waits to be tried again.
 	// +optional
 	NextAttemptTime *metav1.Time `json:"nextAttemptTime,omitempty"`
@@ -171,6 +218,53 @@ type TrialStatus struct {
 	// duplicates counts reports that arrived more than once and were folded once.
 	// +optional
 	Duplicates int64 `json:"duplicates,omitempty"`
+}
+
+// AttemptStatus is the record of one attempt.
+type AttemptStatus struct {
+	// number of the attempt, counted from 1.
+	Number int32 `json:"number"`
+	// class of its end, such as Interrupted or OutOfMemory; empty while it has not ended.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Class string `json:"class,omitempty"`
+	// exitCode of its container.
+	// +optional
+	ExitCode *int32 `json:"exitCode,omitempty"`
+	// node that it ran on.
+	// +optional
+	Node string `json:"node,omitempty"`
+	// fromEpoch is the last epoch of the checkpoint that it went on from; 0: it began anew. Empty until it has reported.
+	// +optional
+	FromEpoch *int32 `json:"fromEpoch,omitempty"`
+	// epoch that it finished last, as far as it was reported.
+	// +optional
+	Epoch int32 `json:"epoch,omitempty"`
+	// startTime is when a node accepted its pod.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// endTime is when its pod ended.
+	// +optional
+	EndTime *metav1.Time `json:"endTime,omitempty"`
+	// lostSeconds from startTime to endTime in which it trained no epoch that a later attempt went on from. Known once one has.
+	// +optional
+	LostSeconds *int64 `json:"lostSeconds,omitempty"`
+}
+
+// CohortVerdict is a decision of earlyStopping.cohort.
+type CohortVerdict struct {
+	// epoch at which the trials were compared.
+	Epoch int32 `json:"epoch"`
+	// aucPR is the trial's best by then.
+	AUCPR Decimal `json:"aucPR"`
+	// median of what the others had reached by then.
+	Median Decimal `json:"median"`
+	// dryRun: the trial went on.
+	// +optional
+	DryRun bool `json:"dryRun,omitempty"`
+	// cost in AUC-PR of the sweep's best, had the trial been stopped; known when a dry run has ended.
+	// +optional
+	Cost Decimal `json:"cost,omitempty"`
 }
 
 // Metrics of one split at one epoch.

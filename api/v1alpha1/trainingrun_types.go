@@ -22,7 +22,7 @@ type TrainingRun struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what to train. Only parallelism may change after creation.
+	// spec is what to train. Only suspend, stopTrials, parallelism and ttlSecondsAfterFinished may change after creation.
 	// +required
 	Spec TrainingRunSpec `json:"spec"`
 	// status is what has happened. Only the operator writes it.
@@ -39,7 +39,8 @@ type TrainingRunList struct {
 	Items           []TrainingRun `json:"items"`
 }
 
-// TrainingRunSpec is what to train. An optional field can be neither added, changed nor removed after creation, parallelism apart.
+// TrainingRunSpec is what to train. An optional field can be neither added, changed nor removed after creation, but for suspend,
+// stopTrials, parallelism and ttlSecondsAfterFinished.
 //
 // +kubebuilder:validation:XValidation:rule="self.depths == oldSelf.depths",message="depths cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.overrides) == has(oldSelf.overrides) && (!has(self.overrides) || self.overrides == oldSelf.overrides)",message="overrides cannot change: create another TrainingRun"
@@ -50,8 +51,13 @@ type TrainingRunList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.objective) == has(oldSelf.objective) && (!has(self.objective) || self.objective == oldSelf.objective)",message="objective cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.earlyStopping) == has(oldSelf.earlyStopping) && (!has(self.earlyStopping) || self.earlyStopping == oldSelf.earlyStopping)",message="earlyStopping cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.failurePolicy) == has(oldSelf.failurePolicy) && (!has(self.failurePolicy) || self.failurePolicy == oldSelf.failurePolicy)",message="failurePolicy cannot change: create another TrainingRun"
+// +kubebuilder:validation:XValidation:rule="has(self.activeDeadlineSeconds) == has(oldSelf.activeDeadlineSeconds) && (!has(self.activeDeadlineSeconds) || self.activeDeadlineSeconds == oldSelf.activeDeadlineSeconds)",message="activeDeadlineSeconds cannot change: create another TrainingRun"
+// +kubebuilder:validation:XValidation:rule="has(self.stallTimeoutSeconds) == has(oldSelf.stallTimeoutSeconds) && (!has(self.stallTimeoutSeconds) || self.stallTimeoutSeconds == oldSelf.stallTimeoutSeconds)",message="stallTimeoutSeconds cannot change: create another TrainingRun"
+// +kubebuilder:validation:XValidation:rule="has(self.nodeLossSeconds) == has(oldSelf.nodeLossSeconds) && (!has(self.nodeLossSeconds) || self.nodeLossSeconds == oldSelf.nodeLossSeconds)",message="nodeLossSeconds cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.checkpoint == oldSelf.checkpoint",message="checkpoint cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.template == oldSelf.template",message="template cannot change: create another TrainingRun"
+// +kubebuilder:validation:XValidation:rule="!has(self.stopTrials) || self.stopTrials.all(t, self.depths.exists(d, t == 'd' + string(d)))",message="stopTrials may name only trials of depths that are listed in depths, such as d50"
+// +kubebuilder:validation:XValidation:rule="!has(self.failurePolicy) || !has(self.failurePolicy.minSucceededTrials) || self.failurePolicy.minSucceededTrials <= self.depths.size()",message="failurePolicy.minSucceededTrials is more than there are depths"
 // +kubebuilder:validation:XValidation:rule="!has(self.overrides) || self.overrides.all(o, o.depth in self.depths)",message="overrides may name only depths that are listed in depths"
 // +kubebuilder:validation:XValidation:rule="has(self.pretrained) || !has(self.hyperparameters) || !has(self.hyperparameters.headEpochs) || self.hyperparameters.headEpochs == 0",message="hyperparameters.headEpochs needs pretrained: a head on a random backbone learns nothing"
 // +kubebuilder:validation:XValidation:rule="!has(self.pretrained) || self.depths.size() < 2 || self.pretrained.uri.contains('{depth}')",message="pretrained.uri must contain {depth}: every depth has weights of its own"
@@ -99,11 +105,49 @@ type TrainingRunSpec struct {
 	// +kubebuilder:validation:Maximum=5
 	Parallelism *int32 `json:"parallelism,omitempty"`
 
+	// suspend stops every pod, which saves itself first, and stops the run's clock; false goes on from the checkpoints. May change
+	// at any time.
+	// +optional
+	Suspend *bool `json:"suspend,omitempty"`
+
+	// stopTrials names trials that are to end now, such as d152. Each saves itself first, and its best checkpoint competes. A
+	// trial that was stopped stays so, also when its name is taken out again. May change at any time.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=5
+	StopTrials []TrialName `json:"stopTrials,omitempty"`
+
+	// activeDeadlineSeconds after which the run is ended, time in which it was suspended not counted. Its best so far is kept.
+	// Default: none. Immutable.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+
+	// stallTimeoutSeconds without a finished step after which a pod ends itself, to be tried again; 0: it waits for ever.
+	// Default 1800. Immutable.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	StallTimeoutSeconds *int32 `json:"stallTimeoutSeconds,omitempty"`
+
+	// nodeLossSeconds after which a pod that should have ended, grace period included, is given up with its node, and its trial
+	// tried again elsewhere. Default 120. Immutable.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	NodeLossSeconds *int32 `json:"nodeLossSeconds,omitempty"`
+
+	// ttlSecondsAfterFinished after which an ended run is deleted; a promotion of it that has not ended is waited for. Its
+	// checkpoints stay: plumb prune removes them. Default: it stays. May change at any time.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
+
 	// earlyStopping ends trials that learn nothing more. Immutable.
 	// +optional
 	EarlyStopping *EarlyStopping `json:"earlyStopping,omitempty"`
 
-	// failurePolicy says how often a trial is tried again. Immutable.
+	// failurePolicy says how often a trial is tried again, and how many may fail. Immutable.
 	// +optional
 	FailurePolicy *FailurePolicy `json:"failurePolicy,omitempty"`
 
@@ -120,6 +164,12 @@ type TrainingRunSpec struct {
 //
 // +kubebuilder:validation:Enum=18;34;50;101;152
 type Depth int32
+
+// TrialName is the name of a trial, such as d50.
+//
+// +kubebuilder:validation:MaxLength=16
+// +kubebuilder:validation:Pattern=`^d[0-9]+$`
+type TrialName string
 
 // DepthOverride changes settings of one depth.
 type DepthOverride struct {
@@ -225,12 +275,34 @@ type ChannelColour struct {
 }
 
 // EarlyStopping ends a trial before its last epoch.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.patience) || has(self.cohort)",message="earlyStopping needs patience or cohort"
 type EarlyStopping struct {
-	// patience is how many epochs a trial goes on without a better AUC-PR. A resumed trial remembers them.
+	// patience is how many epochs a trial goes on without a better AUC-PR of its own. A resumed trial remembers them.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	Patience *int32 `json:"patience,omitempty"`
+	// cohort compares a trial with the others of the run. Default: off.
+	// +optional
+	Cohort *CohortStopping `json:"cohort,omitempty"`
+}
+
+// CohortStopping stops a trial whose best AUC-PR so far lies more than margin below the median of what the other trials, running or
+// finished, had reached by the same epoch. At least two others must have reached it.
+type CohortStopping struct {
+	// graceEpochs in which no trial is stopped.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
-	Patience int32 `json:"patience"`
+	GraceEpochs int32 `json:"graceEpochs"`
+	// margin of AUC-PR below the median. Default "0.1".
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="must be above 0 and at most 1"
+	Margin *Decimal `json:"margin,omitempty"`
+	// dryRun stops nothing and says in status which trials would have been stopped, and what AUC-PR that would have cost.
+	// +optional
+	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // Hyperparameters of a trial. docs/training.md says what each is for, and what the presets set.
@@ -407,14 +479,34 @@ type Objective struct {
 	MinValue *Decimal `json:"minValue,omitempty"`
 }
 
-// FailurePolicy says how often a trial is tried again.
+// FailurePolicy says how often a trial is tried again, and how many may fail.
+//
+// An attempt that ended for a reason that would repeat (bad settings, bad data, a missing GPU, a diverged loss) is not tried again.
+// One that ran out of memory, crashed or stalled is, maxRetries times, after a growing wait. One that was stopped from outside
+// (preemption, eviction, node loss) spends no retry.
 type FailurePolicy struct {
-	// maxRetries of one trial. An attempt that ended for a reason that would repeat (bad settings, bad data, a missing GPU, a
-	// diverged loss) is not retried at all. Default 3.
+	// maxRetries of one trial. Default 3.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	MaxRetries *int32 `json:"maxRetries,omitempty"`
+	// maxInterruptions of one trial, from outside, so that a cluster that cannot hold a pod does not try for ever. Default 100.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=800
+	MaxInterruptions *int32 `json:"maxInterruptions,omitempty"`
+	// maxFailedTrials: when more have failed, the others are stopped and the run fails. Default: all may fail but what
+	// minSucceededTrials asks for.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4
+	MaxFailedTrials *int32 `json:"maxFailedTrials,omitempty"`
+	// minSucceededTrials that the run needs to succeed. One that was stopped, by hand or early, counts if it has a checkpoint.
+	// Default 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=5
+	MinSucceededTrials *int32 `json:"minSucceededTrials,omitempty"`
 }
 
 // Checkpoint says where trials save themselves.
@@ -432,4 +524,10 @@ type Checkpoint struct {
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=100
 	KeepLast *int32 `json:"keepLast,omitempty"`
+	// resumeFrom is the uid of an older run with checkpoints below the same uri. Each trial goes on from what the trial of the
+	// same name left there, whose settings must be the same but for more epochs, instead of from nothing.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
+	// +kubebuilder:validation:MaxLength=36
+	ResumeFrom *string `json:"resumeFrom,omitempty"`
 }

@@ -20,7 +20,7 @@ import (
 // errBehind: what was planned from is not the newest state.
 var errBehind = errors.New("the cache is behind")
 
-// apply creates the Jobs that the record asks for. A record that was not written just now may be an old one: the API server is
+// apply creates and deletes the Jobs that the record asks for. A record that was not written just now may be an old one: the API server is
 // asked whether it is still what the plan was made from.
 func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun, actions []plan.Action, written bool) error {
 	if len(actions) == 0 {
@@ -31,18 +31,40 @@ func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun,
 			return err
 		}
 	}
+	var errs []error
+	for _, a := range actions {
+		errs = append(errs, r.act(ctx, run, a))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a plan.Action) error {
+	switch {
+	case a.Delete != nil:
+		return deleteOne(ctx, r.Client, a.Delete, a.Reason)
+	case a.Expire:
+		return deleteOne(ctx, r.Client, run, a.Reason)
+	}
 	if err := r.ensureCredential(ctx, run); err != nil {
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "CredentialNotCreated", "Create", "%s", err)
 		return err
 	}
-	var errs []error
-	for _, a := range actions {
-		if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
-			r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
-			errs = append(errs, err)
-		}
+	if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
+		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
+		return err
 	}
-	return errors.Join(errs...)
+	return nil
+}
+
+// deleteOne deletes this very object, and in the background what it owns: pods have their grace period. One that is gone is done.
+func deleteOne(ctx context.Context, c client.Client, o client.Object, reason string) error {
+	uid := o.GetUID()
+	err := c.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) { // a conflict: another one of that name by now
+		return fmt.Errorf("delete %s: %w", o.GetName(), err)
+	}
+	log.FromContext(ctx).Info("deleted", "name", o.GetName(), "reason", reason)
+	return nil
 }
 
 func stillNewest(ctx context.Context, live client.Reader, planned, now client.Object) error {

@@ -6,9 +6,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -20,10 +18,13 @@ import (
 // what the cluster showed.
 func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRun) (plan.Input, error) {
 	in := plan.Input{Run: run, Settings: r.Settings, Now: r.Now()}
-	if plan.Ended(run) {
-		return in, nil
-	}
 	var err error
+	if plan.Ended(run) {
+		if at := plan.ExpiresAt(run); !at.IsZero() && !in.Now.Before(at) {
+			in.Promotions, err = r.promotions(ctx, run)
+		}
+		return in, err
+	}
 	if in.Cluster, err = observeCluster(ctx, r.Client, run, client.MatchingLabels{api.LabelRunUID: string(run.UID)}); err != nil {
 		return in, err
 	}
@@ -74,35 +75,58 @@ func listPods(ctx context.Context, c client.Reader, namespace string, labels cli
 	return out, nil
 }
 
-// lookAgain asks the API server itself where a cache that is behind would mislead: a Job that was seen once and is not in the
-// cache, and pods that may be left when a trial is about to get another attempt.
+// lookAgain asks the API server itself where a cache that is behind would mislead.
 func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.TrainingRun, cluster *plan.Cluster, in plan.Input) error {
-	due := false
-	for _, t := range run.Status.Trials {
-		due = due || t.NextAttemptTime != nil && !in.Now.Before(t.NextAttemptTime.Time)
-		if t.Phase != api.TrialStarting && t.Phase != api.TrialRunning {
-			continue
-		}
-		name := plan.JobName(run.Name, t.Name, t.Attempt)
-		if cluster.Has(name) {
-			continue
-		}
-		var job batchv1.Job
-		err := r.Live.Get(ctx, types.NamespacedName{Namespace: run.Namespace, Name: name}, &job)
-		switch {
-		case apierrors.IsNotFound(err):
-		case err != nil:
-			return fmt.Errorf("look for Job %s: %w", name, err)
-		case owns(run, &job):
-			cluster.Jobs = append(cluster.Jobs, &job)
-		}
-	}
-	if !due {
-		return nil
+	labels := client.MatchingLabels{api.LabelRunUID: string(run.UID)}
+	look := plan.MustLook(run, in.Now)
+	for _, t := range run.Status.Trials { // a Job that was seen once is not in the cache
+		live := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning
+		look = look || live && !cluster.Has(plan.JobName(run.Name, t.Name, t.Attempt))
 	}
 	var err error
-	cluster.Pods, err = listPods(ctx, r.Live, run.Namespace, client.MatchingLabels{api.LabelRunUID: string(run.UID)})
+	if look {
+		if *cluster, err = observeCluster(ctx, r.Live, run, labels); err != nil {
+			return err
+		}
+	}
+	cluster.Warnings, err = r.warnings(ctx, run.Namespace, plan.Unexplained(run, *cluster, in.Now))
 	return err
+}
+
+// warnings finds the newest warning that the cluster has told of each of the named objects.
+func (r *TrainingRunReconciler) warnings(ctx context.Context, namespace string, names []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, name := range names {
+		var told corev1.EventList
+		if err := r.Live.List(ctx, &told, client.InNamespace(namespace), client.MatchingFields{"involvedObject.name": name, "type": corev1.EventTypeWarning}); err != nil {
+			return nil, fmt.Errorf("look for what the cluster says of %s: %w", name, err)
+		}
+		var newest metav1.Time
+		for _, e := range told.Items {
+			at := e.LastTimestamp
+			if at.IsZero() {
+				at = metav1.NewTime(e.EventTime.Time)
+			}
+			if e.ReportingController != plan.Manager && !at.Before(&newest) {
+				newest, out[name] = at, e.Reason+": "+e.Message
+			}
+		}
+	}
+	return out, nil
+}
+
+// promotions counts the run's ModelVersions that have not ended.
+func (r *TrainingRunReconciler) promotions(ctx context.Context, run *api.TrainingRun) (n int, err error) {
+	var versions api.ModelVersionList
+	if err := r.Live.List(ctx, &versions, client.InNamespace(run.Namespace)); err != nil {
+		return 0, fmt.Errorf("look for promotions of TrainingRun %s: %w", run.Name, err)
+	}
+	for _, v := range versions.Items {
+		if v.Spec.Run.UID == string(run.UID) && v.Status.CompletionTime == nil {
+			n++
+		}
+	}
+	return n, nil
 }
 
 func owns(owner client.Object, o client.Object) bool { return metav1.IsControlledBy(o, owner) }

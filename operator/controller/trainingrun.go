@@ -44,14 +44,14 @@ type TrainingRunReconciler struct {
 	Now      func() time.Time
 }
 
-// +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch
+// +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns/status,verbs=get;update;patch
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns/finalizers,verbs=update
-// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch;list
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=plumbline-system,resources=leases,verbs=get;create;update
 
 // Reconcile brings one run a step further.

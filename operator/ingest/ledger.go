@@ -32,6 +32,7 @@ type trialLedger struct {
 	epochs  map[int]told         // the newest attempt's word on each epoch
 	best    *told
 	done    *told // the newest finished report
+	begun   map[int]begun // by attempt
 	newest  *told // the newest attempt's latest report
 	view    plan.TrialReports
 }
@@ -42,6 +43,12 @@ type told struct {
 	writer   string
 	sequence int64
 	report   wire.Report
+}
+
+// begun is where an attempt began, once it has told so, and how far it has come itself.
+type begun struct {
+	told        bool
+	from, epoch int
 }
 
 // NewLedger is an empty one.
@@ -74,7 +81,7 @@ func (l *Ledger) gaps() (n int64) {
 func (l *Ledger) Fold(r wire.Report) Effect {
 	t := l.trials[r.Trial]
 	if t == nil {
-		t = &trialLedger{writers: map[string]*spans{}, told: map[wire.Origin]bool{}, epochs: map[int]told{}}
+		t = &trialLedger{writers: map[string]*spans{}, told: map[wire.Origin]bool{}, epochs: map[int]told{}, begun: map[int]begun{}}
 		l.trials[r.Trial] = t
 	}
 	return t.fold(r)
@@ -95,8 +102,9 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 		t.view.Attempt = r.Attempt
 		effect = Turn
 	}
+	scores := r.Scores
+	r.Scores = nil // large; only those of the best are of use
 	x := told{r.Attempt, r.Writer, r.Sequence, r}
-	x.report.Scores = nil // kept in the stream: they are large and nothing here reads them
 	if t.newest == nil || x.after(*t.newest) {
 		t.newest = &x
 	}
@@ -112,11 +120,10 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 	} else {
 		t.view.Seen++
 	}
+	t.attempt(r)
 	switch r.Kind {
 	case wire.Epoch:
-		if e := t.epoch(x, again); e != Nothing {
-			return e
-		}
+		return t.epoch(x, scores, again)
 	case wire.Finished:
 		first := t.done == nil
 		if first || x.after(*t.done) {
@@ -134,7 +141,7 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 
 // epoch folds what an epoch was measured at. Of several reports of one epoch the newest attempt's counts for the curve; the
 // best is the best of all of them, whoever wrote it.
-func (t *trialLedger) epoch(x told, again bool) Effect {
+func (t *trialLedger) epoch(x told, scores []wire.SampleScore, again bool) Effect {
 	r := x.report
 	t.reached(r)
 	if was, ok := t.epochs[r.Epoch]; !ok || x.after(was) {
@@ -142,12 +149,25 @@ func (t *trialLedger) epoch(x told, again bool) Effect {
 	}
 	if r.Metrics != nil && r.Checkpoint != nil && (t.best == nil || x.beats(*t.best)) {
 		isNew := t.best == nil || !again
+		x.report.Scores = scores
 		t.best = &x
 		if isNew {
 			return Turn
 		}
 	}
 	return Progress
+}
+
+// attempt notes where an attempt began and how far it has come itself.
+func (t *trialLedger) attempt(r wire.Report) {
+	a := t.begun[r.Attempt]
+	if r.Kind == wire.Started || r.Kind == wire.Resumed {
+		a.told, a.from = true, max(a.from, r.Epoch)
+	}
+	if r.ComputedBy == nil {
+		a.epoch = max(a.epoch, r.Epoch)
+	}
+	t.begun[r.Attempt] = a
 }
 
 func (t *trialLedger) reached(r wire.Report) {
@@ -176,13 +196,23 @@ func (x told) candidate() wire.Candidate {
 
 func (x told) measured() *plan.Measured {
 	r := x.report
-	return &plan.Measured{Epoch: r.Epoch, Metrics: *r.Metrics, Checkpoint: r.Checkpoint, Digests: r.Digests}
+	m := &plan.Measured{Epoch: r.Epoch, Metrics: *r.Metrics, Checkpoint: r.Checkpoint, Digests: r.Digests, Scores: r.Scores}
+	if r.Throughput != nil {
+		m.Seconds = r.Throughput.EpochSeconds
+	}
+	return m
 }
 
 // read sums up. A best is told with its checkpoint; the curve has the measured epochs in order.
 func (t *trialLedger) read() plan.TrialReports {
 	v := t.view
 	v.Finished = t.done != nil
+	v.Attempts = map[int]plan.AttemptReports{}
+	for n, a := range t.begun {
+		if a.told {
+			v.Attempts[n] = plan.AttemptReports{From: a.from, Epoch: a.epoch}
+		}
+	}
 	if t.done != nil {
 		v.Test = t.done.report.Test
 	}

@@ -11,13 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
 )
-
-// ClassReports is the class of an attempt whose pod ended well although the stream lacks the report that says so. It is tried
-// again: the next attempt finds its checkpoints and issues what is missing.
-const ClassReports wire.Class = "ReportsLost"
 
 // maxWords is how much of a log is quoted, in characters.
 const maxWords = 300
@@ -29,6 +24,9 @@ const container = "trainer"
 type Cluster struct {
 	Jobs []*batchv1.Job
 	Pods []*corev1.Pod
+	// Warnings holds the newest warning that the cluster told of a Job or pod, by its name: why it has no pod, why a volume is not
+	// there. It is looked for only where an attempt has waited for a while.
+	Warnings map[string]string
 }
 
 // attempt is what the cluster shows of one attempt. Both are nil where there is none.
@@ -67,30 +65,44 @@ func (c Cluster) podOf(job *batchv1.Job) (newest *corev1.Pod) {
 }
 
 // alive names what is left of a trial: a pod that has not ended, or a Job that could still make one. As long as there is
-// something, the trial gets no further attempt.
-func (c Cluster) alive(trial string) string {
-	return c.anyAlive(func(labels map[string]string) bool { return labels[api.LabelTrial] == trial })
-}
-
-func (c Cluster) anyAlive(is func(labels map[string]string) bool) string {
+// something, there is no further attempt. A pod that was given up with its node counts no more.
+func (c Cluster) alive(is func(labels map[string]string) bool, givenUp func(*corev1.Pod) bool) string {
 	for _, p := range c.Pods {
-		if is(p.Labels) && !podEnded(p) {
+		if is(p.Labels) && !podEnded(p) && !givenUp(p) {
 			return "pod " + p.Name
 		}
 	}
 	for _, j := range c.Jobs {
-		if _, ended := jobEnded(j); !ended && is(j.Labels) {
+		if _, ended := jobEnded(j); ended || !is(j.Labels) {
+			continue
+		}
+		if p := c.podOf(j); p == nil || !givenUp(p) {
 			return "Job " + j.Name
 		}
 	}
 	return ""
 }
 
+// giveUpAt is when a pod that was told to end is given up, because its node has not said in time that it has. What Kubernetes
+// records as the time of deletion has the grace period in it.
+func giveUpAt(pod *corev1.Pod, nodeLoss int32) time.Time {
+	return pod.DeletionTimestamp.Add(time.Duration(nodeLoss) * time.Second)
+}
+
+func givenUp(pod *corev1.Pod, nodeLoss int32, now time.Time) bool {
+	return pod.DeletionTimestamp != nil && !podEnded(pod) && !now.Before(giveUpAt(pod, nodeLoss))
+}
+
 // ending says how the attempt ended, if it has. A pod that ended is enough: its Job makes no other, and the pod may be gone
-// before the Job has counted it.
-func (a attempt) ending() (ending, bool) {
+// before the Job has counted it. A Job without a pod that had one was suspended: by Kueue, which wants its place for another.
+func (a attempt) ending(hadPod bool, givenUp func(*corev1.Pod) bool) (ending, bool) {
 	done, jobEnded := jobEnded(a.job)
 	switch {
+	case a.pod != nil && givenUp(a.pod):
+		return ending{class: wire.ClassInterrupted, at: a.pod.DeletionTimestamp.Time, sentence: fmt.Sprintf(
+			"its pod should have ended at %s and node %s has not said that it did: both are given up", a.pod.DeletionTimestamp.UTC().Format(time.TimeOnly), a.pod.Spec.NodeName)}, true
+	case a.pod == nil && hadPod && suspended(a.job):
+		return ending{class: wire.ClassInterrupted, sentence: "its queue took its place back: the Job was suspended from outside"}, true
 	case a.pod != nil && podEnded(a.pod):
 		return podEnding(a.pod), true
 	case !jobEnded:
@@ -114,6 +126,9 @@ func jobEnded(j *batchv1.Job) (batchv1.JobCondition, bool) {
 	}
 	return batchv1.JobCondition{}, false
 }
+
+// suspended says whether somebody else holds the Job: Kueue alone does.
+func suspended(j *batchv1.Job) bool { return j.Spec.Suspend != nil && *j.Spec.Suspend }
 
 func podEnded(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed

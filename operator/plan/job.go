@@ -63,6 +63,11 @@ func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings Set
 		api.LabelTrial:   trial.Name,
 		api.LabelAttempt: fmt.Sprint(attempt),
 	}
+	for _, l := range []string{queueLabel, "kueue.x-k8s.io/priority-class"} { // Kueue alone acts on them
+		if v, ok := run.Labels[l]; ok {
+			labels[l] = v
+		}
+	}
 	owner := metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))
 	return job(run.Namespace, JobName(run.Name, trial.Name, attempt), *owner, labels, pod), nil
 }

@@ -19,7 +19,9 @@ type Input struct {
 	Reports   Reports
 	Admission error // why the run cannot be admitted although its settings resolve; nil: it can
 	Settings  Settings
-	Now       time.Time
+	// Promotions counts the run's ModelVersions that have not ended; of interest once the run is to be deleted.
+	Promotions int
+	Now        time.Time
 }
 
 // Settings are the installation's, the same for every run.
@@ -37,9 +39,11 @@ type Plan struct {
 	After   time.Duration // when to plan again although nothing was observed to change; 0: never
 }
 
-// Action creates a Job. Creation is idempotent: a Job of that name with this run's uid as its owner is the same Job.
+// Action is one of three. Each is idempotent: creating finds the Job that is there, deleting what is gone is done.
 type Action struct {
-	Create *batchv1.Job
+	Create *batchv1.Job // one of that name with this run's uid as its owner is the same Job
+	Delete *batchv1.Job // this very one, by uid; its pod is asked to end and has its grace period
+	Expire bool         // delete the run itself
 	Reason string
 }
 
@@ -53,6 +57,17 @@ type Event struct {
 
 // Ended says whether a run has ended for good. Its completion time is the record of that.
 func Ended(run *api.TrainingRun) bool { return run.Status.CompletionTime != nil }
+
+// MustLook says whether the plan must not be made from a cache that may be behind: an attempt is due, and a pod of the one before may
+// be left; or a trial is being stopped, and its Job may not have been seen yet.
+func MustLook(run *api.TrainingRun, now time.Time) bool {
+	for _, t := range run.Status.Trials {
+		if t.Phase == api.TrialStopping || t.NextAttemptTime != nil && !now.Before(t.NextAttemptTime.Time) {
+			return true
+		}
+	}
+	return false
+}
 
 // MustDrain says whether the plan depends on the stream having been read to its end: some pod ended well, or all trials ended.
 func MustDrain(run *api.TrainingRun) bool {
@@ -71,6 +86,7 @@ func Make(in Input) Plan {
 	p := &planner{Input: in, next: in.Run.Status.DeepCopy(), best: map[string]*Measured{}}
 	p.next.ObservedGeneration = in.Run.Generation
 	if Ended(in.Run) {
+		p.expire()
 		return p.plan()
 	}
 	// 1. A run that cannot be admitted gets no further.
@@ -84,12 +100,16 @@ func Make(in Input) Plan {
 		p.fold(t)
 		p.advance(t)
 	}
-	// 3. Places that are free are given to trials that wait.
+	// 3. What is not to go on is stopped or paused.
+	p.hold()
+	// 4. Places that are free are given to trials that wait.
 	p.start()
-	// 4. The best of what is there; final once everything has ended and was read.
+	p.sweep()
+	// 5. The best of what is there; final once everything has ended and was read.
 	p.selectBest()
 	p.end()
-	// 5. Conditions, phase and counters follow from the trials.
+	// 6. Conditions, phase and counters follow from the trials.
+	p.sumCost()
 	p.derive()
 	return p.plan()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -69,7 +70,7 @@ func (p *publisher) advance() {
 		p.ended(lost("the publishing Job was deleted", time.Time{}))
 	default:
 		p.next.Job = a.job.Name
-		if e, ok := a.ending(); ok {
+		if e, ok := a.ending(false, p.givenUp); ok {
 			p.ended(e)
 			return
 		}
@@ -79,7 +80,7 @@ func (p *publisher) advance() {
 
 // begin decides the next attempt.
 func (p *publisher) begin() {
-	if left := p.Cluster.anyAlive(func(map[string]string) bool { return true }); left != "" {
+	if left := p.Cluster.alive(func(map[string]string) bool { return true }, p.givenUp); left != "" {
 		p.published(false, "AwaitingEnd", "waits for the end of "+left+": a version is never published twice at once")
 		return
 	}
@@ -92,6 +93,8 @@ func (p *publisher) begin() {
 	p.event(false, "PublishingStarted", "attempt %d to publish %s as version %d of %s", p.next.Attempts, p.Version.Spec.Trial, p.Version.Spec.Version, p.Version.Spec.Model)
 	p.create()
 }
+
+func (p *publisher) givenUp(pod *corev1.Pod) bool { return givenUp(pod, defaultNodeLossSeconds, p.Now) }
 
 func (p *publisher) modelExists() bool {
 	if p.Model != nil {
@@ -108,7 +111,7 @@ func (p *publisher) modelExists() bool {
 
 // publishing describes an attempt that has not ended.
 func (p *publisher) publishing(a attempt) {
-	reason, message, stuck := a.waiting(&api.TrialStatus{})
+	reason, message, stuck := a.waiting(&api.TrialStatus{}, p.Cluster.Warnings)
 	if reason == reasonFirstReport {
 		reason, message = "Publishing", "Job "+a.job.Name+" checks, exports and publishes"
 	}
@@ -127,7 +130,7 @@ func (p *publisher) ended(e ending) {
 	if e.class == wire.ClassSucceeded && (e.result.URI == "" || e.result.Digest == "") {
 		e = ending{class: wire.ClassCrash, at: e.at, sentence: "the publishing Job ended well without saying what it published: is its image a Plumbline trainer?"}
 	}
-	switch again := retryable(e.class) && p.next.Attempts <= defaultMaxRetries; {
+	switch again := e.class.Retry() != wire.RetryNever && p.next.Attempts <= defaultMaxRetries; {
 	case e.class == wire.ClassSucceeded:
 		p.done(e)
 	case again && p.Now.Before(e.at.Add(backoff(p.next.Attempts))):
@@ -154,7 +157,7 @@ func (p *publisher) done(e ending) {
 
 func (p *publisher) giveUp(e ending) {
 	message := e.sentence
-	if retryable(e.class) {
+	if e.class.Retry() != wire.RetryNever {
 		message = fmt.Sprintf("%s (gave up %s)", message, spent(p.next.Attempts-1))
 	}
 	p.next.CompletionTime = moment(p.endedAt(e))

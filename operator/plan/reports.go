@@ -33,6 +33,8 @@ type TrialReports struct {
 	EpochSeconds float64 // the last epoch's duration; 0: not known
 	NotFinite    string  // why the newest epoch has no metrics
 
+	Attempts map[int]AttemptReports
+
 	Seen       int64 // folded reports
 	Gaps       int64 // reports known to be missing
 	Duplicates int64 // reports that came again
@@ -44,4 +46,12 @@ type Measured struct {
 	Metrics    wire.Metrics
 	Checkpoint *wire.CheckpointRef
 	Digests    wire.Digests
+	Seconds    float64            // that the epoch took; 0: not known
+	Scores     []wire.SampleScore // behind Metrics; only of a best
+}
+
+// AttemptReports is what one attempt told of itself.
+type AttemptReports struct {
+	From  int // the last epoch of the checkpoint that it went on from
+	Epoch int // the last one that it finished itself; From where there is none
 }

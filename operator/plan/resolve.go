@@ -17,6 +17,9 @@ const (
 	natsDir        = "/plumbline/nats"
 	terminationLog = "/dev/termination-log"
 
+	// defaultStallSeconds is far above any step that ends, and far below what a GPU is worth overnight.
+	defaultStallSeconds = 1800
+
 	// CredentialFile and AuthorityFile are keys of the run's Secret and so the names of its files below natsDir.
 	CredentialFile = "user.creds"
 	AuthorityFile  = "ca.crt"
@@ -33,8 +36,10 @@ func Resolve(run *api.TrainingRun, depth api.Depth, attempt int32, settings Sett
 		Name:    wire.TrialName(int(depth)),
 		Depth:   int(depth),
 		Attempt: int(attempt),
-		GPU:     asksForGPU(resources),
+		GPU:     gpus(resources) > 0,
 		Threads: threads(resources),
+
+		StallSeconds: int(or(run.Spec.StallTimeoutSeconds, defaultStallSeconds)),
 
 		Dataset:    r.dataset(run.Spec.Dataset),
 		Pretrained: r.pretrained(run.Spec.Pretrained, depth),
@@ -149,7 +154,7 @@ func (r *resolver) recipe(spec api.TrainingRunSpec, o api.DepthOverride) (wire.H
 	}
 	word(&out.Precision, h.Precision)
 	if spec.EarlyStopping != nil {
-		whole(&out.Patience, &spec.EarlyStopping.Patience)
+		whole(&out.Patience, spec.EarlyStopping.Patience)
 	}
 	out.Seed = or(h.Seed, out.Seed)
 	out.FitEpochs(h.HeadEpochs != nil, h.WarmupEpochs != nil)
@@ -164,6 +169,7 @@ func checkpoint(c api.Checkpoint) wire.Checkpoint {
 	out := wire.DefaultCheckpoint(string(c.URI))
 	out.EveryEpochs = int(or(c.EveryEpochs, int32(out.EveryEpochs)))
 	out.KeepLast = int(or(c.KeepLast, int32(out.KeepLast)))
+	out.ResumeFrom = or(c.ResumeFrom, "")
 	return out
 }
 
@@ -192,7 +198,7 @@ func asked(r corev1.ResourceRequirements, name corev1.ResourceName) (value float
 	return q.AsApproximateFloat64()
 }
 
-func asksForGPU(r corev1.ResourceRequirements) bool { return asked(r, api.ResourceGPU) > 0 }
+func gpus(r corev1.ResourceRequirements) int64 { return int64(asked(r, api.ResourceGPU)) }
 
 // threads follow the CPU request and never the node's size, so that a resumed trial computes the same numbers elsewhere.
 func threads(r corev1.ResourceRequirements) int {

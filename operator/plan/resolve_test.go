@@ -22,7 +22,7 @@ func TestResolveFillsInWhatIsLeftOut(t *testing.T) {
 	hyper, imbalance := wire.Recipe(wire.PresetDefault, false)
 	want := wire.Trial{
 		Version: wire.Version, Run: wire.Run{Namespace: "lab", Name: "erasers", UID: "11111111-2222"},
-		Name: "d18", Depth: 18, Attempt: 2, Threads: 1,
+		Name: "d18", Depth: 18, Attempt: 2, Threads: 1, StallSeconds: 1800,
 		Dataset:         wire.Dataset{URI: "file:///data", Split: wire.DefaultSplit()},
 		Hyperparameters: hyper,
 		Imbalance:       imbalance,

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -88,49 +89,82 @@ func (p *planner) end() {
 		p.again(drainEvery)
 		return
 	}
-	var failed []api.TrialStatus
-	var first *api.TrialStatus
+	p.cohortCost()
 	last := p.next.StartTime
 	for i := range p.next.Trials {
-		t := &p.next.Trials[i]
-		if last.Before(t.CompletionTime) {
+		if t := &p.next.Trials[i]; last.Before(t.CompletionTime) {
 			last = t.CompletionTime
-		}
-		if t.Phase == api.TrialFailed {
-			failed = append(failed, *t)
-			if first == nil || t.CompletionTime.Before(first.CompletionTime) {
-				first = t
-			}
 		}
 	}
 	p.next.CompletionTime = last
-	succeeded := len(p.next.Trials) - len(failed)
-	reason, message := "AllTrialsSucceeded", fmt.Sprintf("%d of %d trials succeeded", succeeded, succeeded)
-	switch {
-	case succeeded == 0:
-		reason, message = first.Reason, firstFailure(*first, failed)
-	case first != nil:
-		reason, message = "SomeTrialsFailed", someFailed(succeeded, len(p.next.Trials), failed)
+	p.clock()
+	ok, reason, message := p.verdict()
+	p.condition(api.ConditionSucceeded, ok, reason, message)
+	p.condition(api.ConditionFailed, !ok, reason, message)
+	p.event(!ok, reason, "%s", message)
+}
+
+// verdict says how a run whose trials have all ended has ended itself. A trial that was stopped on purpose counts as one that
+// succeeded if it left a checkpoint; a run that was stopped at its deadline has failed, whatever it left.
+func (p *planner) verdict() (ok bool, reason, message string) {
+	var failed, stopped []api.TrialStatus
+	succeeded, useful := 0, 0
+	for _, t := range p.next.Trials {
+		switch {
+		case t.Phase == api.TrialSucceeded:
+			succeeded++
+			useful++
+		case t.Phase == api.TrialFailed:
+			failed = append(failed, t)
+		default:
+			stopped = append(stopped, t)
+			if t.Best != nil {
+				useful++
+			}
+		}
 	}
-	p.condition(api.ConditionSucceeded, succeeded > 0, reason, message)
-	p.condition(api.ConditionFailed, succeeded == 0, reason, message)
-	p.event(succeeded == 0, reason, "%s", message)
+	slices.SortStableFunc(failed, func(a, b api.TrialStatus) int { return a.CompletionTime.Compare(b.CompletionTime.Time) })
+	least := 1
+	if f := p.Run.Spec.FailurePolicy; f != nil {
+		least = int(or(f.MinSucceededTrials, 1))
+	}
+	all := len(p.next.Trials)
+	summary := fmt.Sprintf("%d of %d trials succeeded", succeeded, all)
+	for _, t := range stopped {
+		if t.Reason == reasonDeadline || t.Reason == reasonFailing {
+			return false, t.Reason, fmt.Sprintf("%s; %s%s", t.Message, summary, each("failed", failed))
+		}
+	}
+	summary += each("was stopped", stopped) + each("failed", failed)
+	switch {
+	case p.tooManyFailed():
+		return false, reasonFailing, summary
+	case len(failed) == all:
+		return false, failed[0].Reason, firstFailure(failed)
+	case useful < least:
+		return false, "TooFewSucceededTrials", fmt.Sprintf("failurePolicy.minSucceededTrials is %d: %s", least, summary)
+	case len(failed) > 0:
+		return true, "SomeTrialsFailed", summary
+	case len(stopped) > 0:
+		return true, "SomeTrialsStopped", summary
+	default:
+		return true, "AllTrialsSucceeded", summary
+	}
+}
+
+func each(what string, trials []api.TrialStatus) (s string) {
+	for _, t := range trials {
+		s += fmt.Sprintf("; %s %s: %s", t.Name, what, t.Message)
+	}
+	return s
 }
 
 // firstFailure begins with the pod's own sentence, which names file and line.
-func firstFailure(first api.TrialStatus, failed []api.TrialStatus) string {
+func firstFailure(failed []api.TrialStatus) string {
 	if len(failed) == 1 {
-		return fmt.Sprintf("%s (%s)", first.Message, first.Name)
+		return fmt.Sprintf("%s (%s)", failed[0].Message, failed[0].Name)
 	}
-	return fmt.Sprintf("%s (%s; all %d trials failed)", first.Message, first.Name, len(failed))
-}
-
-func someFailed(succeeded, all int, failed []api.TrialStatus) string {
-	var s []string
-	for _, t := range failed {
-		s = append(s, t.Name+": "+t.Message)
-	}
-	return fmt.Sprintf("%d of %d trials succeeded; failed: %s", succeeded, all, strings.Join(s, "; "))
+	return fmt.Sprintf("%s (%s; all %d trials failed)", failed[0].Message, failed[0].Name, len(failed))
 }
 
 // derive sums up the record: conditions, phase and counters say nothing that status.trials does not.
@@ -157,15 +191,45 @@ func (p *planner) derive() {
 		p.metricsHealthy()
 	}
 	p.running(done, training, waits)
+	p.paused()
 	switch {
 	case meta.IsStatusConditionTrue(p.next.Conditions, api.ConditionSucceeded):
 		p.next.Phase = api.RunSucceeded
 	case meta.IsStatusConditionTrue(p.next.Conditions, api.ConditionFailed):
 		p.next.Phase = api.RunFailed
+	case p.suspended() && p.next.StartTime != nil:
+		p.next.Phase = api.RunSuspended
 	case begun:
 		p.next.Phase = api.RunRunning
 	default:
 		p.next.Phase = api.RunPending
+	}
+}
+
+// paused says whether spec.suspend has been obeyed: no pod is left.
+func (p *planner) paused() {
+	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionSuspended)
+	left := ""
+	for i := range p.next.Trials {
+		if t := &p.next.Trials[i]; !t.Phase.Terminal() && left == "" {
+			left = p.left(t)
+		}
+	}
+	switch {
+	case p.next.StartTime == nil || p.allEnded() || !p.suspended() && was == nil:
+		meta.RemoveStatusCondition(&p.next.Conditions, api.ConditionSuspended)
+	case !p.suspended():
+		if was.Reason != "Resumed" {
+			p.event(false, "Resumed", "the run goes on from its checkpoints")
+		}
+		p.condition(api.ConditionSuspended, false, "Resumed", "spec.suspend is not true")
+	case left != "":
+		p.condition(api.ConditionSuspended, false, "Suspending", left+" saves itself")
+	default:
+		if was == nil || was.Status != metav1.ConditionTrue {
+			p.event(false, "Suspended", "spec.suspend is true: no pod is left and the clock stands")
+		}
+		p.condition(api.ConditionSuspended, true, "Suspended", "spec.suspend is true")
 	}
 }
 

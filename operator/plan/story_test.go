@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -20,17 +21,26 @@ var update = flag.Bool("update", false, "write the golden stories anew")
 // Each story is a file under testdata that reads as prose: what happened, and what the operator made of it.
 func TestStories(t *testing.T) {
 	for name, tell := range map[string]func(*world){
-		"a sweep of three depths on two places":                  sweep,
-		"a pod waits for a node and for its image":               waits,
-		"bad data fails every trial once":                        badData,
-		"a trial crashes, is tried again and is given up":        crashes,
-		"a failed trial's checkpoint still competes":             competes,
-		"a Job is deleted while its pod lingers":                 deleted,
-		"settings that cannot be obeyed are not admitted":        refused,
-		"NATS is away, then the stream is replaced":              replaced,
-		"a pod ends well but its last report is not there":       reportsLost,
-		"a pod is preempted and goes on from its checkpoint":     preempted,
-		"an operator that restarts leaves what it does not know": restarted,
+		"a sweep of three depths on two places":                   sweep,
+		"a pod waits for a node and for its image":                waits,
+		"bad data fails every trial once":                         badData,
+		"a trial crashes, is tried again and is given up":         crashes,
+		"a failed trial's checkpoint still competes":              competes,
+		"a Job is deleted while its pod lingers":                  deleted,
+		"settings that cannot be obeyed are not admitted":         refused,
+		"NATS is away, then the stream is replaced":               replaced,
+		"a pod ends well but its last report is not there":        reportsLost,
+		"a pod is preempted and goes on from its checkpoint":      preempted,
+		"a run is suspended and goes on":                          suspendedRun,
+		"a trial is stopped by hand":                              stoppedByHand,
+		"a run reaches its deadline":                              deadline,
+		"more trials fail than may":                               tooManyFail,
+		"a node is lost with its pod":                             nodeLost,
+		"Kueue takes a place back":                                kueuePreempts,
+		"a trial far behind the others is stopped":                cohortStops,
+		"a dry run says what stopping would have cost":            cohortDryRun,
+		"a trial had told that it was done when its pod was lost": doneThoughLost,
+		"an operator that restarts leaves what it does not know":  restarted,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 18, 34, 50)
@@ -290,4 +300,156 @@ func fileName(s string) string {
 		}
 	}
 	return string(out)
+}
+
+func suspendedRun(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:2]
+	w.run.Spec.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("1")}
+	w.step("the run is applied")
+	w.schedule()
+	w.began("d18", 0)
+	w.report("d18", 1, 0.61)
+	w.step("d18 reports")
+	w.after(time.Minute)
+	w.run.Spec.Suspend = ptr(true)
+	w.step("somebody suspends the run")
+	w.after(10 * time.Second)
+	w.saved()
+	w.step("both pods have saved themselves and are gone")
+	w.after(time.Hour)
+	w.step("an hour passes")
+	w.run.Spec.Suspend = ptr(false)
+	w.step("somebody lets it go on")
+	w.schedule()
+	w.began("d18", 1)
+	w.report("d18", 2, 0.7)
+	w.after(time.Minute)
+	w.step("d18 has gone on from its checkpoint")
+}
+
+func stoppedByHand(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:2]
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d18", 1, 0.8)
+	w.report("d34", 1, 0.6)
+	w.step("both report")
+	w.run.Spec.StopTrials = []api.TrialName{"d34"}
+	w.step("somebody stops d34")
+	w.after(5 * time.Second)
+	w.report("d34", 2, 0.85)
+	w.saved()
+	w.step("it has finished an epoch and saved itself")
+	w.run.Spec.StopTrials = nil
+	w.step("its name is taken out: it stays stopped")
+	w.finish("d18", 4)
+	w.reports.Drained = true
+	w.step("d18 finishes")
+}
+
+func deadline(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:2]
+	w.run.Spec.ActiveDeadlineSeconds = ptr(int64(600))
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d18", 1, 0.8)
+	w.step("d18 reports")
+	w.after(10 * time.Minute)
+	w.step("its time is over")
+	w.after(10 * time.Second)
+	w.saved()
+	w.reports.Drained = true
+	w.step("the pods are gone")
+}
+
+func tooManyFail(w *world) {
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxFailedTrials: ptr(int32(0)), MaxRetries: ptr(int32(0))}
+	w.step("the run is applied: no trial may fail")
+	w.schedule()
+	w.report("d34", 1, 0.7)
+	w.exit("d18", 76, "Error", wire.Result{Reason: "Diverged", Message: "the loss was not finite for 50 steps"})
+	w.step("d18 diverges")
+	w.after(time.Second)
+	w.saved()
+	w.reports.Drained = true
+	w.step("the other two have saved themselves")
+}
+
+func nodeLost(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	w.schedule()
+	w.began("d18", 0)
+	w.report("d18", 1, 0.7)
+	w.step("d18 reports")
+	w.after(5 * time.Minute)
+	w.pod("d18").DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+	w.step("its node is silent, and Kubernetes evicts the pod")
+	w.after(30*time.Second + 119*time.Second)
+	w.step("the node does not say that it has ended")
+	w.after(time.Second)
+	w.step("it is given up")
+	w.after(4 * time.Second)
+	w.step("another attempt starts elsewhere")
+	w.schedule()
+	w.began("d18", 1)
+	w.step("it goes on from the checkpoint")
+}
+
+func kueuePreempts(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.run.Labels = map[string]string{queueLabel: "lab"}
+	w.suspendNew = true
+	w.step("the run is applied; Kueue holds every Job of the queue")
+	w.job("d18").Spec.Suspend = ptr(false)
+	w.schedule()
+	w.report("d18", 1, 0.7)
+	w.step("Kueue admits it and it trains")
+	w.job("d18").Spec.Suspend = ptr(true)
+	w.pod("d18").DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+	w.step("Kueue takes its place for another: the pod saves itself")
+	w.saved()
+	w.step("the pod is gone")
+	w.after(4 * time.Second)
+	w.step("the next attempt waits in the queue")
+}
+
+func cohort(w *world, dryRun bool) {
+	w.run.Spec.EarlyStopping = &api.EarlyStopping{Cohort: &api.CohortStopping{GraceEpochs: 1, DryRun: dryRun}}
+	w.step("the run is applied")
+	w.schedule()
+	for trial, v := range map[string]float64{"d18": 0.70, "d34": 0.72, "d50": 0.3} {
+		w.report(trial, 1, v)
+	}
+	w.step("all report their first epoch, in which nobody is stopped")
+	w.report("d50", 2, 0.4)
+	w.report("d18", 2, 0.75)
+	w.step("two have reached the second epoch: too few to compare")
+	w.report("d34", 2, 0.75)
+	w.step("all have")
+}
+
+func cohortStops(w *world) { cohort(w, false) }
+
+func cohortDryRun(w *world) {
+	cohort(w, true)
+	w.report("d50", 3, 0.9)
+	w.finish("d18", 4)
+	w.finish("d34", 4)
+	w.finish("d50", 4)
+	w.reports.Drained = true
+	w.step("it went on, and became the best")
+}
+
+func doneThoughLost(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d18", 4, 0.7)
+	w.step("d18 trains")
+	w.remove("erasers-d18-a1", false)
+	w.step("Job and pod are gone")
+	w.finished("d18")
+	w.reports.Drained = true
+	w.step("its last report is read: there is nothing left to try again")
 }

@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
 )
 
 const (
-	defaultMaxRetries = 3
+	defaultMaxRetries       = 3
+	defaultMaxInterruptions = 100
+	defaultNodeLossSeconds  = 120
 
 	// Backoff doubles from the first to the second bound: long enough for a node to recover, short beside an epoch.
 	minBackoff = 2 * time.Second
@@ -29,13 +33,24 @@ func waitsForPlace(t *api.TrialStatus) bool {
 
 // advance moves one trial on by what the cluster shows of its newest attempt.
 func (p *planner) advance(t *api.TrialStatus) {
-	if t.Phase.Terminal() || waitsForPlace(t) {
-		return
-	}
-	if t.Phase == api.TrialFinishing {
+	p.account(t)
+	switch {
+	case t.Phase.Terminal():
+	case t.Phase == api.TrialFinishing:
 		p.finish(t)
-		return
+	case t.Phase == api.TrialStopping:
+		p.stopping(t)
+	case waitsForPlace(t):
+		if p.trained(t) { // its last word arrived although its pod was lost: there is nothing left to do
+			p.succeed(t)
+		}
+	default:
+		p.attend(t)
 	}
+}
+
+// attend looks after the newest attempt, which has not been seen to end.
+func (p *planner) attend(t *api.TrialStatus) {
 	a := p.Cluster.attempt(JobName(p.Run.Name, t.Name, t.Attempt))
 	if a.job == nil {
 		if t.Phase == api.TrialWaiting {
@@ -45,19 +60,32 @@ func (p *planner) advance(t *api.TrialStatus) {
 		}
 		return
 	}
+	hadPod := t.Pod != ""
 	if a.pod != nil {
 		t.Pod, t.Node = a.pod.Name, a.pod.Spec.NodeName
 	}
-	if e, ok := a.ending(); ok {
+	if e, ok := a.ending(hadPod, p.givenUp); ok {
 		p.ended(t, e)
 		return
 	}
 	p.live(t, a)
 }
 
+func (p *planner) givenUp(pod *corev1.Pod) bool { return givenUp(pod, p.nodeLoss(), p.Now) }
+
+func (p *planner) nodeLoss() int32 { return or(p.Run.Spec.NodeLossSeconds, defaultNodeLossSeconds) }
+
+// left names what is left of a trial's attempts; empty: nothing.
+func (p *planner) left(t *api.TrialStatus) string {
+	return p.Cluster.alive(func(labels map[string]string) bool { return labels[api.LabelTrial] == t.Name }, p.givenUp)
+}
+
 // live describes an attempt that has not ended.
 func (p *planner) live(t *api.TrialStatus, a attempt) {
 	stopping := a.pod != nil && a.pod.DeletionTimestamp != nil
+	if stopping {
+		p.again(giveUpAt(a.pod, p.nodeLoss()).Sub(p.Now))
+	}
 	if !stopping && (t.Phase == api.TrialRunning || p.Reports.Trials[t.Name].Attempt >= int(t.Attempt)) {
 		p.set(t, api.TrialRunning, "Training", p.Reports.Trials[t.Name].NotFinite)
 		return
@@ -66,7 +94,10 @@ func (p *planner) live(t *api.TrialStatus, a attempt) {
 	if t.Phase == api.TrialRunning {
 		phase = api.TrialRunning
 	}
-	reason, message, stuck := a.waiting(t)
+	reason, message, stuck := a.waiting(t, p.Cluster.Warnings)
+	if reason == reasonNoPod || reason == reasonQueue || reason == reasonStarting {
+		p.again(2 * patience) // what it waits for is told in events, which nobody watches
+	}
 	if stuck && t.Reason != reason {
 		p.about(t, true, reason, " waits: %s", message)
 	}
@@ -75,29 +106,36 @@ func (p *planner) live(t *api.TrialStatus, a attempt) {
 
 // ended records how an attempt ended, and with it whether there will be another.
 func (p *planner) ended(t *api.TrialStatus, e ending) {
-	if e.exitCode != nil {
-		t.ExitCode = e.exitCode
-	}
-	retries := int32(defaultMaxRetries)
-	if f := p.Run.Spec.FailurePolicy; f != nil {
-		retries = or(f.MaxRetries, retries)
-	}
 	at := e.at
 	if at.IsZero() {
 		at = p.Now
 	}
-	switch {
+	if e.exitCode != nil {
+		t.ExitCode = e.exitCode
+	}
+	p.close(t, e.class, e.exitCode, at)
+	policy := or(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
+	retries, interruptions := or(policy.MaxRetries, defaultMaxRetries), or(policy.MaxInterruptions, defaultMaxInterruptions)
+	switch how := e.class.Retry(); {
 	case e.class == wire.ClassSucceeded:
 		p.set(t, api.TrialFinishing, "AwaitingReports", "its pod ended well; its last report has not been read yet")
 		t.CompletionTime = moment(at)
 		p.finish(t)
-	case !retryable(e.class):
+	case how == wire.RetryNever:
 		p.fail(t, e, at, e.sentence)
-	case t.Retries >= retries:
+	case how == wire.RetryBudgeted && t.Retries >= retries:
 		p.fail(t, e, at, fmt.Sprintf("%s (gave up %s)", e.sentence, spent(t.Retries)))
+	case how == wire.RetryFree && t.Interruptions >= interruptions:
+		p.fail(t, e, at, fmt.Sprintf("%s (gave up after %d interruptions from outside)", e.sentence, t.Interruptions))
 	default:
-		t.Retries++
-		t.NextAttemptTime = moment(p.Now.Add(backoff(t.Retries) + time.Second - time.Nanosecond)) // rounded up
+		wait := minBackoff
+		if how == wire.RetryBudgeted {
+			t.Retries++
+			wait = backoff(t.Retries)
+		} else {
+			t.Interruptions++
+		}
+		t.NextAttemptTime = moment(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
 		t.CompletionTime = nil
 		p.set(t, api.TrialWaiting, e.reason(), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.sentence))
 		p.retries = append(p.retries, e.class)
@@ -115,18 +153,34 @@ func (p *planner) fail(t *api.TrialStatus, e ending, at time.Time, message strin
 // it was lost: a pod ends with 0 only after the stream has acknowledged it.
 func (p *planner) finish(t *api.TrialStatus) {
 	switch {
-	case p.Stream.Current && p.Reports.Trials[t.Name].Finished:
-		p.set(t, api.TrialSucceeded, "Finished", "")
-		p.about(t, false, "TrialSucceeded", " has trained all its epochs")
+	case p.trained(t):
+		p.succeed(t)
 	case p.Stream.Current && p.Reports.Drained:
-		p.ended(t, ending{class: ClassReports, sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
+		p.ended(t, ending{class: wire.ClassReports, sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
 	default:
 		p.again(drainEvery)
 	}
 }
 
+// trained says whether the trial has told that all its epochs are done. It tells so after its checkpoints are committed.
+func (p *planner) trained(t *api.TrialStatus) bool {
+	return p.Stream.Current && p.Reports.Trials[t.Name].Finished
+}
+
+func (p *planner) succeed(t *api.TrialStatus) {
+	t.NextAttemptTime = nil
+	if t.CompletionTime == nil {
+		t.CompletionTime = p.now()
+	}
+	p.set(t, api.TrialSucceeded, "Finished", "")
+	p.about(t, false, "TrialSucceeded", " has trained all its epochs")
+}
+
 // start gives free places to trials that wait, in the order of spec.depths.
 func (p *planner) start() {
+	if p.suspended() {
+		return
+	}
 	places := int(or(p.Run.Spec.Parallelism, int32(len(p.next.Trials))))
 	for _, t := range p.next.Trials {
 		if !t.Phase.Terminal() && t.Phase != api.TrialFinishing && !waitsForPlace(&t) {
@@ -142,7 +196,8 @@ func (p *planner) start() {
 			p.again(t.NextAttemptTime.Sub(p.Now))
 			continue
 		}
-		if left := p.Cluster.alive(t.Name); left != "" {
+		if left := p.left(t); left != "" {
+			p.awaitEnd(t)
 			p.set(t, t.Phase, "AwaitingEnd", "waits for the end of "+left+": a trial never has two pods at once")
 			continue
 		}
@@ -163,6 +218,15 @@ func (p *planner) start() {
 	}
 }
 
+// awaitEnd has the plan made again when a trial's pods that linger may be given up.
+func (p *planner) awaitEnd(t *api.TrialStatus) {
+	for _, pod := range p.Cluster.Pods {
+		if pod.Labels[api.LabelTrial] == t.Name && pod.DeletionTimestamp != nil && !podEnded(pod) && !p.givenUp(pod) {
+			p.again(giveUpAt(pod, p.nodeLoss()).Sub(p.Now))
+		}
+	}
+}
+
 func (p *planner) create(t *api.TrialStatus) {
 	job, err := trialJob(p.Run, t.Depth, t.Attempt, p.Settings)
 	if err != nil { // it resolved when the run was admitted, and spec cannot change
@@ -175,8 +239,6 @@ func (p *planner) create(t *api.TrialStatus) {
 func (p *planner) set(t *api.TrialStatus, phase api.TrialPhase, reason, message string) {
 	t.Phase, t.Reason, t.Message = phase, reason, cut(message, maxMessage)
 }
-
-func retryable(c wire.Class) bool { return c.Retryable() || c == ClassReports }
 
 func spent(retries int32) string {
 	switch retries {

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"slices"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -9,15 +12,43 @@ import (
 // Why an attempt that exists does not report yet: the question that people ask most.
 const (
 	reasonNoPod       = "NoPodYet"
+	reasonQueue       = "WaitsInQueue"
 	reasonStarting    = "ContainerStarting"
 	reasonImage       = "ImageNotPulled"
 	reasonFirstReport = "AwaitingFirstReport"
 )
 
+// queueLabel names the Kueue queue of a run; it is handed on to the run's Jobs.
+const queueLabel = "kueue.x-k8s.io/queue-name"
+
+// patience is how long an attempt waits before the cluster's warnings about it are looked for.
+const patience = 5 * time.Second
+
+// Unexplained names the Jobs and pods that have waited for a while without a word in their own status: for a pod to be created (a
+// quota, an admission webhook), for a volume to be mounted. What they wait for is told in events alone.
+func Unexplained(run *api.TrainingRun, c Cluster, now time.Time) (names []string) {
+	for _, t := range run.Status.Trials {
+		if t.Phase != api.TrialStarting && t.Phase != api.TrialWaiting || t.Attempt == 0 {
+			continue
+		}
+		a := c.attempt(JobName(run.Name, t.Name, t.Attempt))
+		if a.job == nil || now.Sub(a.job.CreationTimestamp.Time) < patience {
+			continue
+		}
+		if reason, _, _ := a.waiting(&t, nil); reason == reasonNoPod || reason == reasonQueue {
+			names = append(names, a.job.Name)
+		} else if reason == reasonStarting {
+			names = append(names, a.pod.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // waiting says in the cluster's own words what an attempt waits for. Stuck is true where a person may have to do something.
-func (a attempt) waiting(was *api.TrialStatus) (reason, message string, stuck bool) {
+func (a attempt) waiting(was *api.TrialStatus, warnings map[string]string) (reason, message string, stuck bool) {
 	if a.pod == nil {
-		return reasonNoPod, "its Job has no pod yet; if this lasts, `kubectl describe job " + a.job.Name + "` says why", false
+		return a.withoutPod(warnings[a.job.Name])
 	}
 	if a.pod.DeletionTimestamp != nil {
 		return "Stopping", "its pod is being stopped", false
@@ -48,5 +79,24 @@ func (a attempt) waiting(was *api.TrialStatus) (reason, message string, stuck bo
 			return w.Reason, w.Message, true
 		}
 	}
+	if w := warnings[a.pod.Name]; w != "" {
+		return reasonStarting, "its pod cannot be started yet: " + w, false
+	}
 	return reasonStarting, "its pod is being started", false
+}
+
+func (a attempt) withoutPod(warning string) (reason, message string, stuck bool) {
+	queue := a.job.Labels[queueLabel]
+	switch {
+	case suspended(a.job) && queue != "" && warning != "":
+		return reasonQueue, "waits in queue " + queue + ": " + warning, false
+	case suspended(a.job) && queue != "":
+		return reasonQueue, "waits in queue " + queue + " until Kueue admits it", false
+	case suspended(a.job):
+		return reasonQueue, "its Job is suspended, and not by Plumbline: `kubectl describe job " + a.job.Name + "` may say by whom", false
+	case warning != "":
+		return reasonNoPod, "its Job has no pod yet: " + warning, false
+	default:
+		return reasonNoPod, "its Job has no pod yet; if this lasts, `kubectl describe job " + a.job.Name + "` says why", false
+	}
 }

@@ -3,6 +3,8 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,9 @@ type world struct {
 	crash   func(point string) bool // whether the operator dies at a point; nil: never
 	story   strings.Builder
 	retries int
+
+	suspendNew bool   // Kueue's webhook holds every new Job
+	expired    string // why the run was deleted
 }
 
 func newWorld(t *testing.T, depths ...api.Depth) *world {
@@ -85,6 +90,16 @@ func (w *world) reconcile() (changed bool) {
 		w.t.Errorf("events without a change: %+v", p.Events)
 	}
 	for _, a := range p.Actions {
+		if a.Expire {
+			w.expired = a.Reason
+			continue
+		}
+		if a.Delete != nil {
+			fmt.Fprintf(&w.story, "  delete Job %s: %s\n", a.Delete.Name, a.Reason)
+			w.delete(a.Delete.Name)
+			changed = true
+			continue
+		}
 		if w.cluster.attempt(a.Create.Name).job == nil {
 			fmt.Fprintf(&w.story, "  create Job %s: %s\n", a.Create.Name, a.Reason)
 			w.cluster.Jobs = append(w.cluster.Jobs, w.create(a.Create))
@@ -102,6 +117,9 @@ func (w *world) dies(point string) bool { return w.crash != nil && w.crash(point
 func (w *world) create(j *batchv1.Job) *batchv1.Job {
 	j = j.DeepCopy()
 	j.UID = types.UID("uid-" + j.Name)
+	if w.suspendNew {
+		j.Spec.Suspend = ptr(true)
+	}
 	return j
 }
 
@@ -138,6 +156,12 @@ func (w *world) tell() {
 			fmt.Fprintf(&w.story, ": %s", t.Message)
 		}
 		w.story.WriteString("\n")
+		if t.Cost != nil && len(t.Attempts) > 1 {
+			fmt.Fprintf(&w.story, "      cost %d s, %d s of them lost\n", t.Cost.PodSeconds, t.Cost.LostSeconds)
+		}
+		if c := t.Cohort; c != nil && c.Cost != "" {
+			fmt.Fprintf(&w.story, "      stopping it would have cost %s of AUC-PR\n", c.Cost)
+		}
 	}
 	for _, c := range s.Conditions {
 		good := c.Status == metav1.ConditionTrue
@@ -150,7 +174,7 @@ func (w *world) tell() {
 // schedule gives every Job without a pod one.
 func (w *world) schedule() {
 	for _, j := range w.cluster.Jobs {
-		if _, ended := jobEnded(j); ended || w.cluster.podOf(j) != nil {
+		if _, ended := jobEnded(j); ended || suspended(j) || w.cluster.podOf(j) != nil {
 			continue
 		}
 		w.cluster.Pods = append(w.cluster.Pods, &corev1.Pod{
@@ -159,7 +183,7 @@ func (w *world) schedule() {
 				OwnerReferences: []metav1.OwnerReference{{UID: j.UID}}, CreationTimestamp: metav1.NewTime(w.now),
 			},
 			Spec: corev1.PodSpec{NodeName: "node-1"},
-			Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{
+			Status: corev1.PodStatus{Phase: corev1.PodRunning, StartTime: moment(w.now), ContainerStatuses: []corev1.ContainerStatus{{
 				Name: container, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 			}}},
 		})
@@ -186,7 +210,7 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 			r.Attempt = int(t.Attempt)
 		}
 	}
-	m := Measured{Epoch: epoch, Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
+	m := Measured{Epoch: epoch, Seconds: 60, Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
 		Checkpoint: &wire.CheckpointRef{URI: fmt.Sprintf("file:///checkpoints/%s/e%d", trial, epoch), Digest: "sha256:" + fmt.Sprint(epoch)}}
 	r.Epoch, r.Epochs, r.Seen = epoch, 4, r.Seen+1
 	r.Last, r.Curve = &m, append(r.Curve, m)
@@ -200,6 +224,24 @@ func (w *world) finished(trial string) {
 	r := w.reports.Trials[trial]
 	r.Finished, r.Seen = true, r.Seen+1
 	w.reports.Trials[trial] = r
+}
+
+// finish has a trial report its last epoch, say that it is done, and end.
+func (w *world) finish(trial string, epochs int) {
+	for e := w.reports.Trials[trial].Epoch + 1; e <= epochs; e++ {
+		w.report(trial, e, 0.5)
+	}
+	w.finished(trial)
+	w.exit(trial, 0, "Completed", wire.Result{Reason: "Finished"})
+}
+
+func (w *world) job(trial string) *batchv1.Job {
+	for _, t := range w.run.Status.Trials {
+		if t.Name == trial {
+			return w.cluster.attempt(JobName(w.run.Name, trial, t.Attempt)).job
+		}
+	}
+	return nil
 }
 
 // exit ends a trial's pod, and its Job with it.
@@ -229,6 +271,37 @@ func (w *world) endJobs() {
 		}
 		j.Status.Conditions = append(j.Status.Conditions, batchv1.JobCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(w.now)})
 	}
+}
+
+// delete takes a Job away as Kubernetes does when it is asked to: its pod is told to end, and stays until it has.
+func (w *world) delete(job string) {
+	pod := w.cluster.attempt(job).pod
+	w.remove(job, true)
+	if pod != nil && pod.DeletionTimestamp == nil {
+		pod.DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+	}
+}
+
+// saved ends every pod that was told to end, as the trainer does: with a checkpoint and exit code 75. Then it is gone.
+func (w *world) saved() {
+	w.cluster.Pods = slices.DeleteFunc(w.cluster.Pods, func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+}
+
+// began folds an attempt's first report.
+func (w *world) began(trial string, from int) {
+	r := w.reports.Trials[trial]
+	for _, t := range w.run.Status.Trials {
+		if t.Name == trial {
+			r.Attempt = int(t.Attempt)
+		}
+	}
+	r.Attempts = maps.Clone(r.Attempts)
+	if r.Attempts == nil {
+		r.Attempts = map[int]AttemptReports{}
+	}
+	r.Attempts[r.Attempt] = AttemptReports{From: from, Epoch: from}
+	r.Epochs, r.Seen = 4, r.Seen+1
+	w.reports.Trials[trial] = r
 }
 
 // remove deletes a Job, and its pod unless that lingers.

@@ -1,0 +1,151 @@
+package plan
+
+import (
+	"slices"
+	"time"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
+)
+
+// maxAttempts is how many attempts status keeps of a trial, as the CRD has it. What the older ones took stays in its cost.
+const maxAttempts = 16
+
+// account keeps the record of a trial's attempts: when a node took each, what it went on from, how it ended, what it cost.
+func (p *planner) account(t *api.TrialStatus) {
+	if t.Attempt == 0 {
+		return
+	}
+	if record(t, t.Attempt) == nil {
+		t.Attempts = append(t.Attempts, api.AttemptStatus{Number: t.Attempt})
+		t.Attempts = slices.Delete(t.Attempts, 0, max(0, len(t.Attempts)-maxAttempts))
+	}
+	for i := range t.Attempts {
+		a := &t.Attempts[i]
+		if a.EndTime == nil {
+			p.observe(t, a)
+		}
+		if r, ok := p.Reports.Trials[t.Name].Attempts[int(a.Number)]; ok {
+			from := int32(r.From)
+			a.FromEpoch, a.Epoch = &from, max(a.Epoch, int32(r.Epoch))
+		}
+	}
+	p.countLost(t)
+}
+
+// observe fills in what the cluster shows of an attempt that has not been seen to end. Where nobody waits for its end any more,
+// because the trial is paused or being stopped, the end is recorded here.
+func (p *planner) observe(t *api.TrialStatus, a *api.AttemptStatus) {
+	seen := p.Cluster.attempt(JobName(p.Run.Name, t.Name, a.Number))
+	if seen.pod != nil {
+		a.Node = seen.pod.Spec.NodeName
+		if a.StartTime == nil && seen.pod.Status.StartTime != nil {
+			a.StartTime = moment(seen.pod.Status.StartTime.Time)
+		}
+	}
+	if !waitsForPlace(t) && t.Phase != api.TrialStopping && !t.Phase.Terminal() {
+		return
+	}
+	switch {
+	case seen.pod != nil && podEnded(seen.pod):
+		e := podEnding(seen.pod)
+		at := e.at
+		if at.IsZero() {
+			at = p.Now
+		}
+		p.close(t, e.class, e.exitCode, at)
+	case seen.job == nil && p.left(t) == "":
+		p.close(t, wire.ClassInterrupted, nil, p.Now)
+	}
+}
+
+// close records the end of the newest attempt, once.
+func (p *planner) close(t *api.TrialStatus, class wire.Class, exitCode *int32, at time.Time) {
+	a := record(t, t.Attempt)
+	if a == nil || a.EndTime != nil {
+		return
+	}
+	a.Class, a.ExitCode, a.EndTime = string(class), exitCode, moment(at)
+	if took := duration(*a); took > 0 {
+		p.spend(t, api.Cost{PodSeconds: took})
+	}
+}
+
+// spend adds to the trial's cost, GPUs counted in.
+func (p *planner) spend(t *api.TrialStatus, c api.Cost) {
+	if t.Cost == nil {
+		t.Cost = &api.Cost{}
+	}
+	n := gpus(resourcesOf(p.Run, t.Depth))
+	t.Cost.PodSeconds += c.PodSeconds
+	t.Cost.GPUSeconds += n * c.PodSeconds
+	t.Cost.LostSeconds += c.LostSeconds
+	t.Cost.LostGPUSeconds += n * c.LostSeconds
+}
+
+// countLost says of each ended attempt how much of it was in vain, as soon as a later one has told where it went on from.
+func (p *planner) countLost(t *api.TrialStatus) {
+	next := -1
+	for i, a := range t.Attempts {
+		if a.FromEpoch != nil {
+			next = i
+		}
+	}
+	for i := range max(next, 0) {
+		a := &t.Attempts[i]
+		if a.LostSeconds != nil || a.EndTime == nil {
+			continue
+		}
+		took := duration(*a)
+		useful := 0.0
+		if a.FromEpoch != nil {
+			useful = p.trainedSeconds(t, *a.FromEpoch, *t.Attempts[next].FromEpoch)
+		}
+		lost := min(max(took-int64(useful+0.5), 0), took)
+		a.LostSeconds = &lost
+		p.spend(t, api.Cost{LostSeconds: lost})
+	}
+}
+
+// trainedSeconds is what the epochs after from, up to to, took.
+func (p *planner) trainedSeconds(t *api.TrialStatus, from, to int32) (sum float64) {
+	for _, m := range p.Reports.Trials[t.Name].Curve {
+		if int32(m.Epoch) > from && int32(m.Epoch) <= to {
+			sum += m.Seconds
+		}
+	}
+	return sum
+}
+
+func record(t *api.TrialStatus, number int32) *api.AttemptStatus {
+	for i := range t.Attempts {
+		if t.Attempts[i].Number == number {
+			return &t.Attempts[i]
+		}
+	}
+	return nil
+}
+
+// duration in seconds; 0 where no node ever took the pod.
+func duration(a api.AttemptStatus) int64 {
+	if a.StartTime == nil || a.EndTime == nil {
+		return 0
+	}
+	return max(0, int64(a.EndTime.Sub(a.StartTime.Time)/time.Second))
+}
+
+// sumCost adds up what the trials cost.
+func (p *planner) sumCost() {
+	var sum api.Cost
+	for _, t := range p.next.Trials {
+		if t.Cost != nil {
+			sum.PodSeconds += t.Cost.PodSeconds
+			sum.GPUSeconds += t.Cost.GPUSeconds
+			sum.LostSeconds += t.Cost.LostSeconds
+			sum.LostGPUSeconds += t.Cost.LostGPUSeconds
+		}
+	}
+	if sum != (api.Cost{}) {
+		p.next.Cost = &sum
+	}
+}
