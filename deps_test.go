@@ -42,8 +42,12 @@ var reach = []struct {
 		why: "dataset serves the trainer and plumb alike, so it may drag neither's world into the other",
 	},
 	{
-		of: []string{"trainer/loop", "trainer/score", "trainer/report"}, never: []string{graft + "/...", nats + "..."},
-		why: "the loop, the scores and the report are tested in milliseconds, without TensorFlow and without a message server",
+		of: []string{"trainer/loop", "trainer/report"}, never: []string{graft + "/...", nats + "..."},
+		why: "the loop and the report are tested in milliseconds, without TensorFlow and without a message server",
+	},
+	{
+		of: []string{"score"}, never: []string{graft + "/...", nats + "...", "k8s.io/...", module + "api/...", module + "operator/...", module + "trainer/...", module + "cli/..."},
+		why: "the trainer scores epochs and the operator compares trials with the same functions, so they may know neither's world",
 	},
 	{
 		of: []string{"trainer/safetensors", "trainer/pretrained"}, never: []string{graft + "/...", nats + "..."},
@@ -67,7 +71,7 @@ var direct = []struct {
 	},
 	{
 		of:      []string{"operator/plan", "operator/selection", "operator/ingest/ledger.go"}, // and of one another, since all are held to this
-		only:    []string{module + "api/v1alpha1", module + "wire", module + "operator/plan", module + "operator/selection", "k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/resource", "k8s.io/apimachinery/pkg/api/meta", "k8s.io/apimachinery/pkg/types", "k8s.io/apimachinery/pkg/util/intstr", "k8s.io/utils/ptr"},
+		only:    []string{module + "api/v1alpha1", module + "wire", module + "operator/plan", module + "operator/selection", module + "score", "k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/resource", "k8s.io/apimachinery/pkg/api/meta", "k8s.io/apimachinery/pkg/types", "k8s.io/apimachinery/pkg/util/intstr", "k8s.io/utils/ptr"},
 		not:     []string{"context", "log/...", "os/...", "net/...", "io/...", "syscall", "math/rand/...", "crypto/rand", "testing"},
 		noClock: true,
 		why:     "decisions are pure: no client, context, clock, logger or chance, so that a restarted operator decides the same; time comes in as an argument",

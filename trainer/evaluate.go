@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/trainer/report"
-	"plumbline.dev/plumbline/trainer/score"
 	"plumbline.dev/plumbline/wire"
 )
 

@@ -13,11 +13,11 @@ import (
 	"slices"
 
 	"plumbline.dev/plumbline/dataset"
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/report"
 	"plumbline.dev/plumbline/trainer/resnet"
-	"plumbline.dev/plumbline/trainer/score"
 	"plumbline.dev/plumbline/trainer/session"
 	"plumbline.dev/plumbline/wire"
 )

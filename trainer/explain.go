@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/trainer/report"
-	"plumbline.dev/plumbline/trainer/score"
 )
 
 const explainHelp = `Draw where a checkpoint's network finds evidence for a defect in single samples.

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 
 	"plumbline.dev/plumbline/dataset"
-	"plumbline.dev/plumbline/trainer/score"
+	"plumbline.dev/plumbline/score"
 )
 
 // prediction is what a model says of one sample.

@@ -1,4 +1,4 @@
-"""Asks scikit-learn and scipy what the trainer's score package must answer, and writes it down under trainer/score/testdata:
+"""Asks scikit-learn and scipy what the trainer's score package must answer, and writes it down under score/testdata:
 sklearn.json, one line for each set of samples, and paired.json, the bootstrap of a difference.
 
     python3 -m venv /tmp/score && /tmp/score/bin/pip install -r hack/reference/requirements-score.txt
@@ -12,7 +12,7 @@ import numpy as np
 from scipy import optimize, special
 from sklearn import calibration, linear_model, metrics
 
-OUT = pathlib.Path(__file__).parents[2] / "trainer" / "score" / "testdata"
+OUT = pathlib.Path(__file__).parents[2] / "score" / "testdata"
 BINS = 15  # Guo et al.
 COLDEST, HOTTEST = 0.1, 10
 

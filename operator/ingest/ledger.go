@@ -31,9 +31,9 @@ type trialLedger struct {
 	told    map[wire.Origin]bool // reports by where they were first told: a resuming writer repeats others'
 	epochs  map[int]told         // the newest attempt's word on each epoch
 	best    *told
-	done    *told // the newest finished report
+	done    *told         // the newest finished report
 	begun   map[int]begun // by attempt
-	newest  *told // the newest attempt's latest report
+	newest  *told         // the newest attempt's latest report
 	view    plan.TrialReports
 }
 

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/trainer/checkpoint"
-	"plumbline.dev/plumbline/trainer/score"
 	"plumbline.dev/plumbline/wire"
 )
 

@@ -8,8 +8,8 @@ import (
 	"math"
 	"time"
 
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/trainer/checkpoint"
-	"plumbline.dev/plumbline/trainer/score"
 	"plumbline.dev/plumbline/wire"
 )
 

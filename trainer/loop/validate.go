@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"plumbline.dev/plumbline/trainer/score"
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/wire"
 )
 

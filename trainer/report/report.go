@@ -6,7 +6,7 @@ import (
 	"html/template"
 	"io"
 
-	"plumbline.dev/plumbline/trainer/score"
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/wire"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"plumbline.dev/plumbline/trainer/score"
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/wire"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"plumbline.dev/plumbline/trainer/score"
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/wire"
 )
 

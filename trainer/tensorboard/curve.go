@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"plumbline.dev/plumbline/trainer/score"
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/wire"
 )
 

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"plumbline.dev/plumbline/trainer/score"
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/wire"
 )
 
