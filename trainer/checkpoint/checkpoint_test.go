@@ -292,32 +292,50 @@ func TestPruneKeepsWhatMayBeNeeded(t *testing.T) {
 	}
 }
 
-func TestPruneNeverTouchesAnotherWriter(t *testing.T) {
+// An attempt that has overtaken earlier ones removes what they left to go on from, and nothing else of theirs: a best of theirs may
+// be the one that the operator chose. A later attempt's things are nobody's business.
+func TestPruneLeavesOtherWritersBests(t *testing.T) {
 	store := t.TempDir()
-	earlier := newWriter(t, store, "d18-a1-pod", 2)
+	earlier, later := newWriter(t, store, "d18-a1-pod", 2), newWriter(t, store, "d18-a3-pod", 2)
 	for e := range 3 {
 		save(t, earlier, best(e+1))
+		save(t, earlier, resume(e+1, int64(e)*10, nil))
+	}
+	save(t, earlier, resume(9, 90, nil)) // damaged, or it would have been gone on from
+	save(t, later, resume(1, 0, nil))
+	if err := os.Mkdir(filepath.Join(earlier.Dir(), ".tmp-best-e0009"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	left := func() map[string][]string {
+		got := map[string][]string{}
+		for _, writer := range []string{"d18-a1-pod", "d18-a2-pod", "d18-a3-pod"} {
+			entries, _ := os.ReadDir(filepath.Join(store, runUID, trialName, writer))
+			for _, e := range entries {
+				got[writer] = append(got[writer], e.Name())
+			}
+		}
+		return got
 	}
 	w := newWriter(t, store, "d18-a2-pod", 2)
-	for e := range 4 {
-		save(t, w, best(e+1))
-		save(t, w, resume(e+1, int64(e)*10, nil))
+	step := func(epoch int) {
+		save(t, w, best(epoch))
+		save(t, w, resume(epoch, int64(epoch-1)*10, nil))
 		if err := w.Prune(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got := map[string][]string{}
-	for _, writer := range []string{"d18-a1-pod", "d18-a2-pod"} {
-		entries, _ := os.ReadDir(filepath.Join(store, runUID, trialName, writer))
-		for _, e := range entries {
-			got[writer] = append(got[writer], e.Name())
-		}
+	step(3)
+	if n := len(left()["d18-a1-pod"]); n != 8 {
+		t.Errorf("one checkpoint of its own is not enough to take away another's: %v", left())
 	}
+	step(4)
+	step(5)
 	want := map[string][]string{
-		"d18-a1-pod": {"best-e0001", "best-e0002", "best-e0003"},
-		"d18-a2-pod": {"best-e0003", "best-e0004", "resume-e0003-s00000020", "resume-e0004-s00000030"},
+		"d18-a1-pod": {"best-e0001", "best-e0002", "best-e0003", "resume-e0009-s00000090"},
+		"d18-a2-pod": {"best-e0004", "best-e0005", "resume-e0004-s00000030", "resume-e0005-s00000040"},
+		"d18-a3-pod": {"resume-e0001-s00000000"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, left()); diff != "" {
 		t.Errorf("left:\n%s", diff)
 	}
 }
