@@ -47,6 +47,7 @@ func history(n int64) (all []wire.Report) {
 func best(epoch int) Checkpoint {
 	c := Checkpoint{Manifest: manifest(wire.CheckpointBest, epoch, int64(epoch)*10), Tensors: tensors(float32(epoch)).Inference(), History: history(1), Golden: []uint8{1, 2, 3, 4}}
 	c.Manifest.Golden = []wire.Golden{{ID: "s1", Logit: 1, Probability: 0.7}}
+	c.Manifest.Metrics = &wire.Metrics{AUCPR: float64(epoch) / 10}
 	return c
 }
 
@@ -292,10 +293,11 @@ func TestPruneKeepsWhatMayBeNeeded(t *testing.T) {
 	}
 }
 
-// An attempt that has overtaken earlier ones removes what they left to go on from, and nothing else of theirs: a best of theirs may
-// be the one that the operator chose. A later attempt's things are nobody's business.
-func TestPruneLeavesOtherWritersBests(t *testing.T) {
+// An attempt that has overtaken earlier ones removes what they left to go on from, and of their bests those that nobody can choose any
+// more. A later attempt's things are nobody's business.
+func TestPruneRemovesWhatWasOvertaken(t *testing.T) {
 	store := t.TempDir()
+	told := "" // the best that the stream has acknowledged last
 	earlier, later := newWriter(t, store, "d18-a1-pod", 2), newWriter(t, store, "d18-a3-pod", 2)
 	for e := range 3 {
 		save(t, earlier, best(e+1))
@@ -317,21 +319,27 @@ func TestPruneLeavesOtherWritersBests(t *testing.T) {
 		return got
 	}
 	w := newWriter(t, store, "d18-a2-pod", 2)
+	w.pinned = func() string { return told }
 	step := func(epoch int) {
-		save(t, w, best(epoch))
+		told = save(t, w, best(epoch)).URI
 		save(t, w, resume(epoch, int64(epoch-1)*10, nil))
 		if err := w.Prune(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	step(3)
-	if n := len(left()["d18-a1-pod"]); n != 8 {
-		t.Errorf("one checkpoint of its own is not enough to take away another's: %v", left())
+	want := map[string][]string{ // one resume checkpoint of its own is not enough; the third best is as good as its own
+		"d18-a1-pod": {"best-e0003", "resume-e0001-s00000000", "resume-e0002-s00000010", "resume-e0003-s00000020", "resume-e0009-s00000090"},
+		"d18-a2-pod": {"best-e0003", "resume-e0003-s00000020"},
+		"d18-a3-pod": {"resume-e0001-s00000000"},
+	}
+	if diff := cmp.Diff(want, left()); diff != "" {
+		t.Errorf("left at first:\n%s", diff)
 	}
 	step(4)
 	step(5)
-	want := map[string][]string{
-		"d18-a1-pod": {"best-e0001", "best-e0002", "best-e0003", "resume-e0009-s00000090"},
+	want = map[string][]string{
+		"d18-a1-pod": {"resume-e0009-s00000090"},
 		"d18-a2-pod": {"best-e0004", "best-e0005", "resume-e0004-s00000030", "resume-e0005-s00000040"},
 		"d18-a3-pod": {"resume-e0001-s00000000"},
 	}

@@ -13,6 +13,8 @@ import (
 type saved struct {
 	name, uri, kind string
 	best            string // resume: uri of the trial's best at that point
+
+	rank wire.Candidate // best: what it is compared by
 }
 
 // Prune removes those of this writer's own checkpoints that nobody needs any more, and those of earlier attempts that it has
@@ -29,7 +31,7 @@ func (w *Writer) Prune() error {
 			return err
 		}
 	}
-	return w.supersede()
+	return w.supersede(pinned)
 }
 
 // remove takes the name first, so that a half-removed directory never looks like a checkpoint.

@@ -62,6 +62,9 @@ func (w *Writer) Save(c Checkpoint) (wire.CheckpointRef, error) {
 		return wire.CheckpointRef{}, fmt.Errorf("save checkpoint %s: %w", filepath.Join(w.dir, name), err)
 	}
 	s := saved{name: name, uri: ref.URI, kind: c.Manifest.Kind}
+	if c.Manifest.Kind == wire.CheckpointBest {
+		s.rank = rank(c.Manifest)
+	}
 	if c.Manifest.Best != nil {
 		s.best = c.Manifest.Best.Checkpoint.URI
 	}
