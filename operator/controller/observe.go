@@ -89,8 +89,12 @@ func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.Training
 			return err
 		}
 	}
-	cluster.Warnings, err = r.warnings(ctx, run.Namespace, plan.Unexplained(run, *cluster, in.Now))
-	return err
+	unexplained := plan.Unexplained(run, *cluster, in.Now)
+	if cluster.Warnings, err = r.warnings(ctx, run.Namespace, unexplained); err != nil {
+		return err
+	}
+	r.askKueue(ctx, cluster, unexplained)
+	return nil
 }
 
 // warnings finds the newest warning that the cluster has told of each of the named objects.

@@ -24,8 +24,8 @@ const container = "trainer"
 type Cluster struct {
 	Jobs []*batchv1.Job
 	Pods []*corev1.Pod
-	// Warnings holds the newest warning that the cluster told of a Job or pod, by its name: why it has no pod, why a volume is not
-	// there. It is looked for only where an attempt has waited for a while.
+	// Warnings holds what the cluster last told of a Job or pod that waits, by its name: why it has no pod, why a volume is not
+	// there, why Kueue does not admit it. It is looked for only where an attempt has waited for a while.
 	Warnings map[string]string
 }
 

@@ -1,0 +1,252 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"plumbline.dev/plumbline/api/v1alpha1"
+)
+
+const queue = "lab"
+
+// TestKueue trains through a queue of the real Kueue that holds one trial at a time: trials wait in Kueue's own words, one that
+// trains gives its place to something more urgent and goes on afterwards, and all of it ends with the very metrics of a run that
+// never met a queue. The cluster is its own, because Kueue has a say in every Job and pod of a cluster.
+func TestKueue(t *testing.T) {
+	if _, err := os.Stat(filepath.Join(cluster.bin, "kueue")); err != nil {
+		t.Skipf("there is no Kueue: %v; `make kueue` builds it", err)
+	}
+	ownCluster(t)
+	installKueue(t)
+	prepareNamespace(t)
+	makeQueue(t)
+	t.Run("nobody but Kueue can suspend a Job", kueueAlone)
+	calm := train(t, queuedRun("calm", ""))
+	urgent := occupy(t, "urgent-first")
+
+	apply(t, queuedRun("queued", queue))
+	key := client.ObjectKey{Namespace: namespace, Name: "queued"}
+	t.Cleanup(func() { removeCheckpoints(t, key) })
+	awaitRun(t, key, "trials that wait in Kueue's words", func(r *v1alpha1.TrainingRun) bool { return len(waiting(r)) == 2 })
+	urgent()
+	var victim string
+	awaitRun(t, key, "one trial that trains while the other waits", func(r *v1alpha1.TrainingRun) bool {
+		for _, trial := range r.Status.Trials {
+			if trial.Phase == v1alpha1.TrialRunning && trial.Epoch >= 1 && trial.Epoch < trial.Epochs {
+				victim = trial.Name
+			}
+		}
+		return victim != ""
+	})
+	urgent = occupy(t, "urgent-again")
+	preempted := awaitRun(t, key, "both waiting again", func(r *v1alpha1.TrainingRun) bool { return len(waiting(r)) == 2 })
+	urgent()
+	ended := awaitEnd(t, key)
+
+	v := trialOf(t, preempted, victim)
+	if v.Attempt != 2 || v.Retries != 0 || v.Interruptions != 1 || len(v.Attempts) != 2 || v.Attempts[0].Class != "Interrupted" {
+		t.Errorf("%s lost its place, and that is to be an interruption that costs no retry: %s", victim, encodeStatus(preempted))
+	}
+	if from := trialOf(t, ended, victim).Attempts[1].FromEpoch; from == nil || *from < 1 {
+		t.Errorf("attempt 2 of %s did not go on from its checkpoint: %s", victim, encodeStatus(ended))
+	}
+	for i, want := range calm.Status.Trials {
+		if a, b := metricsOf(want), metricsOf(ended.Status.Trials[i]); a != b {
+			t.Errorf("%s differs from that of the run without a queue:\nwant %s\ngot  %s", want.Name, a, b)
+		}
+	}
+	oneAtATime(t, ended)
+	leaveNothing(t, key)
+}
+
+// ownCluster gives one test another cluster than the one that all share.
+func ownCluster(t *testing.T) {
+	t.Helper()
+	shared := cluster
+	dir, err := os.MkdirTemp("", "plumbline-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(dir); cluster = shared })
+	if err := start(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func installKueue(t *testing.T) {
+	t.Helper()
+	begin := time.Now()
+	if out, err := exec.Command("../../hack/kueue/install.sh", cluster.bin, cluster.state).CombinedOutput(); err != nil {
+		t.Fatalf("install Kueue: %v\n%s\n%s", err, out, kubectl(t, "get", "pods", "-n", "kueue-system", "-o", "yaml"))
+	}
+	t.Logf("Kueue is ready after %.0f s", time.Since(begin).Seconds())
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, _ := kubectlWith(t, "", "logs", "deployment/kueue-controller-manager", "-n", "kueue-system", "--tail=100")
+			t.Logf("Kueue's log ends with:\n%s", out)
+		}
+	})
+	localcluster(t, "image", "sleep:local", "/bin/sleep")
+}
+
+// makeQueue makes a queue with one GPU, in which what is urgent takes the place of what is not.
+func makeQueue(t *testing.T) {
+	t.Helper()
+	kueue := func(kind, name string, rest object) {
+		o := object{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": kind, "metadata": object{"name": name}}
+		for k, v := range rest {
+			o[k] = v
+		}
+		apply(t, o)
+	}
+	kueue("ResourceFlavor", "gpus", object{"spec": object{"nodeLabels": object{"plumbline.dev/simulated-gpus": "true"}}})
+	kueue("ClusterQueue", "lab", object{"spec": object{
+		"namespaceSelector": object{},
+		"preemption":        object{"withinClusterQueue": "LowerPriority"},
+		"resourceGroups": []any{object{
+			"coveredResources": []any{"cpu", "memory", "nvidia.com/gpu"},
+			"flavors": []any{object{"name": "gpus", "resources": []any{
+				object{"name": "cpu", "nominalQuota": "16"},
+				object{"name": "memory", "nominalQuota": "64Gi"},
+				object{"name": "nvidia.com/gpu", "nominalQuota": "1"},
+			}}},
+		}},
+	}})
+	kueue("WorkloadPriorityClass", "nightly", object{"value": 10})
+	kueue("WorkloadPriorityClass", "urgent", object{"value": 1000})
+	apply(t, object{"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "LocalQueue", "metadata": object{"name": queue, "namespace": namespace},
+		"spec": object{"clusterQueue": "lab"}})
+}
+
+// queuedRun is a sweep of two depths; with a queue, it asks for its trials to wait there.
+func queuedRun(name, queue string) object {
+	o := toyRun(name)
+	at(o, "spec")["depths"] = []any{18, 34}
+	at(o, "spec", "hyperparameters")["epochs"] = 6
+	if queue != "" {
+		at(o, "metadata")["labels"] = object{"kueue.x-k8s.io/queue-name": queue, "kueue.x-k8s.io/priority-class": "nightly"}
+	}
+	return o
+}
+
+func train(t *testing.T, o object) *v1alpha1.TrainingRun {
+	t.Helper()
+	key := client.ObjectKey{Namespace: namespace, Name: at(o, "metadata")["name"].(string)}
+	apply(t, o)
+	t.Cleanup(func() { removeCheckpoints(t, key) })
+	return awaitEnd(t, key)
+}
+
+func awaitEnd(t *testing.T, key client.ObjectKey) *v1alpha1.TrainingRun {
+	t.Helper()
+	run := awaitRun(t, key, "end", func(r *v1alpha1.TrainingRun) bool { return r.Status.CompletionTime != nil })
+	for _, trial := range run.Status.Trials {
+		if trial.Phase != v1alpha1.TrialSucceeded || trial.Epoch != trial.Epochs || trial.Gaps != 0 {
+			t.Fatalf("%s is %s at epoch %d of %d: %s", trial.Name, trial.Phase, trial.Epoch, trial.Epochs, encodeStatus(run))
+		}
+	}
+	return run
+}
+
+// occupy has an urgent Job take the queue's one GPU; what it returns ends the Job.
+func occupy(t *testing.T, name string) (end func()) {
+	t.Helper()
+	apply(t, object{"apiVersion": "batch/v1", "kind": "Job",
+		"metadata": object{"name": name, "namespace": namespace, "labels": object{
+			"kueue.x-k8s.io/queue-name": queue, "kueue.x-k8s.io/priority-class": "urgent"}},
+		"spec": object{"template": object{"spec": object{
+			"restartPolicy":                 "Never",
+			"terminationGracePeriodSeconds": 1,
+			"automountServiceAccountToken":  false,
+			"securityContext":               object{"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": object{"type": "RuntimeDefault"}},
+			"containers": []any{object{
+				"name": "sleep", "image": "sleep:local", "args": []any{"3600"},
+				"resources":       object{"requests": object{"cpu": "10m", "memory": "16Mi"}, "limits": object{"nvidia.com/gpu": "1"}},
+				"securityContext": object{"allowPrivilegeEscalation": false, "capabilities": object{"drop": []any{"ALL"}}},
+			}},
+		}}},
+	})
+	kubectl(t, "wait", "--for=jsonpath={.status.ready}=1", "job/"+name, "-n", namespace, "--timeout=120s")
+	return func() { kubectl(t, "delete", "job", name, "-n", namespace) }
+}
+
+// waiting names the trials that wait in the queue, with Kueue's reason.
+func waiting(r *v1alpha1.TrainingRun) (names []string) {
+	for _, trial := range r.Status.Trials {
+		if trial.Reason == "WaitsInQueue" && strings.Contains(trial.Message, "waits in queue "+queue+": ") && strings.Contains(trial.Message, "nvidia.com/gpu in flavor gpus") {
+			names = append(names, trial.Name)
+		}
+	}
+	return names
+}
+
+func trialOf(t *testing.T, r *v1alpha1.TrainingRun, name string) v1alpha1.TrialStatus {
+	t.Helper()
+	i := slices.IndexFunc(r.Status.Trials, func(trial v1alpha1.TrialStatus) bool { return trial.Name == name })
+	if i < 0 {
+		t.Fatalf("no trial %s: %s", name, encodeStatus(r))
+	}
+	return r.Status.Trials[i]
+}
+
+// oneAtATime checks that no two attempts of any trial had a pod at the same time: the queue has one GPU.
+func oneAtATime(t *testing.T, r *v1alpha1.TrainingRun) {
+	t.Helper()
+	var all []v1alpha1.AttemptStatus
+	for _, trial := range r.Status.Trials {
+		all = append(all, trial.Attempts...)
+	}
+	if len(all) != 3 {
+		t.Errorf("want three attempts, one of them cut short: %s", encodeStatus(r))
+	}
+	slices.SortFunc(all, func(a, b v1alpha1.AttemptStatus) int { return a.StartTime.Compare(b.StartTime.Time) })
+	for i := range all[1:] {
+		if all[i+1].StartTime.Before(all[i].EndTime) {
+			t.Errorf("two trials had the one GPU: %+v %+v", all[i], all[i+1])
+		}
+	}
+}
+
+// kueueAlone asks the API server what the operator may do to a Job: make and delete it, and change nothing in it.
+func kueueAlone(t *testing.T) {
+	for _, verb := range []string{"update", "patch"} {
+		out, err := kubectlWith(t, "", "auth", "can-i", verb, "jobs.batch", "-n", namespace, "--as=system:serviceaccount:plumbline-system:plumbline-operator")
+		if err == nil || strings.TrimSpace(out) != "no" {
+			t.Errorf("may the operator %s Jobs? %q, %v", verb, out, err)
+		}
+	}
+}
+
+// leaveNothing checks that a finished run holds nothing of the queue, and that a deleted one takes what Kueue made for it along.
+func leaveNothing(t *testing.T, key client.ObjectKey) {
+	t.Helper()
+	type named struct{ Metadata struct{ Name string } }
+	list := func(kind string) (names []string) {
+		var found struct{ Items []named }
+		if err := json.Unmarshal([]byte(kubectl(t, "get", kind, "-n", namespace, "-o", "json")), &found); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range found.Items {
+			if strings.Contains(i.Metadata.Name, key.Name+"-") {
+				names = append(names, i.Metadata.Name)
+			}
+		}
+		return names
+	}
+	if jobs, workloads := list("jobs"), list("workloads.kueue.x-k8s.io"); len(jobs) != 2 || len(workloads) != 2 {
+		t.Errorf("want the Job of each trial's last attempt and its Workload, got %v and %v", jobs, workloads)
+	}
+	eventually(t, "free queue", func() bool {
+		return kubectl(t, "get", "clusterqueue", "lab", "-o", "jsonpath={.status.reservingWorkloads} {.status.pendingWorkloads}") == "0 0"
+	})
+	kubectl(t, "delete", "trun", key.Name, "-n", namespace, "--wait")
+	eventually(t, "end of the run's Jobs and Workloads", func() bool { return len(list("jobs"))+len(list("workloads.kueue.x-k8s.io")) == 0 })
+}
