@@ -24,6 +24,7 @@ type trial struct {
 	clock   time.Time
 	step    time.Duration // that the clock goes on at each look
 	spool   func(wire.Report) error
+	worked  func(epoch int, what string)
 	told    []wire.Report // by the last attempt
 }
 
@@ -116,7 +117,8 @@ func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Ch
 			tr.clock = tr.clock.Add(tr.step)
 			return tr.clock
 		},
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Worked: tr.worked,
 	})
 }
 
