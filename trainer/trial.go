@@ -129,26 +129,6 @@ func (a attempt) manifest(model *session.Model, data loop.Data, mean, std []floa
 	}
 }
 
-// findResume looks for what an earlier attempt saved.
-func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
-	from, ref, refused, err := checkpoint.FindResume(a.trial.Checkpoint.URI, a.trial.Run.UID, a.trial.Name, cfg.Fits)
-	if err != nil {
-		return nil, storeError(a.trial.Checkpoint.URI, err)
-	}
-	for _, r := range refused {
-		a.log.Warn("checkpoint passed over", "checkpoint", r.Dir, "why", r.Why)
-	}
-	switch {
-	case from != nil:
-		a.log.Info("going on from a checkpoint", "checkpoint", ref.URI, "epoch", from.Manifest.Epoch, "step", from.Manifest.Step)
-	case len(refused) > 0 && !a.anew:
-		return nil, settingsError(fmt.Errorf("%s cannot be gone on from: %w", refused[0].Dir, refused[0].Why))
-	default:
-		a.log.Info("beginning", "depth", a.trial.Depth, "pretrained", a.trial.Pretrained != nil, "seed", a.trial.Hyperparameters.Seed)
-	}
-	return from, nil
-}
-
 // loadData reads, splits and packs the data set. What is wrong with it is told once, completely, and is not worth a retry. note is
 // what a reader of the results must know of the split.
 func loadData(ctx context.Context, t wire.Trial, log *slog.Logger, decoded func(done, total int)) (data loop.Data, note string, err error) {
