@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -28,6 +29,7 @@ func (w *Writer) Prune() error {
 		if err := os.Rename(filepath.Join(w.dir, s.name), old); err != nil {
 			return fmt.Errorf("remove an old checkpoint: %w", err)
 		}
+		failpoint.Here("checkpoint.discard.after")
 		if err := os.RemoveAll(old); err != nil {
 			return fmt.Errorf("remove an old checkpoint: %w", err)
 		}
