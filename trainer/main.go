@@ -20,7 +20,7 @@ func main() {
 	// The first signal asks; a second one is not held back.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
-	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr, patience: usualPatience}))
+	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr, patience: usualPatience, exit: os.Exit}))
 }
 
 // program is what the verbs touch of the process that they run in.
@@ -29,6 +29,7 @@ type program struct {
 	out, err io.Writer
 	json     bool // logs
 	patience patience
+	exit     func(code int) // at once, whatever else runs: see watched
 }
 
 func (p *program) log() *slog.Logger {
@@ -49,7 +50,8 @@ Exit codes:
   64  a setting or flag that cannot be obeyed      70  a fault of this program
   65  the data set or a checkpoint is wrong        74  a store cannot be read or written
   66  the data set or a checkpoint is not there    75  interrupted; a checkpoint was written, start again to go on
-  69  a GPU was promised and there is none         76  training diverged: loss or gradients stayed NaN or Inf`
+  69  a GPU was promised and there is none         76  training diverged: loss or gradients stayed NaN or Inf
+                                                   77  stalled: no step ended for as long as stallSeconds says`
 
 // execute runs one command line and returns the exit code.
 func execute(ctx context.Context, args []string, p program) int {

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 )
@@ -26,9 +27,11 @@ func (r *TrainingRunReconciler) report(ctx context.Context, run *api.TrainingRun
 		return false, nil
 	}
 	run.Status = p.Status
+	failpoint.Here("status.before")
 	if err := r.Client.Status().Update(ctx, run); err != nil {
 		return false, fmt.Errorf("write the status of TrainingRun %s: %w", run.Name, err)
 	}
+	failpoint.Here("status.after")
 	for _, class := range p.Retries {
 		metrics.Retries.WithLabelValues(string(class)).Inc()
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 )
@@ -114,7 +115,9 @@ func (g *Ingest) Reports(uid types.UID) plan.Reports {
 
 // take folds one message.
 func (g *Ingest) take(subject string, sequence int64, data []byte, last bool) {
+	failpoint.Here("ingest.before")
 	wakes := g.fold(subject, data)
+	failpoint.Here("ingest.after")
 	g.mu.Lock()
 	g.stream.Next = sequence + 1
 	caughtUp := last && !g.stream.Current

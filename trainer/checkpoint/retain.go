@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -42,6 +43,7 @@ func remove(dir, name string) error {
 			return fmt.Errorf("remove an old checkpoint: %w", err)
 		}
 	}
+	failpoint.Here("checkpoint.discard.after")
 	if err := os.RemoveAll(old); err != nil {
 		return fmt.Errorf("remove an old checkpoint: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -86,6 +87,7 @@ func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 	if err := os.RemoveAll(temp); err != nil { // of a Save that ran into an error
 		return wire.CheckpointRef{}, err
 	}
+	failpoint.Here("checkpoint.write.before")
 	if err := os.Mkdir(temp, 0o755); err != nil {
 		return wire.CheckpointRef{}, err
 	}
@@ -97,9 +99,11 @@ func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 	if err := Sync(temp); err != nil {
 		return wire.CheckpointRef{}, err
 	}
+	failpoint.Here("checkpoint.rename.before")
 	if err := os.Rename(temp, final); err != nil {
 		return wire.CheckpointRef{}, err
 	}
+	failpoint.Here("checkpoint.rename.after")
 	return wire.CheckpointRef{URI: wire.LocalURI(final), Digest: digest}, Sync(w.dir)
 }
 
@@ -177,6 +181,7 @@ func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 	if err := f.Sync(); err != nil {
 		return wire.File{}, err
 	}
+	failpoint.Here("checkpoint.file.after")
 	return wire.File{Name: filepath.Base(path), Size: count.n, SHA256: hex.EncodeToString(sum.Sum(nil))}, f.Close()
 }
 
