@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 )
 
@@ -25,13 +24,12 @@ func (r *TrainingRunReconciler) report(ctx context.Context, run *api.TrainingRun
 	if equality.Semantic.DeepEqual(run.Status, p.Status) {
 		return false, nil
 	}
+	before := run.Status
 	run.Status = p.Status
 	if err := r.Client.Status().Update(ctx, run); err != nil {
 		return false, fmt.Errorf("write the status of TrainingRun %s: %w", run.Name, err)
 	}
-	for _, class := range p.Retries {
-		metrics.Retries.WithLabelValues(string(class)).Inc()
-	}
+	count(&before, &p.Status, p)
 	tell(ctx, r.Recorder, run, p.Events)
 	return true, nil
 }
