@@ -69,6 +69,7 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	r.Ingest.Know(&run)
 
 	// 1. Observe.
+	mark := r.Ingest.Mark(run.UID)
 	input, err := r.observe(ctx, &run)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -83,6 +84,7 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	r.Ingest.Shown(run.UID, mark, written, r.Now())
 	r.Ingest.Know(&run)
 	// 4. Act.
 	err = r.apply(ctx, &run, p.Actions, written)
@@ -124,19 +126,4 @@ func wake(_ context.Context, e event.TypedGenericEvent[ingest.Wake], q workqueue
 		return
 	}
 	q.AddAfter(r, progressEvery)
-}
-
-// Phases counts runs by phase, for Prometheus.
-func Phases(c client.Reader) func() map[string]int {
-	return func() map[string]int {
-		n := map[string]int{}
-		var runs api.TrainingRunList
-		if err := c.List(context.Background(), &runs); err != nil {
-			return n // the cache has not started yet
-		}
-		for _, r := range runs.Items {
-			n[string(r.Status.Phase)]++
-		}
-		return n
-	}
 }

@@ -10,11 +10,13 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	dto "github.com/prometheus/client_model/go"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/credential"
+	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/natstest"
 	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
@@ -173,6 +175,41 @@ func TestReportsArrive(t *testing.T) {
 	if !b.drained() {
 		t.Error("everything was read, and yet it is not drained")
 	}
+}
+
+// How long reports take is measured of those that a status is about to show for the first time.
+func TestWhatAStatusShowsIsMeasuredOnce(t *testing.T) {
+	b := newBench(t)
+	before := observed(t)
+	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	mark := b.ingest.Mark(uid)
+	b.send(b.pod.epoch(2, 0.8, true))
+	b.until("one more is read", func() bool { return b.trial().Seen == 3 })
+	b.ingest.Shown(uid, mark, true, time.Now())
+	b.ingest.Shown(uid, mark, true, time.Now())
+	if n := observed(t) - before; n != 2 {
+		t.Errorf("%d are measured, want the two that were folded before the mark", n)
+	}
+	b.ingest.Shown(uid, b.ingest.Mark(uid), false, time.Now()) // the status said so already
+	if n := observed(t) - before; n != 2 {
+		t.Errorf("%d are measured, want 2", n)
+	}
+	b.restart()
+	b.until("everything is read again", func() bool { return b.ingest.Stream().Current && b.trial().Seen == 3 })
+	b.ingest.Shown(uid, b.ingest.Mark(uid), true, time.Now())
+	if n := observed(t) - before; n != 2 {
+		t.Errorf("what is read again is measured: %d", n)
+	}
+}
+
+func observed(t *testing.T) uint64 {
+	t.Helper()
+	var m dto.Metric
+	if err := metrics.ReportToStatus.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetHistogram().GetSampleCount()
 }
 
 func TestStrangersReportsChangeNothing(t *testing.T) {
