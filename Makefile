@@ -3,7 +3,7 @@
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-e2e build generate verify lint up down clean env libtensorflow pretrained reference bench-trainer
+.PHONY: help demo drills test test-unit test-e2e build generate verify lint up down clean env libtensorflow pretrained reference bench-trainer
 MAKEFLAGS   += --no-print-directory
 
 BIN   := $(CURDIR)/bin
@@ -45,6 +45,9 @@ reference: ## Compute the trainer's golden files again with PyTorch (fetches 3.5
 
 bench-trainer: ## Training step and whole epoch beside PyTorch's, in turn (BENCH="--repeats 3" and other flags)
 	@hack/bench-trainer.sh $(BENCH)
+
+drills: ## Kill things at random and prove that nothing is lost (SEED=1 FAULTS=200; DRILL="--help")
+	@hack/drills.sh --seed "$(or $(SEED),1)" --faults "$(or $(FAULTS),200)" $(DRILL)
 
 env: ## Print the variables that cgo needs, for your shell or editor: eval "$(make env)"
 	@cat "$(TF)/env.sh"

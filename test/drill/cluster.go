@@ -58,7 +58,7 @@ func startCluster(ctx context.Context, bin, state, root string) (*cluster, error
 // writeInstallation makes hack/up.sh install two operators. They share the machine's network, so they serve neither metrics nor probes.
 func (c *cluster) writeInstallation() error {
 	install := filepath.Join(c.state, "install")
-	if err := os.MkdirAll(install, 0o755); err != nil {
+	if err := errors.Join(os.MkdirAll(install, 0o755), os.MkdirAll(c.failpoints(), 0o755)); err != nil {
 		return err
 	}
 	local, err := filepath.Rel(install, filepath.Join(c.root, "config/local"))
@@ -77,6 +77,7 @@ patches:
     - {op: replace, path: /spec/template/spec/containers/0/args/6, value: --health-probe-bind-address=0}
     - {op: remove, path: /spec/template/spec/containers/0/livenessProbe}
     - {op: remove, path: /spec/template/spec/containers/0/readinessProbe}
+    - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: DRILL_FAILPOINTS, value: `+c.failpoints()+`}}
 `), 0o644)
 }
 
@@ -151,6 +152,9 @@ func (c *cluster) volumes(ctx context.Context) error {
 	return c.apply(ctx, manifests...)
 }
 
+// failpoints is where programs that were built for drills look for armed points.
+func (c *cluster) failpoints() string { return filepath.Join(c.state, "failpoints") }
+
 func (c *cluster) volume(name string) string { return filepath.Join(c.state, "volumes", "drill-"+name) }
 
 // processes are those of a program, in this cluster alone, whose environment has a word.
@@ -203,6 +207,26 @@ func freeze(ctx context.Context, pids []int, d time.Duration) error {
 	}
 	pause(ctx, d)
 	return nil
+}
+
+// replaceDeadOperators deletes the pods of operators whose process is gone, as a node that is replaced would.
+func (c *cluster) replaceDeadOperators(ctx context.Context) error {
+	return c.insist(ctx, func() error {
+		out, err := c.kubectl(ctx, "get", "pods", "-n", "plumbline-system", "-l", "app.kubernetes.io/name=plumbline-operator", "-o", `jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{"\n"}{end}`)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(out) {
+			name, uid, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if len(c.processes("plumbline-operator", uid)) > 0 {
+				continue
+			}
+			if _, err := c.kubectl(ctx, "delete", "pod", name, "-n", "plumbline-system", "--wait=false", "--ignore-not-found"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // pause waits, or says false when there is no time left to.

@@ -39,7 +39,19 @@ var faults = []fault{
 	{"cut a checkpoint short", 2, truncateCheckpoint},
 	{"suspend the run and let it go on", 2, suspendRun},
 	{"kill the node", 1, killNode},
+	{"kill at a write of the trainer", 12, killTrainerAtPoint},
+	{"kill at a write of the operator", 6, killOperatorAtPoint},
+	{"fill the disk of the checkpoints", 2, fillDisk},
 }
+
+// points are the moments, around each write that something durable depends on, at which a process can be killed.
+var (
+	trainerPoints = []string{
+		"checkpoint.write.before", "checkpoint.file.after", "checkpoint.rename.before", "checkpoint.rename.after", "checkpoint.discard.after",
+		"spool.append.before", "spool.append.after", "publish.before", "publish.after", "spool.trim.before", "result.before", "result.after",
+	}
+	operatorPoints = []string{"ingest.before", "ingest.after", "status.before", "status.after", "job.before", "job.after"}
+)
 
 // draw picks a kind by its weight.
 func draw(dice *rand.Rand) fault {
@@ -75,16 +87,66 @@ func (d *drill) kill(program string) (string, error) {
 
 func killTrial(_ context.Context, d *drill) (string, error) { return d.kill("plumbline-trainer") }
 
-func killOperator(_ context.Context, d *drill) (string, error) { return d.kill("plumbline-operator") }
+// killOperator kills one and replaces its pod: a container that is killed often would be started again only after a minute.
+func killOperator(ctx context.Context, d *drill) (string, error) {
+	what, err := d.kill("plumbline-operator")
+	if err == nil {
+		err = d.cluster.replaceDeadOperators(ctx)
+	}
+	return what, err
+}
 
-func killBothOperators(_ context.Context, d *drill) (string, error) {
+func killBothOperators(ctx context.Context, d *drill) (string, error) {
 	all := d.cluster.processes("plumbline-operator", "")
 	for _, p := range all {
 		if err := syscall.Kill(p, syscall.SIGKILL); err != nil {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d of them", len(all)), nil
+	return fmt.Sprintf("%d of them", len(all)), d.cluster.replaceDeadOperators(ctx)
+}
+
+// killAt arms a point and waits until a process has died of it.
+func (d *drill) killAt(ctx context.Context, points []string) (string, error) {
+	name := points[d.dice.IntN(len(points))]
+	file := filepath.Join(d.cluster.failpoints(), name)
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		return "", err
+	}
+	for range 100 {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+		if !pause(ctx, 100*time.Millisecond) {
+			break
+		}
+	}
+	if os.Remove(file) != nil {
+		return name, nil // it was passed at the last moment
+	}
+	return "", errNothing
+}
+
+func killTrainerAtPoint(ctx context.Context, d *drill) (string, error) {
+	return d.killAt(ctx, trainerPoints)
+}
+
+func killOperatorAtPoint(ctx context.Context, d *drill) (string, error) {
+	what, err := d.killAt(ctx, operatorPoints)
+	if err == nil {
+		err = d.cluster.replaceDeadOperators(ctx)
+	}
+	return what, err
+}
+
+// fillDisk has every write of a checkpoint fail for a while.
+func fillDisk(ctx context.Context, d *drill) (string, error) {
+	file, away := filepath.Join(d.cluster.failpoints(), "checkpoint.full"), 2*d.away()
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		return "", err
+	}
+	pause(ctx, away)
+	return "for " + away.String(), os.Remove(file)
 }
 
 // freezeOperator lasts longer than the lease: if it was the leader, the other one takes over, and this one wakes up deposed.

@@ -36,7 +36,7 @@ func main() {
 	flag.IntVar(&c.faults, "faults", 200, "how many strike in all")
 	flag.IntVar(&c.perRun, "per-run", 25, "how many strike one run")
 	flag.IntVar(&c.epochs, "epochs", 30, "of each trial")
-	flag.StringVar(&c.bin, "bin", "bin", "directory of the built programs")
+	flag.StringVar(&c.bin, "bin", "bin/drill", "directory of the programs, built with the tag drill")
 	flag.StringVar(&c.root, "root", ".", "the repository")
 	flag.StringVar(&c.out, "out", "drill-failures", "where the history of a run that was not in order is kept")
 	flag.BoolVar(&c.mistakesToo, "go-on", false, "go on after a run that was not in order")
@@ -216,7 +216,7 @@ func (c config) one(ctx context.Context, cl *cluster, name string, disturb func(
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	d := &drill{cluster: cl, recorder: record(watching, cl, name), store: cl.volume("checkpoints")}
-	if err := cl.apply(ctx, c.manifest(name)); err != nil {
+	if err := cl.apply(ctx, c.manifest(cl, name)); err != nil {
 		return History{}, err
 	}
 	disturbed := disturb(d)
@@ -235,7 +235,7 @@ func (c config) one(ctx context.Context, cl *cluster, name string, disturb func(
 }
 
 // manifest is the run: small, with averages, augmentation, and a checkpoint after every epoch.
-func (c config) manifest(name string) map[string]any {
+func (c config) manifest(cl *cluster, name string) map[string]any {
 	type object = map[string]any
 	return object{
 		"apiVersion": "plumbline.dev/v1alpha1", "kind": "TrainingRun", "metadata": object{"name": name, "namespace": namespace},
@@ -248,6 +248,7 @@ func (c config) manifest(name string) map[string]any {
 			"nodeLossSeconds": 5,
 			"template": object{
 				"image": "plumbline.dev/trainer:dev", "imagePullPolicy": "Never",
+				"env":       []any{object{"name": "DRILL_FAILPOINTS", "value": cl.failpoints()}},
 				"resources": object{"requests": object{"cpu": "1", "memory": "256Mi", "nvidia.com/gpu": "1"}, "limits": object{"nvidia.com/gpu": "1"}},
 				"volumes": []any{
 					object{"name": "data", "persistentVolumeClaim": object{"claimName": "data"}},

@@ -173,6 +173,9 @@ func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 		return wire.File{}, err
 	}
 	defer f.Close() // a second Close, after the one below, does nothing
+	if err := failpoint.Full("checkpoint.full"); err != nil {
+		return wire.File{}, err
+	}
 	sum := sha256.New()
 	count := &counter{}
 	if err := write(io.MultiWriter(f, sum, count)); err != nil {
