@@ -41,16 +41,25 @@ func main() {
 	flag.StringVar(&c.out, "out", "drill-failures", "where the history of a run that was not in order is kept")
 	flag.BoolVar(&c.mistakesToo, "go-on", false, "go on after a run that was not in order")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill judge drill-failures/run-3.json\n\n")
+		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill judge drill-failures/seed-7-run-3.json\n  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge see what is wrong on purpose?\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	for _, p := range []*string{&c.bin, &c.root, &c.out} {
+		if absolute, err := filepath.Abs(*p); err == nil {
+			*p = absolute
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if flag.Arg(0) == "judge" {
 		os.Exit(judge(flag.Args()[1:]))
 	}
-	if err := run(ctx, c); err != nil {
+	drill := run
+	if flag.Arg(0) == "mutants" {
+		drill = hunt
+	}
+	if err := drill(ctx, c); err != nil {
 		fmt.Fprintln(os.Stderr, "drill:", err)
 		os.Exit(1)
 	}
@@ -86,13 +95,6 @@ type drill struct {
 }
 
 func run(ctx context.Context, c config) (err error) {
-	var paths [3]string
-	for i, p := range []string{c.bin, c.root, c.out} {
-		if paths[i], err = filepath.Abs(p); err != nil {
-			return err
-		}
-	}
-	c.bin, c.root, c.out = paths[0], paths[1], paths[2]
 	if c.dir == "" {
 		if c.dir, err = os.MkdirTemp("", "plumbline-drill-"); err != nil {
 			return err
@@ -128,7 +130,7 @@ func run(ctx context.Context, c config) (err error) {
 		if len(violations) == 0 {
 			continue
 		}
-		total.violations += len(violations)
+		total.violations = append(total.violations, violations...)
 		kept := filepath.Join(c.out, fmt.Sprintf("seed-%d-run-%d.json", c.seed, n))
 		if err := keep(kept, h, calm); err != nil {
 			return err
@@ -138,9 +140,12 @@ func run(ctx context.Context, c config) (err error) {
 			break
 		}
 	}
+	if left, err := cl.consumers(ctx); err != nil || left > 1 {
+		total.violations = append(total.violations, fmt.Sprintf("%d consumers of the stream are left, and one operator leads (%v)", left, err))
+	}
 	total.print(c, time.Since(began))
-	if total.violations > 0 {
-		return fmt.Errorf("%d violations", total.violations)
+	if n := len(total.violations); n > 0 {
+		return fmt.Errorf("%d violations, the first: %s", n, total.violations[0])
 	}
 	return nil
 }
@@ -284,10 +289,33 @@ func (c *cluster) leftovers(ctx context.Context, name, uid string) ([]string, er
 	return left, nil
 }
 
+// consumers counts those of the report stream, after the server has had time to forget the ones of operators that were killed.
+func (c *cluster) consumers(ctx context.Context) (left int, err error) {
+	for range 60 {
+		s, done, err := stream(ctx, c)
+		if err != nil {
+			return 0, err
+		}
+		info, err := s.Info(ctx)
+		done()
+		if err != nil {
+			return 0, err
+		}
+		if left = info.State.Consumers; left <= 1 {
+			break
+		}
+		if !pause(ctx, time.Second) {
+			return left, ctx.Err()
+		}
+	}
+	return left, nil
+}
+
 // tally sums up.
 type tally struct {
-	faults, runs, pods, reports, violations int
-	kinds                                   map[string]int
+	faults, runs, pods, reports int
+	kinds                       map[string]int
+	violations                  []string
 }
 
 func (t *tally) add(kind string) {
@@ -305,7 +333,7 @@ func (t *tally) seen(h History) {
 }
 
 func (t *tally) print(c config, took time.Duration) {
-	fmt.Fprintf(c.say, "seed %d: %d faults in %d runs, %d pods, %d reports, %.0f s: %d violations\n", c.seed, t.faults, t.runs, t.pods, t.reports, took.Seconds(), t.violations)
+	fmt.Fprintf(c.say, "seed %d: %d faults in %d runs, %d pods, %d reports, %.0f s: %d violations\n", c.seed, t.faults, t.runs, t.pods, t.reports, took.Seconds(), len(t.violations))
 	for _, f := range faults {
 		if n := t.kinds[f.name]; n > 0 {
 			fmt.Fprintf(c.say, "  %4d  %s\n", n, f.name)

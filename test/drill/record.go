@@ -232,7 +232,7 @@ func readStream(ctx context.Context, c *cluster, uid string) (out []Report, err 
 	for _, n := range info.State.Subjects {
 		want += n
 	}
-	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, InactiveThreshold: 5 * time.Second})
 	if err != nil {
 		return nil, err
 	}

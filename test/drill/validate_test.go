@@ -157,3 +157,16 @@ func TestEveryPointExists(t *testing.T) {
 		}
 	}
 }
+
+// A mutant that no longer fits the source would be a fault that nobody injects.
+func TestEveryMutantFitsTheSource(t *testing.T) {
+	for _, m := range mutants {
+		b, err := os.ReadFile(filepath.Join("../..", m.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(b), m.old); n != 1 {
+			t.Errorf("%s: %s holds what is to be changed %d times", m.name, m.file, n)
+		}
+	}
+}
