@@ -45,6 +45,7 @@ func TestKueue(t *testing.T) {
 	if slices.Sort(priorities); !slices.Equal(priorities, []string{"10", "10", "1000"}) {
 		t.Errorf("want both trials at the run's own priority, which is 10, and the urgent Job at 1000: %v", priorities)
 	}
+	misspelt(t)
 	urgent()
 	victim := ""
 	awaitRun(t, key, "one trial that trains while the other waits", func(r *v1alpha1.TrainingRun) bool {
@@ -192,6 +193,16 @@ func trialOf(t *testing.T, r *v1alpha1.TrainingRun, name string) v1alpha1.TrialS
 		t.Fatalf("no trial %s: %s", name, encodeStatus(r))
 	}
 	return r.Status.Trials[i]
+}
+
+// misspelt names a queue that does not exist, as people will.
+func misspelt(t *testing.T) {
+	t.Helper()
+	apply(t, queuedRun("misspelt", "lob"))
+	awaitRun(t, client.ObjectKey{Namespace: namespace, Name: "misspelt"}, "word of the queue that is not there", func(r *v1alpha1.TrainingRun) bool {
+		return len(r.Status.Trials) > 0 && r.Status.Trials[0].Message == "waits in queue lob: LocalQueue lob doesn't exist"
+	})
+	kubectl(t, "delete", "trun", "misspelt", "-n", namespace, "--wait")
 }
 
 // gaveWay checks a trial that lost its place, as it was before it went on and at its end: an interruption that cost nothing.
