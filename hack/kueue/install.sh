@@ -74,6 +74,6 @@ YAML
 cluster image kueue:local "$bin/kueue/manager" >/dev/null
 # The API server asks an ExternalName at the port that the caller names: every webhook's, and that of the conversions.
 cluster kubectl kustomize --load-restrictor LoadRestrictionsNone "$install" |
-	sed "s|^\( *\)path: /\(convert\$\|mutate-\|validate-\).*|&\n\1port: $webhook|" > "$install/manifests.yaml"
+	sed "s#^\( *\)path: /\(convert\$\|mutate-\|validate-\).*#&\n\1port: $webhook#" > "$install/manifests.yaml"
 cluster kubectl apply --server-side --force-conflicts -f "$install/manifests.yaml" >/dev/null
 cluster kubectl rollout status deployment/kueue-controller-manager -n kueue-system --timeout=120s

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,18 +30,28 @@ func TestKueue(t *testing.T) {
 	prepareNamespace(t)
 	makeQueue(t)
 	t.Run("nobody but Kueue can suspend a Job", kueueAlone)
-	calm := train(t, queuedRun("calm", ""))
-	urgent := occupy(t, "urgent-first")
+	apply(t, queuedRun("calm", ""))
+	calm := awaitEnd(t, "calm")
+	if out := kubectl(t, "get", "workloads", "-n", namespace, "-o", "jsonpath={.items[*].metadata.name}"); out != "" {
+		t.Errorf("a run without a queue is none of Kueue's business, and it has made %s", out)
+	}
 
+	urgent := occupy(t, "urgent-first")
 	apply(t, queuedRun("queued", queue))
 	key := client.ObjectKey{Namespace: namespace, Name: "queued"}
-	t.Cleanup(func() { removeCheckpoints(t, key) })
-	awaitRun(t, key, "trials that wait in Kueue's words", func(r *v1alpha1.TrainingRun) bool { return len(waiting(r)) == 2 })
+	first := awaitRun(t, key, "trials that wait in Kueue's words", func(r *v1alpha1.TrainingRun) bool { return len(waiting(r)) == 2 })
+	t.Logf("%s: %s", first.Status.Trials[0].Name, first.Status.Trials[0].Message)
+	priorities := strings.Fields(kubectl(t, "get", "workloads", "-n", namespace, "-o", "jsonpath={.items[*].spec.priority}"))
+	if slices.Sort(priorities); !slices.Equal(priorities, []string{"10", "10", "1000"}) {
+		t.Errorf("want both trials at the run's own priority, which is 10, and the urgent Job at 1000: %v", priorities)
+	}
+	misspelt(t)
 	urgent()
-	var victim string
+	victim := ""
 	awaitRun(t, key, "one trial that trains while the other waits", func(r *v1alpha1.TrainingRun) bool {
-		for _, trial := range r.Status.Trials {
-			if trial.Phase == v1alpha1.TrialRunning && trial.Epoch >= 1 && trial.Epoch < trial.Epochs {
+		for i, trial := range r.Status.Trials {
+			other := r.Status.Trials[1-i]
+			if trial.Phase == v1alpha1.TrialRunning && trial.Epoch >= 1 && trial.Epoch < trial.Epochs && other.Reason == "WaitsInQueue" {
 				victim = trial.Name
 			}
 		}
@@ -49,15 +60,9 @@ func TestKueue(t *testing.T) {
 	urgent = occupy(t, "urgent-again")
 	preempted := awaitRun(t, key, "both waiting again", func(r *v1alpha1.TrainingRun) bool { return len(waiting(r)) == 2 })
 	urgent()
-	ended := awaitEnd(t, key)
+	ended := awaitEnd(t, key.Name)
 
-	v := trialOf(t, preempted, victim)
-	if v.Attempt != 2 || v.Retries != 0 || v.Interruptions != 1 || len(v.Attempts) != 2 || v.Attempts[0].Class != "Interrupted" {
-		t.Errorf("%s lost its place, and that is to be an interruption that costs no retry: %s", victim, encodeStatus(preempted))
-	}
-	if from := trialOf(t, ended, victim).Attempts[1].FromEpoch; from == nil || *from < 1 {
-		t.Errorf("attempt 2 of %s did not go on from its checkpoint: %s", victim, encodeStatus(ended))
-	}
+	gaveWay(t, trialOf(t, preempted, victim), trialOf(t, ended, victim))
 	for i, want := range calm.Status.Trials {
 		if a, b := metricsOf(want), metricsOf(ended.Status.Trials[i]); a != b {
 			t.Errorf("%s differs from that of the run without a queue:\nwant %s\ngot  %s", want.Name, a, b)
@@ -90,7 +95,7 @@ func installKueue(t *testing.T) {
 	t.Logf("Kueue is ready after %.0f s", time.Since(begin).Seconds())
 	t.Cleanup(func() {
 		if t.Failed() {
-			out, _ := kubectlWith(t, "", "logs", "deployment/kueue-controller-manager", "-n", "kueue-system", "--tail=100")
+			out, _ := kubectlWith(t, "", "logs", "deployment/kueue-controller-manager", "-n", "kueue-system", "--tail=40")
 			t.Logf("Kueue's log ends with:\n%s", out)
 		}
 	})
@@ -137,16 +142,9 @@ func queuedRun(name, queue string) object {
 	return o
 }
 
-func train(t *testing.T, o object) *v1alpha1.TrainingRun {
+func awaitEnd(t *testing.T, name string) *v1alpha1.TrainingRun {
 	t.Helper()
-	key := client.ObjectKey{Namespace: namespace, Name: at(o, "metadata")["name"].(string)}
-	apply(t, o)
-	t.Cleanup(func() { removeCheckpoints(t, key) })
-	return awaitEnd(t, key)
-}
-
-func awaitEnd(t *testing.T, key client.ObjectKey) *v1alpha1.TrainingRun {
-	t.Helper()
+	key := client.ObjectKey{Namespace: namespace, Name: name}
 	run := awaitRun(t, key, "end", func(r *v1alpha1.TrainingRun) bool { return r.Status.CompletionTime != nil })
 	for _, trial := range run.Status.Trials {
 		if trial.Phase != v1alpha1.TrialSucceeded || trial.Epoch != trial.Epochs || trial.Gaps != 0 {
@@ -195,6 +193,35 @@ func trialOf(t *testing.T, r *v1alpha1.TrainingRun, name string) v1alpha1.TrialS
 		t.Fatalf("no trial %s: %s", name, encodeStatus(r))
 	}
 	return r.Status.Trials[i]
+}
+
+// misspelt names a queue that does not exist, as people will.
+func misspelt(t *testing.T) {
+	t.Helper()
+	apply(t, queuedRun("misspelt", "lob"))
+	awaitRun(t, client.ObjectKey{Namespace: namespace, Name: "misspelt"}, "word of the queue that is not there", func(r *v1alpha1.TrainingRun) bool {
+		return len(r.Status.Trials) > 0 && r.Status.Trials[0].Message == "waits in queue lob: LocalQueue lob doesn't exist"
+	})
+	kubectl(t, "delete", "trun", "misspelt", "-n", namespace, "--wait")
+}
+
+// gaveWay checks a trial that lost its place, as it was before it went on and at its end: an interruption that cost nothing.
+func gaveWay(t *testing.T, was, is v1alpha1.TrialStatus) {
+	t.Helper()
+	if was.Attempt != 2 || was.Retries != 0 || was.Interruptions != 1 || len(was.Attempts) != 2 || was.Attempts[0].Class != "Interrupted" {
+		t.Errorf("%s lost its place, and that is to be an interruption that costs no retry: %+v", was.Name, was)
+	}
+	if len(is.Attempts) != 2 || is.Attempts[1].FromEpoch == nil || *is.Attempts[1].FromEpoch < is.Attempts[0].Epoch {
+		t.Fatalf("%s did not go on from where it was: %+v", is.Name, is.Attempts)
+	}
+	t.Logf("%s lost its place after epoch %d, ended with %s and went on from epoch %d", is.Name, is.Attempts[0].Epoch, exitCode(is.Attempts[0]), *is.Attempts[1].FromEpoch)
+}
+
+func exitCode(a v1alpha1.AttemptStatus) string {
+	if a.ExitCode == nil {
+		return "a code that nobody saw"
+	}
+	return fmt.Sprint("exit code ", *a.ExitCode)
 }
 
 // oneAtATime checks that no two attempts of any trial had a pod at the same time: the queue has one GPU.
