@@ -71,6 +71,7 @@ func newRootCmd(c *cluster, arg0 string) (root *cobra.Command, started *bool) {
 
 	root.AddCommand(
 		newListCmd(c), newWatchCmd(c), newBestCmd(c), newLogsCmd(c),
+		newSuspendCmd(c), newResumeCmd(c), newStopCmd(c), newRetryCmd(c),
 		newPromoteCmd(c), newModelsCmd(c), newPruneCmd(c),
 		newDatasetCmd(c.IOStreams),
 		newVersionCmd(c), newOptionsCmd(),
