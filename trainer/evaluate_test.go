@@ -257,7 +257,7 @@ func TestATrialsReportIsEvaluates(t *testing.T) {
 }
 
 func TestEveryVerbOfTheTrainerHasAnExample(t *testing.T) {
-	for _, verb := range []string{"fit", "evaluate", "explain", "export", "publish", "predict"} {
+	for _, verb := range []string{"fit", "evaluate", "explain", "export", "publish", "predict", "prune"} {
 		p := runPod(t, []string{verb, "--help"}, nil, "", nil)
 		if p.code != 0 || !strings.Contains(p.out, "Examples:\n  p") {
 			t.Errorf("%s --help: exit %d\n%s", verb, p.code, p.out)

@@ -43,7 +43,7 @@ const rootHelp = `Trains ResNets of one depth each on labelled images, with Tens
 
 In a cluster the operator runs it: "run" trains the trial that ` + wire.EnvTrial + ` describes, "publish" publishes the checkpoint that
 ` + wire.EnvPublication + ` names. On one machine "fit" trains, "evaluate" judges the result and "explain" shows where it looked; "publish" with flags makes a
-model of it, "export" a SavedModel beside any registry, and "predict" asks either.
+model of it, "export" a SavedModel beside any registry, and "predict" asks either. "prune" removes checkpoints that nobody needs.
 
 Exit codes:
   0   done
@@ -75,7 +75,7 @@ func execute(ctx context.Context, args []string, p program) int {
 		return nil
 	}
 	root.AddCommand(newRunCommand(&p), newFitCommand(&p), newEvaluateCommand(&p), newExplainCommand(&p),
-		newExportCommand(&p), newPublishCommand(&p), newPredictCommand(&p), newVersionCommand(&p))
+		newExportCommand(&p), newPublishCommand(&p), newPredictCommand(&p), newPruneCommand(&p), newVersionCommand(&p))
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
