@@ -34,6 +34,7 @@ type bench struct {
 	ingest *Ingest
 	stop   func()
 	pod    writer
+	change func(*Options) // what is different from the usual
 }
 
 func newBench(t *testing.T) *bench {
@@ -63,7 +64,7 @@ func (b *bench) start() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.ingest = New(Options{
+	options := Options{
 		URL: b.server.URL(), Credential: signIn, Inbox: credential.OperatorInbox, MaxAge: time.Hour, MaxBytes: 64 << 20,
 		Runs: func(context.Context) ([]api.TrainingRun, error) {
 			if b.run == nil {
@@ -71,7 +72,11 @@ func (b *bench) start() {
 			}
 			return []api.TrainingRun{*b.run}, nil
 		},
-	}, logr.Discard())
+	}
+	if b.change != nil {
+		b.change(&options)
+	}
+	b.ingest = New(options, logr.Discard())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.ingest.Start(ctx) }()
