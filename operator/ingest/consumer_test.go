@@ -37,13 +37,15 @@ type bench struct {
 	change func(*Options) // what is different from the usual
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) *bench { return newBenchWith(t, nil) }
+
+func newBenchWith(t *testing.T, change func(*Options)) *bench {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, server: s, issuer: issuer, pod: writer{attempt: 1, pod: "p"}}
+	b := &bench{t: t, server: s, issuer: issuer, pod: writer{attempt: 1, pod: "p"}, change: change}
 	b.start()
 	b.until("the stream is there", func() bool { return b.ingest.Stream().Current })
 	b.run = &api.TrainingRun{

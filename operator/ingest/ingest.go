@@ -120,6 +120,10 @@ func (g *Ingest) Reports(uid types.UID) plan.Reports {
 func (g *Ingest) take(subject string, sequence int64, data []byte, last bool) {
 	wakes := g.fold(subject, data)
 	g.mu.Lock()
+	if sequence > g.stream.Next { // what was between is gone, and whose it was nobody knows
+		g.log.Info("the stream has dropped messages before they were read", "from", g.stream.Next, "to", sequence-1)
+		g.partial(func(f *follower) bool { return f.began.ID != g.stream.ID || f.began.Sequence < sequence })
+	}
 	g.stream.Next = sequence + 1
 	caughtUp := last && !g.stream.Current
 	if caughtUp {
