@@ -17,7 +17,7 @@ files=charts/plumbline/files
 rm -rf "$files"
 mkdir -p "$files/crds"
 cp crds/plumbline.dev_*.yaml "$files/crds/"
-cp config/nats/nats.conf "$files/nats.conf"
+cp config/nats/nats.conf config/nats/tls.conf "$files/"
 cp config/rbac/people.yaml "$files/people.yaml"
 cp config/monitoring/alerts.yaml config/monitoring/dashboard.json "$files/"
 # Of the roles only the rules: the chart puts those for all namespaces into a ClusterRole, or into one Role per namespace, and those

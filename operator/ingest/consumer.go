@@ -160,6 +160,7 @@ func (g *Ingest) begin(handle jetstream.Stream, info *jetstream.StreamInfo) int6
 		from = 1
 		g.partial(func(*follower) bool { return true })
 	}
+	from = max(from, first) // what is before it was dropped, which is known by now
 	g.handle, g.stream.ID, g.stream.Next = handle, id, from
 	return from
 }

@@ -34,15 +34,18 @@ type bench struct {
 	ingest *Ingest
 	stop   func()
 	pod    writer
+	change func(*Options) // what is different from the usual
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) *bench { return newBenchWith(t, nil) }
+
+func newBenchWith(t *testing.T, change func(*Options)) *bench {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, server: s, issuer: issuer, pod: writer{attempt: 1, pod: "p"}}
+	b := &bench{t: t, server: s, issuer: issuer, pod: writer{attempt: 1, pod: "p"}, change: change}
 	b.start()
 	b.until("the stream is there", func() bool { return b.ingest.Stream().Current })
 	b.run = &api.TrainingRun{
@@ -63,7 +66,7 @@ func (b *bench) start() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.ingest = New(Options{
+	options := Options{
 		URL: b.server.URL(), Credential: signIn, Inbox: credential.OperatorInbox, MaxAge: time.Hour, MaxBytes: 64 << 20,
 		Runs: func(context.Context) ([]api.TrainingRun, error) {
 			if b.run == nil {
@@ -71,7 +74,11 @@ func (b *bench) start() {
 			}
 			return []api.TrainingRun{*b.run}, nil
 		},
-	}, logr.Discard())
+	}
+	if b.change != nil {
+		b.change(&options)
+	}
+	b.ingest = New(options, logr.Discard())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.ingest.Start(ctx) }()

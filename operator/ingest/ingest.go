@@ -123,6 +123,10 @@ func (g *Ingest) take(subject string, sequence int64, data []byte, last bool) {
 	wakes := g.fold(subject, data)
 	failpoint.Here("ingest.after")
 	g.mu.Lock()
+	if sequence > g.stream.Next { // what was between is gone, and whose it was nobody knows
+		g.log.Info("the stream has dropped messages before they were read", "from", g.stream.Next, "to", sequence-1)
+		g.partial(func(f *follower) bool { return f.began.ID != g.stream.ID || f.began.Sequence < sequence })
+	}
 	g.stream.Next = sequence + 1
 	caughtUp := last && !g.stream.Current
 	if caughtUp {

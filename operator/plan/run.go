@@ -282,6 +282,8 @@ func (p *planner) metricsHealthy() {
 		// Reading again after a restart: nothing new is known yet.
 	case !p.Stream.Current:
 		set(false, "CatchingUp", "the operator is reading the reports that the stream holds")
+	case !p.Reports.Whole && p.Run.Status.Stream != nil:
+		set(false, "ReportsDropped", "the stream no longer holds all reports of this run: it was purged, or --stream-max-age or --stream-max-bytes is too small; what was known is kept, and the next attempt of a trial tells its history again")
 	case len(missing) > 0:
 		set(false, "ReportsMissing", "reports did not arrive: "+strings.Join(missing, ", "))
 	default:

@@ -258,11 +258,3 @@ func backoff(retry int32) time.Duration {
 	}
 	return min(d, maxBackoff)
 }
-
-// cut keeps a message within n characters.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
-}
