@@ -7,6 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -94,6 +95,12 @@ func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.Training
 		return err
 	}
 	r.askKueue(ctx, cluster, unexplained)
+	for _, t := range run.Status.Trials {
+		name := plan.JobName(run.Name, t.Name, t.Attempt)
+		if why, ok := r.refusals.Load(types.NamespacedName{Namespace: run.Namespace, Name: name}); ok {
+			cluster.Warnings[name] = why.(string)
+		}
+	}
 	return nil
 }
 

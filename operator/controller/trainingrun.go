@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -42,6 +43,9 @@ type TrainingRunReconciler struct {
 	CA       []byte // PEM; nil: trials trust the system's authorities
 	Settings plan.Settings
 	Now      func() time.Time
+
+	// refusals are why Jobs could not be created just now, by name: a status says so, and forgets it with the operator.
+	refusals sync.Map
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch;delete
