@@ -95,7 +95,6 @@ type Trial struct {
 	Attempts    []struct {
 		Number    int    `json:"number"`
 		Class     string `json:"class"`
-		ExitCode  *int   `json:"exitCode"`
 		FromEpoch *int   `json:"fromEpoch"`
 		Epoch     int    `json:"epoch"`
 	} `json:"attempts"`
@@ -117,7 +116,9 @@ type Pod struct {
 	Trial   string    `json:"trial"`
 	Attempt string    `json:"attempt"`
 	Started time.Time `json:"started"` // when its container was first seen running
-	Ended   time.Time `json:"ended"`   // when it was first seen ended or gone; zero: never
+	Ended   time.Time `json:"ended"`   // when it ended, or was seen alive last before it was gone; zero: never
+
+	ExitCode *int32 `json:"exitCode,omitempty"` // nil: it was never seen to end
 }
 
 // decode reads what JSON says and leaves the rest.

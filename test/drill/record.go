@@ -117,7 +117,7 @@ func (r *recorder) pod(o any, gone bool) {
 			seen.alive = time.Now()
 		}
 		if t := s.State.Terminated; t != nil {
-			seen.Started, seen.Ended = t.StartedAt.Time, t.FinishedAt.Time
+			seen.Started, seen.Ended, seen.ExitCode = t.StartedAt.Time, t.FinishedAt.Time, &t.ExitCode
 		}
 	}
 	seen.gone = seen.gone || gone

@@ -232,9 +232,15 @@ func neverBack(h History, say sayer) {
 
 // nothingRepeated: an attempt that was asked to end, and did so with its checkpoint (exit code 75), is gone on from where it was.
 func nothingRepeated(h History, say sayer) {
+	saved := map[string]bool{}
+	for _, p := range h.Pods {
+		if p.ExitCode != nil && *p.ExitCode == 75 {
+			saved[p.Trial+" "+p.Attempt] = true
+		}
+	}
 	for _, t := range h.Statuses[len(h.Statuses)-1].Trials {
 		for i, a := range t.Attempts {
-			if a.ExitCode == nil || *a.ExitCode != 75 || i+1 == len(t.Attempts) || damaged(h, t.Name) {
+			if !saved[fmt.Sprint(t.Name, " ", a.Number)] || i+1 == len(t.Attempts) || damaged(h, t.Name) {
 				continue
 			}
 			if next := t.Attempts[i+1]; next.FromEpoch != nil && *next.FromEpoch < a.Epoch {

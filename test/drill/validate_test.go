@@ -46,20 +46,18 @@ func order() History {
 		c.Files = map[string]string{"weights.safetensors": "w-" + c.Trial, "slots.safetensors": "s-" + c.Trial}
 		h.Checkpoints = append(h.Checkpoints, c)
 	}
-	zero, one, code := 0, 1, 75
+	zero, one, code := 0, 1, int32(75)
 	d18 := Trial{Name: "d18", Phase: "Succeeded", Attempt: 2, Epoch: 2, Epochs: 2, ReportsSeen: 5, Best: &Best{Trial: "d18", AUCPR: "0.7000", Epoch: 2, Checkpoint: *h.Reports[6].Checkpoint}}
 	for _, a := range []struct {
 		n, epoch int
 		from     *int
-		code     *int
-	}{{1, 1, &zero, &code}, {2, 2, &one, nil}} {
+	}{{1, 1, &zero}, {2, 2, &one}} {
 		d18.Attempts = append(d18.Attempts, struct {
 			Number    int    `json:"number"`
 			Class     string `json:"class"`
-			ExitCode  *int   `json:"exitCode"`
 			FromEpoch *int   `json:"fromEpoch"`
 			Epoch     int    `json:"epoch"`
-		}{a.n, "", a.code, a.from, a.epoch})
+		}{a.n, "", a.from, a.epoch})
 	}
 	d34 := Trial{Name: "d34", Phase: "Succeeded", Attempt: 1, Epoch: 2, Epochs: 2, ReportsSeen: 4, Best: &Best{Trial: "d34", AUCPR: "0.6000", Epoch: 2, Checkpoint: *h.Reports[8].Checkpoint}}
 	h.Statuses = []Status{
@@ -67,7 +65,7 @@ func order() History {
 		{Phase: "Succeeded", CompletionTime: "now", Trials: []Trial{d18, d34}, Best: d18.Best},
 	}
 	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
-	h.Pods = []Pod{{UID: "p1", Trial: "d18", Started: at(1), Ended: at(5)}, {UID: "p2", Trial: "d34", Started: at(1), Ended: at(9)}, {UID: "p3", Trial: "d18", Started: at(6), Ended: at(9)}}
+	h.Pods = []Pod{{UID: "p1", Trial: "d18", Attempt: "1", ExitCode: &code, Started: at(1), Ended: at(5)}, {UID: "p2", Trial: "d34", Started: at(1), Ended: at(9)}, {UID: "p3", Trial: "d18", Started: at(6), Ended: at(9)}}
 	return h
 }
 
