@@ -8,4 +8,6 @@
 //
 // Passings are counted over all processes that share the directory, so that a kill happens once and not again after each restart, and
 // a drill can be replayed. With the directory alone nothing is killed: the files' sizes tell which points were passed, and how often.
+//
+// GOFLAGS=-tags=drill hack/build.sh DIRECTORY builds the programs so.
 package failpoint
