@@ -4,16 +4,22 @@ package failpoint
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 )
 
 // Whatever the environment says, a program that was not built for drills takes no notice.
 func TestNothingHappensWithoutTheBuildTag(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv("PLUMBLINE_FAILPOINTS", "here=1")
-	t.Setenv("PLUMBLINE_FAILPOINTS_DIR", dir)
+	if err := os.WriteFile(filepath.Join(dir, "here"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DRILL_FAILPOINTS", dir)
 	Here("here")
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+	if err := Full("here"); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("left %v, error %v", left, err)
 	}
 }

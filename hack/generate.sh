@@ -17,8 +17,9 @@ files=charts/plumbline/files
 rm -rf "$files"
 mkdir -p "$files/crds"
 cp crds/plumbline.dev_*.yaml "$files/crds/"
-cp config/nats/nats.conf "$files/nats.conf"
+cp config/nats/nats.conf config/nats/tls.conf "$files/"
 cp config/rbac/people.yaml "$files/people.yaml"
+cp config/monitoring/alerts.yaml config/monitoring/dashboard.json "$files/"
 # Of the roles only the rules: the chart puts those for all namespaces into a ClusterRole, or into one Role per namespace, and those
 # of the lease into a Role in the release's namespace.
 rules() { awk -v kind="$1" '/^---/ {rules = 0} /^kind:/ {wanted = $2 == kind} wanted && rules {print} /^rules:/ {rules = 1}' config/rbac/role.yaml; }

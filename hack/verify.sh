@@ -73,9 +73,13 @@ refuse() { # the message that is expected, then values
 	if render "$@" >/dev/null 2>"$work/refused"; then fail "the chart takes $*"; fi
 	grep -q -- "$message" "$work/refused" || fail "the chart refuses $* without saying \"$message\": $(cat "$work/refused")"
 }
+refuse "interval" --set monitoring.podMonitor.interval=often
 refuse "replcas" --set replcas=2
 refuse "set nats.url" --set nats.enabled=false
 refuse "set nats.accountSecret" --set nats.enabled=false,nats.url=nats://n:4222
 refuse "maxFile" --set nats.storage.maxFile=lots
+
+say "the alerts and the dashboard, by Prometheus' libraries (the first run builds them)"
+(cd hack/promcheck && CGO_ENABLED=0 go vet ./... && CGO_ENABLED=0 go test ./...)
 
 say "verified"

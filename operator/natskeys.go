@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
@@ -16,6 +17,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"plumbline.dev/plumbline/operator/credential"
 )
 
 // The nats-keys command is how the keys of a NATS in operator mode come into being on a cluster: config/nats and the chart run it
@@ -25,22 +28,29 @@ import (
 //	                made again from it, with the same keys.
 //	<name>-server   auth.conf, which the server's configuration includes: whom to trust. Public.
 //	<name>-account  signing.nk and account.pub: with these the operator issues one credential per run.
+//
+// And where the server is to speak TLS and nobody else makes its certificate, a fourth, which follows from nothing:
+//
+//	<name>-tls      tls.crt and tls.key for the server, ca.crt for those who connect.
 
 // Keys of the Secrets.
 const (
 	keyAuthConf   = "auth.conf"
 	keySigning    = "signing.nk"
 	keyAccountPub = "account.pub"
+	keyAuthority  = "ca.crt"
 )
 
 func natsKeysCommand() *cobra.Command {
 	var namespace, name string
+	var tlsHosts []string
 	var printOnly bool
 	cmd := &cobra.Command{
 		Use:   "nats-keys",
 		Short: "Make the keys of a NATS server in operator mode, once, as three Secrets",
 		Long: `Make the keys of a NATS server in operator mode, once, as three Secrets: NAME-root (all seeds; mount it nowhere), NAME-server
-(auth.conf for the server) and NAME-account (what the operator signs credentials with). Secrets that exist are left as they are.
+(auth.conf for the server) and NAME-account (what the operator signs credentials with). With --tls-hosts also NAME-tls, a certificate
+for the server with the authority to trust it by. Secrets that exist are left as they are.
 With --print nothing is created: the Secrets are written to standard output, for kubectl create -f -.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
@@ -49,7 +59,7 @@ With --print nothing is created: the Secrets are written to standard output, for
 				return errors.New("--namespace is empty: name the namespace of the NATS server")
 			}
 			if printOnly {
-				return printNATSKeys(cmd.OutOrStdout(), namespace, name)
+				return printNATSKeys(cmd.OutOrStdout(), namespace, name, tlsHosts)
 			}
 			config, err := ctrl.GetConfig()
 			if err != nil {
@@ -59,16 +69,17 @@ With --print nothing is created: the Secrets are written to standard output, for
 			if err != nil {
 				return fmt.Errorf("reach the API server: %w", err)
 			}
-			return ensureNATSKeys(cmd.Context(), c, cmd.OutOrStdout(), namespace, name)
+			return ensureNATSKeys(cmd.Context(), c, cmd.OutOrStdout(), namespace, name, tlsHosts)
 		},
 	}
 	cmd.Flags().StringVar(&namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the Secrets; default: $POD_NAMESPACE")
 	cmd.Flags().StringVar(&name, "name", "plumbline-nats", "what the names of the Secrets begin with")
+	cmd.Flags().StringSliceVar(&tlsHosts, "tls-hosts", nil, "names and addresses by which clients know the server: make a certificate for them, good for ten years")
 	cmd.Flags().BoolVar(&printOnly, "print", false, "print the Secrets instead of creating them")
 	return cmd
 }
 
-func printNATSKeys(w io.Writer, namespace, name string) error {
+func printNATSKeys(w io.Writer, namespace, name string, tlsHosts []string) error {
 	keys, err := newNATSKeys()
 	if err != nil {
 		return err
@@ -77,7 +88,11 @@ func printNATSKeys(w io.Writer, namespace, name string) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range secrets {
+	certificate, err := tlsSecret(namespace, name, tlsHosts)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(secrets, certificate...) {
 		b, err := yaml.Marshal(s)
 		if err != nil {
 			return fmt.Errorf("write Secret %s: %w", s.Name, err)
@@ -91,7 +106,7 @@ func printNATSKeys(w io.Writer, namespace, name string) error {
 
 // ensureNATSKeys creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that its role
 // may be that narrow.
-func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, namespace, name string) error {
+func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, namespace, name string, tlsHosts []string) error {
 	keys, err := newNATSKeys()
 	if err != nil {
 		return err
@@ -111,7 +126,11 @@ func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, namespace
 	if err != nil {
 		return err
 	}
-	for _, s := range secrets[1:] {
+	certificate, err := tlsSecret(namespace, name, tlsHosts)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(secrets[1:], certificate...) {
 		state := "created"
 		if err := c.Create(ctx, s); apierrors.IsAlreadyExists(err) {
 			state = "exists already"
@@ -188,6 +207,21 @@ func natsSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
 		Immutable:  &immutable,
 		Data:       data,
 	}
+}
+
+// tlsSecret is the server's certificate; none without hosts. One that exists is never renewed by a second call: to create is all that
+// the Job may.
+func tlsSecret(namespace, name string, hosts []string) ([]*corev1.Secret, error) {
+	if len(hosts) == 0 {
+		return nil, nil
+	}
+	c, err := credential.NewCertificate(hosts, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	s := natsSecret(namespace, name+"-tls", map[string][]byte{corev1.TLSCertKey: c.Certificate, corev1.TLSPrivateKeyKey: c.Key, keyAuthority: c.Authority})
+	s.Type = corev1.SecretTypeTLS
+	return []*corev1.Secret{s}, nil
 }
 
 // authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the one that

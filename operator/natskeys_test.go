@@ -6,11 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/jwt/v2"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -25,7 +23,7 @@ import (
 // The server runs with config/nats/nats.conf, the file that a cluster gets.
 func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 	var out bytes.Buffer
-	if err := printNATSKeys(&out, "plumbline-system", "plumbline-nats"); err != nil {
+	if err := printNATSKeys(&out, "plumbline-system", "plumbline-nats", nil); err != nil {
 		t.Fatal(err)
 	}
 	secrets := readSecrets(t, out.Bytes())
@@ -73,8 +71,9 @@ func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 func TestEnsureNATSKeys(t *testing.T) {
 	const namespace, name = "plumbline-system", "plumbline-nats"
 	for story, test := range map[string]struct {
-		lost []string // Secrets that a first, interrupted call did not leave behind
-		want string
+		lost  []string // Secrets that a first, interrupted call did not leave behind
+		hosts []string // of the second call
+		want  string
 	}{
 		"a second call changes nothing": {
 			want: "Secret plumbline-system/plumbline-nats-server exists already\nSecret plumbline-system/plumbline-nats-account exists already\n",
@@ -83,11 +82,15 @@ func TestEnsureNATSKeys(t *testing.T) {
 			lost: []string{"plumbline-nats-server", "plumbline-nats-account"},
 			want: "Secret plumbline-system/plumbline-nats-server created\nSecret plumbline-system/plumbline-nats-account created\n",
 		},
+		"TLS may be asked for later": {
+			hosts: []string{"plumbline-nats.plumbline-system.svc"},
+			want:  "Secret plumbline-system/plumbline-nats-server exists already\nSecret plumbline-system/plumbline-nats-account exists already\nSecret plumbline-system/plumbline-nats-tls created\n",
+		},
 	} {
 		t.Run(story, func(t *testing.T) {
 			ctx := t.Context()
 			c := fake.NewClientBuilder().Build()
-			if err := ensureNATSKeys(ctx, c, &bytes.Buffer{}, namespace, name); err != nil {
+			if err := ensureNATSKeys(ctx, c, &bytes.Buffer{}, namespace, name, nil); err != nil {
 				t.Fatal(err)
 			}
 			before := accountData(t, c)
@@ -100,7 +103,7 @@ func TestEnsureNATSKeys(t *testing.T) {
 			}
 
 			var out bytes.Buffer
-			if err := ensureNATSKeys(ctx, c, &out, namespace, name); err != nil {
+			if err := ensureNATSKeys(ctx, c, &out, namespace, name, test.hosts); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(test.want, out.String()); d != "" {
@@ -114,7 +117,7 @@ func TestEnsureNATSKeys(t *testing.T) {
 
 	t.Run("a damaged root is named, with the way out", func(t *testing.T) {
 		root := natsSecret(namespace, name+"-root", map[string][]byte{"operator.nk": []byte("nonsense")})
-		err := ensureNATSKeys(t.Context(), fake.NewClientBuilder().WithObjects(root).Build(), &bytes.Buffer{}, namespace, name)
+		err := ensureNATSKeys(t.Context(), fake.NewClientBuilder().WithObjects(root).Build(), &bytes.Buffer{}, namespace, name, nil)
 		if err == nil || !strings.Contains(err.Error(), "plumbline-nats-root") || !strings.Contains(err.Error(), "restore the Secret") {
 			t.Fatalf("got %v", err)
 		}
@@ -159,21 +162,7 @@ func startNATS(t *testing.T, authConf map[string][]byte) (url string) {
 	t.Setenv("POD_NAME", "plumbline-nats-0")
 	t.Setenv("JETSTREAM_DIR", dir)
 	t.Setenv("JETSTREAM_MAX_FILE", "1GB")
-	opts, err := server.ProcessConfigFile(filepath.Join(dir, "nats.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.NoSigs = true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(time.Minute) {
-		t.Fatal("nats-server does not accept connections")
-	}
-	return s.ClientURL()
+	return startServer(t, filepath.Join(dir, "nats.conf"))
 }
 
 func signUser(t *testing.T, signing []byte, account string) []byte {

@@ -50,10 +50,13 @@ func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "CredentialNotCreated", "Create", "%s", err)
 		return err
 	}
+	name := client.ObjectKeyFromObject(a.Create)
 	if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
+		r.refusals.Store(name, err.Error())
 		return err
 	}
+	r.refusals.Delete(name)
 	return nil
 }
 

@@ -13,7 +13,6 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
-	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 )
 
@@ -26,15 +25,14 @@ func (r *TrainingRunReconciler) report(ctx context.Context, run *api.TrainingRun
 	if equality.Semantic.DeepEqual(run.Status, p.Status) {
 		return false, nil
 	}
+	before := run.Status
 	run.Status = p.Status
 	failpoint.Here("status.before")
 	if err := r.Client.Status().Update(ctx, run); err != nil {
 		return false, fmt.Errorf("write the status of TrainingRun %s: %w", run.Name, err)
 	}
 	failpoint.Here("status.after")
-	for _, class := range p.Retries {
-		metrics.Retries.WithLabelValues(string(class)).Inc()
-	}
+	count(&before, &p.Status, p)
 	tell(ctx, r.Recorder, run, p.Events)
 	return true, nil
 }

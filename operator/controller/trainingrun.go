@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -42,6 +43,9 @@ type TrainingRunReconciler struct {
 	CA       []byte // PEM; nil: trials trust the system's authorities
 	Settings plan.Settings
 	Now      func() time.Time
+
+	// refusals are why Jobs could not be created just now, by name: a status says so, and forgets it with the operator.
+	refusals sync.Map
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch;delete
@@ -52,6 +56,7 @@ type TrainingRunReconciler struct {
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch;list
+// +kubebuilder:rbac:groups=kueue.x-k8s.io,resources=workloads,verbs=list
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=plumbline-system,resources=leases,verbs=get;create;update
 
 // Reconcile brings one run a step further.
@@ -68,6 +73,7 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	r.Ingest.Know(&run)
 
 	// 1. Observe.
+	mark := r.Ingest.Mark(run.UID)
 	input, err := r.observe(ctx, &run)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -82,6 +88,7 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	r.Ingest.Shown(run.UID, mark, written, r.Now())
 	r.Ingest.Know(&run)
 	// 4. Act.
 	err = r.apply(ctx, &run, p.Actions, written)
@@ -123,19 +130,4 @@ func wake(_ context.Context, e event.TypedGenericEvent[ingest.Wake], q workqueue
 		return
 	}
 	q.AddAfter(r, progressEvery)
-}
-
-// Phases counts runs by phase, for Prometheus.
-func Phases(c client.Reader) func() map[string]int {
-	return func() map[string]int {
-		n := map[string]int{}
-		var runs api.TrainingRunList
-		if err := c.List(context.Background(), &runs); err != nil {
-			return n // the cache has not started yet
-		}
-		for _, r := range runs.Items {
-			n[string(r.Status.Phase)]++
-		}
-		return n
-	}
 }

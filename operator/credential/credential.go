@@ -57,12 +57,19 @@ func New(seed []byte, account string) (*Issuer, error) {
 	return &Issuer{signing, account}, nil
 }
 
-// Run is the credentials file of a run's pods: they may publish the run's reports and hear the acknowledgements.
+// maxPayload is what one message of a run may take: a report and its headers.
+const maxPayload = wire.MaxReportBytes + 4<<10
+
+// Run is the credentials file of a run's pods: they may publish the run's reports and hear the acknowledgements. It does not
+// expire: the operator could not renew it (docs/adr/0009).
 func (i *Issuer) Run(uid string) ([]byte, error) {
 	var may jwt.Permissions
 	may.Pub.Allow.Add(wire.RunSubjects(uid))
 	may.Sub.Allow.Add(wire.InboxPrefix(uid) + ".>")
-	token, user, err := i.user("run "+uid, may)
+	token, user, err := i.user("run "+uid, may, func(c *jwt.UserClaims) {
+		c.Limits.Payload = maxPayload
+		c.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket) // a leaf node could carry a whole network
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -78,14 +85,14 @@ func (i *Issuer) Operator() (nats.Option, error) {
 	var may jwt.Permissions
 	may.Pub.Allow.Add("$JS.API.>")
 	may.Sub.Allow.Add(OperatorInbox + ".>")
-	token, user, err := i.user("plumbline-operator", may)
+	token, user, err := i.user("plumbline-operator", may, func(*jwt.UserClaims) {})
 	if err != nil {
 		return nil, err
 	}
 	return nats.UserJWT(func() (string, error) { return token, nil }, user.Sign), nil
 }
 
-func (i *Issuer) user(name string, may jwt.Permissions) (token string, user nkeys.KeyPair, err error) {
+func (i *Issuer) user(name string, may jwt.Permissions, limit func(*jwt.UserClaims)) (token string, user nkeys.KeyPair, err error) {
 	user, err = nkeys.CreateUser()
 	if err != nil {
 		return "", nil, fmt.Errorf("make a NATS user: %w", err)
@@ -97,6 +104,7 @@ func (i *Issuer) user(name string, may jwt.Permissions) (token string, user nkey
 	claims := jwt.NewUserClaims(public)
 	claims.Name = name
 	claims.Permissions = may
+	limit(claims)
 	if signer, err := i.signing.PublicKey(); err == nil && signer != i.account {
 		claims.IssuerAccount = i.account
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -23,6 +24,12 @@ const (
 	refusedEpoch   = "epoch"
 	refusedWriter  = "writer"
 )
+
+func init() { // so that the first refusal is an increase
+	for _, reason := range []string{refusedSize, refusedForm, refusedVersion, refusedSubject, refusedRun, refusedTrial, refusedAttempt, refusedEpoch, refusedWriter} {
+		metrics.Refused.WithLabelValues(reason)
+	}
+}
 
 // expected is what reports of one run must agree with.
 type expected map[string]expectedTrial

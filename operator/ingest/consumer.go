@@ -16,6 +16,9 @@ const (
 	requestTimeout = 5 * time.Second
 	retryEvery     = 2 * time.Second
 	lookEvery      = 10 * time.Second // at the stream's identity and the lag
+
+	// forgetAfter is how long the server keeps the consumer of an operator that is gone. One that only was away makes another.
+	forgetAfter = 30 * time.Second
 )
 
 // errDisturbed: reading must begin again where it was, with a look at whether the stream is still the same.
@@ -80,8 +83,9 @@ func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <
 	}
 	info := stream.CachedInfo()
 	from := g.begin(stream, info)
+	g.measure(info)
 	consumer, err := js.OrderedConsumer(request, wire.Stream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(from),
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(from), InactiveThreshold: forgetAfter,
 	})
 	if err != nil {
 		return fmt.Errorf("read the stream %s: %w", wire.Stream, err)
@@ -126,6 +130,7 @@ func (g *Ingest) receive(m jetstream.Msg) {
 		return
 	}
 	g.take(m.Subject(), int64(meta.Sequence.Stream), m.Data(), meta.NumPending == 0)
+	metrics.Lag.Set(float64(meta.NumPending))
 }
 
 // begin decides where to read from. After a pause it is where reading stopped; at the first time it is where the oldest active
@@ -155,6 +160,7 @@ func (g *Ingest) begin(handle jetstream.Stream, info *jetstream.StreamInfo) int6
 		from = 1
 		g.partial(func(*follower) bool { return true })
 	}
+	from = max(from, first) // what is before it was dropped, which is known by now
 	g.handle, g.stream.ID, g.stream.Next = handle, id, from
 	return from
 }
@@ -190,6 +196,25 @@ func (g *Ingest) away(err error) {
 	}
 }
 
+// measure says how the stream is: how far behind reading is, and how much of it an active run still needs.
+func (g *Ingest) measure(info *jetstream.StreamInfo) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	first, last := int64(info.State.FirstSeq), int64(info.State.LastSeq)
+	needed := last + 1
+	for _, f := range g.runs {
+		if f.began.ID != g.stream.ID {
+			needed = first
+		}
+		needed = min(needed, f.began.Sequence)
+	}
+	metrics.Lag.Set(float64(max(0, last+1-g.stream.Next)))
+	metrics.Messages.Set(float64(info.State.Msgs))
+	metrics.Spare.Set(float64(max(0, needed-first)))
+	metrics.Bytes.Set(float64(info.State.Bytes))
+	metrics.BytesLimit.Set(float64(info.Config.MaxBytes))
+}
+
 // look finds out whether the stream is still the one that is read, and how far behind reading is.
 func (g *Ingest) look(ctx context.Context, stream jetstream.Stream) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -202,7 +227,7 @@ func (g *Ingest) look(ctx context.Context, stream jetstream.Stream) error {
 	if identity(info) != now.ID {
 		return errDisturbed
 	}
-	metrics.Lag.Set(float64(max(0, int64(info.State.LastSeq)+1-now.Next)))
+	g.measure(info)
 	if info.State.Msgs == 0 { // all that was there has expired: nothing will arrive to say that it was the last
 		g.connected(true)
 	}

@@ -10,11 +10,13 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	dto "github.com/prometheus/client_model/go"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/credential"
+	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/natstest"
 	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
@@ -32,15 +34,18 @@ type bench struct {
 	ingest *Ingest
 	stop   func()
 	pod    writer
+	change func(*Options) // what is different from the usual
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) *bench { return newBenchWith(t, nil) }
+
+func newBenchWith(t *testing.T, change func(*Options)) *bench {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, server: s, issuer: issuer, pod: writer{attempt: 1, pod: "p"}}
+	b := &bench{t: t, server: s, issuer: issuer, pod: writer{attempt: 1, pod: "p"}, change: change}
 	b.start()
 	b.until("the stream is there", func() bool { return b.ingest.Stream().Current })
 	b.run = &api.TrainingRun{
@@ -61,7 +66,7 @@ func (b *bench) start() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.ingest = New(Options{
+	options := Options{
 		URL: b.server.URL(), Credential: signIn, Inbox: credential.OperatorInbox, MaxAge: time.Hour, MaxBytes: 64 << 20,
 		Runs: func(context.Context) ([]api.TrainingRun, error) {
 			if b.run == nil {
@@ -69,7 +74,11 @@ func (b *bench) start() {
 			}
 			return []api.TrainingRun{*b.run}, nil
 		},
-	}, logr.Discard())
+	}
+	if b.change != nil {
+		b.change(&options)
+	}
+	b.ingest = New(options, logr.Discard())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.ingest.Start(ctx) }()
@@ -173,6 +182,41 @@ func TestReportsArrive(t *testing.T) {
 	if !b.drained() {
 		t.Error("everything was read, and yet it is not drained")
 	}
+}
+
+// How long reports take is measured of those that a status is about to show for the first time.
+func TestWhatAStatusShowsIsMeasuredOnce(t *testing.T) {
+	b := newBench(t)
+	before := observed(t)
+	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	mark := b.ingest.Mark(uid)
+	b.send(b.pod.epoch(2, 0.8, true))
+	b.until("one more is read", func() bool { return b.trial().Seen == 3 })
+	b.ingest.Shown(uid, mark, true, time.Now())
+	b.ingest.Shown(uid, mark, true, time.Now())
+	if n := observed(t) - before; n != 2 {
+		t.Errorf("%d are measured, want the two that were folded before the mark", n)
+	}
+	b.ingest.Shown(uid, b.ingest.Mark(uid), false, time.Now()) // the status said so already
+	if n := observed(t) - before; n != 2 {
+		t.Errorf("%d are measured, want 2", n)
+	}
+	b.restart()
+	b.until("everything is read again", func() bool { return b.ingest.Stream().Current && b.trial().Seen == 3 })
+	b.ingest.Shown(uid, b.ingest.Mark(uid), true, time.Now())
+	if n := observed(t) - before; n != 2 {
+		t.Errorf("what is read again is measured: %d", n)
+	}
+}
+
+func observed(t *testing.T) uint64 {
+	t.Helper()
+	var m dto.Metric
+	if err := metrics.ReportToStatus.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetHistogram().GetSampleCount()
 }
 
 func TestStrangersReportsChangeNothing(t *testing.T) {

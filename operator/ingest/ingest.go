@@ -43,7 +43,11 @@ type follower struct {
 	expected expected
 	ledger   *Ledger
 	gaps     int64
-	whole    bool // no report of it was dropped from the stream before it was read
+	again    int64 // duplicates that were counted
+	whole    bool  // no report of it was dropped from the stream before it was read
+
+	folded  int64
+	unshown []unshown
 }
 
 // New makes an Ingest that reads nothing until it is started.
@@ -119,6 +123,10 @@ func (g *Ingest) take(subject string, sequence int64, data []byte, last bool) {
 	wakes := g.fold(subject, data)
 	failpoint.Here("ingest.after")
 	g.mu.Lock()
+	if sequence > g.stream.Next { // what was between is gone, and whose it was nobody knows
+		g.log.Info("the stream has dropped messages before they were read", "from", g.stream.Next, "to", sequence-1)
+		g.partial(func(f *follower) bool { return f.began.ID != g.stream.ID || f.began.Sequence < sequence })
+	}
 	g.stream.Next = sequence + 1
 	caughtUp := last && !g.stream.Current
 	if caughtUp {
@@ -157,13 +165,14 @@ func (g *Ingest) fold(subject string, data []byte) *Wake {
 	}
 	effect := f.ledger.Fold(r)
 	metrics.Reports.WithLabelValues(string(r.Kind), string(effect)).Inc()
-	if gaps := f.ledger.gaps(); gaps != f.gaps {
-		metrics.Gaps.Add(float64(max(0, gaps-f.gaps)))
-		f.gaps = gaps
-	}
+	gaps, again := f.ledger.totals()
+	metrics.Gaps.Add(float64(max(0, gaps-f.gaps)))
+	metrics.Duplicates.Add(float64(again - f.again))
+	f.gaps, f.again = gaps, again
 	if effect == Nothing || effect == Seen {
 		return nil
 	}
+	f.awaitShown(r, g.stream.Current)
 	return &Wake{Run: f.name, Urgent: effect == Turn}
 }
 

@@ -69,12 +69,13 @@ func (l *Ledger) tooMany(r wire.Report) bool {
 	return t != nil && t.writers[r.Writer] == nil && len(t.writers) >= maxWriters
 }
 
-// gaps counts what is missing over all writers.
-func (l *Ledger) gaps() (n int64) {
+// totals counts over all writers what is missing and what came again.
+func (l *Ledger) totals() (gaps, again int64) {
 	for _, t := range l.trials {
-		n += t.gaps()
+		gaps += t.gaps()
+		again += t.view.Duplicates
 	}
-	return n
+	return gaps, again
 }
 
 // Fold takes in one valid report that belongs to the run.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -35,7 +36,22 @@ func (o Options) unreachable() string { return "NATS at " + o.URL + " cannot be 
 // describe says in words that stay the same while the problem does.
 func (o Options) describe(err error) string {
 	var refusal *jetstream.APIError
+	var unknown x509.UnknownAuthorityError
+	var other x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	switch {
+	case errors.As(err, &unknown) && o.TLS == nil:
+		return "NATS at " + o.URL + " has a certificate of an authority that this system does not know: give its PEM file in --nats-ca"
+	case errors.As(err, &unknown):
+		return "NATS at " + o.URL + " has a certificate that the authority in --nats-ca did not sign: if it was replaced, restart the operator with the new one"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired: // the error itself tells the time
+		return "NATS at " + o.URL + " has a certificate that has expired or is not valid yet"
+	case errors.As(err, &invalid):
+		return fmt.Sprintf("NATS at %s has a certificate that is not good: %v", o.URL, invalid)
+	case errors.As(err, &other):
+		return fmt.Sprintf("NATS at %s has a certificate that is not good: %v", o.URL, other)
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return "NATS at " + o.URL + " does not speak TLS, and --nats-url or --nats-ca asks for it"
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
 		return "NATS at " + o.URL + " refuses the operator's credential: --nats-signing-key and --nats-account must be of the account that the server knows"
 	case errors.Is(err, nats.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrJetStreamNotEnabledForAccount):

@@ -3,6 +3,7 @@
 package natstest
 
 import (
+	"crypto/tls"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ type Server struct {
 	Account string // public key
 
 	t        *testing.T
+	tls      *tls.Config
 	dir      string
 	port     int
 	trusted  *jwt.OperatorClaims
@@ -28,7 +30,10 @@ type Server struct {
 }
 
 // Start runs a server on a free port until the test ends.
-func Start(t *testing.T) *Server {
+func Start(t *testing.T) *Server { return StartTLS(t, nil) }
+
+// StartTLS runs one that speaks nothing but TLS, if it is told how.
+func StartTLS(t *testing.T, secure *tls.Config) *Server {
 	t.Helper()
 	operator, system := key(t, nkeys.CreateOperator), key(t, nkeys.CreateAccount)
 	account, signing := key(t, nkeys.CreateAccount), key(t, nkeys.CreateAccount)
@@ -41,7 +46,8 @@ func Start(t *testing.T) *Server {
 	a.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
 	s := &Server{
 		Seed: must[[]byte](t)(signing.Seed()), Account: public(t, account),
-		t: t, dir: t.TempDir(), port: -1, trusted: trusted,
+		tls: secure,
+		t:   t, dir: t.TempDir(), port: -1, trusted: trusted,
 		accounts: map[string]string{
 			public(t, account): must[string](t)(a.Encode(operator)),
 			public(t, system):  must[string](t)(jwt.NewAccountClaims(public(t, system)).Encode(operator)),
@@ -65,7 +71,7 @@ func (s *Server) Up() {
 		}
 	}
 	s.server = must[*server.Server](s.t)(server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: s.port, NoLog: true, NoSigs: true,
+		Host: "127.0.0.1", Port: s.port, NoLog: true, NoSigs: true, TLSConfig: s.tls, TLS: s.tls != nil, TLSTimeout: 10,
 		JetStream: true, StoreDir: s.dir, TrustedOperators: []*jwt.OperatorClaims{s.trusted}, AccountResolver: resolver, SystemAccount: s.trusted.SystemAccount,
 	}))
 	s.server.Start()

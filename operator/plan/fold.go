@@ -54,7 +54,9 @@ func (p *planner) fold(t *api.TrialStatus) {
 	t.SecondsLeft = secondsLeft(t, r)
 	t.ReportsSeen = max(t.ReportsSeen, r.Seen)
 	t.Duplicates = max(t.Duplicates, r.Duplicates)
-	t.Gaps = r.Gaps
+	if p.Reports.Whole { // otherwise what was read and then dropped would look as if it had never come
+		t.Gaps = r.Gaps
+	}
 }
 
 // better compares what the stream has with what status remembers, rounded as it is.

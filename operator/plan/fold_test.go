@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
@@ -39,5 +40,26 @@ func TestOverlay(t *testing.T) {
 	want := []api.CurvePoint{{Epoch: 1, AUCPR: "0.1000"}, {Epoch: 2, AUCPR: "0.0000"}, {Epoch: 4, AUCPR: "0.0000"}}
 	if diff := cmp.Diff(want, overlay(remembered, reported)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A restarted operator reads what is left of a stream that has dropped reports: they did come, and no gap is made of them.
+func TestDroppedReportsAreNoGaps(t *testing.T) {
+	w := newWorld(t, 18)
+	w.step("the run is applied")
+	w.schedule()
+	w.report("d18", 1, 0.7)
+	w.report("d18", 2, 0.8)
+	w.step("two epochs are reported")
+	left := w.reports.Trials["d18"]
+	left.Seen, left.Gaps = 1, 2
+	w.reports = Reports{Trials: map[string]TrialReports{"d18": left}}
+	p := Make(w.input())
+	if trial := p.Status.Trials[0]; trial.Gaps != 0 || trial.ReportsSeen < 2 {
+		t.Errorf("trial %+v", trial)
+	}
+	c := meta.FindStatusCondition(p.Status.Conditions, api.ConditionMetricsHealthy)
+	if c == nil || c.Reason != "ReportsDropped" {
+		t.Errorf("MetricsHealthy is %+v", c)
 	}
 }

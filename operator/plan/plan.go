@@ -131,7 +131,7 @@ func (p *planner) plan() Plan {
 }
 
 func (p *planner) event(warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, Event{Warning: warning, Reason: reason, Message: fmt.Sprintf(format, args...)})
+	p.events = append(p.events, Event{Warning: warning, Reason: reason, Message: cut(fmt.Sprintf(format, args...), maxEvent)})
 }
 
 // about is an event of one attempt.

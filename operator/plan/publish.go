@@ -148,7 +148,7 @@ func (p *publisher) ended(e ending) {
 }
 
 func (p *publisher) done(e ending) {
-	p.next.URI, p.next.Digest = e.result.URI, e.result.Digest
+	p.next.URI, p.next.Digest = plain(e.result.URI), plain(e.result.Digest)
 	p.next.CompletionTime = moment(p.endedAt(e))
 	p.condition(api.ConditionVerified, metav1.ConditionTrue, "Verified", "every digest matched and the recorded predictions were replayed")
 	p.published(true, "Published", fmt.Sprintf("version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.result.URI))
@@ -228,7 +228,7 @@ func (p *publisher) condition(kind string, status metav1.ConditionStatus, reason
 }
 
 func (p *publisher) event(warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, Event{Warning: warning, Reason: reason, Message: fmt.Sprintf(format, args...), Job: p.next.Job})
+	p.events = append(p.events, Event{Warning: warning, Reason: reason, Message: cut(fmt.Sprintf(format, args...), maxEvent), Job: p.next.Job})
 }
 
 // ModelAfter is a Model's status once a version is known and, perhaps, published. Nothing in it ever goes back.

@@ -233,6 +233,9 @@ func (p *planner) create(t *api.TrialStatus) {
 		p.set(t, t.Phase, "InvalidSettings", err.Error())
 		return
 	}
+	if why := p.Cluster.Warnings[job.Name]; why != "" {
+		p.set(t, t.Phase, "JobRefused", why)
+	}
 	p.actions = append(p.actions, Action{Create: job, Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt)})
 }
 
@@ -257,12 +260,4 @@ func backoff(retry int32) time.Duration {
 		d *= 2
 	}
 	return min(d, maxBackoff)
-}
-
-// cut keeps a message within n characters.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
 }

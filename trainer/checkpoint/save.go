@@ -63,6 +63,9 @@ func (w *Writer) Save(c Checkpoint) (wire.CheckpointRef, error) {
 		return wire.CheckpointRef{}, fmt.Errorf("save checkpoint %s: %w", filepath.Join(w.dir, name), err)
 	}
 	s := saved{name: name, uri: ref.URI, kind: c.Manifest.Kind}
+	if c.Manifest.Kind == wire.CheckpointBest {
+		s.rank = rank(c.Manifest)
+	}
 	if c.Manifest.Best != nil {
 		s.best = c.Manifest.Best.Checkpoint.URI
 	}
@@ -170,6 +173,9 @@ func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 		return wire.File{}, err
 	}
 	defer f.Close() // a second Close, after the one below, does nothing
+	if err := failpoint.Full("checkpoint.full"); err != nil {
+		return wire.File{}, err
+	}
 	sum := sha256.New()
 	count := &counter{}
 	if err := write(io.MultiWriter(f, sum, count)); err != nil {

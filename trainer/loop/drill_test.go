@@ -19,6 +19,8 @@ import (
 const (
 	lifeStore   = "PLUMBLINE_TEST_STORE"
 	lifeAttempt = "PLUMBLINE_TEST_ATTEMPT"
+	lifeArm     = "PLUMBLINE_TEST_ARM"    // the failpoint that is armed
+	lifeReport  = "PLUMBLINE_TEST_REPORT" // once this report has been told
 )
 
 // TestOneLife is one attempt in a process of its own, for the drill below to kill.
@@ -34,6 +36,12 @@ func TestOneLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr.attempt = before
+	tr.spool = func(r wire.Report) error {
+		if before == 0 && fmt.Sprint(r.Sequence) == os.Getenv(lifeReport) {
+			return os.WriteFile(filepath.Join(os.Getenv("DRILL_FAILPOINTS"), os.Getenv(lifeArm)), nil, 0o644)
+		}
+		return nil
+	}
 	if _, err := tr.run(context.Background(), tr.logistic()); err != nil {
 		t.Fatal(err)
 	}
@@ -43,18 +51,16 @@ func TestOneLife(t *testing.T) {
 // turn, and each time the next attempt ends in the bytes of one that nobody disturbed.
 func TestATrialKilledAtAnyWriteEndsInTheSameBytes(t *testing.T) {
 	want := newTrial(t).undisturbed()
-	for point, times := range map[string]int{ // of which an undisturbed trial has at least so many
-		"checkpoint.write.before": 5, "checkpoint.file.after": 12, "checkpoint.rename.before": 5, "checkpoint.rename.after": 5, "checkpoint.discard.after": 2,
-	} {
-		for n := 1; n <= times; n++ {
-			t.Run(fmt.Sprintf("%s, time %d", point, n), func(t *testing.T) {
+	for _, point := range []string{"checkpoint.write.before", "checkpoint.file.after", "checkpoint.rename.before", "checkpoint.rename.after", "checkpoint.discard.after"} {
+		for report := 1; report <= 4; report++ { // started, and three epochs
+			t.Run(fmt.Sprintf("%s after report %d", point, report), func(t *testing.T) {
 				t.Parallel() // most of the time goes into fsync
-				store, counts := t.TempDir(), t.TempDir()
+				store, armed := t.TempDir(), t.TempDir()
 				killed := 0
 				for attempt := 0; ; attempt++ {
 					cmd := exec.Command(os.Args[0], "-test.run=^TestOneLife$")
 					cmd.Env = append(os.Environ(), lifeStore+"="+store, fmt.Sprintf("%s=%d", lifeAttempt, attempt),
-						fmt.Sprintf("PLUMBLINE_FAILPOINTS=%s=%d", point, n), "PLUMBLINE_FAILPOINTS_DIR="+counts)
+						lifeArm+"="+point, fmt.Sprintf("%s=%d", lifeReport, report), "DRILL_FAILPOINTS="+armed)
 					out, err := cmd.CombinedOutput()
 					if err == nil {
 						break

@@ -55,7 +55,13 @@ func (i *installation) port() int {
 	return port
 }
 
-func (i *installation) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", i.options.Port) }
+func (i *installation) url() string {
+	scheme := "nats"
+	if i.options.TLS {
+		scheme = "tls"
+	}
+	return fmt.Sprintf("%s://127.0.0.1:%d", scheme, i.options.Port)
+}
 
 func (i *installation) start() {
 	i.t.Helper()
@@ -102,10 +108,10 @@ func ofTheRun(claims *jwt.UserClaims) {
 }
 
 // admin is the operator's side: it makes the stream and reads it.
-func (i *installation) admin() jetstream.JetStream {
+func (i *installation) admin(options ...nats.Option) jetstream.JetStream {
 	i.t.Helper()
 	file := i.credentials(filepath.Join(i.t.TempDir(), "admin.creds"), func(*jwt.UserClaims) {})
-	conn, err := nats.Connect(i.url(), nats.UserCredentials(file), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	conn, err := nats.Connect(i.url(), append(options, nats.UserCredentials(file), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))...)
 	if err != nil {
 		i.t.Fatal(err)
 	}

@@ -42,8 +42,9 @@ type Publisher struct {
 	done   chan struct{}
 	away   bool // nothing has been delivered since the last failure
 
-	mu    sync.Mutex
-	named string
+	mu      sync.Mutex
+	named   string
+	refused string // why waiting will not help, in words; empty: it may
 }
 
 // Start begins to deliver. It needs no server to be there yet.
@@ -57,6 +58,11 @@ func Start(cfg Config, spool *Spool) *Publisher {
 // Drain waits until all is delivered, or until ctx ends; then it says how many reports are left behind.
 func (p *Publisher) Drain(ctx context.Context) error {
 	if err := p.spool.empty(ctx); err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.refused != "" {
+			return fmt.Errorf("%d reports were not delivered: %s: %w", p.spool.Waiting(), p.refused, err)
+		}
 		return fmt.Errorf("%d reports were not delivered to %s: %w", p.spool.Waiting(), p.cfg.Reports.URL, err)
 	}
 	return nil
@@ -97,12 +103,12 @@ func (p *Publisher) work(ctx context.Context) {
 			wait = p.cfg.Backoff
 			if p.away {
 				p.away = false
+				p.refuse("")
 				p.cfg.Log.Info("reports are delivered again", "waiting", p.spool.Waiting())
 			}
 			continue
-		case !p.away:
-			p.away = true
-			p.cfg.Log.Warn("reports wait: training goes on", "waiting", p.spool.Waiting(), "url", p.cfg.Reports.URL, "error", err)
+		default:
+			p.wait(err)
 		}
 		select {
 		case <-time.After(wait):
@@ -110,6 +116,27 @@ func (p *Publisher) work(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// wait says once that reports wait, and once more when it turns out that waiting will not help.
+func (p *Publisher) wait(err error) {
+	why := p.refusal(err)
+	switch {
+	case why != "" && p.refuse(why):
+		p.cfg.Log.Error("reports are refused: training goes on, and they are kept", "waiting", p.spool.Waiting(), "why", why)
+	case why == "" && !p.away:
+		p.cfg.Log.Warn("reports wait: training goes on", "waiting", p.spool.Waiting(), "url", p.cfg.Reports.URL, "error", err)
+	}
+	p.away = true
+}
+
+// refuse notes why reports are refused and says whether that is new.
+func (p *Publisher) refuse(why string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.refused
+	p.refused = why
+	return was != why
 }
 
 // deliver makes one attempt. The stream drops what it has already, by message id.

@@ -40,12 +40,16 @@ type bench struct {
 }
 
 func newBench(t *testing.T, url, credentials string) bench {
+	return startBench(t, wire.Reports{URL: url, Credentials: credentials})
+}
+
+func startBench(t *testing.T, to wire.Reports) bench {
 	spool, err := NewSpool(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := &syncBuffer{}
-	p := Start(Config{Reports: wire.Reports{URL: url, Credentials: credentials}, RunUID: runUID, Log: slog.New(slog.NewTextHandler(log, nil)),
+	p := Start(Config{Reports: to, RunUID: runUID, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Ack: time.Second, Backoff: time.Millisecond, Longest: 20 * time.Millisecond}, spool)
 	t.Cleanup(func() { p.Close(); spool.Close() })
 	return bench{p, spool, log}
@@ -167,7 +171,13 @@ func TestCredentialsAreReadAgainAtEachConnect(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "run.creds")
 	b := newBench(t, nats.url(), nats.credentials(file, func(c *jwt.UserClaims) { ofTheRun(c); c.Expires = 1 }))
 	appendReports(t, b.spool, 1, 3)
-	b.log.await(t, "reports wait") // this one expired in 1970
+	b.log.await(t, "reports are refused") // this one expired in 1970
+	b.log.await(t, "refuses the run's credential "+file+": it has expired")
+	late, cancel := context.WithCancel(context.Background())
+	cancel() // what a pod says that could not deliver in time
+	if err := b.Drain(late); err == nil || !strings.Contains(err.Error(), "3 reports were not delivered: NATS at "+nats.url()+" refuses the run's credential") {
+		t.Errorf("draining with an expired credential: %v", err)
+	}
 	nats.credentials(file, ofTheRun)
 	b.drain(t)
 

@@ -55,7 +55,7 @@ capabilities:
 {{/* Where NATS is, and who signs for it: this chart's server, or the external one, of which all must be known. */}}
 {{- define "plumbline.nats.url" -}}
 {{- if .Values.nats.enabled -}}
-nats://{{ include "plumbline.nats.name" . }}.{{ .Release.Namespace }}.svc:4222
+{{ if .Values.nats.tls.enabled }}tls{{ else }}nats{{ end }}://{{ include "plumbline.nats.name" . }}.{{ .Release.Namespace }}.svc:4222
 {{- else -}}
 {{ required "nats.enabled is false: set nats.url to where the operator reaches your NATS server, such as tls://nats.example.com:4222" .Values.nats.url }}
 {{- end -}}
@@ -74,5 +74,21 @@ nats://{{ include "plumbline.nats.name" . }}.{{ .Release.Namespace }}.svc:4222
 {{ include "plumbline.nats.name" . }}-account
 {{- else -}}
 {{ required "nats.enabled is false: set nats.accountSecret to a Secret in the release's namespace with the keys signing.nk and account.pub" .Values.nats.accountSecret }}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret with the NATS server's certificate, key and authority; empty: this chart's server does not speak TLS. */}}
+{{- define "plumbline.nats.tlsSecret" -}}
+{{- if and .Values.nats.enabled .Values.nats.tls.enabled -}}
+{{ .Values.nats.tls.secretName | default (printf "%s-tls" (include "plumbline.nats.name" .)) }}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret whose ca.crt the operator and the trials trust; empty: the authorities of their images. */}}
+{{- define "plumbline.nats.caSecret" -}}
+{{- if .Values.nats.enabled -}}
+{{ include "plumbline.nats.tlsSecret" . }}
+{{- else -}}
+{{ .Values.nats.caSecret }}
 {{- end -}}
 {{- end -}}

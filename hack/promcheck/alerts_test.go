@@ -1,0 +1,169 @@
+package promcheck
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/promqltest"
+	"github.com/prometheus/prometheus/rules"
+)
+
+const alertsFile = "../../config/monitoring/alerts.yaml"
+
+var promQL = parser.NewParser(parser.Options{})
+
+// calm is an installation in which nothing is wrong: two replicas, of which "a" leads. It lasts for three hours, a sample a minute.
+const calm = `load 1m
+  leader_election_master_status{name="plumbline-operator",namespace="ps",pod="a"} 1x180
+  leader_election_master_status{name="plumbline-operator",namespace="ps",pod="b"} 0x180
+  plumbline_stream_connected{namespace="ps",pod="a"} 1x180
+  plumbline_stream_connected{namespace="ps",pod="b"} 0x180
+  plumbline_stream_lag_messages{namespace="ps",pod="a"} 0+10x10 90-10x9 0x160
+  plumbline_stream_lag_messages{namespace="ps",pod="b"} 0x180
+  plumbline_stream_bytes{namespace="ps",pod="a"} 1999000000x180
+  plumbline_stream_limit_bytes{namespace="ps",pod="a"} 2000000000x180
+  plumbline_stream_messages{namespace="ps",pod="a"} 100000x180
+  plumbline_stream_spare_messages{namespace="ps",pod="a"} 80000x180
+  plumbline_stream_bytes{namespace="ps",pod="b"} 0x180
+  plumbline_stream_limit_bytes{namespace="ps",pod="b"} 0x180
+  plumbline_stream_messages{namespace="ps",pod="b"} 0x180
+  plumbline_stream_spare_messages{namespace="ps",pod="b"} 0x180
+  plumbline_reports_missing{namespace="ps",pod="a"} 0x30 2x2 0x148
+  plumbline_reports_refused_total{namespace="ps",pod="a",reason="run"} 0+3x180
+  plumbline_reports_refused_total{namespace="ps",pod="a",reason="malformed"} 4x180
+  plumbline_trial_retries_total{namespace="ps",pod="a",class="Interrupted"} 0x60 1x60 3x60
+  plumbline_training_runs_ended_total{namespace="ps",pod="a",phase="Succeeded"} 0x60 5x120
+  plumbline_training_runs_ended_total{namespace="ps",pod="a",phase="Failed"} 0x180
+  plumbline_credential_errors_total{namespace="ps",pod="a"} 0x180
+  controller_runtime_reconcile_errors_total{namespace="ps",pod="a",controller="trainingrun"} 0x60 2x120
+  controller_runtime_reconcile_errors_total{namespace="other",pod="x",controller="workload"} 0+9x180
+`
+
+// Each alert is fired by what it is for, and by nothing else.
+func TestAlerts(t *testing.T) {
+	for name, tc := range map[string]struct {
+		series string // what is different from calm
+		at     time.Duration
+		want   []string
+	}{
+		"nothing is wrong": {"", 3 * time.Hour, nil},
+		"a stream that is full of old runs is no harm": {"", 2 * time.Hour, nil},
+		"nobody leads": {`leader_election_master_status{name="plumbline-operator",namespace="ps",pod="a"} 1x10 0x170`, time.Hour,
+			[]string{"PlumblineNoLeader: No replica leads, or none is scraped. Trials go on training; nothing is started, retried or finished meanwhile."}},
+		"a takeover is no alert": {`leader_election_master_status{name="plumbline-operator",namespace="ps",pod="a"} 1x57 0x3 1x120`, time.Hour, nil},
+		"no operator is scraped": {"leader_election_master_status", time.Hour,
+			[]string{"PlumblineNoLeader: No replica leads, or none is scraped. Trials go on training; nothing is started, retried or finished meanwhile."}},
+		"NATS is away": {`plumbline_stream_connected{namespace="ps",pod="a"} 1x50 0x130`, time.Hour,
+			[]string{"PlumblineStreamNotRead: The operator in ps cannot read reports. Trials go on training and report later; no run ends meanwhile. MetricsHealthy of any run says why."}},
+		"reports arrive faster than they are read": {`plumbline_stream_lag_messages{namespace="ps",pod="a"} 0+20x180`, time.Hour,
+			[]string{"PlumblineStreamLagGrows: 1020 reports and more have waited for ten minutes, and they do not become fewer."}},
+		"a takeover reads everything again": {`plumbline_stream_lag_messages{namespace="ps",pod="a"} 9000-100x89 0x91`, time.Hour, nil},
+		"active runs have filled the stream": {`plumbline_stream_spare_messages{namespace="ps",pod="a"} 80000x30 500x150`, time.Hour,
+			[]string{"PlumblineStreamNearLimit: The stream is 99.95% full and hardly anything in it is older than the active runs, so that the next to go are theirs."}},
+		"reports are missing": {`plumbline_reports_missing{namespace="ps",pod="a"} 0x50 2x130`, time.Hour,
+			[]string{"PlumblineReportsMissing: 2 reports did not arrive although later ones did. MetricsHealthy says of which trials."}},
+		"reports are refused": {`plumbline_reports_refused_total{namespace="ps",pod="a",reason="version"} 0x55 1x125`, time.Hour,
+			[]string{`PlumblineReportsRefused: Reports were refused for the reason "version". They are in no status. Either a trainer is of another version than the operator, or a pod lies.`}},
+		"memory is too small for a sweep": {`plumbline_trial_retries_total{namespace="ps",pod="a",class="OutOfMemory"} 0x30 1x5 4x5 13x140`, time.Hour,
+			[]string{"PlumblineManyRetries: 13 attempts of the class OutOfMemory were tried again within an hour."}},
+		"a run fails": {`plumbline_training_runs_ended_total{namespace="ps",pod="a",phase="Failed"} 0x55 1x125`, time.Hour,
+			[]string{"PlumblineRunFailed: `kubectl get trainingruns -A` shows which, and its condition Failed says why."}},
+		"Secrets cannot be created": {`plumbline_credential_errors_total{namespace="ps",pod="a"} 0x55 1+1x125`, time.Hour,
+			[]string{"PlumblineCredentialErrors: The operator cannot create the Secret with a run's NATS credential, so that none of the run's attempts is started."}},
+		"the API server refuses status": {`controller_runtime_reconcile_errors_total{namespace="ps",pod="a",controller="trainingrun"} 0+2x180`, time.Hour,
+			[]string{"PlumblineReconcileErrors: Reconciling trainingrun ended with 30 errors in 15 minutes. The operator's log has them."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, firing(t, story(tc.series), tc.at)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// story is calm with one series in the place of that with the same labels, or without a metric that is named without values.
+func story(different string) string {
+	name, values, _ := strings.Cut(different, " ")
+	lines := strings.Split(strings.TrimSpace(calm), "\n")
+	if different != "" {
+		lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), name) })
+	}
+	if values != "" {
+		lines = append(lines, "  "+different)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// firing evaluates every rule once a minute, as Prometheus does, and lists what fires in the end.
+func firing(t *testing.T, series string, at time.Duration) (out []string) {
+	t.Helper()
+	storage := promqltest.LoadedStorage(t, series)
+	query := rules.EngineQueryFunc(promqltest.NewTestEngine(t, false, 5*time.Minute, 1e6), storage)
+	for _, r := range alerts(t) {
+		expr, err := promQL.ParseExpr(r.Expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rule := rules.NewAlertingRule(r.Alert, expr, time.Duration(r.For), 0, labels.FromMap(r.Labels), labels.FromMap(r.Annotations), labels.EmptyLabels(), "", true, slog.New(slog.DiscardHandler))
+		for now := time.Duration(0); now <= at; now += time.Minute {
+			if _, err := rule.Eval(context.Background(), 0, time.Unix(0, 0).Add(now), query, nil, 0); err != nil {
+				t.Fatalf("%s: %v", r.Alert, err)
+			}
+		}
+		for _, a := range rule.ActiveAlerts() {
+			if a.State == rules.StateFiring {
+				out = append(out, fmt.Sprintf("%s: %s", r.Alert, a.Annotations.Get("description")))
+			}
+		}
+	}
+	return out
+}
+
+func alerts(t *testing.T) (all []rulefmt.Rule) {
+	t.Helper()
+	groups, errs := rulefmt.ParseFile(alertsFile, false, model.LegacyValidation, promQL, slog.New(slog.DiscardHandler))
+	for _, err := range errs {
+		t.Fatal(err)
+	}
+	for _, g := range groups.Groups {
+		all = append(all, g.Rules...)
+	}
+	if len(all) == 0 {
+		t.Fatalf("%s has no rules", alertsFile)
+	}
+	return all
+}
+
+// Whoever is woken finds what to do under the alert's name.
+func TestEveryAlertHasARunbook(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	headings := regexp.MustCompile(`(?m)^### (Plumbline\w+)$`).FindAllStringSubmatch(string(page), -1)
+	var explained, want []string
+	for _, h := range headings {
+		explained = append(explained, h[1])
+	}
+	for _, r := range alerts(t) {
+		want = append(want, r.Alert)
+		if !slices.Contains([]string{"critical", "warning", "info"}, r.Labels["severity"]) || r.Annotations["summary"] == "" {
+			t.Errorf("%s: severity %q, summary %q", r.Alert, r.Labels["severity"], r.Annotations["summary"])
+		}
+	}
+	if diff := cmp.Diff(want, explained); diff != "" {
+		t.Errorf("docs/operations.md has other headings than there are alerts:\n%s", diff)
+	}
+}

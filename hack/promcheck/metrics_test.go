@@ -1,0 +1,101 @@
+package promcheck
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// An alert on a metric that does not exist never fires, and a panel of one stays empty: nobody would notice.
+func TestEveryMetricExists(t *testing.T) {
+	exists := known(t)
+	used := map[string]bool{}
+	for _, r := range alerts(t) {
+		for _, name := range metricsIn(t, r.Alert, r.Expr) {
+			used[name] = true
+			if !exists[name] {
+				t.Errorf("alert %s asks for %s, which the operator does not have", r.Alert, name)
+			}
+		}
+	}
+	for _, p := range dashboard(t).Panels {
+		for _, target := range p.Targets {
+			for _, name := range metricsIn(t, p.Title, target.Expr) {
+				used[name] = true
+				if !exists[name] {
+					t.Errorf("panel %q asks for %s, which the operator does not have", p.Title, name)
+				}
+			}
+		}
+	}
+	for name := range exists { // what nobody looks at need not be counted
+		if strings.HasPrefix(name, "plumbline_") && !used[name] {
+			t.Errorf("%s is in no alert and no panel", name)
+		}
+	}
+}
+
+// And ours are explained.
+func TestEveryMetricIsExplained(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var explained []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(plumbline_\\w+)`").FindAllStringSubmatch(string(page), -1) {
+		explained = append(explained, m[1])
+	}
+	for name := range known(t) {
+		if strings.HasPrefix(name, "plumbline_") && !slices.Contains(explained, name) {
+			t.Errorf("docs/operations.md does not explain %s", name)
+		}
+	}
+	for _, name := range explained {
+		if !known(t)[name] {
+			t.Errorf("docs/operations.md explains %s, which does not exist", name)
+		}
+	}
+}
+
+// known is what operator/metrics_test.go found in the operator's registry.
+func known(t *testing.T) map[string]bool {
+	t.Helper()
+	b, err := os.ReadFile("../../operator/testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for line := range strings.Lines(string(b)) {
+		name, _, _ := strings.Cut(line, "\t")
+		out[name] = true
+	}
+	return out
+}
+
+// metricsIn lists the metrics that an expression selects; a histogram's by its own name.
+func metricsIn(t *testing.T, where, expr string) (names []string) {
+	t.Helper()
+	tree, err := promQL.ParseExpr(expr)
+	if err != nil {
+		t.Fatalf("%s: %v", where, err)
+	}
+	parser.Inspect(tree, func(n parser.Node, _ []parser.Node) error {
+		if s, ok := n.(*parser.VectorSelector); ok {
+			for _, m := range s.LabelMatchers {
+				if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+					names = append(names, strings.TrimSuffix(m.Value, "_bucket"))
+				}
+			}
+		}
+		return nil
+	})
+	if len(names) == 0 {
+		t.Fatalf("%s: %s selects no metric by name", where, expr)
+	}
+	return names
+}

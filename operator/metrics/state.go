@@ -1,0 +1,36 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// State is what there is when Prometheus asks, so that no deleted run is counted for ever. Every replica answers with the same
+// numbers: take the maximum over them, not the sum.
+type State struct {
+	Runs, Trials map[string]int // by phase
+	Missing      int64          // reports of active runs that are known to be missing
+}
+
+// stateOf counts when it is collected.
+type stateOf func() State
+
+var (
+	runs    = prometheus.NewDesc("plumbline_training_runs", "TrainingRuns by phase.", []string{"phase"}, nil)
+	trials  = prometheus.NewDesc("plumbline_trials", "Trials of all TrainingRuns by phase.", []string{"phase"}, nil)
+	missing = prometheus.NewDesc("plumbline_reports_missing", "Reports of active runs that are known to be missing.", nil, nil)
+)
+
+func (stateOf) Describe(ch chan<- *prometheus.Desc) {
+	ch <- runs
+	ch <- trials
+	ch <- missing
+}
+
+func (count stateOf) Collect(ch chan<- prometheus.Metric) {
+	s := count()
+	for phase, n := range s.Runs {
+		ch <- prometheus.MustNewConstMetric(runs, prometheus.GaugeValue, float64(n), phase)
+	}
+	for phase, n := range s.Trials {
+		ch <- prometheus.MustNewConstMetric(trials, prometheus.GaugeValue, float64(n), phase)
+	}
+	ch <- prometheus.MustNewConstMetric(missing, prometheus.GaugeValue, float64(s.Missing))
+}

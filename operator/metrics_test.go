@@ -1,0 +1,52 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"plumbline.dev/plumbline/operator/metrics"
+)
+
+var update = flag.Bool("update", false, "write testdata")
+
+// testdata/metrics.txt is every metric that the operator answers with under a name of ours or of controller-runtime.
+// hack/promcheck holds the alerts and the dashboard against it.
+func TestMetricsThatTheOperatorHas(t *testing.T) {
+	if err := metrics.Register(ctrlmetrics.Registry, func() metrics.State { return metrics.State{} }); err != nil {
+		t.Fatal(err)
+	}
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		ctrlmetrics.Registry.(*prometheus.Registry).Describe(descriptions)
+		close(descriptions)
+	}()
+	name := regexp.MustCompile(`fqName: "((?:plumbline|controller_runtime|leader_election|workqueue|rest_client)_[^"]*)", help: "([^"]*)"`)
+	var lines []string
+	for d := range descriptions {
+		if m := name.FindStringSubmatch(d.String()); m != nil {
+			lines = append(lines, m[1]+"\t"+m[2]+"\n")
+		}
+	}
+	slices.Sort(lines)
+	got, file := strings.Join(slices.Compact(lines), ""), "testdata/metrics.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (go test ./operator -run %s -update writes it, docs/operations.md explains ours):\n%s", file, t.Name(), diff)
+	}
+}
