@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -42,6 +43,8 @@ type TrainingRunReconciler struct {
 	CA       []byte // PEM; nil: trials trust the system's authorities
 	Settings plan.Settings
 	Now      func() time.Time
+
+	credentials sync.Map // uids of the runs whose Secret this operator has seen to
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch;delete
