@@ -42,8 +42,8 @@ const (
 )
 
 func natsKeysCommand() *cobra.Command {
-	var namespace, name string
-	var tlsHosts []string
+	var o natsKeysOptions
+	var revokeBefore string
 	var printOnly bool
 	cmd := &cobra.Command{
 		Use:   "nats-keys",
@@ -55,11 +55,17 @@ With --print nothing is created: the Secrets are written to standard output, for
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if namespace == "" {
+			if o.namespace == "" {
 				return errors.New("--namespace is empty: name the namespace of the NATS server")
 			}
+			if revokeBefore != "" {
+				var err error
+				if o.revokeBefore, err = time.Parse(time.RFC3339, revokeBefore); err != nil {
+					return fmt.Errorf("--revoke-before is no time such as 2026-01-02T15:04:05Z: %w", err)
+				}
+			}
 			if printOnly {
-				return printNATSKeys(cmd.OutOrStdout(), namespace, name, tlsHosts)
+				return printNATSKeys(cmd.OutOrStdout(), o)
 			}
 			config, err := ctrl.GetConfig()
 			if err != nil {
@@ -69,30 +75,33 @@ With --print nothing is created: the Secrets are written to standard output, for
 			if err != nil {
 				return fmt.Errorf("reach the API server: %w", err)
 			}
-			return ensureNATSKeys(cmd.Context(), c, cmd.OutOrStdout(), namespace, name, tlsHosts)
+			return ensureNATSKeys(cmd.Context(), c, cmd.OutOrStdout(), o)
 		},
 	}
-	cmd.Flags().StringVar(&namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the Secrets; default: $POD_NAMESPACE")
-	cmd.Flags().StringVar(&name, "name", "plumbline-nats", "what the names of the Secrets begin with")
-	cmd.Flags().StringSliceVar(&tlsHosts, "tls-hosts", nil, "names and addresses by which clients know the server: make a certificate for them, good for ten years")
+	cmd.Flags().StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the Secrets; default: $POD_NAMESPACE")
+	cmd.Flags().StringVar(&o.name, "name", "plumbline-nats", "what the names of the Secrets begin with")
+	cmd.Flags().StringSliceVar(&o.tlsHosts, "tls-hosts", nil, "names and addresses by which clients know the server: make a certificate for them, good for ten years")
+	cmd.Flags().StringVar(&revokeBefore, "revoke-before", "", "have the server turn away every user that was signed until then, such as 2026-01-02T15:04:05Z (docs/nats.md)")
 	cmd.Flags().BoolVar(&printOnly, "print", false, "print the Secrets instead of creating them")
 	return cmd
 }
 
-func printNATSKeys(w io.Writer, namespace, name string, tlsHosts []string) error {
+type natsKeysOptions struct {
+	namespace, name string
+	tlsHosts        []string
+	revokeBefore    time.Time // zero: nobody is revoked
+}
+
+func printNATSKeys(w io.Writer, o natsKeysOptions) error {
 	keys, err := newNATSKeys()
 	if err != nil {
 		return err
 	}
-	secrets, err := keys.secrets(namespace, name)
+	secrets, err := keys.secrets(o)
 	if err != nil {
 		return err
 	}
-	certificate, err := tlsSecret(namespace, name, tlsHosts)
-	if err != nil {
-		return err
-	}
-	for _, s := range append(secrets, certificate...) {
+	for _, s := range secrets {
 		b, err := yaml.Marshal(s)
 		if err != nil {
 			return fmt.Errorf("write Secret %s: %w", s.Name, err)
@@ -106,38 +115,34 @@ func printNATSKeys(w io.Writer, namespace, name string, tlsHosts []string) error
 
 // ensureNATSKeys creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that its role
 // may be that narrow.
-func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, namespace, name string, tlsHosts []string) error {
+func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, o natsKeysOptions) error {
 	keys, err := newNATSKeys()
 	if err != nil {
 		return err
 	}
-	root := keys.root(namespace, name)
+	root := keys.root(o)
 	if err := c.Create(ctx, root); apierrors.IsAlreadyExists(err) {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(root), root); err != nil {
-			return fmt.Errorf("read Secret %s/%s: %w", namespace, root.Name, err)
+			return fmt.Errorf("read Secret %s/%s: %w", o.namespace, root.Name, err)
 		}
 		if keys, err = natsKeysFrom(root); err != nil {
 			return err
 		}
 	} else if err != nil {
-		return fmt.Errorf("create Secret %s/%s: %w", namespace, root.Name, err)
+		return fmt.Errorf("create Secret %s/%s: %w", o.namespace, root.Name, err)
 	}
-	secrets, err := keys.secrets(namespace, name)
+	secrets, err := keys.secrets(o)
 	if err != nil {
 		return err
 	}
-	certificate, err := tlsSecret(namespace, name, tlsHosts)
-	if err != nil {
-		return err
-	}
-	for _, s := range append(secrets[1:], certificate...) {
+	for _, s := range secrets[1:] {
 		state := "created"
 		if err := c.Create(ctx, s); apierrors.IsAlreadyExists(err) {
 			state = "exists already"
 		} else if err != nil {
-			return fmt.Errorf("create Secret %s/%s: %w", namespace, s.Name, err)
+			return fmt.Errorf("create Secret %s/%s: %w", o.namespace, s.Name, err)
 		}
-		fmt.Fprintf(w, "Secret %s/%s %s\n", namespace, s.Name, state)
+		fmt.Fprintf(w, "Secret %s/%s %s\n", o.namespace, s.Name, state)
 	}
 	return nil
 }
@@ -177,25 +182,26 @@ func natsKeysFrom(root *corev1.Secret) (natsKeys, error) {
 	return k, nil
 }
 
-// secrets are the three of them, in the order in which they are created.
-func (k natsKeys) secrets(namespace, name string) ([]*corev1.Secret, error) {
-	authConf, err := k.authConf()
+// secrets are all of them, in the order in which they are created.
+func (k natsKeys) secrets(o natsKeysOptions) ([]*corev1.Secret, error) {
+	authConf, err := k.authConf(o.revokeBefore)
 	if err != nil {
 		return nil, err
 	}
-	return []*corev1.Secret{
-		k.root(namespace, name),
-		natsSecret(namespace, name+"-server", map[string][]byte{keyAuthConf: []byte(authConf)}),
-		natsSecret(namespace, name+"-account", map[string][]byte{keySigning: seed(k.signing), keyAccountPub: []byte(public(k.account))}),
-	}, nil
+	certificate, err := tlsSecret(o)
+	return append([]*corev1.Secret{
+		k.root(o),
+		natsSecret(o.namespace, o.name+"-server", map[string][]byte{keyAuthConf: []byte(authConf)}),
+		natsSecret(o.namespace, o.name+"-account", map[string][]byte{keySigning: seed(k.signing), keyAccountPub: []byte(public(k.account))}),
+	}, certificate...), err
 }
 
-func (k natsKeys) root(namespace, name string) *corev1.Secret {
+func (k natsKeys) root(o natsKeysOptions) *corev1.Secret {
 	data := map[string][]byte{}
 	for name, pair := range k.named() {
 		data[name] = seed(*pair)
 	}
-	return natsSecret(namespace, name+"-root", data)
+	return natsSecret(o.namespace, o.name+"-root", data)
 }
 
 // natsSecret is immutable: another key in its place would cut off every run that holds a credential.
@@ -211,15 +217,15 @@ func natsSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
 
 // tlsSecret is the server's certificate; none without hosts. One that exists is never renewed by a second call: to create is all that
 // the Job may.
-func tlsSecret(namespace, name string, hosts []string) ([]*corev1.Secret, error) {
-	if len(hosts) == 0 {
+func tlsSecret(o natsKeysOptions) ([]*corev1.Secret, error) {
+	if len(o.tlsHosts) == 0 {
 		return nil, nil
 	}
-	c, err := credential.NewCertificate(hosts, time.Now())
+	c, err := credential.NewCertificate(o.tlsHosts, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	s := natsSecret(namespace, name+"-tls", map[string][]byte{corev1.TLSCertKey: c.Certificate, corev1.TLSPrivateKeyKey: c.Key, keyAuthority: c.Authority})
+	s := natsSecret(o.namespace, o.name+"-tls", map[string][]byte{corev1.TLSCertKey: c.Certificate, corev1.TLSPrivateKeyKey: c.Key, keyAuthority: c.Authority})
 	s.Type = corev1.SecretTypeTLS
 	return []*corev1.Secret{s}, nil
 }
@@ -227,7 +233,7 @@ func tlsSecret(namespace, name string, hosts []string) ([]*corev1.Secret, error)
 // authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the one that
 // reports live in. How much that one may store is for the server's configuration to say; without any JetStream limit in its
 // token it could store nothing at all.
-func (k natsKeys) authConf() (string, error) {
+func (k natsKeys) authConf(revokeBefore time.Time) (string, error) {
 	operator := jwt.NewOperatorClaims(public(k.operator))
 	operator.Name = "plumbline"
 	operator.SystemAccount = public(k.system)
@@ -236,6 +242,9 @@ func (k natsKeys) authConf() (string, error) {
 	account := jwt.NewAccountClaims(public(k.account))
 	account.Name = "PLUMBLINE"
 	account.SigningKeys.Add(public(k.signing))
+	if !revokeBefore.IsZero() {
+		account.RevokeAt(jwt.All, revokeBefore)
+	}
 	account.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit}
 
 	var tokens []any

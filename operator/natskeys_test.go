@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/jwt/v2"
@@ -23,7 +25,7 @@ import (
 // The server runs with config/nats/nats.conf, the file that a cluster gets.
 func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 	var out bytes.Buffer
-	if err := printNATSKeys(&out, "plumbline-system", "plumbline-nats", nil); err != nil {
+	if err := printNATSKeys(&out, natsKeysOptions{namespace: "plumbline-system", name: "plumbline-nats"}); err != nil {
 		t.Fatal(err)
 	}
 	secrets := readSecrets(t, out.Bytes())
@@ -68,6 +70,37 @@ func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 	})
 }
 
+// The same keys, and whoever was signed until a moment is turned away.
+func TestRevokedUsersAreTurnedAway(t *testing.T) {
+	keys, err := newNATSKeys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := signUser(t, seed(keys.signing), public(keys.account)) // now
+	for name, tc := range map[string]struct {
+		before time.Time
+		ok     bool
+	}{
+		"nobody is revoked":         {time.Time{}, true},
+		"those of an hour ago are":  {time.Now().Add(-time.Hour), true},
+		"all that there are by now": {time.Now().Add(time.Minute), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			secrets, err := keys.secrets(natsKeysOptions{namespace: "ns", name: "n", revokeBefore: tc.before})
+			if err != nil {
+				t.Fatal(err)
+			}
+			nc, err := nats.Connect(startNATS(t, secrets[1].Data), nats.UserCredentialBytes(user))
+			if err == nil {
+				nc.Close()
+			}
+			if (err == nil) != tc.ok || err != nil && !errors.Is(err, nats.ErrAuthorization) {
+				t.Errorf("connecting: %v", err)
+			}
+		})
+	}
+}
+
 func TestEnsureNATSKeys(t *testing.T) {
 	const namespace, name = "plumbline-system", "plumbline-nats"
 	for story, test := range map[string]struct {
@@ -90,7 +123,7 @@ func TestEnsureNATSKeys(t *testing.T) {
 		t.Run(story, func(t *testing.T) {
 			ctx := t.Context()
 			c := fake.NewClientBuilder().Build()
-			if err := ensureNATSKeys(ctx, c, &bytes.Buffer{}, namespace, name, nil); err != nil {
+			if err := ensureNATSKeys(ctx, c, &bytes.Buffer{}, natsKeysOptions{namespace: namespace, name: name}); err != nil {
 				t.Fatal(err)
 			}
 			before := accountData(t, c)
@@ -103,7 +136,7 @@ func TestEnsureNATSKeys(t *testing.T) {
 			}
 
 			var out bytes.Buffer
-			if err := ensureNATSKeys(ctx, c, &out, namespace, name, test.hosts); err != nil {
+			if err := ensureNATSKeys(ctx, c, &out, natsKeysOptions{namespace: namespace, name: name, tlsHosts: test.hosts}); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(test.want, out.String()); d != "" {
@@ -117,7 +150,7 @@ func TestEnsureNATSKeys(t *testing.T) {
 
 	t.Run("a damaged root is named, with the way out", func(t *testing.T) {
 		root := natsSecret(namespace, name+"-root", map[string][]byte{"operator.nk": []byte("nonsense")})
-		err := ensureNATSKeys(t.Context(), fake.NewClientBuilder().WithObjects(root).Build(), &bytes.Buffer{}, namespace, name, nil)
+		err := ensureNATSKeys(t.Context(), fake.NewClientBuilder().WithObjects(root).Build(), &bytes.Buffer{}, natsKeysOptions{namespace: namespace, name: name})
 		if err == nil || !strings.Contains(err.Error(), "plumbline-nats-root") || !strings.Contains(err.Error(), "restore the Secret") {
 			t.Fatalf("got %v", err)
 		}

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ReportKind is what a report tells.
@@ -25,6 +28,12 @@ const (
 	MaxReportBytes  = 256 << 10
 	MaxMessageRunes = 1024
 	MaxScores       = 4096 // per-sample validation scores in one report
+
+	maxURI     = 2048    // bytes, as the CRD has it
+	maxDigest  = 128     // bytes, as the CRD has it
+	maxWriter  = 128     // bytes: trial, attempt and a pod's uid
+	maxCounted = 1 << 40 // sequences, steps, seconds: sums of a thousand of them are no overflow
+	maxLogit   = 1e12    // of a threshold, in either direction: with four digits after the point it fits a status
 )
 
 // Report is what a trial says of itself. A report that names a checkpoint is sent only after that checkpoint is committed.
@@ -136,13 +145,19 @@ func (r Report) Validate() error {
 		}
 	}
 	need(slices.Contains([]ReportKind{Started, Resumed, Epoch, Heartbeat, Finished}, r.Kind), "kind %q is unknown", r.Kind)
-	need(r.RunUID != "" && validToken(r.Trial) && r.Writer != "" && !strings.ContainsAny(r.Writer, "/ ."), "runUID, trial or writer is empty or has a character that it must not")
+	need(validToken(r.RunUID) && validToken(r.Trial) && validWriter(r.Writer), "runUID, trial or writer is empty, too long or has a character that it must not")
 	need(slices.Contains(Depths, r.Depth), "depth %d is not one of %v", r.Depth, Depths)
-	need(r.Attempt >= 1 && r.Sequence >= 1, "attempt %d or sequence %d is below 1", r.Attempt, r.Sequence)
+	need(r.Attempt >= 1 && counted(r.Sequence), "attempt %d or sequence %d is below 1, or no writer ever counts that far", r.Attempt, r.Sequence)
+	need(r.ComputedBy == nil || validWriter(r.ComputedBy.Writer) && counted(r.ComputedBy.Sequence), "computedBy is no writer and sequence")
+	need(r.Throughput == nil || r.Throughput.EpochSeconds >= 0 && r.Throughput.EpochSeconds <= maxCounted, "an epoch does not take %v s", r.Throughput)
 	need(r.Epochs >= 1 && r.Epoch >= 0 && r.Epoch <= r.Epochs, "epoch %d is outside 0..%d", r.Epoch, r.Epochs)
 	need(r.Kind != Epoch || r.Epoch >= 1, "an epoch report is of epoch %d", r.Epoch)
 	need(r.Kind != Epoch || r.Metrics != nil || r.NotFinite != "", "an epoch report has neither metrics nor a reason why not")
 	need(r.Checkpoint == nil || r.Checkpoint.URI != "" && strings.HasPrefix(r.Checkpoint.Digest, "sha256:"), "checkpoint lacks its uri or digest")
+	need(r.Checkpoint == nil || printable(r.Checkpoint.URI, maxURI) && printable(r.Checkpoint.Digest, maxDigest), "checkpoint's uri or digest is too long or has a character that it must not")
+	for _, d := range []string{r.Digests.Data, r.Digests.Labels, r.Digests.Overlay, r.Digests.Split} {
+		need(printable(d, maxDigest), "a digest is too long or has a character that it must not")
+	}
 	need(len(r.Scores) <= MaxScores, "%d scores are over the limit of %d", len(r.Scores), MaxScores)
 	need(len([]rune(r.Message)) <= MaxMessageRunes && len([]rune(r.NotFinite)) <= MaxMessageRunes, "message is over %d characters", MaxMessageRunes)
 	for _, m := range []*Metrics{r.Metrics, r.Test} {
@@ -165,5 +180,20 @@ func (m *Metrics) validate() error {
 	if !finite(m.Threshold) || !finite(m.Loss) {
 		return fmt.Errorf("threshold %v or loss %v is not finite", m.Threshold, m.Loss)
 	}
+	if math.Abs(m.Threshold) > maxLogit || m.Samples < 0 || m.Samples > math.MaxInt32 {
+		return fmt.Errorf("threshold %v or number of samples %d cannot be", m.Threshold, m.Samples)
+	}
 	return nil
+}
+
+func counted(n int64) bool { return n >= 1 && n <= maxCounted }
+
+// validWriter admits what Trial.Writer makes.
+func validWriter(s string) bool {
+	return s != "" && printable(s, maxWriter) && !strings.ContainsAny(s, "/ .")
+}
+
+// printable admits what can stand in a status and on a page as it is.
+func printable(s string, limit int) bool {
+	return len(s) <= limit && utf8.ValidString(s) && !strings.ContainsAny(s, `<>"`) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }

@@ -127,5 +127,20 @@ func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.T
 		metrics.CredentialErrors.Inc()
 		return fmt.Errorf("create Secret %s: %w", secret.Name, err)
 	}
+	r.credentials.Store(run.UID, nil)
 	return nil
+}
+
+// seeToCredential has a run's Secret there before the run is admitted, and once more after each start of the operator: deleting the
+// Secret and restarting the operator is how a credential is replaced while its run is active (docs/adr/0009).
+func (r *TrainingRunReconciler) seeToCredential(ctx context.Context, run *api.TrainingRun) error {
+	if _, seenTo := r.credentials.Load(run.UID); seenTo {
+		return nil
+	}
+	err := r.ensureCredential(ctx, run)
+	if err != nil && run.Status.StartTime != nil { // its pods have one; the next attempt asks again
+		log.FromContext(ctx).Info("cannot see to the run's credential", "cause", err.Error())
+		return nil
+	}
+	return err
 }

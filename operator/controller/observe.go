@@ -32,9 +32,7 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 	if err := r.lookAgain(ctx, run, &in.Cluster, in); err != nil {
 		return in, err
 	}
-	if run.Status.StartTime == nil {
-		in.Admission = r.ensureCredential(ctx, run)
-	}
+	in.Admission = r.seeToCredential(ctx, run)
 	if plan.MustDrain(run) {
 		// Asked after the pods were seen to have ended, so that what they sent last is counted in.
 		if in.Reports.Drained, err = r.Ingest.Drained(ctx, run.UID); err != nil {

@@ -45,7 +45,8 @@ type TrainingRunReconciler struct {
 	Now      func() time.Time
 
 	// refusals are why Jobs could not be created just now, by name: a status says so, and forgets it with the operator.
-	refusals sync.Map
+	refusals    sync.Map
+	credentials sync.Map // uids of the runs whose Secret this operator has seen to
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch;delete

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 
@@ -31,6 +32,16 @@ func TestReportsThatAreRefused(t *testing.T) {
 		"of an epoch after the last":        {change: func(r *wire.Report) { r.Epoch = 9 }, want: refusedForm},
 		"with a metric that is no share":    {change: func(r *wire.Report) { r.Metrics.AUCPR = 1.5 }, want: refusedForm},
 		"with too long a message":           {change: func(r *wire.Report) { r.Message = strings.Repeat("x", 1025) }, want: refusedForm},
+		"with a counter that overflows":     {change: func(r *wire.Report) { r.Sequence = math.MaxInt64 }, want: refusedForm},
+		"with a threshold of 300 digits":    {change: func(r *wire.Report) { r.Metrics.Threshold = 1e300 }, want: refusedForm},
+		"with more samples than there are":  {change: func(r *wire.Report) { r.Metrics.Samples = 1 << 40 }, want: refusedForm},
+		"with an epoch that took for ever":  {change: func(r *wire.Report) { r.Throughput.EpochSeconds = 1e300 }, want: refusedForm},
+		"with a location that is too long":  {change: func(r *wire.Report) { r.Checkpoint.URI = "file:///" + strings.Repeat("x", 2048) }, want: refusedForm},
+		"with HTML in a location":           {change: func(r *wire.Report) { r.Checkpoint.URI = "file:///<script>" }, want: refusedForm},
+		"with an escape in a digest":        {change: func(r *wire.Report) { r.Checkpoint.Digest = "sha256:\x1b[31m" }, want: refusedForm},
+		"with a digest that is too long":    {change: func(r *wire.Report) { r.Digests.Data = strings.Repeat("x", 129) }, want: refusedForm},
+		"that repeats nobody's":             {change: func(r *wire.Report) { r.ComputedBy = &wire.Origin{Writer: "d18-a1-\n", Sequence: 1} }, want: refusedForm},
+		"by a writer of ten thousand bytes": {change: func(r *wire.Report) { r.Writer += strings.Repeat("x", 10000) }, want: refusedForm},
 		"larger than any report":            {change: func(r *wire.Report) { r.Message = strings.Repeat("x", wire.MaxReportBytes) }, want: refusedSize},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +65,8 @@ func TestReportsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
-	for _, junk := range []string{"", "null", "{", "[]", `{"version":1}`, "\x00\xff"} {
+	nan := `{"version":"` + wire.Version + `","kind":"epoch","metrics":{"aucPR":NaN}}`
+	for _, junk := range []string{"", "null", "{", "[]", `{"version":1}`, "\x00\xff", nan, strings.Replace(nan, "NaN", "1e999", 1)} {
 		if _, refused := decode(subject, []byte(junk)); refused != refusedForm {
 			t.Errorf("%q is refused for %q", junk, refused)
 		}

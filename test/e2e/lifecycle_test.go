@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -115,25 +117,43 @@ func overdue(t *testing.T, key client.ObjectKey) {
 	}
 }
 
-// nodeLost deletes a pod while its node is silent: the pod lingers, is given up, and another attempt goes on once there is a node.
+// nodeLost deletes a pod while its node is silent, as one is that the network has lost: the pod trains on and lingers, is given up, and
+// another attempt goes on once there is a node.
 func nodeLost(t *testing.T, key client.ObjectKey) {
-	o := small(key, 8, 18)
+	o := small(key, 12, 18)
 	at(o, "spec")["nodeLossSeconds"] = 1
 	at(o, "spec", "template")["terminationGracePeriodSeconds"] = 1
 	apply(t, o)
 	begun := awaitRun(t, key, "an epoch", func(r *v1alpha1.TrainingRun) bool { return finishedEpochs(r) > 1 })
-	localcluster(t, "stop", "node")
-	t.Cleanup(func() { localcluster(t, "start", "node") })
+	goOn := silence(t, "node")
+	defer goOn()
 	kubectl(t, "delete", "pod", begun.Status.Trials[0].Pod, "-n", namespace, "--wait=false")
 	given := awaitRun(t, key, "second attempt", func(r *v1alpha1.TrainingRun) bool { return r.Status.Trials[0].Attempt == 2 })
 	if trial := given.Status.Trials[0]; trial.Interruptions != 1 || trial.Retries != 0 || trial.Attempts[0].Class != "Interrupted" {
 		t.Errorf("a lost node costs no retry: %s", encodeStatus(given))
 	}
-	localcluster(t, "start", "node")
+	goOn()
 	run := awaitRun(t, key, "end", ended)
 	if run.Status.Phase != v1alpha1.RunSucceeded || run.Status.Trials[0].Attempts[1].FromEpoch == nil || *run.Status.Trials[0].Attempts[1].FromEpoch < 1 {
 		t.Errorf("the second attempt did not go on from a checkpoint: %s", encodeStatus(run))
 	}
+}
+
+// silence stops a component without ending it.
+func silence(t *testing.T, component string) (goOn func()) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(cluster.state, "run", component+".pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(b), &pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = syscall.Kill(pid, syscall.SIGCONT) }
 }
 
 func expired(t *testing.T, key client.ObjectKey) {

@@ -1,0 +1,150 @@
+package ingest
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/wire"
+)
+
+const otherUID = "22222222-bbbb"
+
+// newHostile is an Ingest with two runs of two trials each, of which the first run's d18 alone is what the fuzzer may speak for.
+func newHostile(t *testing.T) *Ingest {
+	t.Helper()
+	g := New(Options{}, logr.Discard())
+	done := make(chan struct{})
+	close(done) // nobody listens
+	g.done = done
+	g.stream = plan.Stream{ID: "s", Next: 1, Current: true, Connected: true}
+	for name, id := range map[string]types.UID{"sweep": uid, "other": otherUID} {
+		g.Know(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name, UID: id}, Status: api.TrainingRunStatus{
+			Stream: &api.StreamPosition{ID: "s", Sequence: 1},
+			Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 2, Epochs: 8}, {Name: "d50", Depth: 50, Attempt: 1, Epochs: 8}},
+		}})
+	}
+	return g
+}
+
+// Whatever arrives on a subject that one trial's pod may publish on: nothing panics, nobody else's trial changes, and what its own
+// becomes can stand in a status.
+func FuzzTake(f *testing.F) {
+	w := &writer{attempt: 1, pod: "p"}
+	good := w.epoch(2, 0.7, true)
+	for _, change := range []func(*wire.Report){
+		func(*wire.Report) {},
+		func(r *wire.Report) { r.Trial, r.Depth, r.Writer = "d50", 50, "d50-a1-p" },
+		func(r *wire.Report) { r.RunUID = otherUID },
+		func(r *wire.Report) { r.Epoch, r.Epochs = 1<<40, 1<<41 },
+		func(r *wire.Report) { r.Sequence = 1 << 40 },
+		func(r *wire.Report) { r.Attempt, r.Writer = 2, "d18-a2-q" },
+		func(r *wire.Report) { r.Kind, r.Message = wire.Finished, "<script>\x1b[31m" },
+		func(r *wire.Report) { r.Metrics, r.NotFinite = nil, "loss is \u202eNaN" },
+		func(r *wire.Report) { r.ComputedBy = &wire.Origin{Writer: "d18-a1-p", Sequence: 1 << 40} },
+		func(r *wire.Report) { r.Metrics.Threshold = -1e300 },
+	} {
+		r := good
+		m := *good.Metrics
+		r.Metrics = &m
+		change(&r)
+		data, err := json.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wire.Subject(r.RunUID, r.Trial, r.Attempt), data)
+		f.Add(wire.Subject(uid, "d18", 1), data)
+	}
+	f.Add("plumbline.v1.", []byte("{}"))
+	f.Add(wire.Subject(uid, "d18", 1), []byte(`{"stream":"PLUMBLINE", "seq":7}`)) // an acknowledgement that was sent astray
+	f.Fuzz(func(t *testing.T, subject string, data []byte) {
+		g := newHostile(t)
+		before := map[types.UID]plan.Reports{uid: g.Reports(uid), otherUID: g.Reports(otherUID)}
+		for sequence := int64(1); sequence <= 3; sequence++ {
+			g.take(subject, sequence, data, true)
+		}
+		for id, was := range before {
+			is := g.Reports(id)
+			for name := range is.Trials {
+				if wire.Subject(string(id), name, 1) != subject && wire.Subject(string(id), name, 2) != subject {
+					t.Errorf("%s of run %s was changed from %s", name, id, subject)
+				}
+			}
+			if id == uid && wire.Subject(uid, "d18", 1) == subject {
+				check(t, is.Trials["d18"])
+			} else if diff := cmp.Diff(was.Whole, is.Whole); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+}
+
+// check holds what a trial has become to what the CRD takes.
+func check(t *testing.T, v plan.TrialReports) {
+	t.Helper()
+	if v.Epoch > 8 || v.Epochs > 8 || v.Attempt > 2 || v.Gaps < 0 || v.Seen > 1 || len(v.Curve) > 8 {
+		t.Errorf("trial %+v", v)
+	}
+	for _, m := range append(v.Curve, plan.Measured{}) {
+		if m.Checkpoint != nil && (len(m.Checkpoint.URI) > 2048 || len(m.Checkpoint.Digest) > 128 || strings.ContainsAny(m.Checkpoint.URI+m.Checkpoint.Digest, "\x1b\x00\n<>")) {
+			t.Errorf("checkpoint %+v", m.Checkpoint)
+		}
+		if s := api.FormatDecimal(m.Metrics.Threshold); len(s) > 24 {
+			t.Errorf("threshold %s", s)
+		}
+	}
+	if v.Digests != nil && (len(v.Digests.Data) > 128 || !utf8.ValidString(v.Digests.Data)) {
+		t.Errorf("digests %+v", v.Digests)
+	}
+}
+
+// An older attempt's word on an epoch never overrides a newer one's, however late it comes and however often.
+func FuzzLateReportsOfOlderAttempts(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		reports := sweep(rng)
+		newest := map[int]wire.Report{} // by epoch: what the newest attempt says itself or repeats
+		for _, r := range reports {
+			if r.Kind == wire.Epoch && r.Attempt >= newest[r.Epoch].Attempt {
+				newest[r.Epoch] = r
+			}
+		}
+		var late, all []wire.Report
+		for _, r := range reports {
+			if r.Attempt < 3 {
+				late = append(late, r)
+			} else {
+				all = append(all, r)
+			}
+		}
+		rng.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
+		for _, r := range append(all, append(late, late...)...) { // the newest attempt's first, then everything older, twice
+			all = append(all, r)
+		}
+		got := fold(all)["d18"]
+		for _, m := range got.Curve {
+			if want := newest[m.Epoch]; m.Metrics != *want.Metrics {
+				t.Errorf("epoch %d shows %v; attempt %d said %v", m.Epoch, m.Metrics.AUCPR, want.Attempt, want.Metrics.AUCPR)
+			}
+		}
+		if got.Attempt != 3 || got.Digests == nil {
+			t.Errorf("the newest attempt that has told is %d", got.Attempt)
+		}
+		if diff := cmp.Diff(fold(reports)["d18"], got, cmpopts.IgnoreFields(plan.TrialReports{}, "Duplicates")); diff != "" {
+			t.Errorf("in the order in which they were written:\n%s", diff)
+		}
+	})
+}
