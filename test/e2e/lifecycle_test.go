@@ -214,3 +214,56 @@ func TestWhyIsItWaiting(t *testing.T) {
 		})
 	}
 }
+
+// TestRetryAndPrune trains longer from what an ended run left, and then removes from the store what neither needs any more.
+func TestRetryAndPrune(t *testing.T) {
+	prepareNamespace(t)
+	old, longer := client.ObjectKey{Namespace: namespace, Name: "old"}, client.ObjectKey{Namespace: namespace, Name: "longer"}
+	for _, key := range []client.ObjectKey{old, longer} {
+		t.Cleanup(func() {
+			removeCheckpoints(t, key)
+			kubectl(t, "delete", "trun", key.Name, "-n", namespace, "--ignore-not-found")
+		})
+	}
+	o := small(old, 3, 18)
+	at(o, "spec", "hyperparameters")["schedule"] = "constant" // so that more epochs change nothing before them
+	apply(t, o)
+	first := awaitRun(t, old, "end", ended)
+	plumb(t, "retry", "old", "--name", "longer", "--epochs", "5", "-n", namespace)
+	second := awaitRun(t, longer, "end", ended)
+	trial := second.Status.Trials[0]
+	if second.Status.Phase != v1alpha1.RunSucceeded || trial.Epoch != 5 || trial.Attempts[0].FromEpoch == nil || *trial.Attempts[0].FromEpoch != 3 {
+		t.Errorf("want epochs 4 and 5, from what the old run left: %s", encodeStatus(second))
+	}
+	for i, p := range first.Status.Trials[0].Curve {
+		if trial.Curve[i] != p {
+			t.Errorf("epoch %d was %v and is %v", p.Epoch, p.AUCPR, trial.Curve[i])
+		}
+	}
+	resumable := func(r *v1alpha1.TrainingRun) []string {
+		found, _ := filepath.Glob(filepath.Join(cluster.state, "volumes", "checkpoints", string(r.UID), "*", "*", "resume-*"))
+		return found
+	}
+	before := len(resumable(first)) + len(resumable(second))
+	if out := plumb(t, "prune", "-n", namespace, "--older-than", "0s", "--dry-run"); !strings.Contains(out, "resume-") || len(resumable(first))+len(resumable(second)) != before {
+		t.Errorf("a dry run shows what would go and removes nothing:\n%s", out)
+	}
+	out := plumb(t, "prune", "-n", namespace, "--older-than", "0s", "--yes")
+	if left := append(resumable(first), resumable(second)...); before == 0 || len(left) > 0 {
+		t.Errorf("of %d checkpoints to resume from there are left %v:\n%s", before, left, out)
+	}
+	for _, r := range []*v1alpha1.TrainingRun{first, second} {
+		if _, err := os.Stat(filepath.Join(hostPath(r.Status.Best.Checkpoint.URI), "manifest.json")); err != nil {
+			t.Errorf("the best of %s went, too: %v", r.Name, err)
+		}
+	}
+}
+
+func plumb(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := command(t, "", "plumb", args...)
+	if err != nil {
+		t.Fatalf("plumb %v: %v\n%s", args, err, out)
+	}
+	return out
+}
