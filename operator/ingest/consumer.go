@@ -126,7 +126,7 @@ func (g *Ingest) receive(m jetstream.Msg) {
 		g.log.Error(err, "read a message's place in the stream", "subject", m.Subject())
 		return
 	}
-	g.take(m.Subject(), int64(meta.Sequence.Stream), m.Data(), meta.NumPending == 0)
+	g.take(m.Subject(), int64(meta.Sequence.Stream), meta.Timestamp, m.Data(), meta.NumPending == 0)
 	metrics.Lag.Set(float64(meta.NumPending))
 }
 
@@ -172,6 +172,9 @@ func (g *Ingest) partial(is func(*follower) bool) {
 // connected says that reading goes on; nothing is there to be read when upToDate.
 func (g *Ingest) connected(upToDate bool) {
 	g.mu.Lock()
+	if !g.stream.Connected {
+		g.stream.Since = time.Now()
+	}
 	g.stream.Connected, g.stream.Problem = true, ""
 	g.stream.Current = g.stream.Current || upToDate
 	g.mu.Unlock()

@@ -105,11 +105,11 @@ func TestMessagesGoneFromBetween(t *testing.T) {
 			g := New(Options{}, logr.Discard())
 			g.stream = plan.Stream{ID: "s", Next: 5}
 			g.Know(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{UID: uid}, Status: api.TrainingRunStatus{Stream: &api.StreamPosition{ID: "s", Sequence: tc.began}}})
-			g.take("plumbline.v1.stranger.d18.a1", 5, nil, false)
+			g.take("plumbline.v1.stranger.d18.a1", 5, time.Now(), nil, false)
 			if !g.Reports(uid).Whole {
 				t.Error("it is not whole from the start")
 			}
-			g.take("plumbline.v1.stranger.d18.a1", 8, nil, false)
+			g.take("plumbline.v1.stranger.d18.a1", 8, time.Now(), nil, false)
 			if got := g.Reports(uid).Whole; got != tc.whole {
 				t.Errorf("whole: %v", got)
 			}

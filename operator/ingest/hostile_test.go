@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-logr/logr"
@@ -71,7 +72,7 @@ func FuzzTake(f *testing.F) {
 		g := newHostile(t)
 		before := map[types.UID]plan.Reports{uid: g.Reports(uid), otherUID: g.Reports(otherUID)}
 		for sequence := int64(1); sequence <= 3; sequence++ {
-			g.take(subject, sequence, data, true)
+			g.take(subject, sequence, time.Now(), data, true)
 		}
 		for id, was := range before {
 			is := g.Reports(id)
