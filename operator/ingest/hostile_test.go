@@ -132,9 +132,7 @@ func FuzzLateReportsOfOlderAttempts(f *testing.F) {
 			}
 		}
 		rng.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
-		for _, r := range append(all, append(late, late...)...) { // the newest attempt's first, then everything older, twice
-			all = append(all, r)
-		}
+		all = append(append(all, late...), late...) // the newest attempt's first, then everything older, twice
 		got := fold(all)["d18"]
 		for _, m := range got.Curve {
 			if want := newest[m.Epoch]; m.Metrics != *want.Metrics {
