@@ -3,7 +3,7 @@
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-e2e build generate verify lint up down clean env libtensorflow pretrained reference bench-trainer
+.PHONY: help demo drills test test-unit test-e2e build kueue generate verify lint up down clean env libtensorflow pretrained reference bench-trainer
 MAKEFLAGS   += --no-print-directory
 
 BIN   := $(CURDIR)/bin
@@ -27,11 +27,14 @@ test: test-unit test-e2e ## Every test; what CI runs
 test-unit: build ## Pure tests, in-process NATS, a tiny trial on TensorFlow, the local cluster's own
 	@hack/test.sh
 
-test-e2e: build ## The API server's refusals and the whole walk, on a cluster of its own
+test-e2e: build kueue ## The API server's refusals, the whole walk and a queue of Kueue, on clusters of their own
 	@PLUMBLINE_BIN="$(BIN)" CGO_ENABLED=0 go test -count=1 -timeout 40m ./test/e2e/...
 
 build: ## Build plumb, the operator, the trainer and the local cluster into bin/
 	@hack/build.sh "$(BIN)"
+
+kueue: ## Build Kueue's controller manager, for the test of queues, into bin/kueue (the first time takes six minutes)
+	@hack/kueue/build.sh "$(BIN)/kueue"
 
 libtensorflow: ## Fetch TensorFlow's library (TF_FLAVOR=gpu for CUDA kernels)
 	@hack/libtensorflow/fetch.sh
@@ -45,6 +48,9 @@ reference: ## Compute the trainer's golden files again with PyTorch (fetches 3.5
 
 bench-trainer: ## Training step and whole epoch beside PyTorch's, in turn (BENCH="--repeats 3" and other flags)
 	@hack/bench-trainer.sh $(BENCH)
+
+drills: ## Kill things at random and prove that nothing is lost (SEED=1 FAULTS=200; DRILL="--help")
+	@hack/drills.sh --seed "$(or $(SEED),1)" --faults "$(or $(FAULTS),200)" $(DRILL)
 
 env: ## Print the variables that cgo needs, for your shell or editor: eval "$(make env)"
 	@cat "$(TF)/env.sh"

@@ -50,6 +50,10 @@ var reach = []struct {
 		why: "the trainer scores epochs and the operator compares trials with the same functions, so they may know neither's world",
 	},
 	{
+		of: []string{"failpoint"}, never: []string{module + "...", "k8s.io/...", nats + "...", graft + "/..."},
+		why: "failpoint stands around the writes of every program, so it may bring nothing with it",
+	},
+	{
 		of: []string{"trainer/safetensors", "trainer/pretrained"}, never: []string{graft + "/...", nats + "..."},
 		why: "what reads files of strangers is fuzzed without TensorFlow, and the converter of pretrained weights builds with CGO_ENABLED=0",
 	},

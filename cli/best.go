@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,13 +62,13 @@ func (o *bestOptions) run(ctx context.Context) error {
 	case "":
 		printLines(o.Out, bestView(r, o.now()))
 	case "json":
-		b, err := json.MarshalIndent(bestDocument(r), "", "    ")
+		b, err := json.MarshalIndent(bestDocument(r, o.now()), "", "    ")
 		if err != nil {
 			return err
 		}
 		fmt.Fprintln(o.Out, string(b))
 	case "yaml":
-		b, err := yaml.Marshal(bestDocument(r))
+		b, err := yaml.Marshal(bestDocument(r, o.now()))
 		if err != nil {
 			return err
 		}
@@ -111,14 +112,25 @@ type bestOutput struct {
 	Phase     api.RunPhase `json:"phase"`
 	api.Best  `json:",inline"`
 	Test      *api.Metrics `json:"test,omitempty"`
+	Cost      *api.Cost    `json:"cost,omitempty"`      // of the run, pods that still run counted up to now
+	TrialCost *api.Cost    `json:"trialCost,omitempty"` // of the best's trial
 }
 
-func bestDocument(r *api.TrainingRun) bestOutput {
+func bestDocument(r *api.TrainingRun, now time.Time) bestOutput {
 	out := bestOutput{Namespace: r.Namespace, Run: r.Name, Phase: phaseOf(r), Best: *r.Status.Best}
 	if t := findTrial(r, r.Status.Best.Trial); t != nil {
 		out.Test = t.Test
+		out.TrialCost = costed(costOf(r, *t, now))
 	}
+	out.Cost = costed(costOfRun(r, now))
 	return out
+}
+
+func costed(c api.Cost) *api.Cost {
+	if c == (api.Cost{}) {
+		return nil
+	}
+	return &c
 }
 
 // bestView is the whole answer: the best, its figures, all trials.
@@ -142,6 +154,16 @@ func bestView(r *api.TrainingRun, now time.Time) []line {
 	}
 	facts.row("Checkpoint", b.Checkpoint.URI)
 	facts.row("Digest", b.Checkpoint.Digest)
+	if e := expenseOf(costOfRun(r, now)); e.hours > 0 {
+		cost := e.String()
+		if lost := e.lostShare(); lost != "" {
+			cost += ", " + lost + " of it lost to attempts that were repeated"
+		}
+		facts.row("Cost", cost)
+	}
+	if own := expenseOf(costOf(r, *trial, now)); own.hours > 0 {
+		facts.row("Yield", fmt.Sprintf("%s: %s after %s", yield(*b, own), b.Trial, own))
+	}
 
 	var figures grid
 	figures.header("SPLIT", "AUC-PR", "95% INTERVAL", "BLIND", "F1", "PRECISION", "RECALL", "THRESHOLD", "SAMPLES")
@@ -151,7 +173,11 @@ func bestView(r *api.TrainingRun, now time.Time) []line {
 	}
 	lines := facts.lines()[1:] // its header is empty
 	lines = append(append(lines, nil), figures.lines()...)
-	return append(append(lines, nil), trialGrid(r)...)
+	lines = append(append(lines, nil), trialGrid(r, now)...)
+	if words := trialWords(r); len(words) > 0 {
+		lines = append(append(lines, nil), words...)
+	}
+	return lines
 }
 
 func metricsRow(split string, m api.Metrics) []string {
@@ -162,10 +188,14 @@ func metricsRow(split string, m api.Metrics) []string {
 	return []string{split, number(m.AUCPR, 4), interval(m, "-"), number(m.Prevalence, 4), number(m.F1, 4), number(m.Precision, 4), number(m.Recall, 4), number(m.Threshold, 4), samples}
 }
 
-// trialGrid is the table of all trials of a run.
-func trialGrid(r *api.TrainingRun) []line {
+// trialGrid is the table of all trials of a run. Of attempts it says how many, and how many of these were ended from outside.
+func trialGrid(r *api.TrainingRun, now time.Time) []line {
+	all := expenseOf(costOfRun(r, now))
 	var t grid
-	t.header("TRIAL", "PHASE", "EPOCH", "BEST", "95% INTERVAL", "AT", "TEST", "ATTEMPTS", "MESSAGE")
+	t.header("TRIAL", "PHASE", "EPOCH", "BEST", "95% INTERVAL", "AT", "TEST", "ATTEMPTS", "INTERRUPTED")
+	if all.hours > 0 {
+		t.header(strings.ToUpper(all.unit)+"-H", "LOST")
+	}
 	for _, s := range r.Status.Trials {
 		best, ci, at, test, attempts := "", "", "", "", ""
 		if s.Best != nil {
@@ -177,14 +207,40 @@ func trialGrid(r *api.TrainingRun) []line {
 		if s.Attempt > 0 {
 			attempts = strconv.Itoa(int(s.Attempt))
 		}
-		message := ""
-		if s.Phase != api.TrialSucceeded {
-			message = truncate(clean(s.Message), longestMessage, plainStyle().cut)
+		interrupted := ""
+		if s.Interruptions > 0 {
+			interrupted = strconv.Itoa(int(s.Interruptions))
 		}
-		t.row(s.Name, string(s.Phase), fmt.Sprintf("%d/%d", s.Epoch, s.Epochs), best, ci, at, test, attempts, message)
+		row := []string{s.Name, string(s.Phase), fmt.Sprintf("%d/%d", s.Epoch, s.Epochs), best, ci, at, test, attempts, interrupted}
+		if e := expenseOf(costOf(r, s, now)); all.hours > 0 {
+			row = append(row, e.amount(), e.lostShare())
+		}
+		t.row(row...)
 	}
 	return t.lines()
 }
 
-// longestMessage in a table that people read, in columns; the whole is in -o json and kubectl describe.
-const longestMessage = 160
+// What trials have to say, in columns and lines; the whole is in -o json and kubectl describe.
+const (
+	wordsWidth = 100
+	wordsLines = 3
+)
+
+// trialWords are the sentences about trials: how they stand, what became of their attempts, what their cohort says.
+func trialWords(r *api.TrainingRun) (lines []line) {
+	for _, t := range r.Status.Trials {
+		message := ""
+		if t.Phase != api.TrialSucceeded {
+			message = clean(t.Message)
+		}
+		for _, text := range []string{message, attemptWords(t), cohortWords(t)} {
+			if text == "" {
+				continue
+			}
+			for _, l := range wrap(clean(t.Name)+": "+text, wordsWidth, wordsLines, plainStyle().cut) {
+				lines = append(lines, line{{text: l}})
+			}
+		}
+	}
+	return lines
+}

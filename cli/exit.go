@@ -26,7 +26,7 @@ const exitHelp = `Exit codes:
   0    done; for watch: the run succeeded; for promote: the version is published
   1    not done, and the message says why; for watch: the run failed or was deleted
   2    wrong flags or arguments
-  3    promote --timeout passed first; publishing goes on
+  3    the --timeout of promote or prune passed first; what it waited for goes on
   130  interrupted (Ctrl-C)`
 
 // usageError is a mistake in flags or arguments that cobra could not see.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
@@ -68,6 +69,7 @@ var noon = time.Date(2026, 11, 24, 6, 10, 0, 0, time.UTC)
 type program struct {
 	objects  []client.Object
 	funcs    interceptor.Funcs
+	in       string
 	out, err bytes.Buffer
 	client   client.WithWatch
 }
@@ -78,7 +80,8 @@ func (p *program) dial(*rest.Config) (client.WithWatch, error) {
 		byName := func(o client.Object) []string { return []string{o.GetName()} }
 		p.client = fake.NewClientBuilder().WithScheme(scheme()).WithObjects(p.objects...).WithInterceptorFuncs(p.funcs).
 			WithIndex(&api.TrainingRun{}, metav1.ObjectNameField, byName).
-			WithIndex(&api.ModelVersion{}, metav1.ObjectNameField, byName).Build()
+			WithIndex(&api.ModelVersion{}, metav1.ObjectNameField, byName).
+			WithIndex(&batchv1.Job{}, metav1.ObjectNameField, byName).Build()
 	}
 	return p.client, nil
 }
@@ -91,7 +94,7 @@ func (p *program) run(t *testing.T, args ...string) int {
 
 func (p *program) runContext(t *testing.T, ctx context.Context, args ...string) int {
 	t.Helper()
-	c := newCluster(genericiooptions.IOStreams{In: strings.NewReader(""), Out: &p.out, ErrOut: &p.err})
+	c := newCluster(genericiooptions.IOStreams{In: strings.NewReader(p.in), Out: &p.out, ErrOut: &p.err})
 	c.dial = p.dial
 	c.now = func() time.Time { return noon }
 	return run(ctx, c, append([]string{"plumb", "--server", "http://nowhere.invalid", "-n", "inspection"}, args...))

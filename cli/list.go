@@ -79,7 +79,7 @@ func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []line {
 	if namespaces {
 		t.header("NAMESPACE")
 	}
-	t.header("NAME", "PHASE", "DONE", "BEST", "AUC-PR", "EPOCH", "AGE")
+	t.header("NAME", "PHASE", "DONE", "BEST", "AUC-PR", "EPOCH", "GPU-H", "AGE")
 	for _, r := range runs {
 		best, aucPR := "-", "-"
 		if b := r.Status.Best; b != nil {
@@ -89,9 +89,17 @@ func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []line {
 		if namespaces {
 			row = append(row, r.Namespace)
 		}
-		t.row(append(row, r.Name, string(phaseOf(&r)), r.Status.Done, best, aucPR, r.Status.Progress, age(r.CreationTimestamp, now))...)
+		t.row(append(row, r.Name, string(phaseOf(&r)), r.Status.Done, best, aucPR, r.Status.Progress, gpuHours(costOfRun(&r, now)), age(r.CreationTimestamp, now))...)
 	}
 	return t.lines()
+}
+
+// gpuHours leaves out what ran without a GPU: in one column both would be added up in a reader's head.
+func gpuHours(c api.Cost) string {
+	if c.GPUSeconds == 0 {
+		return ""
+	}
+	return expenseOf(c).amount()
 }
 
 // grid is a table of plain text as kubectl prints it: as wide as it must be.

@@ -112,18 +112,7 @@ func prefix(r *io.PipeReader, w io.Writer, name string, mu *sync.Mutex) error {
 
 // podLog copies the log of a trial's newest pod to w.
 func (o *logsOptions) podLog(ctx context.Context, namespace string, t api.TrialStatus, w io.Writer) error {
-	cfg, err := o.config()
-	if err != nil {
-		return err
-	}
-	cfg.APIPath, cfg.GroupVersion = "/api", &corev1.SchemeGroupVersion
-	cfg.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
-	rc, err := rest.RESTClientFor(cfg)
-	if err != nil {
-		return err
-	}
-	log, err := rc.Get().Namespace(namespace).Resource("pods").Name(t.Pod).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{Follow: o.follow}, clientscheme.ParameterCodec).Stream(ctx)
+	log, err := o.openLog(ctx, namespace, t.Pod, o.follow)
 	switch {
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("pod %s of trial %s is gone, and its log with it", t.Pod, t.Name)
@@ -135,4 +124,20 @@ func (o *logsOptions) podLog(ctx context.Context, namespace string, t api.TrialS
 		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)
 	}
 	return nil
+}
+
+// openLog streams the log of a pod.
+func (c *cluster) openLog(ctx context.Context, namespace, pod string, follow bool) (io.ReadCloser, error) {
+	cfg, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	cfg.APIPath, cfg.GroupVersion = "/api", &corev1.SchemeGroupVersion
+	cfg.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
+	rc, err := rest.RESTClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return rc.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").
+		VersionedParams(&corev1.PodLogOptions{Follow: follow}, clientscheme.ParameterCodec).Stream(ctx)
 }

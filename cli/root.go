@@ -44,13 +44,19 @@ Use "{{.CommandPath}} [command] --help" for more about a command.{{end}}
 func newRootCmd(c *cluster, arg0 string) (root *cobra.Command, started *bool) {
 	started = new(bool)
 	root = &cobra.Command{
-		Use:               "plumb",
-		Short:             "Follow training runs and promote the best depth",
-		Long:              rootHelp,
-		Example:           rootExample,
-		SilenceErrors:     true, // explain prints them
-		SilenceUsage:      true,
-		PersistentPreRun:  func(*cobra.Command, []string) { *started = true },
+		Use:           "plumb",
+		Short:         "Follow training runs and promote the best depth",
+		Long:          rootHelp,
+		Example:       rootExample,
+		SilenceErrors: true, // explain prints them
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateFlagGroups(); err != nil { // cobra itself looks later, when the verb counts as started
+				return err
+			}
+			*started = true
+			return nil
+		},
 		DisableAutoGenTag: true,
 	}
 	if name := filepath.Base(arg0); strings.HasPrefix(name, "kubectl-") { // kubectl plumb
@@ -65,7 +71,8 @@ func newRootCmd(c *cluster, arg0 string) (root *cobra.Command, started *bool) {
 
 	root.AddCommand(
 		newListCmd(c), newWatchCmd(c), newBestCmd(c), newLogsCmd(c),
-		newPromoteCmd(c), newModelsCmd(c),
+		newSuspendCmd(c), newResumeCmd(c), newStopCmd(c), newRetryCmd(c),
+		newPromoteCmd(c), newModelsCmd(c), newPruneCmd(c),
 		newDatasetCmd(c.IOStreams),
 		newVersionCmd(c), newOptionsCmd(),
 	)

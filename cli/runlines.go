@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -43,10 +44,13 @@ func changes(before, after *api.TrainingRun) []string {
 	return out
 }
 
-// trialChanges is at most two lines: what the trial did, and where it stands now.
+// trialChanges is what the others say of the trial, what it did, and where it stands now.
 func trialChanges(old, t api.TrialStatus) []string {
 	name := pad(clean(t.Name), 5, false)
 	var out []string
+	if m := cohortWords(t); m != "" && m != cohortWords(old) {
+		out = append(out, name+" "+m)
+	}
 	if t.Epoch > old.Epoch {
 		out = append(out, fmt.Sprintf("%s epoch %d/%d%s", name, t.Epoch, t.Epochs, trialMetrics(t)))
 	}
@@ -100,7 +104,12 @@ func runLine(r *api.TrainingRun) string {
 	if r.Status.Done != "" {
 		s += ", " + clean(r.Status.Done) + " trials ended"
 	}
+	suspended := ""
+	if phaseOf(r) == api.RunSuspended { // False while pods still save themselves
+		suspended = cmp.Or(conditionMessage(r.Status.Conditions, api.ConditionSuspended, metav1.ConditionTrue), conditionMessage(r.Status.Conditions, api.ConditionSuspended, metav1.ConditionFalse))
+	}
 	for _, m := range []string{
+		suspended,
 		conditionMessage(r.Status.Conditions, api.ConditionFailed, metav1.ConditionTrue),
 		conditionMessage(r.Status.Conditions, api.ConditionSucceeded, metav1.ConditionTrue),
 	} {

@@ -52,7 +52,7 @@ func (v runView) lines() []string {
 	return out
 }
 
-// title is a line such as "erasers · Running · 2/5 trials ended · 17/40 epochs · 2m13s".
+// title is a line such as "erasers · Running · 2/5 trials ended · 17/40 epochs · 2m13s · 1.35 GPU-hours".
 func (v runView) title() line {
 	dot := " " + v.style.dot + " "
 	phase := string(phaseOf(v.run))
@@ -65,6 +65,7 @@ func (v runView) title() line {
 		suffixed(clean(v.run.Status.Progress), " epochs"),
 		human(took(v.run, v.now)),
 		suffixed(v.runLeft(), " left"),
+		expenseOf(costOfRun(v.run, v.now)).String(),
 	} {
 		if part != "" {
 			l = append(l, span{text: dot + part})
@@ -200,6 +201,11 @@ func (v runView) notes() []line {
 		}
 		add(strings.Join(n.trials, ", ")+": "+n.text, p, most)
 	}
+	for _, t := range v.run.Status.Trials {
+		if m := cohortWords(t); m != "" {
+			add(clean(t.Name)+": "+m, dim, failureLines)
+		}
+	}
 	conditions := v.run.Status.Conditions
 	if m := conditionMessage(conditions, api.ConditionAdmitted, metav1.ConditionFalse); m != "" {
 		add("not admitted: "+m, red, failureLines)
@@ -283,6 +289,8 @@ func phasePaint(phase string) paint {
 		return red
 	case string(api.TrialRunning):
 		return cyan
+	case string(api.TrialStopped), string(api.TrialStopping), string(api.RunSuspended):
+		return yellow
 	}
 	return dim
 }

@@ -36,6 +36,16 @@ func clean(s string) string {
 	return strings.TrimSuffix(b.String(), " ")
 }
 
+// printable makes a line of a log safe on a terminal and leaves its spaces, which may be a table's.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
+			return utf8.RuneError
+		}
+		return r
+	}, escapes.ReplaceAllString(s, ""))
+}
+
 // runeWidth is how many columns of a terminal r takes: 0 for marks on the letter before, 2 for East Asian wide ones.
 func runeWidth(r rune) int {
 	switch {

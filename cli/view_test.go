@@ -12,7 +12,7 @@ import (
 
 // TestRunViewGolden holds what plumb watch draws, in every state and at several widths. Read the files as a user would.
 func TestRunViewGolden(t *testing.T) {
-	for _, state := range []string{"waiting", "running", "failed", "finished", "odd"} {
+	for _, state := range []string{"waiting", "running", "failed", "finished", "eventful", "suspended", "odd"} {
 		var all strings.Builder
 		for _, width := range []int{140, 80, 40} {
 			v := runView{run: readRun(t, state), now: noon, width: width, style: style{glyphs: unicodeGlyphs}}
@@ -97,7 +97,7 @@ func TestTimeLeftIsCountedDown(t *testing.T) {
 func TestChangesGolden(t *testing.T) {
 	var story strings.Builder
 	var before *api.TrainingRun
-	for _, state := range []string{"waiting", "running", "running", "finished"} {
+	for _, state := range []string{"waiting", "running", "running", "eventful", "suspended", "finished"} {
 		after := readRun(t, state)
 		fmt.Fprintf(&story, "--- %s\n", state)
 		for _, l := range changes(before, after) {
@@ -113,10 +113,14 @@ func TestChangesGolden(t *testing.T) {
 
 func TestBestGolden(t *testing.T) {
 	var all strings.Builder
-	for _, state := range []string{"finished", "running"} {
+	for _, state := range []string{"finished", "running", "eventful"} {
 		fmt.Fprintf(&all, "--- %s\n", state)
 		for _, l := range bestView(readRun(t, state), noon) {
-			fmt.Fprintln(&all, style{glyphs: unicodeGlyphs}.draw(l, 0))
+			drawn := style{glyphs: unicodeGlyphs}.draw(l, 0)
+			if n := columns(drawn); n > 101 {
+				t.Errorf("%s: a line of %d columns: %s", state, n, drawn)
+			}
+			fmt.Fprintln(&all, drawn)
 		}
 	}
 	golden(t, "best.txt", all.String())

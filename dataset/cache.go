@@ -62,6 +62,7 @@ func (s *Set) PackCached(ctx context.Context, size int, dir string, progress fun
 	pixels, err := readPacked(ctx, file, key, len(s.Samples)*s.imageBytes(size))
 	switch {
 	case err == nil:
+		touch(file)
 		return Packed{Pixels: pixels, File: file, Cached: true}, nil
 	case ctx.Err() != nil:
 		return Packed{}, err
@@ -185,6 +186,12 @@ func writePacked(file string, key [sha256.Size]byte, pixels []uint8) (err error)
 		return err
 	}
 	return os.Rename(partial.Name(), file)
+}
+
+// touch says when a cache was used last: what nobody uses is pruned. Where it may not be touched it is decoded again one day.
+func touch(file string) {
+	now := time.Now()
+	_ = os.Chtimes(file, now, now)
 }
 
 // removeStale takes away what killed processes left half written. It goes by the

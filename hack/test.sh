@@ -7,6 +7,8 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 # Without cgo, so that the build's own compiled packages serve; the trainer alone needs it.
 say "pure Go, in-process NATS"
 CGO_ENABLED=0 go test $(go list ./... | grep -v -e /trainer -e /test/e2e)
+CGO_ENABLED=0 go test -tags drill ./failpoint
+CGO_ENABLED=0 go test -tags drill -run 'Killed|OneLife' ./trainer/loop
 
 say "tiny trials on TensorFlow"
 tf=$(hack/libtensorflow/fetch.sh)

@@ -31,6 +31,7 @@ say "vet and staticcheck (the first run reads all of the dependencies, a few min
 staticcheck=$(built staticcheck)
 check() { go vet "$@" && "$staticcheck" "$@"; }
 CGO_ENABLED=0 check $(go list ./... | grep -v /trainer) # as build.sh and test.sh compile them, so that one compilation serves all
+CGO_ENABLED=0 check -tags drill ./failpoint ./trainer/loop
 tf=$(hack/libtensorflow/fetch.sh)
 (. "$tf/env.sh" && check ./trainer/...)
 say "vet in hack/localcluster" # no staticcheck: it would read all of Kubernetes' source

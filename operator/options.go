@@ -108,8 +108,12 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionID:              "plumbline-operator",
 		LeaderElectionNamespace:       o.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		HealthProbeBindAddress:        o.probes,
-		Metrics:                       metricsserver.Options{BindAddress: o.metrics},
+		// A leader that was killed is replaced within 12 s; one that is away from the API server for 7 s steps down before that.
+		LeaseDuration:          ptr(10 * time.Second),
+		RenewDeadline:          ptr(7 * time.Second),
+		RetryPeriod:            ptr(2 * time.Second),
+		HealthProbeBindAddress: o.probes,
+		Metrics:                metricsserver.Options{BindAddress: o.metrics},
 	}
 	if len(o.namespaces) > 0 {
 		out.Cache.DefaultNamespaces = map[string]cache.Config{}
@@ -139,3 +143,5 @@ func checkKubernetes(config *rest.Config) error {
 	}
 	return nil
 }
+
+func ptr[T any](v T) *T { return &v }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"plumbline.dev/plumbline/dataset"
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/wire"
@@ -79,9 +80,11 @@ func lastWord(file string, r wire.Result) error {
 	if file == "" {
 		return nil
 	}
+	failpoint.Here("result.before")
 	if err := os.WriteFile(file, r.Encode(), 0o644); err != nil {
 		return storeError(file, fmt.Errorf("write the result: %w", err))
 	}
+	failpoint.Here("result.after")
 	return nil
 }
 

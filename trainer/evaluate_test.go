@@ -232,7 +232,7 @@ func TestATrialsReportIsEvaluates(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	trial := c.Manifest.Settings
-	data, _, err := loadData(context.Background(), trial, log)
+	data, _, err := loadData(context.Background(), trial, log, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestATrialsReportIsEvaluates(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer model.Close()
-	if err := writeReport(context.Background(), model, data, ref, writerDir, log); err != nil {
+	if err := writeReport(context.Background(), model, testFold(data, func() {}), ref, writerDir, log); err != nil {
 		t.Fatal(err)
 	}
 	path, _ := wire.LocalPath(trial.Dataset.URI)
@@ -257,7 +257,7 @@ func TestATrialsReportIsEvaluates(t *testing.T) {
 }
 
 func TestEveryVerbOfTheTrainerHasAnExample(t *testing.T) {
-	for _, verb := range []string{"fit", "evaluate", "explain", "export", "publish", "predict"} {
+	for _, verb := range []string{"fit", "evaluate", "explain", "export", "publish", "predict", "prune"} {
 		p := runPod(t, []string{verb, "--help"}, nil, "", nil)
 		if p.code != 0 || !strings.Contains(p.out, "Examples:\n  p") {
 			t.Errorf("%s --help: exit %d\n%s", verb, p.code, p.out)

@@ -238,8 +238,8 @@ const reportDir = "report"
 
 // writeReport evaluates the best of a trial that has ended on its test fold and leaves the files beside its checkpoints. It changes
 // the model's weights to the best's. Nothing depends on what it leaves: an error is worth a warning and no more.
-func writeReport(ctx context.Context, model *session.Model, data loop.Data, best wire.CheckpointRef, writerDir string, log *slog.Logger) error {
-	if len(data.Test) == 0 {
+func writeReport(ctx context.Context, model *session.Model, test subject, best wire.CheckpointRef, writerDir string, log *slog.Logger) error {
+	if len(test.samples) == 0 {
 		return nil
 	}
 	c, err := loadBest(best)
@@ -249,7 +249,7 @@ func writeReport(ctx context.Context, model *session.Model, data loop.Data, best
 	if err := model.Restore(loop.Inference, c.Tensors); err != nil {
 		return err
 	}
-	e, err := judge(ctx, model, c, best, testFold(data), &screen{})
+	e, err := judge(ctx, model, c, best, test, &screen{})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func main() {
 	// The first signal asks; a second one is not held back.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
-	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr, patience: usualPatience}))
+	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr, patience: usualPatience, exit: os.Exit}))
 }
 
 // program is what the verbs touch of the process that they run in.
@@ -29,6 +29,7 @@ type program struct {
 	out, err io.Writer
 	json     bool // logs
 	patience patience
+	exit     func(code int) // at once, whatever else runs: see watched
 }
 
 func (p *program) log() *slog.Logger {
@@ -42,14 +43,15 @@ const rootHelp = `Trains ResNets of one depth each on labelled images, with Tens
 
 In a cluster the operator runs it: "run" trains the trial that ` + wire.EnvTrial + ` describes, "publish" publishes the checkpoint that
 ` + wire.EnvPublication + ` names. On one machine "fit" trains, "evaluate" judges the result and "explain" shows where it looked; "publish" with flags makes a
-model of it, "export" a SavedModel beside any registry, and "predict" asks either.
+model of it, "export" a SavedModel beside any registry, and "predict" asks either. "prune" removes checkpoints that nobody needs.
 
 Exit codes:
   0   done
   64  a setting or flag that cannot be obeyed      70  a fault of this program
   65  the data set or a checkpoint is wrong        74  a store cannot be read or written
   66  the data set or a checkpoint is not there    75  interrupted; a checkpoint was written, start again to go on
-  69  a GPU was promised and there is none         76  training diverged: loss or gradients stayed NaN or Inf`
+  69  a GPU was promised and there is none         76  training diverged: loss or gradients stayed NaN or Inf
+                                                   77  stalled: no step ended for as long as stallSeconds says`
 
 // execute runs one command line and returns the exit code.
 func execute(ctx context.Context, args []string, p program) int {
@@ -73,7 +75,7 @@ func execute(ctx context.Context, args []string, p program) int {
 		return nil
 	}
 	root.AddCommand(newRunCommand(&p), newFitCommand(&p), newEvaluateCommand(&p), newExplainCommand(&p),
-		newExportCommand(&p), newPublishCommand(&p), newPredictCommand(&p), newVersionCommand(&p))
+		newExportCommand(&p), newPublishCommand(&p), newPredictCommand(&p), newPruneCommand(&p), newVersionCommand(&p))
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:

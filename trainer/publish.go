@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/trainer/export"
 	"plumbline.dev/plumbline/wire"
@@ -139,6 +140,7 @@ func publishModel(ctx context.Context, pub wire.Publication, log *slog.Logger) (
 	if ctx.Err() != nil {
 		return "", "", fmt.Errorf("interrupted before publishing: %w", ctx.Err())
 	}
+	failpoint.Here("publication.rename.before")
 	if err := os.Rename(temp, final); err != nil {
 		if !isMissing(final) { // another pod was faster
 			digest, err = samePublished(final, pub)
@@ -146,6 +148,7 @@ func publishModel(ctx context.Context, pub wire.Publication, log *slog.Logger) (
 		}
 		return "", "", storeError(final, err)
 	}
+	failpoint.Here("publication.rename.after")
 	if err := checkpoint.Sync(model); err != nil {
 		return "", "", storeError(model, err)
 	}

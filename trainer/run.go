@@ -12,6 +12,7 @@ import (
 
 	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/publish"
+	"plumbline.dev/plumbline/trainer/watchdog"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -47,6 +48,23 @@ func runTrial(ctx context.Context, p *program) error {
 	return lastWordOn(t.Result, log, out, err)
 }
 
+// watched trains with a watchdog beside it. A step that hangs cannot be interrupted, so there is nothing to clean up after: the pod says
+// what it did last, and ends. What was committed stays valid, and the next attempt goes on from there.
+func (a attempt) watched(ctx context.Context, p *program) (loop.Outcome, error) {
+	if a.trial.StallSeconds == 0 {
+		return a.train(ctx)
+	}
+	dog := watchdog.New(time.Duration(a.trial.StallSeconds) * time.Second)
+	a.worked = dog.Worked
+	looks := time.NewTicker(dog.Every())
+	defer looks.Stop()
+	defer dog.Watch(looks.C, func(s watchdog.Stall) {
+		_ = told(a.log, a.trial.Result, &ending{code: wire.ExitStalled, reason: "Stalled", err: s}, s.Epoch) // it ends all the same
+		p.exit(wire.ExitStalled)
+	})()
+	return a.train(ctx)
+}
+
 // runReported trains with a spool and, where there is a server, a publisher behind it.
 func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, log *slog.Logger) (loop.Outcome, error) {
 	spool, err := publish.NewSpool(t.Scratch)
@@ -57,7 +75,7 @@ func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, l
 	a := attempt{trial: t, writer: t.Writer(podUID), gpu: t.GPU && p.env(wire.EnvSimulatedGPU) != "1", log: log, spool: spool.Append, anew: true}
 	if t.Reports.URL == "" {
 		log.Warn("reports stay in the checkpoints: there is no server to send them to")
-		return a.train(ctx)
+		return a.watched(ctx, p)
 	}
 	publisher := publish.Start(publish.Config{
 		Reports: t.Reports, RunUID: t.Run.UID, Log: log,
@@ -65,7 +83,7 @@ func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, l
 	}, spool)
 	defer publisher.Close()
 	a.pinned = publisher.LastNamed
-	out, err := a.train(ctx)
+	out, err := a.watched(ctx, p)
 	return out, drain(ctx, publisher, p.patience, log, err)
 }
 

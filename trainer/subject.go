@@ -150,14 +150,15 @@ func listed(file string, in wire.Input, range16 *dataset.Range16) (subject, erro
 	return on, nil
 }
 
-// testFold is the subject of a trial that has just ended, whose images are in memory.
-func testFold(d loop.Data) subject {
+// testFold is the subject of a trial that has just ended, whose images are in memory. looked is called when some are asked for.
+func testFold(d loop.Data, looked func()) subject {
 	on := subject{split: "test"}
 	for _, i := range d.Test {
 		defect := d.Labels[i] == int32(dataset.Defect)
 		on.samples = append(on.samples, report.Sample{ID: d.IDs[i], Package: d.Groups[i], Defect: defect, Given: defect})
 	}
 	on.pictures = func(_ context.Context, at []int) ([]uint8, error) {
+		looked()
 		n := d.Size * d.Size * len(d.Channels)
 		images := make([]uint8, 0, len(at)*n)
 		for _, k := range at {

@@ -27,7 +27,8 @@ type attempt struct {
 	pinned func() string // a checkpoint to leave alone, see checkpoint.NewWriter
 	anew   bool          // begin from nothing where the checkpoints that are there do not fit; else that is an error
 
-	progress func(loop.Progress) // may be nil
+	progress func(loop.Progress)          // may be nil
+	worked   func(epoch int, what string) // may be nil; see loop.World
 }
 
 // train is the walk of a trial: data, model, checkpoint to go on from, loop.
@@ -38,7 +39,10 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 	if a.trial.Hyperparameters.Precision == wire.Float16 && !a.gpu {
 		return loop.Outcome{}, settingsError(errors.New("precision float16 is for GPUs, and this trial has none: take float32 or bfloat16"))
 	}
-	data, note, err := loadData(ctx, a.trial, a.log)
+	if a.worked == nil {
+		a.worked = func(int, string) {}
+	}
+	data, note, err := loadData(ctx, a.trial, a.log, func(done, total int) { a.worked(0, fmt.Sprintf("the decoding of image %d of %d", done, total)) })
 	if err != nil {
 		return loop.Outcome{}, err
 	}
@@ -55,6 +59,7 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 		return loop.Outcome{}, fmt.Errorf("build depth %d: %w", a.trial.Depth, err)
 	}
 	defer model.Close()
+	a.worked(0, "the drawing of the graph")
 
 	notes := append(cautions(a.trial.Hyperparameters, a.trial.Imbalance, a.gpu), note, constant)
 	cfg := loop.Config{Trial: a.trial, Writer: a.writer, Note: joinNotes(notes...), Manifest: a.manifest(model, data, mean, std)}
@@ -78,11 +83,12 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 		Samples: tensorboard.Samples{IDs: data.IDs, Images: data.Images, Size: data.Size, Channels: data.Channels},
 	})
 	defer events.Close()
-	out, err := loop.Run(ctx, cfg, model, data, from, loop.World{Store: store, Spool: events.After(a.spool), Now: time.Now, Log: a.log, Progress: a.progress})
+	out, err := loop.Run(ctx, cfg, model, data, from, loop.World{Store: store, Spool: events.After(a.spool), Now: time.Now, Log: a.log, Progress: a.progress, Worked: a.worked})
 	if err != nil {
 		return out, err
 	}
-	if why := writeReport(ctx, model, data, out.Best.Checkpoint, store.Dir(), a.log); why != nil { // nothing depends on it
+	page := testFold(data, func() { a.worked(out.Epoch, "a look at test images for the page") })
+	if why := writeReport(ctx, model, page, out.Best.Checkpoint, store.Dir(), a.log); why != nil { // nothing depends on it
 		a.log.Warn("no page is left for people to look at", "error", why)
 	}
 	return out, nil
@@ -123,29 +129,9 @@ func (a attempt) manifest(model *session.Model, data loop.Data, mean, std []floa
 	}
 }
 
-// findResume looks for what an earlier attempt saved.
-func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
-	from, ref, refused, err := checkpoint.FindResume(a.trial.Checkpoint.URI, a.trial.Run.UID, a.trial.Name, cfg.Fits)
-	if err != nil {
-		return nil, storeError(a.trial.Checkpoint.URI, err)
-	}
-	for _, r := range refused {
-		a.log.Warn("checkpoint passed over", "checkpoint", r.Dir, "why", r.Why)
-	}
-	switch {
-	case from != nil:
-		a.log.Info("going on from a checkpoint", "checkpoint", ref.URI, "epoch", from.Manifest.Epoch, "step", from.Manifest.Step)
-	case len(refused) > 0 && !a.anew:
-		return nil, settingsError(fmt.Errorf("%s cannot be gone on from: %w", refused[0].Dir, refused[0].Why))
-	default:
-		a.log.Info("beginning", "depth", a.trial.Depth, "pretrained", a.trial.Pretrained != nil, "seed", a.trial.Hyperparameters.Seed)
-	}
-	return from, nil
-}
-
 // loadData reads, splits and packs the data set. What is wrong with it is told once, completely, and is not worth a retry. note is
 // what a reader of the results must know of the split.
-func loadData(ctx context.Context, t wire.Trial, log *slog.Logger) (data loop.Data, note string, err error) {
+func loadData(ctx context.Context, t wire.Trial, log *slog.Logger, decoded func(done, total int)) (data loop.Data, note string, err error) {
 	set, overlay, err := loadSet(t.Dataset)
 	if err != nil {
 		return loop.Data{}, "", err
@@ -155,7 +141,7 @@ func loadData(ctx context.Context, t wire.Trial, log *slog.Logger) (data loop.Da
 		return loop.Data{}, "", dataError(set.Dir, err)
 	}
 	began := time.Now()
-	packed, err := set.PackCached(ctx, t.Hyperparameters.ImageSize, cacheDir(t.Checkpoint.URI), nil)
+	packed, err := set.PackCached(ctx, t.Hyperparameters.ImageSize, cacheDir(t.Checkpoint.URI), decoded)
 	if err != nil {
 		return loop.Data{}, "", readError(set.Dir, err)
 	}

@@ -366,4 +366,19 @@ type RunnerUp struct {
 	AUCPR Decimal `json:"aucPR"`
 	// epoch of that checkpoint.
 	Epoch int32 `json:"epoch"`
+	// lead of the best over it, on the validation samples that both scored. Known at the end of the run.
+	// +optional
+	Lead *Lead `json:"lead,omitempty"`
+}
+
+// Lead is a difference in AUC-PR with its 95 % bootstrap interval over packages, paired: every resample is scored by both.
+type Lead struct {
+	// value of the difference.
+	Value SignedDecimal `json:"value"`
+	// low end of the interval.
+	Low SignedDecimal `json:"low"`
+	// high end.
+	High SignedDecimal `json:"high"`
+	// withinNoise: the interval holds 0, so these samples cannot tell the two apart.
+	WithinNoise bool `json:"withinNoise"`
 }

@@ -56,7 +56,7 @@ type TrainingRunList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.nodeLossSeconds) == has(oldSelf.nodeLossSeconds) && (!has(self.nodeLossSeconds) || self.nodeLossSeconds == oldSelf.nodeLossSeconds)",message="nodeLossSeconds cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.checkpoint == oldSelf.checkpoint",message="checkpoint cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.template == oldSelf.template",message="template cannot change: create another TrainingRun"
-// +kubebuilder:validation:XValidation:rule="!has(self.stopTrials) || self.stopTrials.all(t, self.depths.exists(d, t == 'd' + string(d)))",message="stopTrials may name only trials of depths that are listed in depths, such as d50"
+// +kubebuilder:validation:XValidation:rule="!has(self.stopTrials) || self.stopTrials.all(t, int(t.substring(1)) in self.depths)",message="stopTrials may name only trials of depths that are listed in depths, such as d50"
 // +kubebuilder:validation:XValidation:rule="!has(self.failurePolicy) || !has(self.failurePolicy.minSucceededTrials) || self.failurePolicy.minSucceededTrials <= self.depths.size()",message="failurePolicy.minSucceededTrials is more than there are depths"
 // +kubebuilder:validation:XValidation:rule="!has(self.overrides) || self.overrides.all(o, o.depth in self.depths)",message="overrides may name only depths that are listed in depths"
 // +kubebuilder:validation:XValidation:rule="has(self.pretrained) || !has(self.hyperparameters) || !has(self.hyperparameters.headEpochs) || self.hyperparameters.headEpochs == 0",message="hyperparameters.headEpochs needs pretrained: a head on a random backbone learns nothing"
@@ -168,7 +168,7 @@ type Depth int32
 // TrialName is the name of a trial, such as d50.
 //
 // +kubebuilder:validation:MaxLength=16
-// +kubebuilder:validation:Pattern=`^d[0-9]+$`
+// +kubebuilder:validation:Pattern=`^d[1-9][0-9]*$`
 type TrialName string
 
 // DepthOverride changes settings of one depth.

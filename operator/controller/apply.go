@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 )
@@ -49,10 +50,13 @@ func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "CredentialNotCreated", "Create", "%s", err)
 		return err
 	}
+	name := client.ObjectKeyFromObject(a.Create)
 	if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
+		r.refusals.Store(name, err.Error())
 		return err
 	}
+	r.refusals.Delete(name)
 	return nil
 }
 
@@ -79,7 +83,9 @@ func stillNewest(ctx context.Context, live client.Reader, planned, now client.Ob
 
 // createJob is idempotent by name: a Job of that name that the same owner made is the same Job.
 func createJob(ctx context.Context, c client.Client, live client.Reader, owner client.Object, a plan.Action) error {
+	failpoint.Here("job.before")
 	err := c.Create(ctx, a.Create)
+	failpoint.Here("job.after")
 	if err == nil {
 		log.FromContext(ctx).Info("created a Job", "job", a.Create.Name, "reason", a.Reason)
 		return nil

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/operator/plan"
 )
 
@@ -117,9 +118,11 @@ func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion
 		return false, nil
 	}
 	v.Status = p.Status
+	failpoint.Here("version.before")
 	if err := r.Client.Status().Update(ctx, v); err != nil {
 		return false, fmt.Errorf("write the status of ModelVersion %s: %w", v.Name, err)
 	}
+	failpoint.Here("version.after")
 	tell(ctx, r.Recorder, v, p.Events)
 	return true, nil
 }

@@ -7,6 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -87,8 +88,18 @@ func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.Training
 			return err
 		}
 	}
-	cluster.Warnings, err = r.warnings(ctx, run.Namespace, plan.Unexplained(run, *cluster, in.Now))
-	return err
+	unexplained := plan.Unexplained(run, *cluster, in.Now)
+	if cluster.Warnings, err = r.warnings(ctx, run.Namespace, unexplained); err != nil {
+		return err
+	}
+	r.askKueue(ctx, cluster, unexplained)
+	for _, t := range run.Status.Trials {
+		name := plan.JobName(run.Name, t.Name, t.Attempt)
+		if why, ok := r.refusals.Load(types.NamespacedName{Namespace: run.Namespace, Name: name}); ok {
+			cluster.Warnings[name] = why.(string)
+		}
+	}
+	return nil
 }
 
 // warnings finds the newest warning that the cluster has told of each of the named objects.

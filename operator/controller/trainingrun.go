@@ -44,6 +44,8 @@ type TrainingRunReconciler struct {
 	Settings plan.Settings
 	Now      func() time.Time
 
+	// refusals are why Jobs could not be created just now, by name: a status says so, and forgets it with the operator.
+	refusals    sync.Map
 	credentials sync.Map // uids of the runs whose Secret this operator has seen to
 }
 
@@ -55,6 +57,7 @@ type TrainingRunReconciler struct {
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch;list
+// +kubebuilder:rbac:groups=kueue.x-k8s.io,resources=workloads,verbs=list
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=plumbline-system,resources=leases,verbs=get;create;update
 
 // Reconcile brings one run a step further.

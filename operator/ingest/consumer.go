@@ -16,6 +16,9 @@ const (
 	requestTimeout = 5 * time.Second
 	retryEvery     = 2 * time.Second
 	lookEvery      = 10 * time.Second // at the stream's identity and the lag
+
+	// forgetAfter is how long the server keeps the consumer of an operator that is gone. One that only was away makes another.
+	forgetAfter = 30 * time.Second
 )
 
 // errDisturbed: reading must begin again where it was, with a look at whether the stream is still the same.
@@ -82,7 +85,7 @@ func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <
 	from := g.begin(stream, info)
 	g.measure(info)
 	consumer, err := js.OrderedConsumer(request, wire.Stream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(from),
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(from), InactiveThreshold: forgetAfter,
 	})
 	if err != nil {
 		return fmt.Errorf("read the stream %s: %w", wire.Stream, err)

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 )
@@ -133,7 +134,9 @@ func (g *Ingest) Reports(uid types.UID) plan.Reports {
 
 // take folds one message, which the stream got at a time.
 func (g *Ingest) take(subject string, sequence int64, at time.Time, data []byte, last bool) {
+	failpoint.Here("ingest.before")
 	wakes := g.fold(subject, at, data)
+	failpoint.Here("ingest.after")
 	g.mu.Lock()
 	if sequence > g.stream.Next { // what was between is gone, and whose it was nobody knows
 		g.log.Info("the stream has dropped messages before they were read", "from", g.stream.Next, "to", sequence-1)

@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,10 +42,12 @@ func (w *writer) epoch(epoch int, aucPR float64, kept bool) wire.Report {
 	return r
 }
 
-// again is w's own repetition of what another writer told first.
+// again is w's own repetition of what another writer told, of this run or of the one that it goes on from.
 func (w *writer) again(r wire.Report) wire.Report {
 	w.sequence++
-	r.ComputedBy = &wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
+	if r.ComputedBy == nil {
+		r.ComputedBy = &wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
+	}
 	t := wire.Trial{Name: "d18", Attempt: w.attempt}
 	r.Attempt, r.Writer, r.Sequence = w.attempt, t.Writer(w.pod), w.sequence
 	return r
@@ -206,4 +209,43 @@ func FuzzSpans(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A run that goes on from an older one tells that one's reports as its own. Each counts once, however many of its attempts tell it; the
+// best keeps the place of the older run's checkpoint; and no attempt is credited with epochs that it did not train.
+func TestAnOlderRunsReportsCountOnce(t *testing.T) {
+	older := &writer{attempt: 3, pod: "old"}
+	history := []wire.Report{older.report(wire.Started, 0), older.epoch(1, 0.6, true), older.epoch(2, 0.8, true)}
+	one, two := &writer{attempt: 1, pod: "p1"}, &writer{attempt: 2, pod: "p2"}
+	reports := []wire.Report{one.report(wire.Resumed, 2)}
+	for i, r := range history {
+		history[i] = one.again(r)
+	}
+	reports = append(reports, history...)
+	third := one.epoch(3, 0.7, false)
+	reports = append(reports, third, two.report(wire.Resumed, 3), two.again(reports[0]))
+	for _, r := range append(history, third) {
+		reports = append(reports, two.again(r))
+	}
+	for name, order := range map[string]func([]wire.Report){
+		"as they came":        func([]wire.Report) {},
+		"the other way round": slices.Reverse[[]wire.Report],
+	} {
+		all := slices.Clone(reports)
+		order(all)
+		l := NewLedger()
+		for _, r := range all {
+			l.Fold(r)
+		}
+		v := l.View()["d18"]
+		if v.Epoch != 3 || v.Seen != 6 || v.Duplicates != 5 || v.Gaps != 0 || v.Finished {
+			t.Errorf("%s: %+v", name, v)
+		}
+		if v.Best == nil || v.Best.Epoch != 2 || v.Best.Checkpoint.URI != "file:///c/d18-a3-old/e2" {
+			t.Errorf("%s: the best is %+v", name, v.Best)
+		}
+		if diff := cmp.Diff(map[int]plan.AttemptReports{1: {From: 2, Epoch: 3}, 2: {From: 3, Epoch: 3}}, v.Attempts); diff != "" {
+			t.Errorf("%s: attempts:\n%s", name, diff)
+		}
+	}
 }

@@ -24,8 +24,8 @@ const container = "trainer"
 type Cluster struct {
 	Jobs []*batchv1.Job
 	Pods []*corev1.Pod
-	// Warnings holds the newest warning that the cluster told of a Job or pod, by its name: why it has no pod, why a volume is not
-	// there. It is looked for only where an attempt has waited for a while.
+	// Warnings holds what the cluster last told of a Job or pod that waits, by its name: why it has no pod, why a volume is not
+	// there, why Kueue does not admit it. It is looked for only where an attempt has waited for a while.
 	Warnings map[string]string
 }
 
@@ -181,6 +181,8 @@ func sentence(e ending, ended wire.Ended, outside, words string) string {
 		return "the trainer was killed because it needed more memory than it may use: raise resources.limits.memory, or lower batchSize"
 	case ended.ExitCode < 0:
 		return strings.TrimSuffix(fmt.Sprintf("its pod ended without a word (%s): %s", ended.Reason, outside), ": ")
+	case ended.ExitCode == 137 && !ended.Disruption:
+		return "the trainer was killed (SIGKILL), and nobody says by whom: a node that runs out of memory does that, and so does a person"
 	case ended.Disruption:
 		return strings.TrimSuffix(fmt.Sprintf("its pod was stopped from outside (exit code %d): %s", ended.ExitCode, outside), ": ")
 	case words != "":

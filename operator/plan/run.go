@@ -20,7 +20,7 @@ func (p *planner) selectBest() {
 	var cs []selection.Candidate
 	for _, t := range p.next.Trials {
 		if b := p.best[t.Name]; b != nil {
-			c := selection.Candidate{Trial: t.Name, Depth: int(t.Depth), Epoch: b.Epoch, Metrics: b.Metrics, Digests: b.Digests}
+			c := selection.Candidate{Trial: t.Name, Depth: int(t.Depth), Epoch: b.Epoch, Metrics: b.Metrics, Digests: b.Digests, Scores: b.Scores}
 			if b.Checkpoint != nil {
 				c.Checkpoint = *b.Checkpoint
 			}
@@ -29,8 +29,8 @@ func (p *planner) selectBest() {
 	}
 	r := resolver{}
 	margin, least := r.rule(p.Run.Spec.Objective)
-	choice := selection.Choose(cs, selection.Rule{TieMargin: margin, MinValue: least})
 	p.final = p.allEnded() && p.Reports.Drained
+	choice := selection.Choose(cs, selection.Rule{TieMargin: margin, MinValue: least}, p.final)
 	was := p.next.Best
 	p.next.Best = best(choice)
 	if b := p.next.Best; b != nil {
@@ -67,6 +67,11 @@ func best(c selection.Choice) *api.Best {
 	}
 	if r := c.RunnerUp; r != nil {
 		b.RunnerUp = &api.RunnerUp{Trial: r.Trial, AUCPR: api.FormatDecimal(r.Metrics.AUCPR), Epoch: int32(r.Epoch)}
+		if d := c.Lead; d != nil {
+			noise := d.WithinNoise()
+			signed := func(v float64) api.SignedDecimal { return api.SignedDecimal(api.FormatDecimal(v)) }
+			b.RunnerUp.Lead = &api.Lead{Value: signed(d.Value), Low: signed(d.Low), High: signed(d.High), WithinNoise: noise}
+		}
 	}
 	return b
 }

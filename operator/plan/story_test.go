@@ -401,6 +401,9 @@ func kueuePreempts(w *world) {
 	w.run.Labels = map[string]string{queueLabel: "lab"}
 	w.suspendNew = true
 	w.step("the run is applied; Kueue holds every Job of the queue")
+	w.cluster.Warnings = map[string]string{"erasers-d18-a1": "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100, 1 more needed"}
+	w.step("Kueue says why")
+	w.cluster.Warnings = nil
 	w.job("d18").Spec.Suspend = ptr(false)
 	w.schedule()
 	w.report("d18", 1, 0.7)

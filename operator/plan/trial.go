@@ -233,6 +233,9 @@ func (p *planner) create(t *api.TrialStatus) {
 		p.set(t, t.Phase, "InvalidSettings", err.Error())
 		return
 	}
+	if why := p.Cluster.Warnings[job.Name]; why != "" {
+		p.set(t, t.Phase, "JobRefused", why)
+	}
 	p.actions = append(p.actions, Action{Create: job, Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt)})
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -85,12 +86,15 @@ func (a attempt) waiting(was *api.TrialStatus, warnings map[string]string) (reas
 	return reasonStarting, "its pod is being started", false
 }
 
+// InQueue says whether Kueue holds a Job.
+func InQueue(job *batchv1.Job) bool { return suspended(job) && job.Labels[queueLabel] != "" }
+
 func (a attempt) withoutPod(warning string) (reason, message string, stuck bool) {
 	queue := a.job.Labels[queueLabel]
 	switch {
-	case suspended(a.job) && queue != "" && warning != "":
+	case InQueue(a.job) && warning != "":
 		return reasonQueue, "waits in queue " + queue + ": " + warning, false
-	case suspended(a.job) && queue != "":
+	case InQueue(a.job):
 		return reasonQueue, "waits in queue " + queue + " until Kueue admits it", false
 	case suspended(a.job):
 		return reasonQueue, "its Job is suspended, and not by Plumbline: `kubectl describe job " + a.job.Name + "` may say by whom", false

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"plumbline.dev/plumbline/score"
 )
 
-// explain says why the best is the best, who follows, by how much, and whether that is more than noise. The interval is each
-// trial's own bootstrap interval over packages, so "within noise" is said only of what one interval cannot tell apart.
+// explain says why the best is the best, who follows, by how much, and whether that is more than noise: by the paired interval of
+// their difference where there is one, and otherwise by each trial's own, which can tell less apart.
 func explain(c Choice, compared []Candidate, rule Rule) string {
 	var s []string
 	switch {
@@ -18,7 +20,7 @@ func explain(c Choice, compared []Candidate, rule Rule) string {
 	default:
 		s = append(s, whyBest(c, compared))
 		if c.RunnerUp != nil {
-			s = append(s, whyNot(*c.Best, *c.RunnerUp))
+			s = append(s, whyNot(*c.Best, *c.RunnerUp, c.Lead))
 		}
 	}
 	if len(c.Excluded) > 0 {
@@ -47,7 +49,7 @@ func whyBest(c Choice, compared []Candidate) string {
 	}
 }
 
-func whyNot(best, next Candidate) string {
+func whyNot(best, next Candidate, lead *score.Difference) string {
 	distance := "equal to it"
 	switch margin := best.Metrics.AUCPR - next.Metrics.AUCPR; {
 	case margin > 0:
@@ -57,6 +59,10 @@ func whyNot(best, next Candidate) string {
 	}
 	s := fmt.Sprintf("The runner-up %s has %.4f at epoch %d, %s", next.Trial, next.Metrics.AUCPR, next.Epoch, distance)
 	switch {
+	case lead != nil && lead.WithinNoise():
+		return s + fmt.Sprintf("; on the same samples the lead is %.4f (95 %% interval %.4f to %.4f), so the two are within noise.", lead.Value, lead.Low, lead.High)
+	case lead != nil:
+		return s + fmt.Sprintf("; on the same samples the lead is %.4f (95 %% interval %.4f to %.4f), which is more than noise.", lead.Value, lead.Low, lead.High)
 	case next.within(best):
 		return s + fmt.Sprintf(": within %s's 95 %% interval (%.4f to %.4f), so the two are within noise.", best.Trial, best.Metrics.AUCPRLow, best.Metrics.AUCPRHigh)
 	case best.within(next):

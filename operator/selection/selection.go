@@ -2,8 +2,10 @@ package selection
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -14,7 +16,8 @@ type Candidate struct {
 	Epoch      int
 	Metrics    wire.Metrics // on validation
 	Checkpoint wire.CheckpointRef
-	Digests    wire.Digests // what it learned from
+	Digests    wire.Digests       // what it learned from
+	Scores     []wire.SampleScore // validation scores behind Metrics; without them there is no paired interval
 }
 
 // Rule is the run's objective.
@@ -27,14 +30,18 @@ type Rule struct {
 type Choice struct {
 	Best     *Candidate
 	RunnerUp *Candidate
+	// Lead is how far the best's AUC-PR lies above the runner-up's, with its paired 95 % interval; nil where it was not asked for
+	// or their scores are not there.
+	Lead     *score.Difference
 	Excluded []string // trials that learned from other data than most, sorted; they are not compared
 	Reason   string   // one or two sentences for people
 }
 
-// Choose applies the rule. Trials whose data differ are not comparable: the largest group that learned from the same data is
-// compared, and the others are named.
-func Choose(cs []Candidate, rule Rule) Choice {
-	cs = slices.Clone(cs)
+// Choose applies the rule, in this order: a value that is finite, a committed checkpoint, minValue; then the value, within tieMargin
+// the smaller depth, then the earlier epoch. Trials whose data differ are not comparable: the largest group that learned from the
+// same data is compared, and the others are named. With paired, the lead is measured as well, which takes thousands of resamples.
+func Choose(cs []Candidate, rule Rule, paired bool) Choice {
+	cs = slices.DeleteFunc(slices.Clone(cs), func(c Candidate) bool { return !c.eligible() })
 	slices.SortFunc(cs, func(a, b Candidate) int {
 		return cmp.Or(cmp.Compare(a.Depth, b.Depth), cmp.Compare(a.Trial, b.Trial))
 	})
@@ -45,10 +52,19 @@ func Choose(cs []Candidate, rule Rule) Choice {
 		rest := slices.Delete(slices.Clone(cs), i, i+1)
 		if j := choose(rest, rule); j >= 0 {
 			choice.RunnerUp = &rest[j]
+			if paired {
+				choice.Lead = lead(*choice.Best, rest[j])
+			}
 		}
 	}
 	choice.Reason = explain(choice, cs, rule)
 	return choice
+}
+
+// eligible says whether a candidate may be compared at all: NaN and Inf are no values, and a value whose model was never saved is
+// nobody's.
+func (c Candidate) eligible() bool {
+	return !math.IsNaN(c.Metrics.AUCPR) && !math.IsInf(c.Metrics.AUCPR, 0) && c.Checkpoint.URI != "" && c.Checkpoint.Digest != ""
 }
 
 func choose(cs []Candidate, rule Rule) int {

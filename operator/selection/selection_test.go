@@ -1,23 +1,29 @@
 package selection
 
 import (
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/wire"
 )
 
 var data = wire.Digests{Data: "sha256:d", Labels: "sha256:l", Split: "sha256:s"}
 
 func candidate(trial string, depth, epoch int, value, low, high float64) Candidate {
-	return Candidate{Trial: trial, Depth: depth, Epoch: epoch, Digests: data, Metrics: wire.Metrics{AUCPR: value, AUCPRLow: low, AUCPRHigh: high}}
+	return Candidate{Trial: trial, Depth: depth, Epoch: epoch, Digests: data, Checkpoint: wire.CheckpointRef{URI: "file:///c/" + trial, Digest: "sha256:c"}, Metrics: wire.Metrics{AUCPR: value, AUCPRLow: low, AUCPRHigh: high}}
 }
 
 func TestChoose(t *testing.T) {
 	other := candidate("d152", 152, 5, 0.99, 0.9, 1)
 	other.Digests.Labels = "sha256:changed"
+	unsaved, notFinite := candidate("d34", 34, 1, 0.99, 0.9, 1), candidate("d101", 101, 1, math.NaN(), 0, 0)
+	unsaved.Checkpoint = wire.CheckpointRef{}
 	type want struct{ Best, RunnerUp, Reason string }
 	for name, tc := range map[string]struct {
 		cs   []Candidate
@@ -65,13 +71,17 @@ func TestChoose(t *testing.T) {
 			want: want{"d50", "d18", "d50 has the highest AUC-PR: 0.8000 at epoch 7. The runner-up d18 has 0.6000 at epoch 3, 0.2000 below it, " +
 				"and each lies outside the other's 95 % interval. Not compared, because they learned from other data: d152."},
 		},
+		"a value that is no number, and one whose model was never saved": {
+			cs:   []Candidate{notFinite, unsaved, candidate("d18", 18, 3, 0.6, 0.55, 0.65)},
+			want: want{"d18", "", "d18 is the only trial with a checkpoint: AUC-PR 0.6000 at epoch 3."},
+		},
 		"two trials of different data: the smaller depth counts": {
 			cs:   []Candidate{other, candidate("d18", 18, 3, 0.6, 0.55, 0.65)},
 			want: want{"d18", "", "d18 is the only trial with a checkpoint: AUC-PR 0.6000 at epoch 3. Not compared, because they learned from other data: d152."},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := Choose(tc.cs, tc.rule)
+			c := Choose(tc.cs, tc.rule, false)
 			if diff := cmp.Diff(tc.want, want{trial(c.Best), trial(c.RunnerUp), c.Reason}); diff != "" {
 				t.Error(diff)
 			}
@@ -93,12 +103,52 @@ func TestChooseIgnoresOrder(t *testing.T) {
 			cs = append(cs, c)
 		}
 		rule := Rule{TieMargin: []float64{0, 0.01, 0.1}[rng.IntN(3)], MinValue: []float64{0, 0.6}[rng.IntN(2)]}
-		want := Choose(cs, rule)
+		want := Choose(cs, rule, false)
 		rng.Shuffle(len(cs), func(i, j int) { cs[i], cs[j] = cs[j], cs[i] })
-		if diff := cmp.Diff(want, Choose(cs, rule)); diff != "" {
+		if diff := cmp.Diff(want, Choose(cs, rule, false)); diff != "" {
 			t.Fatalf("candidates %+v: %s", cs, diff)
 		}
 	}
+}
+
+// Where both scored the same samples, the lead says more than two intervals do: d50 is better on nearly every package, by little.
+func TestTheLeadIsPaired(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	a, b := candidate("d18", 18, 3, 0, 0.5, 0.9), candidate("d50", 50, 4, 0, 0.5, 0.9)
+	for i := range 300 {
+		label := 0
+		if i%5 == 0 {
+			label = 1
+		}
+		hard := rng.NormFloat64() // of the package: both see it
+		s := wire.SampleScore{ID: fmt.Sprintf("s%03d", i), Group: fmt.Sprint(i / 15), Label: label}
+		s.Logit = 1.5*float64(label) + hard
+		a.Scores = append(a.Scores, s)
+		s.Logit = 2.2*float64(label) + hard
+		b.Scores = append(b.Scores, s)
+	}
+	a.Metrics.AUCPR, b.Metrics.AUCPR = averagePrecision(t, a), averagePrecision(t, b)
+	rng.Shuffle(len(a.Scores), func(i, j int) { a.Scores[i], a.Scores[j] = a.Scores[j], a.Scores[i] })
+	c := Choose([]Candidate{a, b}, Rule{}, true)
+	if c.Best.Trial != "d50" || c.Lead == nil || c.Lead.WithinNoise() || !strings.Contains(c.Reason, "which is more than noise") {
+		t.Errorf("lead %+v of %s: %s", c.Lead, c.Best.Trial, c.Reason)
+	}
+	if math.Abs(c.Lead.Value-(b.Metrics.AUCPR-a.Metrics.AUCPR)) > 1e-12 {
+		t.Errorf("the lead is %v, and the values are %v apart", c.Lead.Value, b.Metrics.AUCPR-a.Metrics.AUCPR)
+	}
+	b.Scores = b.Scores[1:]
+	if c := Choose([]Candidate{a, b}, Rule{}, true); c.Lead != nil || !strings.Contains(c.Reason, "so the two are within noise") {
+		t.Errorf("of other samples: lead %+v: %s", c.Lead, c.Reason)
+	}
+}
+
+func averagePrecision(t *testing.T, c Candidate) float64 {
+	t.Helper()
+	v, err := score.AveragePrecision(samples(c.Scores))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func trial(c *Candidate) string {

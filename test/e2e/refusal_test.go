@@ -135,6 +135,15 @@ func TestAPIServerRefuses(t *testing.T) {
 		"a mount of no volume":                 {validRun, func(o object) { template(o)["volumeMounts"] = []any{object{"name": "h", "mountPath": "/h"}} }, "must name one of the volumes"},
 		"a variable of the operator's":         {validRun, func(o object) { template(o)["env"] = []any{object{"name": "PLUMBLINE_TRIAL", "value": "{}"}} }, "are set by the operator"},
 		"a label of the operator's":            {validRun, func(o object) { template(o)["labels"] = object{"plumbline.dev/run": "x"} }, "are set by the operator"},
+		"a trial to stop that there is not":    {validRun, func(o object) { spec()(o)["stopTrials"] = []any{"d101"} }, "only trials of depths that are listed"},
+		"a trial to stop named twice":          {validRun, func(o object) { spec()(o)["stopTrials"] = []any{"d18", "d18"} }, "Duplicate value"},
+		"a deadline of zero":                   {validRun, func(o object) { spec()(o)["activeDeadlineSeconds"] = 0 }, "greater than or equal to 1"},
+		"a time to live below zero":            {validRun, func(o object) { spec()(o)["ttlSecondsAfterFinished"] = -1 }, "greater than or equal to 0"},
+		"more successes than trials":           {validRun, func(o object) { spec("failurePolicy")(o)["minSucceededTrials"] = 3 }, "more than there are depths"},
+		"early stopping by nothing":            {validRun, func(o object) { spec()(o)["earlyStopping"] = object{} }, "needs patience or cohort"},
+		"a cohort without a grace":             {validRun, func(o object) { spec("earlyStopping")(o)["cohort"] = object{"margin": "0.1"} }, "graceEpochs: Required value"},
+		"a cohort without a margin":            {validRun, func(o object) { spec("earlyStopping")(o)["cohort"] = object{"graceEpochs": 2, "margin": "0"} }, "must be above 0 and at most 1"},
+		"an older run that is no uid":          {validRun, func(o object) { spec("checkpoint")(o)["resumeFrom"] = "erasers" }, "should match"},
 		"a model without a registry":           {validModel, func(o object) { delete(spec()(o), "registry") }, "spec.registry: Required value"},
 		"a model's name with a dot":            {validModel, func(o object) { at(o, "metadata")["name"] = "a.b" }, "at most 40 characters without dots"},
 		"a version whose name is not its own":  {validVersion, func(o object) { at(o, "metadata")["name"] = "refused-v2" }, "must be <spec.model>-v<spec.version>"},
@@ -169,6 +178,10 @@ func TestAPIServerKeepsSpecsImmutable(t *testing.T) {
 		"imbalance":       {object{"lossWeight": "0"}, object{"lossWeight": "1"}},
 		"objective":       {object{"tieMargin": "0"}, object{"tieMargin": "0.1"}},
 		"failurePolicy":   {object{"maxRetries": 1}, object{"maxRetries": 2}},
+
+		"activeDeadlineSeconds": {3600, 7200},
+		"stallTimeoutSeconds":   {600, 0},
+		"nodeLossSeconds":       {60, 0},
 	}
 	// Two paused runs: one with every optional field and one with none. They name an image that no node has.
 	bare := clone(full)
@@ -203,13 +216,15 @@ func TestAPIServerKeepsSpecsImmutable(t *testing.T) {
 	} {
 		t.Run("changing "+name, func(t *testing.T) { o := clone(full); bend(at(o, "spec")); refused(t, o, name) })
 	}
-	t.Run("parallelism may change", func(t *testing.T) {
-		o := clone(full)
-		at(o, "spec")["parallelism"] = 2
-		if out, err := replace(t, o); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	})
+	for field, value := range map[string]any{"parallelism": 2, "suspend": true, "stopTrials": []any{"d18"}, "ttlSecondsAfterFinished": 3600} {
+		t.Run(field+" may change", func(t *testing.T) {
+			o := clone(full)
+			at(o, "spec")[field] = value
+			if out, err := replace(t, o); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
 }
 
 func clone(o object) object {

@@ -47,6 +47,7 @@ func history(n int64) (all []wire.Report) {
 func best(epoch int) Checkpoint {
 	c := Checkpoint{Manifest: manifest(wire.CheckpointBest, epoch, int64(epoch)*10), Tensors: tensors(float32(epoch)).Inference(), History: history(1), Golden: []uint8{1, 2, 3, 4}}
 	c.Manifest.Golden = []wire.Golden{{ID: "s1", Logit: 1, Probability: 0.7}}
+	c.Manifest.Metrics = &wire.Metrics{AUCPR: float64(epoch) / 10}
 	return c
 }
 
@@ -292,32 +293,57 @@ func TestPruneKeepsWhatMayBeNeeded(t *testing.T) {
 	}
 }
 
-func TestPruneNeverTouchesAnotherWriter(t *testing.T) {
+// An attempt that has overtaken earlier ones removes what they left to go on from, and of their bests those that nobody can choose any
+// more. A later attempt's things are nobody's business.
+func TestPruneRemovesWhatWasOvertaken(t *testing.T) {
 	store := t.TempDir()
-	earlier := newWriter(t, store, "d18-a1-pod", 2)
+	told := "" // the best that the stream has acknowledged last
+	earlier, later := newWriter(t, store, "d18-a1-pod", 2), newWriter(t, store, "d18-a3-pod", 2)
 	for e := range 3 {
 		save(t, earlier, best(e+1))
+		save(t, earlier, resume(e+1, int64(e)*10, nil))
+	}
+	save(t, earlier, resume(9, 90, nil)) // damaged, or it would have been gone on from
+	save(t, later, resume(1, 0, nil))
+	if err := os.Mkdir(filepath.Join(earlier.Dir(), ".tmp-best-e0009"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	left := func() map[string][]string {
+		got := map[string][]string{}
+		for _, writer := range []string{"d18-a1-pod", "d18-a2-pod", "d18-a3-pod"} {
+			entries, _ := os.ReadDir(filepath.Join(store, runUID, trialName, writer))
+			for _, e := range entries {
+				got[writer] = append(got[writer], e.Name())
+			}
+		}
+		return got
 	}
 	w := newWriter(t, store, "d18-a2-pod", 2)
-	for e := range 4 {
-		save(t, w, best(e+1))
-		save(t, w, resume(e+1, int64(e)*10, nil))
+	w.pinned = func() string { return told }
+	step := func(epoch int) {
+		told = save(t, w, best(epoch)).URI
+		save(t, w, resume(epoch, int64(epoch-1)*10, nil))
 		if err := w.Prune(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got := map[string][]string{}
-	for _, writer := range []string{"d18-a1-pod", "d18-a2-pod"} {
-		entries, _ := os.ReadDir(filepath.Join(store, runUID, trialName, writer))
-		for _, e := range entries {
-			got[writer] = append(got[writer], e.Name())
-		}
+	step(3)
+	want := map[string][]string{ // one resume checkpoint of its own is not enough; the third best is as good as its own
+		"d18-a1-pod": {"best-e0003", "resume-e0001-s00000000", "resume-e0002-s00000010", "resume-e0003-s00000020", "resume-e0009-s00000090"},
+		"d18-a2-pod": {"best-e0003", "resume-e0003-s00000020"},
+		"d18-a3-pod": {"resume-e0001-s00000000"},
 	}
-	want := map[string][]string{
-		"d18-a1-pod": {"best-e0001", "best-e0002", "best-e0003"},
-		"d18-a2-pod": {"best-e0003", "best-e0004", "resume-e0003-s00000020", "resume-e0004-s00000030"},
+	if diff := cmp.Diff(want, left()); diff != "" {
+		t.Errorf("left at first:\n%s", diff)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	step(4)
+	step(5)
+	want = map[string][]string{
+		"d18-a1-pod": {"resume-e0009-s00000090"},
+		"d18-a2-pod": {"best-e0004", "best-e0005", "resume-e0004-s00000030", "resume-e0005-s00000040"},
+		"d18-a3-pod": {"resume-e0001-s00000000"},
+	}
+	if diff := cmp.Diff(want, left()); diff != "" {
 		t.Errorf("left:\n%s", diff)
 	}
 }

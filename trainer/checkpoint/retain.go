@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -12,25 +14,38 @@ import (
 type saved struct {
 	name, uri, kind string
 	best            string // resume: uri of the trial's best at that point
+
+	rank wire.Candidate // best: what it is compared by
 }
 
-// Prune removes those of this writer's own checkpoints that nobody needs any more.
+// Prune removes those of this writer's own checkpoints that nobody needs any more, and those of earlier attempts that it has
+// overtaken.
 func (w *Writer) Prune() error {
 	pinned := ""
 	if w.pinned != nil {
 		pinned = w.pinned()
 	}
-	keep, remove := retain(w.mine, w.keepLast, pinned)
+	keep, discard := retain(w.mine, w.keepLast, pinned)
 	w.mine = keep
-	for _, s := range remove {
-		// First the name, so that a half-removed directory never looks like a checkpoint.
-		old := filepath.Join(w.dir, discarded+s.name)
-		if err := os.Rename(filepath.Join(w.dir, s.name), old); err != nil {
+	for _, s := range discard {
+		if err := remove(w.dir, s.name); err != nil {
+			return err
+		}
+	}
+	return w.supersede(pinned)
+}
+
+// remove takes the name first, so that a half-removed directory never looks like a checkpoint.
+func remove(dir, name string) error {
+	old := filepath.Join(dir, discarded+strings.TrimPrefix(name, discarded))
+	if name != filepath.Base(old) {
+		if err := os.Rename(filepath.Join(dir, name), old); err != nil {
 			return fmt.Errorf("remove an old checkpoint: %w", err)
 		}
-		if err := os.RemoveAll(old); err != nil {
-			return fmt.Errorf("remove an old checkpoint: %w", err)
-		}
+	}
+	failpoint.Here("checkpoint.discard.after")
+	if err := os.RemoveAll(old); err != nil {
+		return fmt.Errorf("remove an old checkpoint: %w", err)
 	}
 	return nil
 }

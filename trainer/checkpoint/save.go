@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -62,6 +63,9 @@ func (w *Writer) Save(c Checkpoint) (wire.CheckpointRef, error) {
 		return wire.CheckpointRef{}, fmt.Errorf("save checkpoint %s: %w", filepath.Join(w.dir, name), err)
 	}
 	s := saved{name: name, uri: ref.URI, kind: c.Manifest.Kind}
+	if c.Manifest.Kind == wire.CheckpointBest {
+		s.rank = rank(c.Manifest)
+	}
 	if c.Manifest.Best != nil {
 		s.best = c.Manifest.Best.Checkpoint.URI
 	}
@@ -83,6 +87,7 @@ func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 	if err := os.RemoveAll(temp); err != nil { // of a Save that ran into an error
 		return wire.CheckpointRef{}, err
 	}
+	failpoint.Here("checkpoint.write.before")
 	if err := os.Mkdir(temp, 0o755); err != nil {
 		return wire.CheckpointRef{}, err
 	}
@@ -94,9 +99,11 @@ func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 	if err := Sync(temp); err != nil {
 		return wire.CheckpointRef{}, err
 	}
+	failpoint.Here("checkpoint.rename.before")
 	if err := os.Rename(temp, final); err != nil {
 		return wire.CheckpointRef{}, err
 	}
+	failpoint.Here("checkpoint.rename.after")
 	return wire.CheckpointRef{URI: wire.LocalURI(final), Digest: digest}, Sync(w.dir)
 }
 
@@ -166,6 +173,9 @@ func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 		return wire.File{}, err
 	}
 	defer f.Close() // a second Close, after the one below, does nothing
+	if err := failpoint.Full("checkpoint.full"); err != nil {
+		return wire.File{}, err
+	}
 	sum := sha256.New()
 	count := &counter{}
 	if err := write(io.MultiWriter(f, sum, count)); err != nil {
@@ -174,6 +184,7 @@ func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 	if err := f.Sync(); err != nil {
 		return wire.File{}, err
 	}
+	failpoint.Here("checkpoint.file.after")
 	return wire.File{Name: filepath.Base(path), Size: count.n, SHA256: hex.EncodeToString(sum.Sum(nil))}, f.Close()
 }
 

@@ -97,7 +97,7 @@ func (j *journal) write(e entry) error {
 	if e.best != nil {
 		m := &e.best.Manifest
 		m.Report, e.best.History = j.sequence, j.history
-		ref, err := j.world.Store.Save(*e.best)
+		ref, err := j.save(*e.best)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (j *journal) write(e entry) error {
 	}
 	if e.resume != nil {
 		e.resume.Manifest.Best, e.resume.Manifest.Report, e.resume.History = j.best, j.sequence, j.history
-		if _, err := j.world.Store.Save(*e.resume); err != nil {
+		if _, err := j.save(*e.resume); err != nil {
 			return err
 		}
 	}
@@ -125,6 +125,14 @@ func (j *journal) write(e entry) error {
 		}
 	}
 	return nil
+}
+
+func (j *journal) save(c checkpoint.Checkpoint) (wire.CheckpointRef, error) {
+	ref, err := j.world.Store.Save(c)
+	if err == nil {
+		j.world.Worked(c.Manifest.Epoch, fmt.Sprintf("the writing of the %s checkpoint of step %d", c.Manifest.Kind, c.Manifest.Step))
+	}
+	return ref, err
 }
 
 // tell gives a report this writer's identity and the next sequence, and spools it.

@@ -62,6 +62,7 @@ func (r *run) reestimate(ctx context.Context) error {
 		if err := r.model.Reestimate(images, size, k); err != nil {
 			return fmt.Errorf("before epoch %d: %w", r.epoch+1, err)
 		}
+		r.Worked(r.epoch, fmt.Sprintf("a batch of the re-estimation before epoch %d", r.epoch+1))
 	}
 	return nil
 }

@@ -2,8 +2,6 @@ package loop
 
 import (
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
 
 	"plumbline.dev/plumbline/trainer/checkpoint"
@@ -11,7 +9,9 @@ import (
 )
 
 // begin starts a trial, or goes on from a resume checkpoint: the weights and the optimizer come back, the counters, and what has
-// been reported, which is told again, because this pod's credential cannot see what the stream already has.
+// been reported, which is told again, because this pod's credential cannot see what the stream already has. From an older run's it
+// makes one of its own at once: then this run's next attempt, and a run that goes on from this one, find all they need here, but for
+// the best, which stays where it is.
 func (r *run) begin(from *checkpoint.Checkpoint) error {
 	if from == nil {
 		report := r.report(wire.Started)
@@ -37,47 +37,37 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	}
 	report := r.report(wire.Resumed)
 	report.Message = fmt.Sprintf("goes on from what %s saved in epoch %d after %d steps", m.Writer, min(m.Epoch+1, r.epochs), m.Step)
+	older := m.Run.UID != r.Trial.Run.UID
+	if older {
+		report.Message += fmt.Sprintf(", in run %s (%s)", m.Run.Name, m.Run.UID)
+	}
+	if then := m.Settings.Hyperparameters; then.Epochs != r.epochs && then.Schedule == wire.Cosine {
+		report.Message += fmt.Sprintf("; the learning rate followed a cosine over %d epochs and now follows one over %d", then.Epochs, r.epochs)
+	}
 	if why := inexact(m.Numerics, r.Manifest.Numerics); why != "" {
 		report.Message += "; the results will not be bit for bit those of an undisturbed trial: " + why
 		r.Log.Warn("resume is not bit-exact", "why", why)
 	}
 	r.journal.put(entry{report: &report})
 	for _, old := range from.History {
-		again := reissue(old)
+		again := reissue(old, r.epochs)
 		r.journal.put(entry{report: &again})
+	}
+	if older {
+		r.journal.makeRoom()
+		r.journal.put(entry{resume: &checkpoint.Checkpoint{Manifest: r.manifest(wire.CheckpointResume), Tensors: from.Tensors}})
 	}
 	return nil
 }
 
-// reissue prepares a report of another writer to be told again. It keeps who told it first.
-func reissue(r wire.Report) wire.Report {
+// reissue prepares a report of another writer to be told again. It keeps who told it first. An older run's says of how many epochs
+// that run was, which this one is not.
+func reissue(r wire.Report, epochs int) wire.Report {
 	if r.ComputedBy == nil {
 		r.ComputedBy = &wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
 	}
+	r.Epochs = epochs
 	return r
-}
-
-// Fits says why a trial may not go on from a checkpoint: it would become neither what the checkpoint began nor what was asked for.
-func (c Config) Fits(m wire.Manifest) error {
-	var differ []string
-	for name, pair := range map[string][2]any{
-		"architecture":    {m.Architecture, c.Manifest.Architecture},
-		"classes":         {m.Classes, c.Manifest.Classes},
-		"input":           {m.Input, c.Manifest.Input},
-		"data":            {m.Digests, c.Manifest.Digests},
-		"hyperparameters": {m.Settings.Hyperparameters, c.Trial.Hyperparameters},
-		"imbalance":       {m.Settings.Imbalance, c.Trial.Imbalance},
-		"pretrained":      {m.Pretrained, c.Manifest.Pretrained},
-	} {
-		if !reflect.DeepEqual(pair[0], pair[1]) {
-			differ = append(differ, fmt.Sprintf("%s %+v, now %+v", name, pair[0], pair[1]))
-		}
-	}
-	if len(differ) > 0 {
-		slices.Sort(differ)
-		return fmt.Errorf("it was trained on other settings: %s", strings.Join(differ, "; "))
-	}
-	return nil
 }
 
 // inexact names what float32 sums depend on and has changed.

@@ -28,6 +28,10 @@ type World struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Progress func(Progress) // may be nil; called after every step
+
+	// Worked, which may be nil, is told what has just come to an end and how many epochs are finished: for a watchdog. It is called
+	// from several goroutines.
+	Worked func(epoch int, what string)
 }
 
 // Progress is where a run stands, for a progress bar.
@@ -126,6 +130,9 @@ type run struct {
 
 func newRun(cfg Config, model Stepper, data Data, world World) *run {
 	h, imbalance := cfg.Trial.Hyperparameters, cfg.Trial.Imbalance
+	if world.Worked == nil {
+		world.Worked = func(int, string) {}
+	}
 	counts := data.counts(data.Train)
 	weight := lossWeight(counts, imbalance)
 	return &run{

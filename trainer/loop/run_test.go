@@ -113,7 +113,7 @@ func (tr *trial) end(out Outcome) end {
 	h := tr.config.Trial.Hyperparameters
 	perEpoch := (len(tr.data.Train) + h.BatchSize - 1) / h.BatchSize
 	last := fmt.Sprintf("resume-e%04d-s%08d", h.Epochs, h.Epochs*perEpoch)
-	found, _ := filepath.Glob(filepath.Join(tr.store, "run-uid/d18/*", last))
+	found, _ := filepath.Glob(filepath.Join(tr.store, tr.config.Trial.Run.UID, "d18/*", last))
 	if len(found) != 1 {
 		tr.t.Fatalf("%d checkpoints are named %s", len(found), last)
 	}

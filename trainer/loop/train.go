@@ -40,6 +40,7 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.count(result); err != nil {
 			return err
 		}
+		r.Worked(r.epoch, fmt.Sprintf("step %d of epoch %d", r.now.Steps, r.epoch+1))
 		r.trained += size
 		r.tellProgress(result)
 	}

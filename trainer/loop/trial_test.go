@@ -24,6 +24,7 @@ type trial struct {
 	clock   time.Time
 	step    time.Duration // that the clock goes on at each look
 	spool   func(wire.Report) error
+	worked  func(epoch int, what string)
 	told    []wire.Report // by the last attempt
 }
 
@@ -79,14 +80,20 @@ func newTrial(t *testing.T) *trial {
 // run makes one attempt, from the newest checkpoint there is.
 func (tr *trial) run(ctx context.Context, model Stepper) (Outcome, error) {
 	tr.t.Helper()
-	from, _, refused, err := checkpoint.FindResume(tr.config.Trial.Checkpoint.URI, "run-uid", "d18", tr.config.Fits)
+	return tr.runFrom(ctx, model, tr.find(tr.config.Trial.Run.UID, tr.config.Fits))
+}
+
+// find looks for what a run left of the trial.
+func (tr *trial) find(run string, fits func(wire.Manifest) error) *checkpoint.Checkpoint {
+	tr.t.Helper()
+	from, _, refused, err := checkpoint.FindResume(tr.config.Trial.Checkpoint.URI, run, "d18", fits)
 	if err != nil {
 		tr.t.Fatal(err)
 	}
 	for _, r := range refused {
 		tr.t.Logf("refused %s: %v", r.Dir, r.Why)
 	}
-	return tr.runFrom(ctx, model, from)
+	return from
 }
 
 func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Checkpoint) (Outcome, error) {
@@ -95,7 +102,7 @@ func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Ch
 	c := tr.config
 	c.Trial.Attempt = tr.attempt
 	c.Writer = c.Trial.Writer("pod" + string(rune('0'+tr.attempt)))
-	store, err := checkpoint.NewWriter(c.Trial.Checkpoint.URI, "run-uid", "d18", c.Writer, c.Trial.Checkpoint.KeepLast, nil)
+	store, err := checkpoint.NewWriter(c.Trial.Checkpoint.URI, c.Trial.Run.UID, "d18", c.Writer, c.Trial.Checkpoint.KeepLast, nil)
 	if err != nil {
 		tr.t.Fatal(err)
 	}
@@ -116,7 +123,8 @@ func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Ch
 			tr.clock = tr.clock.Add(tr.step)
 			return tr.clock
 		},
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Worked: tr.worked,
 	})
 }
 

@@ -57,6 +57,7 @@ func (r *run) evaluate(ctx context.Context, fold []int, c wire.Calibration) (sam
 		if err != nil {
 			return nil, 0, fmt.Errorf("evaluate epoch %d: %w", r.epoch, err)
 		}
+		r.Worked(r.epoch, fmt.Sprintf("a batch of the evaluation after %d steps", r.step))
 		for k, i := range part {
 			logit := (float64(scores[k]) - c.Shift) / c.Temperature
 			if math.IsNaN(logit) || math.IsInf(logit, 0) {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -149,11 +150,13 @@ func (p *Publisher) deliver(ctx context.Context, line []byte) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Ack)
 	defer cancel()
+	failpoint.Here("publish.before")
 	_, err := p.stream.PublishMsg(ctx, &nats.Msg{Subject: wire.Subject(r.RunUID, r.Trial, r.Attempt), Data: line},
 		jetstream.WithMsgID(wire.MessageID(r)), jetstream.WithExpectStream(wire.Stream), jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return fmt.Errorf("publish report %d: %w", r.Sequence, err)
 	}
+	failpoint.Here("publish.after") // it has been acknowledged
 	if r.Checkpoint != nil {
 		p.mu.Lock()
 		p.named = r.Checkpoint.URI

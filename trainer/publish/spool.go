@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -44,9 +45,11 @@ func (s *Spool) Append(r wire.Report) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	line = append(line, '\n')
+	failpoint.Here("spool.append.before")
 	if _, err := s.file.WriteAt(line, s.to); err != nil { // a part that was written is written over by the next
 		return fmt.Errorf("write spool: %w", err)
 	}
+	failpoint.Here("spool.append.after")
 	s.to += int64(len(line))
 	s.lengths = append(s.lengths, int64(len(line)))
 	s.tell()
@@ -81,6 +84,7 @@ func (s *Spool) oldest(ctx context.Context) ([]byte, error) {
 func (s *Spool) trim() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	failpoint.Here("spool.trim.before")
 	s.from += s.lengths[0]
 	s.lengths = s.lengths[1:]
 	if len(s.lengths) == 0 {

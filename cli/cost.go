@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// costOf is what a trial's pods took. The operator counts a pod when it has ended; those that run are counted here, up to now.
+func costOf(r *api.TrainingRun, t api.TrialStatus, now time.Time) api.Cost {
+	var c api.Cost
+	if t.Cost != nil {
+		c = *t.Cost
+	}
+	for _, a := range t.Attempts {
+		if a.StartTime != nil && a.EndTime == nil && !t.Phase.Terminal() {
+			seconds := max(0, int64(now.Sub(a.StartTime.Time).Seconds()))
+			c.PodSeconds += seconds
+			c.GPUSeconds += seconds * gpusOf(r, t.Depth)
+		}
+	}
+	return c
+}
+
+// costOfRun is the sum over its trials.
+func costOfRun(r *api.TrainingRun, now time.Time) (sum api.Cost) {
+	for _, t := range r.Status.Trials {
+		c := costOf(r, t, now)
+		sum.PodSeconds += c.PodSeconds
+		sum.GPUSeconds += c.GPUSeconds
+		sum.LostSeconds += c.LostSeconds
+		sum.LostGPUSeconds += c.LostGPUSeconds
+	}
+	return sum
+}
+
+// gpusOf are those that a pod of this depth asks for; Kubernetes wants request and limit of them to be the same.
+func gpusOf(r *api.TrainingRun, depth api.Depth) int64 {
+	resources := r.Spec.Template.Resources
+	for _, o := range r.Spec.Overrides {
+		if o.Depth == depth && o.Resources != nil {
+			resources = *o.Resources
+		}
+	}
+	n, ok := resources.Limits[api.ResourceGPU]
+	if !ok {
+		n = resources.Requests[api.ResourceGPU]
+	}
+	return n.Value()
+}
+
+// expense is a cost in the unit that matters: GPU-hours, or pod-hours where there is no GPU.
+type expense struct {
+	hours, lost float64
+	unit        string // GPU or pod
+}
+
+func expenseOf(c api.Cost) expense {
+	if c.GPUSeconds > 0 {
+		return expense{float64(c.GPUSeconds) / 3600, float64(c.LostGPUSeconds) / 3600, "GPU"}
+	}
+	return expense{float64(c.PodSeconds) / 3600, float64(c.LostSeconds) / 3600, "pod"}
+}
+
+// String is such as "1.35 GPU-hours", or nothing where there was no cost.
+func (e expense) String() string {
+	if e.hours == 0 {
+		return ""
+	}
+	return e.amount() + " " + e.unit + "-hours"
+}
+
+// amount without the unit.
+func (e expense) amount() string {
+	switch {
+	case e.hours == 0:
+		return ""
+	case e.hours >= 100:
+		return strconv.FormatFloat(e.hours, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(e.hours, 'f', 2, 64)
+}
+
+// lostShare is how much of it trained no epoch that anything went on from.
+func (e expense) lostShare() string {
+	if e.hours == 0 || e.lost == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f%%", 100*e.lost/e.hours)
+}
+
+// yield is what the best has reached for what its trial has cost, such as "0.29 AUC-PR per GPU-hour".
+func yield(b api.Best, e expense) string {
+	v, err := strconv.ParseFloat(string(b.AUCPR), 64)
+	if err != nil || e.hours == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.3g AUC-PR per %s-hour", v/e.hours, e.unit)
+}
+
+// attemptWords tells what became of a trial's attempts, where there was more than one.
+func attemptWords(t api.TrialStatus) string {
+	if len(t.Attempts) < 2 {
+		return ""
+	}
+	text := ""
+	for i, a := range t.Attempts {
+		if i > 0 {
+			text += "; "
+		}
+		text += fmt.Sprintf("attempt %d", a.Number)
+		if a.FromEpoch != nil && *a.FromEpoch > 0 {
+			text += fmt.Sprintf(" from epoch %d", *a.FromEpoch)
+		}
+		if a.Class != "" {
+			text += fmt.Sprintf(" %s at epoch %d", clean(a.Class), a.Epoch)
+		}
+		if a.LostSeconds != nil && *a.LostSeconds > 0 {
+			text += fmt.Sprintf(" (%s lost)", human(time.Duration(*a.LostSeconds)*time.Second))
+		}
+	}
+	return text
+}
+
+// cohortWords tells what earlyStopping.cohort would have done; of what it has done the trial's message tells.
+func cohortWords(t api.TrialStatus) string {
+	c := t.Cohort
+	if c == nil || !c.DryRun {
+		return ""
+	}
+	text := fmt.Sprintf("earlyStopping.cohort would have stopped it at epoch %d: AUC-PR %s, the others' median %s", c.Epoch, number(c.AUCPR, 4), number(c.Median, 4))
+	if v, err := strconv.ParseFloat(string(c.Cost), 64); err == nil {
+		text += map[bool]string{true: "; it would have cost nothing", false: "; it would have cost " + number(c.Cost, 4) + " of the best"}[v == 0]
+	}
+	return text
+}

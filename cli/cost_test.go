@@ -1,0 +1,47 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+func TestWhatAPodThatRunsHasCostSoFarIsCountedIn(t *testing.T) {
+	run := readRun(t, "running") // one GPU a pod
+	ago := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: noon.Add(-d)} }
+	for name, test := range map[string]struct {
+		trial api.TrialStatus
+		want  api.Cost
+	}{
+		"nothing yet":                  {api.TrialStatus{Phase: api.TrialWaiting}, api.Cost{}},
+		"what has ended":               {api.TrialStatus{Cost: &api.Cost{PodSeconds: 50, GPUSeconds: 50, LostSeconds: 9}}, api.Cost{PodSeconds: 50, GPUSeconds: 50, LostSeconds: 9}},
+		"and what has not":             {api.TrialStatus{Phase: api.TrialRunning, Cost: &api.Cost{PodSeconds: 50, GPUSeconds: 50}, Attempts: []api.AttemptStatus{{EndTime: ago(0), StartTime: ago(time.Hour)}, {StartTime: ago(time.Minute)}}}, api.Cost{PodSeconds: 110, GPUSeconds: 110}},
+		"a pod that no node has taken": {api.TrialStatus{Phase: api.TrialStarting, Attempts: []api.AttemptStatus{{}}}, api.Cost{}},
+		"a clock that is behind":       {api.TrialStatus{Phase: api.TrialRunning, Attempts: []api.AttemptStatus{{StartTime: ago(-time.Minute)}}}, api.Cost{}},
+		"a trial that has ended, whose last pod nobody saw end": {api.TrialStatus{Phase: api.TrialFailed, Attempts: []api.AttemptStatus{{StartTime: ago(time.Minute)}}}, api.Cost{}},
+	} {
+		test.trial.Depth = 18
+		if diff := cmp.Diff(test.want, costOf(run, test.trial, noon)); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+}
+
+func TestExpensesAreInTheUnitThatMatters(t *testing.T) {
+	for cost, want := range map[api.Cost][3]string{
+		{}:                 {"", "", ""},
+		{PodSeconds: 1800}: {"0.50 pod-hours", "", "1.6 AUC-PR per pod-hour"},
+		{PodSeconds: 3600, GPUSeconds: 7200, LostSeconds: 360, LostGPUSeconds: 720}: {"2.00 GPU-hours", "10%", "0.4 AUC-PR per GPU-hour"},
+		{PodSeconds: 1e6, GPUSeconds: 1e6}:                                          {"278 GPU-hours", "", "0.00288 AUC-PR per GPU-hour"},
+	} {
+		e := expenseOf(cost)
+		got := [3]string{e.String(), e.lostShare(), yield(api.Best{BestMetrics: api.BestMetrics{Metrics: api.Metrics{AUCPR: "0.8"}}}, e)}
+		if got != want {
+			t.Errorf("%+v: %q, want %q", cost, got, want)
+		}
+	}
+}

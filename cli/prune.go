@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
+)
+
+// pruneOptions are what `plumb prune` was asked.
+type pruneOptions struct {
+	*cluster
+	template  string // "": the newest run
+	olderThan time.Duration
+	all       bool
+	unknown   bool
+	dryRun    bool
+	yes       bool
+	timeout   time.Duration
+}
+
+const pruneHelp = `Remove checkpoints that no run and no model version needs, after showing which.
+
+A Job with a run's image and volumes looks at the checkpoint store, and its log is printed; after a yes another one removes.
+
+  Runs that have not ended, or not longer ago than --older-than, are left whole, and so is what a run goes on from.
+  Of older runs go the checkpoints to resume from and the bests that were beaten. Each trial's best stays, and all that a
+  ModelVersion names, as well as reports and event files.
+  Decoded images go that nobody has used for as long.
+  Directories of runs that this namespace (with -A: this cluster) does not know are left and listed, since another cluster or
+  namespace may use the same store. When the runs were deleted, --unknown removes those directories that nothing has changed in for
+  as long, but for what a ModelVersion or another run names. It reads all namespaces, and cannot see other clusters.
+
+`
+
+func newPruneCmd(c *cluster) *cobra.Command {
+	o := &pruneOptions{cluster: c}
+	cmd := &cobra.Command{
+		Use:   "prune",
+		Short: "Remove checkpoints that no run and no model version needs",
+		Long:  pruneHelp + exitHelp,
+		Example: `  plumb prune --dry-run                 # what would go
+  plumb prune --older-than 72h          # show, ask, remove
+  plumb prune --unknown --yes           # deleted runs' as well, without asking`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.template, "template-from", "", "the run whose checkpoint store is pruned, with its image and volumes (default the newest)")
+	f.DurationVar(&o.olderThan, "older-than", 720*time.Hour, "leave runs that ended more recently, and images that were used")
+	f.BoolVarP(&o.all, "all-namespaces", "A", false, "look at the runs of all namespaces: they may share the store")
+	f.BoolVar(&o.unknown, "unknown", false, "remove directories of runs that do not exist any more")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what would go, and stop")
+	f.BoolVarP(&o.yes, "yes", "y", false, "remove without showing and asking first")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait for each Job")
+	cmd.MarkFlagsMutuallyExclusive("dry-run", "yes")
+	_ = cmd.RegisterFlagCompletionFunc("template-from", c.flagCompletion(proposeRuns, 0))
+	return cmd
+}
+
+func (o *pruneOptions) run(ctx context.Context) error {
+	switch {
+	case o.olderThan < 0:
+		return usagef("--older-than %s is below 0", o.olderThan)
+	case o.timeout <= 0:
+		return usagef("--timeout %s is not above 0", o.timeout)
+	}
+	cl, namespace, err := o.connect()
+	if err != nil {
+		return err
+	}
+	run, keep, err := o.gather(ctx, cl, namespace)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.ErrOut, "The checkpoints of run %s: %s, in namespace %s. Of %d runs all is kept, of %d only what is named: %d checkpoints\n",
+		run.Name, clean(string(run.Spec.Checkpoint.URI)), namespace, len(keep.Live), len(keep.Ended), len(keep.Checkpoints))
+	if !o.yes {
+		if err := o.runJob(ctx, cl, run, keep, true); err != nil || o.dryRun {
+			return err
+		}
+		if err := o.ask(); err != nil {
+			return err
+		}
+		if run, keep, err = o.gather(ctx, cl, namespace); err != nil { // a run may have begun meanwhile
+			return err
+		}
+	}
+	return o.runJob(ctx, cl, run, keep, false)
+}
+
+// gather reads all that the keep list depends on, and finds the run to take store, image and volumes from.
+func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace string) (*api.TrainingRun, wire.Keep, error) {
+	where := namespace
+	if o.all || o.unknown { // who takes strangers away must know everybody
+		where = ""
+	}
+	var runs api.TrainingRunList
+	var versions api.ModelVersionList
+	if err := cl.List(ctx, &runs, client.InNamespace(where)); err != nil {
+		return nil, wire.Keep{}, fmt.Errorf("list runs: %w", err)
+	}
+	if err := cl.List(ctx, &versions, client.InNamespace(where)); err != nil {
+		return nil, wire.Keep{}, fmt.Errorf("list model versions: %w", err)
+	}
+	keep, err := keepList(runs.Items, versions.Items, o.olderThan, o.unknown, o.now())
+	if err != nil {
+		return nil, wire.Keep{}, err
+	}
+	if o.template != "" {
+		run, err := getRun(ctx, cl, namespace, o.template)
+		return run, keep, err
+	}
+	own := slices.DeleteFunc(runs.Items, func(r api.TrainingRun) bool { return r.Namespace != namespace })
+	if len(own) == 0 {
+		return nil, wire.Keep{}, fmt.Errorf("namespace %s has no run to take the store, the image and the volumes from\nIn a namespace that has: plumb prune -n NAMESPACE. By hand, where the store is: plumbline-trainer prune --help", namespace)
+	}
+	newest := slices.MaxFunc(own, func(a, b api.TrainingRun) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
+	return &newest, keep, nil
+}
+
+// ask waits for a yes.
+func (o *pruneOptions) ask() error {
+	fmt.Fprint(o.ErrOut, "Remove these? [y/N] ")
+	answer, err := bufio.NewReader(o.In).ReadString('\n')
+	if err != nil {
+		fmt.Fprintln(o.ErrOut)
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return errors.New("nothing was removed\nWithout a question: plumb prune --yes" + o.inNamespace())
+	}
+	return nil
+}
+
+// runJob makes the Job, waits for its end, and prints its log.
+func (o *pruneOptions) runJob(ctx context.Context, cl client.WithWatch, run *api.TrainingRun, keep wire.Keep, dryRun bool) error {
+	job, config, err := pruneJob(run, "plumb-prune-"+rand.String(5), keep, dryRun)
+	if err != nil {
+		return err
+	}
+	if err := cl.Create(ctx, config); err != nil {
+		return fmt.Errorf("create the keep list, ConfigMap %s: %w", config.Name, err)
+	}
+	if err := cl.Create(ctx, job); err != nil {
+		return errors.Join(fmt.Errorf("create Job %s: %w", job.Name, err), cl.Delete(context.WithoutCancel(ctx), config))
+	}
+	config.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID, BlockOwnerDeletion: ptr.To(false)}}
+	if err := cl.Update(ctx, config); err != nil { // it would stay behind
+		fmt.Fprintf(o.ErrOut, "ConfigMap %s must be deleted by hand: %v\n", config.Name, err)
+	}
+	fmt.Fprintf(o.ErrOut, "Job %s is at work; if it takes long: kubectl -n %s describe job %s\n", job.Name, job.Namespace, job.Name)
+	failed, err := o.untilEnded(ctx, cl, job)
+	if err != nil {
+		return err
+	}
+	if err := o.jobLog(ctx, cl, job); err != nil {
+		fmt.Fprintln(o.ErrOut, explain(err, ""))
+	}
+	if failed != "" {
+		return fmt.Errorf("the Job %s failed: %s\nWhat it removed is gone, the rest is as it was; the next plumb prune goes on", job.Name, clean(failed))
+	}
+	return nil
+}
+
+// untilEnded says why the Job failed, or "".
+func (o *pruneOptions) untilEnded(ctx context.Context, cl client.WithWatch, job *batchv1.Job) (failed string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	over := false
+	err = follow(ctx, cl, &batchv1.JobList{}, client.ObjectKeyFromObject(job), func(s sighting) {
+		seen, ok := s.object.(*batchv1.Job)
+		if !ok {
+			return
+		}
+		if s.gone {
+			over, failed = true, "it was deleted"
+		}
+		for _, c := range seen.Status.Conditions {
+			if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
+				over = true
+				if c.Type == batchv1.JobFailed {
+					failed = cmp.Or(c.Message, c.Reason, "it does not say why")
+				}
+			}
+		}
+		if over {
+			cancel()
+		}
+	})
+	switch {
+	case over:
+		return failed, nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return "", timeoutError{fmt.Errorf("the Job %s has not ended after %s\nIt goes on. Why it takes so long: kubectl -n %s describe job %s", job.Name, o.timeout, job.Namespace, job.Name)}
+	}
+	return "", fmt.Errorf("wait for Job %s, which goes on: %w", job.Name, err)
+}
+
+// jobLog prints the log of the Job's newest pod.
+func (o *pruneOptions) jobLog(ctx context.Context, cl client.Client, job *batchv1.Job) error {
+	var pods corev1.PodList
+	if err := cl.List(ctx, &pods, client.InNamespace(job.Namespace), client.MatchingLabels{batchv1.JobNameLabel: job.Name}); err != nil {
+		return fmt.Errorf("list the pods of Job %s: %w", job.Name, err)
+	}
+	if len(pods.Items) == 0 {
+		return fmt.Errorf("the Job %s has no pod, so no log", job.Name)
+	}
+	newest := slices.MaxFunc(pods.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	log, err := o.openLog(ctx, job.Namespace, newest.Name, false)
+	if err != nil {
+		return fmt.Errorf("read the log of pod %s: %w", newest.Name, err)
+	}
+	defer log.Close()
+	lines := bufio.NewScanner(log)
+	for lines.Scan() {
+		fmt.Fprintln(o.Out, printable(lines.Text()))
+	}
+	if err := lines.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the log of pod %s: %w", newest.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
+)
+
+const (
+	pruneContainer = "prune"
+	pruneDir       = "/plumbline/prune" // below it the API server lets no template mount anything
+	pruneScratch   = "/plumbline/scratch"
+	keepFile       = "keep.json"
+	pruneUser      = 65532 // the one that trials run as: what they wrote is its own
+
+	// keptSeconds is how long an ended Job and its log stay.
+	keptSeconds = 3600
+)
+
+// What a prune takes: it reads manifests and removes files. The memory is TensorFlow's library, which the trainer's image loads.
+var pruneResources = corev1.ResourceRequirements{
+	Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("512Mi")},
+	Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
+}
+
+// pruneJob is the Job, and the ConfigMap that holds its keep list. It sees what the run's trials saw, but for the GPU and its nodes, and
+// is admitted by the restricted Pod Security standard as they are.
+func pruneJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*batchv1.Job, *corev1.ConfigMap, error) {
+	store, err := wire.LocalPath(string(run.Spec.Checkpoint.URI))
+	if err != nil {
+		return nil, nil, fmt.Errorf("prune the checkpoints of run %s: %w", run.Name, err)
+	}
+	list, err := json.Marshal(keep)
+	if err != nil {
+		return nil, nil, err
+	}
+	args := []string{"prune", "--checkpoints", store, "--keep", pruneDir + "/" + keepFile}
+	if dryRun {
+		args = append(args, "--dry-run")
+	}
+	meta := metav1.ObjectMeta{Namespace: run.Namespace, Name: name, Labels: map[string]string{"app.kubernetes.io/managed-by": "plumb", "app.kubernetes.io/component": "prune"}}
+	config := &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{keepFile: string(list)}}
+	job := &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{
+		BackoffLimit: ptr.To(int32(1)), TTLSecondsAfterFinished: ptr.To(int32(keptSeconds)),
+		Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: run.Spec.Template.Labels, Annotations: run.Spec.Template.Annotations},
+			Spec:       prunePod(run.Spec.Template, args, name),
+		},
+	}}
+	if queue := run.Labels[queueLabel]; queue != "" {
+		job.Labels = map[string]string{queueLabel: queue, "app.kubernetes.io/managed-by": "plumb", "app.kubernetes.io/component": "prune"}
+	}
+	return job, config, nil
+}
+
+// queueLabel is Kueue's: where it manages every Job, one without a queue would wait for ever.
+const queueLabel = "kueue.x-k8s.io/queue-name"
+
+func prunePod(t api.PodTemplate, args []string, config string) corev1.PodSpec {
+	env := []corev1.EnvVar{{Name: "HOME", Value: pruneScratch}, {Name: "TMPDIR", Value: pruneScratch}} // the root file system is read-only
+	for _, e := range t.Env {
+		v := corev1.EnvVar{Name: e.Name, Value: e.Value}
+		if s := e.ValueFrom; s != nil {
+			v.ValueFrom = &corev1.EnvVarSource{SecretKeyRef: s.SecretKeyRef, ConfigMapKeyRef: s.ConfigMapKeyRef}
+		}
+		env = append(env, v)
+	}
+	volumes, mounts := pruneVolumes(t, config)
+	return corev1.PodSpec{
+		RestartPolicy:                corev1.RestartPolicyNever,
+		AutomountServiceAccountToken: ptr.To(false),
+		EnableServiceLinks:           ptr.To(false),
+		ServiceAccountName:           t.ServiceAccountName,
+		ImagePullSecrets:             t.ImagePullSecrets,
+		Volumes:                      volumes,
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(pruneUser)), RunAsGroup: ptr.To(int64(pruneUser)), FSGroup: ptr.To(int64(pruneUser)),
+			FSGroupChangePolicy: ptr.To(corev1.FSGroupChangeOnRootMismatch),
+			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		Containers: []corev1.Container{{
+			Name: pruneContainer, Image: t.Image, ImagePullPolicy: t.ImagePullPolicy, Args: args, Env: env, Resources: pruneResources, VolumeMounts: mounts,
+			SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
+				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			},
+		}},
+	}
+}
+
+func pruneVolumes(t api.PodTemplate, config string) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
+	for _, v := range t.Volumes {
+		out := corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: v.PersistentVolumeClaim, EmptyDir: v.EmptyDir, CSI: v.CSI}}
+		if v.ConfigMap != nil {
+			out.ConfigMap = &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: v.ConfigMap.Name}}
+		}
+		if v.Secret != nil {
+			out.Secret = &corev1.SecretVolumeSource{SecretName: v.Secret.SecretName}
+		}
+		volumes = append(volumes, out)
+	}
+	for _, m := range t.VolumeMounts {
+		mounts = append(mounts, corev1.VolumeMount{Name: m.Name, MountPath: m.MountPath, SubPath: m.SubPath, ReadOnly: m.ReadOnly})
+	}
+	volumes = append(volumes,
+		corev1.Volume{Name: "plumbline-keep", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config}}}},
+		corev1.Volume{Name: "plumbline-scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(resource.MustParse("64Mi"))}}})
+	mounts = append(mounts,
+		corev1.VolumeMount{Name: "plumbline-keep", MountPath: pruneDir, ReadOnly: true},
+		corev1.VolumeMount{Name: "plumbline-scratch", MountPath: pruneScratch})
+	return volumes, mounts
+}

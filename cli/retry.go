@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// retryOptions are what `plumb retry` was asked.
+type retryOptions struct {
+	*cluster
+	name    string
+	newName string // "": the next free one
+	depths  []int
+	epochs  int32 // 0: as many
+	anew    bool
+	output  output
+}
+
+func newRetryCmd(c *cluster) *cobra.Command {
+	o := &retryOptions{cluster: c}
+	cmd := &cobra.Command{
+		Use:   "retry RUN",
+		Short: "Make another run that goes on from an ended run's checkpoints",
+		Long: `Make another run that goes on from an ended run's checkpoints.
+
+A run that has ended is never restarted. The new run has the same spec, without suspend and stopTrials, and names the old one in
+spec.checkpoint.resumeFrom: trials that had come to their end tell it again at once, the others go on from what they saved. Their
+settings stay the same but for more epochs; docs/training.md says what those mean for the learning rate. The old run's checkpoints
+are needed until the new one has ended: plumb prune leaves them.`,
+		Example: `  plumb retry erasers
+  plumb retry erasers --epochs 60                 # train longer
+  plumb retry erasers --depths 101 --anew         # one depth, from nothing`,
+		Args:              arguments(1, "RUN"),
+		ValidArgsFunction: c.completion(proposeRuns, nil),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.name = args[0]
+			return o.run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.newName, "name", "", "of the new run (default the old one's with -r1, -r2, ...)")
+	f.IntSliceVar(&o.depths, "depths", nil, "retry these depths alone (default all of them)")
+	f.Int32Var(&o.epochs, "epochs", 0, "train so many epochs in all (default as many as before)")
+	f.BoolVar(&o.anew, "anew", false, "begin from nothing, and not from the old run's checkpoints")
+	o.output.addTo(cmd, "json", "yaml", "name")
+	return cmd
+}
+
+func (o *retryOptions) run(ctx context.Context) error {
+	printer, err := o.output.printer()
+	if err != nil {
+		return err
+	}
+	cl, namespace, err := o.connect()
+	if err != nil {
+		return err
+	}
+	old, err := getRun(ctx, cl, namespace, o.name)
+	if err != nil {
+		return err
+	}
+	next, err := o.successor(old)
+	if err != nil {
+		return err
+	}
+	if err := o.create(ctx, cl, next); err != nil {
+		return err
+	}
+	if printer != nil {
+		return printObject(printer, next, o.Out)
+	}
+	does := "goes on from the checkpoints of " + old.Name
+	if o.anew {
+		does = "begins from nothing"
+	}
+	fmt.Fprintf(o.Out, "run %s %s: %s\n", next.Name, does, depthNames(next.Spec.Depths))
+	fmt.Fprintf(o.ErrOut, "Follow it: plumb watch %s%s\n", next.Name, o.inNamespace())
+	return nil
+}
+
+// successor is the new run, still without a name.
+func (o *retryOptions) successor(old *api.TrainingRun) (*api.TrainingRun, error) {
+	if over, _ := ended(old); !over {
+		return nil, fmt.Errorf("run %q has not ended: it is %s\nWait for it: plumb watch %s%s. Or end it: plumb stop %s%s %s", old.Name, phaseOf(old), old.Name, o.inNamespace(), old.Name, o.inNamespace(), strings.ReplaceAll(trialNames(old), ",", ""))
+	}
+	next := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: old.Namespace, Labels: maps.Clone(old.Labels), Annotations: maps.Clone(old.Annotations)}}
+	delete(next.Annotations, corev1.LastAppliedConfigAnnotation)
+	old.Spec.DeepCopyInto(&next.Spec)
+	next.Spec.Suspend, next.Spec.StopTrials, next.Spec.Checkpoint.ResumeFrom = nil, nil, nil
+	if err := o.chooseDepths(old, &next.Spec); err != nil {
+		return nil, err
+	}
+	if err := o.raiseEpochs(old, &next.Spec); err != nil {
+		return nil, err
+	}
+	if o.anew {
+		return next, nil
+	}
+	if missing := withoutCheckpoint(old, next.Spec.Depths); len(missing) > 0 {
+		kept := slices.DeleteFunc(slices.Clone(next.Spec.Depths), func(d api.Depth) bool { return slices.Contains(missing, d) })
+		others := ""
+		if len(kept) > 0 {
+			others = fmt.Sprintf("Retry the others: plumb retry %s --depths %s%s. ", old.Name, list(kept), o.inNamespace())
+		}
+		return nil, fmt.Errorf("%s of run %q left no checkpoint, and would fail for want of one\n%sFrom nothing: plumb retry %s --depths %s --anew%s",
+			depthNames(missing), old.Name, others, old.Name, list(missing), o.inNamespace())
+	}
+	uid := string(old.UID)
+	next.Spec.Checkpoint.ResumeFrom = &uid
+	return next, nil
+}
+
+func (o *retryOptions) chooseDepths(old *api.TrainingRun, spec *api.TrainingRunSpec) error {
+	if len(o.depths) == 0 {
+		return nil
+	}
+	spec.Depths = nil
+	for _, d := range o.depths {
+		if findTrial(old, fmt.Sprintf("d%d", d)) == nil {
+			return usagef("--depths: run %q has no trial d%d. Its trials: %s", old.Name, d, trialNames(old))
+		}
+		spec.Depths = append(spec.Depths, api.Depth(d))
+	}
+	spec.Overrides = slices.DeleteFunc(spec.Overrides, func(v api.DepthOverride) bool { return !slices.Contains(spec.Depths, v.Depth) })
+	return nil
+}
+
+func (o *retryOptions) raiseEpochs(old *api.TrainingRun, spec *api.TrainingRunSpec) error {
+	if o.epochs == 0 {
+		return nil
+	}
+	for _, t := range old.Status.Trials {
+		if !o.anew && o.epochs < t.Epochs && slices.Contains(spec.Depths, t.Depth) {
+			return usagef("--epochs %d is below the %d that %s was to train: they may only grow", o.epochs, t.Epochs, t.Name)
+		}
+	}
+	if spec.Hyperparameters == nil {
+		spec.Hyperparameters = &api.Hyperparameters{}
+	}
+	spec.Hyperparameters.Epochs = &o.epochs
+	for i := range spec.Overrides {
+		spec.Overrides[i].Epochs = nil
+	}
+	return nil
+}
+
+// withoutCheckpoint are depths whose trial finished no epoch, so that it has saved nothing to go on from.
+func withoutCheckpoint(old *api.TrainingRun, depths []api.Depth) (missing []api.Depth) {
+	for _, d := range depths {
+		if t := findTrial(old, fmt.Sprintf("d%d", d)); t == nil || t.Epoch == 0 && t.Best == nil {
+			missing = append(missing, d)
+		}
+	}
+	return missing
+}
+
+// numbered is a name that retry has given before.
+var numbered = regexp.MustCompile(`^(.*)-r(\d+)$`)
+
+// longestName of a run: the names of Jobs are made from it.
+const longestName = 40
+
+// create takes the given name, or the first that is free. Whoever else retries at the same time may take it first.
+func (o *retryOptions) create(ctx context.Context, cl client.Client, next *api.TrainingRun) error {
+	base, n := o.name, 1
+	if m := numbered.FindStringSubmatch(o.name); m != nil {
+		if before, err := strconv.Atoi(m[2]); err == nil {
+			base, n = m[1], before+1
+		}
+	}
+	for ; ; n++ {
+		suffix := fmt.Sprintf("-r%d", n)
+		next.Name = base[:min(len(base), longestName-len(suffix))] + suffix
+		if o.newName != "" {
+			next.Name = o.newName
+		}
+		err := cl.Create(ctx, next)
+		switch {
+		case err == nil:
+			return nil
+		case !apierrors.IsAlreadyExists(err):
+			return fmt.Errorf("create run %q: %w", next.Name, err)
+		case o.newName != "":
+			return fmt.Errorf("run %q exists already in namespace %s\nChoose another --name, or leave it out", next.Name, next.Namespace)
+		}
+	}
+}
+
+func list(depths []api.Depth) string {
+	var out []string
+	for _, d := range depths {
+		out = append(out, strconv.Itoa(int(d)))
+	}
+	return strings.Join(out, ",")
+}
+
+func depthNames(depths []api.Depth) string {
+	var out []string
+	for _, d := range depths {
+		out = append(out, fmt.Sprintf("d%d", d))
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+func newStopCmd(c *cluster) *cobra.Command {
+	return &cobra.Command{
+		Use:   "stop RUN TRIAL...",
+		Short: "End trials of a run now, for good; their best checkpoints compete",
+		Long: `End trials of a run now, for good; their best checkpoints compete.
+
+Each pod saves itself first. A trial that was stopped does not go on in this run; plumb retry makes another run from its
+checkpoints. This adds to spec.stopTrials.`,
+		Example: `  plumb stop erasers d152
+  plumb stop erasers d101 d152`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return arguments(2, "RUN", "TRIAL")(cmd, args[:min(2, len(args))])
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return c.completion(proposeRuns, nil)(cmd, args, typed)
+			}
+			return c.flagCompletion(proposeStoppable, 1)(cmd, args, typed)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return c.stop(cmd.Context(), args[0], args[1:]) },
+	}
+}
+
+// proposeStoppable lists the trials that could still be named.
+func proposeStoppable(ctx context.Context, cl client.Client, namespace string, args []string) ([]string, error) {
+	all, err := proposeTrials(ctx, cl, namespace, args)
+	return slices.DeleteFunc(all, func(proposal string) bool {
+		name, about, _ := strings.Cut(proposal, "\t")
+		phase, _, _ := strings.Cut(about, " ")
+		return slices.Contains(args[1:], name) || api.TrialPhase(phase).Terminal()
+	}), err
+}
+
+// stop adds to spec.stopTrials. Somebody else may add at the same time, so it is read and written as one.
+func (c *cluster) stop(ctx context.Context, name string, trials []string) error {
+	cl, namespace, err := c.connect()
+	if err != nil {
+		return err
+	}
+	var r *api.TrainingRun
+	var fresh []string
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		if r, err = getRun(ctx, cl, namespace, name); err != nil {
+			return err
+		}
+		if fresh, err = c.stoppable(r, trials); err != nil || len(fresh) == 0 {
+			return err
+		}
+		before := r.DeepCopy()
+		for _, t := range fresh {
+			r.Spec.StopTrials = append(r.Spec.StopTrials, api.TrialName(t))
+		}
+		if err := cl.Patch(ctx, r, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return fmt.Errorf("change spec.stopTrials of run %q: %w", name, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range trials {
+		if slices.Contains(fresh, t) {
+			fmt.Fprintf(c.Out, "trial %s of run %s is stopped: its pod saves itself and ends\n", t, r.Name)
+		} else {
+			fmt.Fprintf(c.Out, "trial %s of run %s is being stopped already\n", t, r.Name)
+		}
+	}
+	fmt.Fprintf(c.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, c.inNamespace())
+	return nil
+}
+
+// stoppable are those of the named trials that nobody has named before. One that is not there, or has ended, is a mistake.
+func (c *cluster) stoppable(r *api.TrainingRun, trials []string) (fresh []string, err error) {
+	if err := c.mustGoOn(r); err != nil {
+		return nil, err
+	}
+	for _, name := range trials {
+		depth := slices.ContainsFunc(r.Spec.Depths, func(d api.Depth) bool { return name == fmt.Sprintf("d%d", d) })
+		t := findTrial(r, name)
+		switch {
+		case t == nil && !depth:
+			return nil, fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, name, trialNames(r))
+		case t != nil && t.Phase.Terminal():
+			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s", name, r.Name, t.Phase, r.Name, c.inNamespace())
+		case slices.Contains(r.Spec.StopTrials, api.TrialName(name)) || slices.Contains(fresh, name):
+		default:
+			fresh = append(fresh, name)
+		}
+	}
+	return fresh, nil
+}

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// fault is one kind of misfortune. strike does it, and undoes what would otherwise last; what it says is for the log. errNothing
+// means that there was nothing to strike at this moment.
+type fault struct {
+	name   string
+	weight int // how often it is drawn
+	strike func(ctx context.Context, d *drill) (string, error)
+}
+
+var errNothing = errors.New("there is nothing to strike")
+
+// faults are all kinds, in a fixed order, so that a seed always draws the same.
+var faults = []fault{
+	{"kill a trial's process", 8, killTrial},
+	{"delete a trial's pod", 4, deletePod},
+	{"delete a trial's Job", 2, deleteJob},
+	{"kill an operator", 6, killOperator},
+	{"kill both operators", 3, killBothOperators},
+	{"freeze an operator", 1, freezeOperator},
+	{"kill NATS", 4, killNATS},
+	{"cut the network to NATS", 3, freezeNATS},
+	{"kill the API server", 2, killAPIServer},
+	{"cut the network to the API server", 1, freezeAPIServer},
+	{"damage a checkpoint", 3, damageCheckpoint},
+	{"cut a checkpoint short", 2, truncateCheckpoint},
+	{"suspend the run and let it go on", 2, suspendRun},
+	{"kill the node", 1, killNode},
+	{"kill at a write of the trainer", 12, killTrainerAtPoint},
+	{"kill at a write of the operator", 6, killOperatorAtPoint},
+	{"fill the disk of the checkpoints", 2, fillDisk},
+}
+
+// points are the moments, around each write that something durable depends on, at which a process can be killed.
+var (
+	trainerPoints = []string{
+		"checkpoint.write.before", "checkpoint.file.after", "checkpoint.rename.before", "checkpoint.rename.after", "checkpoint.discard.after",
+		"spool.append.before", "spool.append.after", "publish.before", "publish.after", "spool.trim.before", "result.before", "result.after",
+	}
+	operatorPoints = []string{"ingest.before", "ingest.after", "status.before", "status.after", "job.before", "job.after"}
+)
+
+// draw picks a kind by its weight.
+func draw(dice *rand.Rand) fault {
+	sum := 0
+	for _, f := range faults {
+		sum += f.weight
+	}
+	n := dice.IntN(sum)
+	for _, f := range faults {
+		if n < f.weight {
+			return f
+		}
+		n -= f.weight
+	}
+	panic("unreachable: the weights do not add up to their sum")
+}
+
+func (d *drill) pick(pids []int) (int, error) {
+	if len(pids) == 0 {
+		return 0, errNothing
+	}
+	slices.Sort(pids)
+	return pids[d.dice.IntN(len(pids))], nil
+}
+
+func (d *drill) kill(program string) (string, error) {
+	pid, err := d.pick(d.cluster.processes(program, ""))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("pid %d", pid), syscall.Kill(pid, syscall.SIGKILL)
+}
+
+func killTrial(_ context.Context, d *drill) (string, error) { return d.kill("plumbline-trainer") }
+
+// killOperator kills one and replaces its pod: a container that is killed often would be started again only after a minute.
+func killOperator(ctx context.Context, d *drill) (string, error) {
+	what, err := d.kill("plumbline-operator")
+	if err == nil {
+		err = d.cluster.replaceDeadOperators(ctx)
+	}
+	return what, err
+}
+
+func killBothOperators(ctx context.Context, d *drill) (string, error) {
+	all := d.cluster.processes("plumbline-operator", "")
+	for _, p := range all {
+		if err := syscall.Kill(p, syscall.SIGKILL); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d of them", len(all)), d.cluster.replaceDeadOperators(ctx)
+}
+
+// killAt arms a point and waits until a process has died of it.
+func (d *drill) killAt(ctx context.Context, points []string) (string, error) {
+	name := points[d.dice.IntN(len(points))]
+	file := filepath.Join(d.cluster.failpoints(), name)
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		return "", err
+	}
+	for range 100 {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+		if !pause(ctx, 100*time.Millisecond) {
+			break
+		}
+	}
+	if os.Remove(file) != nil {
+		return name, nil // it was passed at the last moment
+	}
+	return "", errNothing
+}
+
+func killTrainerAtPoint(ctx context.Context, d *drill) (string, error) {
+	return d.killAt(ctx, trainerPoints)
+}
+
+func killOperatorAtPoint(ctx context.Context, d *drill) (string, error) {
+	what, err := d.killAt(ctx, operatorPoints)
+	if err == nil {
+		err = d.cluster.replaceDeadOperators(ctx)
+	}
+	return what, err
+}
+
+// fillDisk has every write of a checkpoint fail for a while.
+func fillDisk(ctx context.Context, d *drill) (string, error) {
+	file, away := filepath.Join(d.cluster.failpoints(), "checkpoint.full"), 2*d.away()
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		return "", err
+	}
+	pause(ctx, away)
+	return "for " + away.String(), os.Remove(file)
+}
+
+// freezeOperator lasts longer than the lease: if it was the leader, the other one takes over, and this one wakes up deposed.
+func freezeOperator(ctx context.Context, d *drill) (string, error) {
+	pid, err := d.pick(d.cluster.processes("plumbline-operator", ""))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("pid %d, 20 s", pid), freeze(ctx, []int{pid}, 20*time.Second)
+}
+
+func (d *drill) runningPod() (string, error) {
+	d.recorder.mu.Lock()
+	defer d.recorder.mu.Unlock()
+	var names []string
+	for _, p := range d.recorder.pods {
+		if !p.gone && p.Ended.IsZero() && !p.Started.IsZero() {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "", errNothing
+	}
+	slices.Sort(names)
+	return names[d.dice.IntN(len(names))], nil
+}
+
+func deletePod(ctx context.Context, d *drill) (string, error) {
+	name, err := d.runningPod()
+	if err != nil {
+		return "", err
+	}
+	_, err = d.cluster.kubectl(ctx, "delete", "pod", name, "-n", namespace, "--wait=false", "--ignore-not-found")
+	return name, err
+}
+
+func deleteJob(ctx context.Context, d *drill) (string, error) {
+	pod, err := d.runningPod()
+	if err != nil {
+		return "", err
+	}
+	job := pod[:len(pod)-len("-12345")] // what the Job's controller adds
+	_, err = d.cluster.kubectl(ctx, "delete", "job", job, "-n", namespace, "--wait=false", "--ignore-not-found")
+	return job, err
+}
+
+func (d *drill) away() time.Duration { return time.Duration(500+d.dice.IntN(3000)) * time.Millisecond }
+
+func killNATS(ctx context.Context, d *drill) (string, error) {
+	away := d.away()
+	return "for " + away.String(), d.cluster.killComponent(ctx, "nats", away)
+}
+
+func killAPIServer(ctx context.Context, d *drill) (string, error) {
+	away := d.away()
+	return "for " + away.String(), d.cluster.killComponent(ctx, "kube-apiserver", away)
+}
+
+func killNode(ctx context.Context, d *drill) (string, error) {
+	away := d.away()
+	return "for " + away.String(), d.cluster.killComponent(ctx, "node", away)
+}
+
+func (d *drill) freezeComponent(ctx context.Context, name string) (string, error) {
+	pid, err := d.cluster.component(name)
+	if err != nil {
+		return "", err
+	}
+	away := 2 * d.away()
+	return "for " + away.String(), freeze(ctx, []int{pid}, away)
+}
+
+func freezeNATS(ctx context.Context, d *drill) (string, error) { return d.freezeComponent(ctx, "nats") }
+
+func freezeAPIServer(ctx context.Context, d *drill) (string, error) {
+	return d.freezeComponent(ctx, "kube-apiserver")
+}
+
+func suspendRun(ctx context.Context, d *drill) (string, error) {
+	set := func(v string) error {
+		return d.cluster.insist(ctx, func() error {
+			_, err := d.cluster.kubectl(ctx, "patch", "trainingrun", d.recorder.name, "-n", namespace, "--type=merge", "-p", `{"spec":{"suspend":`+v+`}}`)
+			return err
+		})
+	}
+	if err := set("true"); err != nil {
+		return "", err
+	}
+	suspended := d.recorder.await(ctx, 20*time.Second, func(s Status) bool {
+		return s.CompletionTime != "" || slices.ContainsFunc(s.Conditions, func(c Conditions) bool { return c.Type == "Suspended" && c.Status == "True" })
+	})
+	if err := set("false"); err != nil {
+		return "", err
+	}
+	if !suspended {
+		return "", fmt.Errorf("the run was not suspended within 20 s of the last change")
+	}
+	return "", nil
+}
+
+// newestResume is the furthest resume checkpoint of a trial that is being trained.
+func (d *drill) newestResume() (dir string, pid int, err error) {
+	pod, err := d.runningPod()
+	if err != nil {
+		return "", 0, err
+	}
+	pids := d.cluster.processes("plumbline-trainer", pod)
+	if len(pids) == 0 {
+		return "", 0, errNothing
+	}
+	d.recorder.mu.Lock()
+	trial, uid := "", d.recorder.uid
+	for _, p := range d.recorder.pods {
+		if p.Name == pod {
+			trial = p.Trial
+		}
+	}
+	d.recorder.mu.Unlock()
+	found, err := filepath.Glob(filepath.Join(d.store, uid, trial, "*", "resume-*"))
+	if err != nil || len(found) < 2 { // another one must be left to go on from
+		return "", 0, errors.Join(errNothing, err)
+	}
+	return slices.MaxFunc(found, func(a, b string) int {
+		return cmpString(filepath.Base(a), filepath.Base(b))
+	}), pids[0], nil
+}
+
+func cmpString(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// harm kills a trial and then changes the checkpoint that it would go on from.
+func (d *drill) harm(change func(file string, size int64) error) (string, error) {
+	dir, pid, err := d.newestResume()
+	if err != nil {
+		return "", err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return "", errNothing
+	}
+	file := filepath.Join(dir, []string{"weights.safetensors", "slots.safetensors", "reports.jsonl", "manifest.json"}[d.dice.IntN(4)])
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "its process, before the checkpoint was harmed", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(d.store, dir)
+	if err != nil {
+		return "", err
+	}
+	d.damaged = append(d.damaged, rel)
+	return filepath.Join(rel, filepath.Base(file)), change(file, info.Size())
+}
+
+func damageCheckpoint(_ context.Context, d *drill) (string, error) {
+	return d.harm(func(file string, size int64) error {
+		f, err := os.OpenFile(file, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		at, b := d.dice.Int64N(size), make([]byte, 1)
+		if _, err := f.ReadAt(b, at); err != nil {
+			return err
+		}
+		b[0] ^= 0x20
+		_, err = f.WriteAt(b, at)
+		return err
+	})
+}
+
+func truncateCheckpoint(_ context.Context, d *drill) (string, error) {
+	return d.harm(func(file string, size int64) error { return os.Truncate(file, d.dice.Int64N(size)) })
+}

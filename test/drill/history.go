@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// History is all that was seen of one run. It is what the validator judges, and what is kept of a run that was not in order: the
+// validator can be run on it again.
+type History struct {
+	Run         string       `json:"run"`
+	UID         string       `json:"uid"`
+	Reports     []Report     `json:"reports"`     // as the stream holds them, in its order
+	Checkpoints []Checkpoint `json:"checkpoints"` // as the disk holds them at the end
+	Statuses    []Status     `json:"statuses"`    // every version of the run that a watch showed, in order
+	Pods        []Pod        `json:"pods"`        // every pod of the run, by uid
+	Leftovers   []string     `json:"leftovers"`   // what is still there after the run was deleted
+	Damaged     []string     `json:"damaged"`     // checkpoints that the drill itself damaged, as directories below the store
+}
+
+// Report is a message of the stream, in the words that it has there.
+type Report struct {
+	Stream     uint64 `json:"stream"` // its sequence in the stream
+	Kind       string `json:"kind"`
+	RunUID     string `json:"runUID"`
+	Trial      string `json:"trial"`
+	Depth      int    `json:"depth"`
+	Attempt    int    `json:"attempt"`
+	Writer     string `json:"writer"`
+	Sequence   int64  `json:"sequence"`
+	Epoch      int    `json:"epoch"`
+	Epochs     int    `json:"epochs"`
+	Metrics    *Value `json:"metrics"`
+	Checkpoint *Ref   `json:"checkpoint"`
+	ComputedBy *struct {
+		Writer   string `json:"writer"`
+		Sequence int64  `json:"sequence"`
+	} `json:"computedBy"`
+}
+
+// Value is what a report or a status says of quality.
+type Value struct {
+	AUCPR float64 `json:"aucPR"`
+}
+
+// Ref names a checkpoint.
+type Ref struct {
+	URI    string `json:"uri"`
+	Digest string `json:"digest"`
+}
+
+// Checkpoint is a directory with a manifest, read and verified anew.
+type Checkpoint struct {
+	Dir     string            `json:"dir"` // below the store: <run uid>/<trial>/<writer>/<name>
+	Writer  string            `json:"writer"`
+	Kind    string            `json:"kind"`
+	Trial   string            `json:"trial"`
+	Epoch   int               `json:"epoch"`
+	Digest  string            `json:"digest"` // sha256: of the manifest
+	Damage  string            `json:"damage"` // what does not match it; empty: whole
+	Files   map[string]string `json:"files"`  // name -> sha256
+	History []Report          `json:"history,omitempty"`
+}
+
+// Status is one version of a run's status.
+type Status struct {
+	Seen           time.Time    `json:"seen"`
+	Phase          string       `json:"phase"`
+	CompletionTime string       `json:"completionTime"`
+	Trials         []Trial      `json:"trials"`
+	Best           *Best        `json:"best"`
+	Conditions     []Conditions `json:"conditions"`
+}
+
+// Conditions of a run.
+type Conditions struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// Trial is one trial in a status. Decimals are strings there.
+type Trial struct {
+	Name        string `json:"name"`
+	Phase       string `json:"phase"`
+	Reason      string `json:"reason"`
+	Message     string `json:"message"`
+	Attempt     int    `json:"attempt"`
+	Epoch       int    `json:"epoch"`
+	Epochs      int    `json:"epochs"`
+	ReportsSeen int    `json:"reportsSeen"`
+	Gaps        int    `json:"gaps"`
+	Best        *Best  `json:"best"`
+	Attempts    []struct {
+		Number    int    `json:"number"`
+		Class     string `json:"class"`
+		FromEpoch *int   `json:"fromEpoch"`
+		Epoch     int    `json:"epoch"`
+	} `json:"attempts"`
+}
+
+// Best is a best in a status.
+type Best struct {
+	Trial       string `json:"trial"`
+	AUCPR       string `json:"aucPR"`
+	Epoch       int    `json:"epoch"`
+	Provisional bool   `json:"provisional"`
+	Checkpoint  Ref    `json:"checkpoint"`
+}
+
+// Pod is one pod, with the times between which it was seen alive.
+type Pod struct {
+	UID     string    `json:"uid"`
+	Name    string    `json:"name"`
+	Trial   string    `json:"trial"`
+	Attempt string    `json:"attempt"`
+	Started time.Time `json:"started"` // when its container was first seen running
+	Ended   time.Time `json:"ended"`   // when it ended, or was seen alive last before it was gone; zero: never
+
+	ExitCode *int32 `json:"exitCode,omitempty"` // nil: it was never seen to end
+}
+
+// decode reads what JSON says and leaves the rest.
+func decode[T any](from any) (T, error) {
+	var out T
+	b, err := json.Marshal(from)
+	if err == nil {
+		err = json.Unmarshal(b, &out)
+	}
+	return out, err
+}

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// config is what a drill is asked to do.
+type config struct {
+	seed        uint64
+	faults      int
+	perRun      int // faults that strike one run
+	epochs      int
+	depths      []any
+	bin, root   string
+	dir         string // for the cluster; a new one where it is empty
+	out         string // where histories that were not in order are kept
+	say         io.Writer
+	mistakesToo bool // go on after a run that was not in order
+}
+
+func main() {
+	c := config{say: os.Stdout, depths: []any{18, 34}}
+	flag.Uint64Var(&c.seed, "seed", 1, "draws the faults: the same seed, the same faults in the same order")
+	flag.IntVar(&c.faults, "faults", 200, "how many strike in all")
+	flag.IntVar(&c.perRun, "per-run", 25, "how many strike one run")
+	flag.IntVar(&c.epochs, "epochs", 30, "of each trial")
+	flag.StringVar(&c.bin, "bin", "bin/drill", "directory of the programs, built with the tag drill")
+	flag.StringVar(&c.root, "root", ".", "the repository")
+	flag.StringVar(&c.out, "out", "drill-failures", "where the history of a run that was not in order is kept")
+	flag.BoolVar(&c.mistakesToo, "go-on", false, "go on after a run that was not in order")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill judge drill-failures/seed-7-run-3.json\n  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge see what is wrong on purpose?\n\n")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	for _, p := range []*string{&c.bin, &c.root, &c.out} {
+		if absolute, err := filepath.Abs(*p); err == nil {
+			*p = absolute
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if flag.Arg(0) == "judge" {
+		os.Exit(judge(flag.Args()[1:]))
+	}
+	drill := run
+	if flag.Arg(0) == "mutants" {
+		drill = hunt
+	}
+	if err := drill(ctx, c); err != nil {
+		fmt.Fprintln(os.Stderr, "drill:", err)
+		os.Exit(1)
+	}
+}
+
+// judge validates histories that were kept.
+func judge(files []string) (code int) {
+	for _, f := range files {
+		var kept struct{ Drilled, Calm History }
+		b, err := os.ReadFile(f)
+		if err == nil {
+			err = json.Unmarshal(b, &kept)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "drill:", err)
+			return 2
+		}
+		for _, v := range Validate(kept.Drilled, kept.Calm) {
+			fmt.Println(f+":", v)
+			code = 1
+		}
+	}
+	return code
+}
+
+// drill is one run under faults.
+type drill struct {
+	cluster  *cluster
+	recorder *recorder
+	dice     *rand.Rand
+	store    string
+	damaged  []string
+}
+
+func run(ctx context.Context, c config) (err error) {
+	if c.dir == "" {
+		if c.dir, err = os.MkdirTemp("", "plumbline-drill-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(c.dir)
+	}
+	began := time.Now()
+	cl, err := startCluster(ctx, c.bin, filepath.Join(c.dir, "cluster"), c.root)
+	if cl != nil {
+		defer cl.stop()
+	}
+	if err != nil {
+		return err
+	}
+	if err := cl.volumes(ctx); err != nil {
+		return err
+	}
+	if _, err := cl.command(ctx, "", "plumb", "dataset", "synth", "--out", filepath.Join(cl.volume("data"), "toy"), "--samples", "96", "--package-size", "4",
+		"--size", "48", "--prevalence", "0.3", "--min-severity", "0.7", "--label-noise", "0", "--seed", "7"); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.say, "seed %d: %d faults, %d to a run of %d trials and %d epochs; two operators; cluster ready after %.0f s\n", c.seed, c.faults, c.perRun, len(c.depths), c.epochs, time.Since(began).Seconds())
+	calm, err := c.calm(ctx, cl)
+	if err != nil {
+		return err
+	}
+	total := tally{}
+	for n := 1; total.faults < c.faults; n++ {
+		h, violations, err := c.drilled(ctx, cl, n, min(c.perRun, c.faults-total.faults), calm, &total)
+		if err != nil {
+			return err
+		}
+		if len(violations) == 0 {
+			continue
+		}
+		total.violations = append(total.violations, violations...)
+		kept := filepath.Join(c.out, fmt.Sprintf("seed-%d-run-%d.json", c.seed, n))
+		if err := keep(kept, h, calm); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.say, "  NOT IN ORDER (kept as %s; the same seed draws the same faults):\n    %s\n", kept, strings.Join(violations, "\n    "))
+		if !c.mistakesToo {
+			break
+		}
+	}
+	if left, err := cl.consumers(ctx); err != nil || left > 1 {
+		total.violations = append(total.violations, fmt.Sprintf("%d consumers of the stream are left, and one operator leads (%v)", left, err))
+	}
+	total.print(c, time.Since(began))
+	if n := len(total.violations); n > 0 {
+		return fmt.Errorf("%d violations, the first: %s", n, total.violations[0])
+	}
+	return nil
+}
+
+func keep(file string, h, calm History) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(map[string]History{"drilled": h, "calm": calm}, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, b, 0o644)
+}
+
+// calm trains undisturbed, and is judged as the others are.
+func (c config) calm(ctx context.Context, cl *cluster) (History, error) {
+	h, err := c.one(ctx, cl, "calm", func(*drill) error { return nil })
+	if err != nil {
+		return h, err
+	}
+	if v := Validate(h, History{}); len(v) > 0 {
+		return h, fmt.Errorf("the undisturbed run is not in order:\n  %s", strings.Join(v, "\n  "))
+	}
+	return h, nil
+}
+
+// drilled trains while faults strike.
+func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm History, total *tally) (History, []string, error) {
+	name := fmt.Sprintf("drill-%d", n)
+	began := time.Now()
+	struck := 0
+	h, err := c.one(ctx, cl, name, func(d *drill) error {
+		d.dice = rand.New(rand.NewPCG(c.seed, uint64(n)))
+		for struck < count {
+			f, reports := draw(d.dice), 1+d.dice.IntN(3)
+			before, _, _ := d.recorder.last()
+			d.recorder.await(ctx, 15*time.Second, func(s Status) bool { return s.CompletionTime != "" || seen(s) >= seen(before)+reports })
+			if s, _, _ := d.recorder.last(); s.CompletionTime != "" || ctx.Err() != nil {
+				return ctx.Err()
+			}
+			what, err := f.strike(ctx, d)
+			if errors.Is(err, errNothing) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
+			}
+			struck++
+			total.add(f.name)
+			fmt.Fprintf(c.say, "  %s %s %3d %s %s\n", clock(time.Now()), name, total.faults, f.name, what)
+		}
+		return nil
+	})
+	if err != nil {
+		return h, nil, err
+	}
+	violations := Validate(h, calm)
+	total.seen(h)
+	fmt.Fprintf(c.say, "  %s: %d faults, %d pods, %d reports, %.0f s: %d violations\n", name, struck, len(h.Pods), len(h.Reports), time.Since(began).Seconds(), len(violations))
+	return h, violations, nil
+}
+
+func seen(s Status) (n int) {
+	for _, t := range s.Trials {
+		n += t.ReportsSeen
+	}
+	return n
+}
+
+// one applies a run, lets disturb have its way, waits for the end, gathers the history and deletes everything.
+func (c config) one(ctx context.Context, cl *cluster, name string, disturb func(*drill) error) (History, error) {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	d := &drill{cluster: cl, recorder: record(watching, cl, name), store: cl.volume("checkpoints")}
+	if err := cl.apply(ctx, c.manifest(cl, name)); err != nil {
+		return History{}, err
+	}
+	disturbed := disturb(d)
+	if !d.recorder.await(ctx, 3*time.Minute, func(s Status) bool { return s.CompletionTime != "" }) && disturbed == nil {
+		s, _, _ := d.recorder.last()
+		b, _ := json.MarshalIndent(s, "  ", " ")
+		fmt.Fprintf(c.say, "  %s: nothing has changed for 3 minutes, and the run has not ended: %s\n", name, b)
+	}
+	h, err := d.recorder.history(ctx, d.store, d.damaged)
+	if err := errors.Join(disturbed, err); err != nil {
+		return h, err
+	}
+	h.Leftovers, err = cl.leftovers(ctx, name, h.UID)
+	os.RemoveAll(filepath.Join(d.store, h.UID))
+	return h, err
+}
+
+// manifest is the run: small, with averages, augmentation, and a checkpoint after every epoch.
+func (c config) manifest(cl *cluster, name string) map[string]any {
+	type object = map[string]any
+	return object{
+		"apiVersion": "plumbline.dev/v1alpha1", "kind": "TrainingRun", "metadata": object{"name": name, "namespace": namespace},
+		"spec": object{
+			"depths":          c.depths,
+			"dataset":         object{"uri": "file:///data/toy", "split": object{"test": "0.25", "validation": "0.25"}},
+			"hyperparameters": object{"ema": "0", "epochs": c.epochs, "batchSize": 8, "imageSize": 32, "learningRate": "0.001", "warmupEpochs": 1},
+			"checkpoint":      object{"uri": "file:///checkpoints"},
+			"failurePolicy":   object{"maxRetries": 100, "maxInterruptions": 800},
+			"nodeLossSeconds": 5,
+			"template": object{
+				"image": "plumbline.dev/trainer:dev", "imagePullPolicy": "Never",
+				"env":       []any{object{"name": "DRILL_FAILPOINTS", "value": cl.failpoints()}},
+				"resources": object{"requests": object{"cpu": "1", "memory": "256Mi", "nvidia.com/gpu": "1"}, "limits": object{"nvidia.com/gpu": "1"}},
+				"volumes": []any{
+					object{"name": "data", "persistentVolumeClaim": object{"claimName": "data"}},
+					object{"name": "checkpoints", "persistentVolumeClaim": object{"claimName": "checkpoints"}},
+				},
+				"volumeMounts": []any{
+					object{"name": "data", "mountPath": "/data", "readOnly": true},
+					object{"name": "checkpoints", "mountPath": "/checkpoints"},
+				},
+			},
+		},
+	}
+}
+
+// leftovers deletes the run and says what is still there after a while.
+func (c *cluster) leftovers(ctx context.Context, name, uid string) ([]string, error) {
+	if err := c.insist(ctx, func() error {
+		_, err := c.kubectl(ctx, "delete", "trainingrun", name, "-n", namespace, "--wait", "--ignore-not-found")
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	var left []string
+	for range 60 {
+		out, err := c.kubectl(ctx, "get", "jobs,pods,secrets", "-n", namespace, "-l", "plumbline.dev/run-uid="+uid, "-o", "name")
+		if left = strings.Fields(out); err == nil && len(left) == 0 {
+			break
+		}
+		if !pause(ctx, time.Second) {
+			return left, ctx.Err()
+		}
+	}
+	return left, nil
+}
+
+// consumers counts those of the report stream, after the server has had time to forget the ones of operators that were killed.
+func (c *cluster) consumers(ctx context.Context) (left int, err error) {
+	for range 60 {
+		s, done, err := stream(ctx, c)
+		if err != nil {
+			return 0, err
+		}
+		info, err := s.Info(ctx)
+		done()
+		if err != nil {
+			return 0, err
+		}
+		if left = info.State.Consumers; left <= 1 {
+			break
+		}
+		if !pause(ctx, time.Second) {
+			return left, ctx.Err()
+		}
+	}
+	return left, nil
+}
+
+// tally sums up.
+type tally struct {
+	faults, runs, pods, reports int
+	kinds                       map[string]int
+	violations                  []string
+}
+
+func (t *tally) add(kind string) {
+	if t.kinds == nil {
+		t.kinds = map[string]int{}
+	}
+	t.kinds[kind]++
+	t.faults++
+}
+
+func (t *tally) seen(h History) {
+	t.runs++
+	t.pods += len(h.Pods)
+	t.reports += len(h.Reports)
+}
+
+func (t *tally) print(c config, took time.Duration) {
+	fmt.Fprintf(c.say, "seed %d: %d faults in %d runs, %d pods, %d reports, %.0f s: %d violations\n", c.seed, t.faults, t.runs, t.pods, t.reports, took.Seconds(), len(t.violations))
+	for _, f := range faults {
+		if n := t.kinds[f.name]; n > 0 {
+			fmt.Fprintf(c.say, "  %4d  %s\n", n, f.name)
+		}
+	}
+}

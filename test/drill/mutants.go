@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// mutant is a fault that is put into the operator on purpose: the validator must see it, or it would see nothing.
+type mutant struct{ name, file, old, new string }
+
+var mutants = []mutant{
+	{"a report that is told again is counted again", "operator/ingest/ledger.go",
+		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Seen++\n	}\n", "	t.view.Seen++\n"},
+	{"one report in nine is dropped", "operator/ingest/ingest.go",
+		"	g.mu.Lock()\n	defer g.mu.Unlock()\n	uid := types.UID(runOf(subject))\n", "	g.mu.Lock()\n	defer g.mu.Unlock()\n	if len(data)%9 == 0 {\n		return nil\n	}\n	uid := types.UID(runOf(subject))\n"},
+	{"the newest checkpoint is the best", "operator/ingest/ledger.go", "x.beats(*t.best)", "x.after(*t.best)"},
+	{"a pod that ended well has succeeded, told or not", "operator/plan/trial.go",
+		"	switch {\n	case p.trained(t):\n		p.succeed(t)\n	case p.Stream.Current && p.Reports.Drained:\n", "	switch {\n	case true:\n		p.succeed(t)\n	case p.Stream.Current && p.Reports.Drained:\n"},
+	{"the next attempt does not wait for the end of the one before", "operator/plan/trial.go",
+		"		if left := p.left(t); left != \"\" {\n			p.awaitEnd(t)\n", "		if left := \"\"; left != \"\" {\n			p.awaitEnd(t)\n"},
+	{"an operator that takes over reads on from the end", "operator/ingest/consumer.go",
+		"			from = max(1, min(from, f.began.Sequence))\n", ""},
+}
+
+// hunt builds an operator with each fault in turn, runs a short drill on it and says whether the validator saw it.
+func hunt(ctx context.Context, c config) error {
+	missed := 0
+	for _, m := range mutants {
+		bin, err := os.MkdirTemp("", "plumbline-mutant-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(bin)
+		if err := m.build(ctx, c, bin); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		one := c
+		one.bin, one.mistakesToo = bin, false
+		one.say = io.Discard
+		err = run(ctx, one)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			missed++
+			fmt.Fprintf(c.say, "MISSED  %s\n", m.name)
+			continue
+		}
+		fmt.Fprintf(c.say, "seen    %s\n          %v\n", m.name, err)
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d of %d faults in the operator were not seen", missed, len(mutants))
+	}
+	return nil
+}
+
+// build makes bin a copy of the programs with another operator. The source tree is not touched: the compiler is given the changed
+// file in place of the other.
+func (m mutant) build(ctx context.Context, c config, bin string) error {
+	source := filepath.Join(c.root, m.file)
+	b, err := os.ReadFile(source)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(b), m.old); n != 1 {
+		return fmt.Errorf("%s holds what is to be changed %d times: keep mutants.go in step with it", m.file, n)
+	}
+	changed, overlay := filepath.Join(bin, "changed.go"), filepath.Join(bin, "overlay.json")
+	text, err := json.Marshal(map[string]any{"Replace": map[string]string{source: changed}})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(b), m.old, m.new, 1)), 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(overlay, text, 0o644); err != nil {
+		return err
+	}
+	for _, p := range []string{"plumb", "plumbline-trainer", "localcluster"} {
+		if err := os.Symlink(filepath.Join(c.bin, p), filepath.Join(bin, p)); err != nil {
+			return err
+		}
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "drill", "-overlay", overlay, "-o", filepath.Join(bin, "plumbline-operator"), "./operator")
+	build.Dir = c.root
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build it: %w\n%s", err, out)
+	}
+	return nil
+}

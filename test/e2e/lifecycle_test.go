@@ -1,0 +1,216 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// TestLifeCycle has people and nodes do to real runs what spec provides for.
+func TestLifeCycle(t *testing.T) {
+	prepareNamespace(t)
+	for name, test := range map[string]func(*testing.T, client.ObjectKey){
+		"suspended": suspended, "stopped": stopped, "overdue": overdue, "node-lost": nodeLost, "expired": expired,
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := client.ObjectKey{Namespace: namespace, Name: name}
+			t.Cleanup(func() {
+				removeCheckpoints(t, key)
+				kubectl(t, "delete", "trun", name, "-n", namespace, "--ignore-not-found")
+			})
+			test(t, key)
+		})
+	}
+}
+
+// small is a run of few depths.
+func small(key client.ObjectKey, epochs int, depths ...any) object {
+	o := toyRun(key.Name)
+	at(o, "spec")["depths"] = depths
+	at(o, "spec", "hyperparameters")["epochs"] = epochs
+	return o
+}
+
+func patch(t *testing.T, key client.ObjectKey, spec string) {
+	t.Helper()
+	kubectl(t, "patch", "trun", key.Name, "-n", key.Namespace, "--type=merge", "-p", `{"spec":`+spec+`}`)
+}
+
+func isTrue(r *v1alpha1.TrainingRun, condition string) bool {
+	for _, c := range r.Status.Conditions {
+		if c.Type == condition {
+			return c.Status == "True"
+		}
+	}
+	return false
+}
+
+func ended(r *v1alpha1.TrainingRun) bool { return r.Status.CompletionTime != nil }
+
+func podsOf(t *testing.T, r *v1alpha1.TrainingRun) string {
+	t.Helper()
+	return kubectl(t, "get", "pods", "-n", r.Namespace, "-l", "plumbline.dev/run-uid="+string(r.UID), "-o", "name")
+}
+
+func suspended(t *testing.T, key client.ObjectKey) {
+	apply(t, small(key, 12, 18))
+	awaitRun(t, key, "an epoch", func(r *v1alpha1.TrainingRun) bool { return finishedEpochs(r) > 1 })
+	patch(t, key, `{"suspend":true}`)
+	paused := awaitRun(t, key, "suspension", func(r *v1alpha1.TrainingRun) bool { return isTrue(r, v1alpha1.ConditionSuspended) })
+	if paused.Status.Phase != v1alpha1.RunSuspended || paused.Status.ActiveSince != nil || podsOf(t, paused) != "" {
+		t.Errorf("phase %s, the clock runs since %v, pods %q", paused.Status.Phase, paused.Status.ActiveSince, podsOf(t, paused))
+	}
+	patch(t, key, `{"suspend":false}`)
+	run := awaitRun(t, key, "end", ended)
+	trial := run.Status.Trials[0]
+	if run.Status.Phase != v1alpha1.RunSucceeded || trial.Attempt != 2 || trial.Retries != 0 || trial.Interruptions != 0 {
+		t.Errorf("phase %s, attempt %d, %d retries, %d interruptions: suspension is nobody's fault", run.Status.Phase, trial.Attempt, trial.Retries, trial.Interruptions)
+	}
+	first, second := trial.Attempts[0], trial.Attempts[1]
+	if first.Class != "Interrupted" || second.FromEpoch == nil || *second.FromEpoch < first.Epoch {
+		t.Errorf("a finished epoch was trained again: the attempts were %+v and %+v", first, second)
+	}
+	if c := trial.Cost; c == nil || c.PodSeconds < 1 || c.GPUSeconds != c.PodSeconds || c.LostSeconds > c.PodSeconds {
+		t.Errorf("cost %+v", c)
+	}
+}
+
+func stopped(t *testing.T, key client.ObjectKey) {
+	o := small(key, 500, 18, 34)
+	at(o, "spec")["overrides"] = []any{object{"depth": 18, "epochs": 4}}
+	apply(t, o)
+	awaitRun(t, key, "an epoch of d34", func(r *v1alpha1.TrainingRun) bool {
+		return len(r.Status.Trials) == 2 && r.Status.Trials[1].Best != nil
+	})
+	patch(t, key, `{"stopTrials":["d34"]}`)
+	awaitRun(t, key, "end of d34", func(r *v1alpha1.TrainingRun) bool {
+		return r.Status.Trials[1].Phase == v1alpha1.TrialStopped
+	})
+	run := awaitRun(t, key, "end", ended)
+	if run.Status.Phase != v1alpha1.RunSucceeded || run.Status.Trials[0].Phase != v1alpha1.TrialSucceeded || run.Status.Best == nil || run.Status.Best.RunnerUp == nil {
+		t.Errorf("a trial that was stopped competes, and the run succeeds without it: %s", encodeStatus(run))
+	}
+	if lead := run.Status.Best.RunnerUp.Lead; lead == nil {
+		t.Errorf("the lead of the best over the runner-up has no paired interval")
+	}
+}
+
+func overdue(t *testing.T, key client.ObjectKey) {
+	o := small(key, 500, 18)
+	at(o, "spec")["activeDeadlineSeconds"] = 15
+	apply(t, o)
+	run := awaitRun(t, key, "end", ended)
+	trial := run.Status.Trials[0]
+	if run.Status.Phase != v1alpha1.RunFailed || trial.Phase != v1alpha1.TrialStopped || trial.Reason != "DeadlineExceeded" || run.Status.Best == nil || run.Status.Best.Provisional {
+		t.Errorf("want a run that failed at its deadline and has a best: %s", encodeStatus(run))
+	}
+	if n := len(streamOf(t, string(run.UID))); int(trial.ReportsSeen) != n {
+		t.Errorf("status counts %d reports, the stream holds %d: the end was not waited for", trial.ReportsSeen, n)
+	}
+}
+
+// nodeLost deletes a pod while its node is silent, as one is that the network has lost: the pod trains on and lingers, is given up, and
+// another attempt goes on once there is a node.
+func nodeLost(t *testing.T, key client.ObjectKey) {
+	o := small(key, 12, 18)
+	at(o, "spec")["nodeLossSeconds"] = 1
+	at(o, "spec", "template")["terminationGracePeriodSeconds"] = 1
+	apply(t, o)
+	begun := awaitRun(t, key, "an epoch", func(r *v1alpha1.TrainingRun) bool { return finishedEpochs(r) > 1 })
+	goOn := silence(t, "node")
+	defer goOn()
+	kubectl(t, "delete", "pod", begun.Status.Trials[0].Pod, "-n", namespace, "--wait=false")
+	given := awaitRun(t, key, "second attempt", func(r *v1alpha1.TrainingRun) bool { return r.Status.Trials[0].Attempt == 2 })
+	if trial := given.Status.Trials[0]; trial.Interruptions != 1 || trial.Retries != 0 || trial.Attempts[0].Class != "Interrupted" {
+		t.Errorf("a lost node costs no retry: %s", encodeStatus(given))
+	}
+	goOn()
+	run := awaitRun(t, key, "end", ended)
+	if run.Status.Phase != v1alpha1.RunSucceeded || run.Status.Trials[0].Attempts[1].FromEpoch == nil || *run.Status.Trials[0].Attempts[1].FromEpoch < 1 {
+		t.Errorf("the second attempt did not go on from a checkpoint: %s", encodeStatus(run))
+	}
+}
+
+// silence stops a component without ending it.
+func silence(t *testing.T, component string) (goOn func()) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(cluster.state, "run", component+".pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(b), &pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = syscall.Kill(pid, syscall.SIGCONT) }
+}
+
+func expired(t *testing.T, key client.ObjectKey) {
+	apply(t, small(key, 3, 18))
+	run := awaitRun(t, key, "end", ended)
+	patch(t, key, `{"ttlSecondsAfterFinished":0}`)
+	eventually(t, "end of the run itself", func() bool {
+		return apierrors.IsNotFound(cluster.client.Get(t.Context(), key, &v1alpha1.TrainingRun{}))
+	})
+	store := filepath.Join(cluster.state, "volumes", "checkpoints", string(run.UID))
+	if _, err := os.Stat(store); err != nil {
+		t.Errorf("the checkpoints went with the run: %v", err)
+	}
+	os.RemoveAll(store)
+}
+
+// TestWhyIsItWaiting asks for what the cluster cannot give; status must say what that is, in the cluster's own words.
+func TestWhyIsItWaiting(t *testing.T) {
+	prepareNamespace(t)
+	apply(t, object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "quota"}})
+	apply(t, object{"apiVersion": "v1", "kind": "ResourceQuota", "metadata": object{"name": "none", "namespace": "quota"}, "spec": object{"hard": object{"pods": "0"}}})
+	for name, test := range map[string]struct {
+		namespace string
+		bend      func(object)
+		want      []string
+	}{
+		"a quota that is spent": {"quota", func(o object) {}, []string{"NoPodYet", "exceeded quota: none"}},
+		"a node with so many GPUs": {namespace, func(o object) {
+			for _, kind := range []string{"requests", "limits"} {
+				at(o, "spec", "template", "resources", kind)["nvidia.com/gpu"] = "99"
+			}
+		}, []string{"Unschedulable", "Insufficient nvidia.com/gpu"}},
+		"a claim that is not there": {namespace, func(o object) {
+			template := at(o, "spec", "template")
+			template["volumes"] = []any{object{"name": "data", "persistentVolumeClaim": object{"claimName": "nowhere"}}}
+			template["volumeMounts"] = []any{object{"name": "data", "mountPath": "/data"}}
+		}, []string{"Unschedulable", `persistentvolumeclaim "nowhere" not found`}},
+		"an image that nobody has": {namespace, func(o object) { at(o, "spec", "template")["image"] = "plumbline.dev/nobody-has-this:dev" }, []string{"ImageNotPulled", "nobody-has-this"}},
+		"a secret that is missing": {namespace, func(o object) {
+			at(o, "spec", "template")["env"] = []any{object{"name": "KEY", "valueFrom": object{"secretKeyRef": object{"name": "nowhere", "key": "k"}}}}
+		}, []string{"CreateContainerConfigError", "nowhere"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := client.ObjectKey{Namespace: test.namespace, Name: "waits-" + strings.Fields(name)[1]}
+			o := small(key, 3, 18)
+			at(o, "metadata")["namespace"] = key.Namespace
+			test.bend(o)
+			apply(t, o)
+			t.Cleanup(func() { kubectl(t, "delete", "trun", key.Name, "-n", key.Namespace) })
+			awaitRun(t, key, strings.Join(test.want, " "), func(r *v1alpha1.TrainingRun) bool {
+				for _, c := range r.Status.Conditions {
+					if c.Type == v1alpha1.ConditionRunning && strings.Contains(c.Reason+" "+c.Message, test.want[0]) && strings.Contains(c.Message, test.want[1]) {
+						return true
+					}
+				}
+				return false
+			})
+		})
+	}
+}

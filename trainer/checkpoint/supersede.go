@@ -1,0 +1,123 @@
+package checkpoint
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"plumbline.dev/plumbline/wire"
+)
+
+// supersede removes what earlier attempts of the trial left and nobody will need: on a cluster that takes pods away often, a trial
+// would otherwise fill the store. It removes
+//
+//   - resume checkpoints, once this writer has as many of its own as are kept and they are at least as far;
+//   - bests that are worse than told, the last one of this writer that the stream has acknowledged: nobody can choose them any more;
+//   - what was left half-written.
+//
+// It never touches a later attempt's things. Should an earlier attempt still be alive, on a node that was given up, it loses nothing
+// that anybody would go on from.
+func (w *Writer) supersede(told string) error {
+	attempt, ok := attemptOf(filepath.Base(w.dir))
+	if !ok || attempt == 1 {
+		return nil
+	}
+	oldest, best, needed := w.oldestResume(), (*wire.Candidate)(nil), map[string]bool{}
+	for _, s := range w.mine {
+		needed[s.best] = true
+		if s.uri == told && s.kind == wire.CheckpointBest {
+			best = &s.rank
+		}
+	}
+	writers, err := os.ReadDir(filepath.Dir(w.dir))
+	if err != nil {
+		return fmt.Errorf("look for what earlier attempts left: %w", err)
+	}
+	for _, e := range writers {
+		if n, ok := attemptOf(e.Name()); !ok || n >= attempt {
+			continue
+		}
+		dir := filepath.Join(filepath.Dir(w.dir), e.Name())
+		if err := removeFrom(dir, func(name string) bool {
+			switch {
+			case strings.HasPrefix(name, unfinished) || strings.HasPrefix(name, discarded):
+				return true
+			case strings.HasPrefix(name, wire.CheckpointResume+"-"):
+				return oldest != "" && notFurther(name, oldest)
+			case strings.HasPrefix(name, wire.CheckpointBest+"-"):
+				return best != nil && !needed[wire.LocalURI(filepath.Join(dir, name))] && worse(filepath.Join(dir, name), *best)
+			}
+			return false
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notFurther compares the names of two resume checkpoints: they say how far they are, in numbers that are padded up to a width.
+func notFurther(name, than string) bool {
+	return cmp.Or(cmp.Compare(len(name), len(than)), cmp.Compare(name, than)) <= 0
+}
+
+// worse says whether the best checkpoint in dir can be chosen no more. One that cannot be read can: it is not ours to judge.
+func worse(dir string, than wire.Candidate) bool {
+	digest, err := statedDigest(dir)
+	if err != nil {
+		return false
+	}
+	m, err := readManifest(dir, digest)
+	return err == nil && m.Metrics != nil && wire.BetterEpoch(than, rank(m))
+}
+
+func rank(m wire.Manifest) wire.Candidate {
+	c := wire.Candidate{Trial: m.Trial, Depth: m.Architecture.Depth, Epoch: m.Epoch}
+	if m.Metrics != nil {
+		c.Value = m.Metrics.AUCPR
+	}
+	return c
+}
+
+// oldestResume names the oldest of this writer's resume checkpoints, once it has as many as are kept.
+func (w *Writer) oldestResume() string {
+	n, oldest := 0, ""
+	for _, s := range w.mine {
+		if s.kind == wire.CheckpointResume {
+			if n++; oldest == "" {
+				oldest = s.name
+			}
+		}
+	}
+	if n < w.keepLast {
+		return ""
+	}
+	return oldest
+}
+
+func removeFrom(dir string, obsolete func(name string) bool) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("look for what an earlier attempt left: %w", err)
+	}
+	for _, e := range entries {
+		if !obsolete(e.Name()) {
+			continue
+		}
+		if err := remove(dir, e.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attemptOf reads the attempt off a writer's name.
+func attemptOf(writer string) (n int, ok bool) {
+	_, rest, found := strings.Cut(writer, "-a")
+	if !found {
+		return 0, false
+	}
+	_, err := fmt.Sscanf(rest, "%d-", &n)
+	return n, err == nil
+}

@@ -1,0 +1,39 @@
+package wire
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAKeepListThatIsNotMeantAsItStandsIsRefused(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"a whole one": {`{"version":"1.1","live":["a-1"],"ended":["b-2"],"checkpoints":["b-2/d50/d50-a1-pod/best-e0007"],"unknown":true,"idleSeconds":60}`, ""},
+		"a run that is both": {`{"version":"1.1","live":["a"],"ended":["a"],"checkpoints":[],"idleSeconds":0}`,
+			"run a is live and ended"},
+		"a uid that leads elsewhere": {`{"version":"1.1","live":[],"ended":["../a"],"checkpoints":[],"idleSeconds":0}`,
+			`"../a" is not a run's uid`},
+		"a checkpoint by its uri": {`{"version":"1.1","live":[],"ended":[],"checkpoints":["file:///c/b/d50/d50-a1-pod/best-e0007"],"idleSeconds":0}`,
+			"is not of the form"},
+		"a field that nobody reads": {`{"version":"1.1","keep":["a"]}`, "unknown field"},
+		"another version":           {`{"version":"2.0","live":[],"ended":[],"checkpoints":[],"idleSeconds":0}`, "wire version 2.0"},
+	} {
+		_, err := DecodeKeep([]byte(test.text))
+		if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+func TestACheckpointsPlaceIsTheSameWhereverTheStoreIsMounted(t *testing.T) {
+	for uri, want := range map[string]string{
+		"file:///checkpoints/u-1/d50/d50-a1-pod/best-e0007": "u-1/d50/d50-a1-pod/best-e0007",
+		"file:///mnt/a/b/u-1/d50/d50-a1-pod/best-e0007/":    "u-1/d50/d50-a1-pod/best-e0007",
+		"best-e0007": "",
+		"file:///checkpoints/u-1/d50/../best-e0007":         "",
+		"file:///checkpoints/u.1/d50/d50-a1-pod/best-e0007": "",
+	} {
+		if got, ok := PlaceOf(uri); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, want %q", uri, got, want)
+		}
+	}
+}
