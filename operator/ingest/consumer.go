@@ -213,7 +213,7 @@ func (g *Ingest) measure(info *jetstream.StreamInfo) {
 	}
 	metrics.Lag.Set(float64(max(0, last+1-g.stream.Next)))
 	metrics.Messages.Set(float64(info.State.Msgs))
-	metrics.Spare.Set(float64(max(0, needed-first)))
+	metrics.Spare.Set(float64(min(max(0, needed-first), int64(info.State.Msgs))))
 	metrics.Bytes.Set(float64(info.State.Bytes))
 	metrics.BytesLimit.Set(float64(info.Config.MaxBytes))
 }
