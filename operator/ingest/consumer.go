@@ -129,7 +129,7 @@ func (g *Ingest) receive(m jetstream.Msg) {
 		g.log.Error(err, "read a message's place in the stream", "subject", m.Subject())
 		return
 	}
-	g.take(m.Subject(), int64(meta.Sequence.Stream), m.Data(), meta.NumPending == 0)
+	g.take(m.Subject(), int64(meta.Sequence.Stream), meta.Timestamp, m.Data(), meta.NumPending == 0)
 	metrics.Lag.Set(float64(meta.NumPending))
 }
 
@@ -175,6 +175,9 @@ func (g *Ingest) partial(is func(*follower) bool) {
 // connected says that reading goes on; nothing is there to be read when upToDate.
 func (g *Ingest) connected(upToDate bool) {
 	g.mu.Lock()
+	if !g.stream.Connected {
+		g.stream.Since = time.Now()
+	}
 	g.stream.Connected, g.stream.Problem = true, ""
 	g.stream.Current = g.stream.Current || upToDate
 	g.mu.Unlock()
@@ -210,7 +213,7 @@ func (g *Ingest) measure(info *jetstream.StreamInfo) {
 	}
 	metrics.Lag.Set(float64(max(0, last+1-g.stream.Next)))
 	metrics.Messages.Set(float64(info.State.Msgs))
-	metrics.Spare.Set(float64(max(0, needed-first)))
+	metrics.Spare.Set(float64(min(max(0, needed-first), int64(info.State.Msgs))))
 	metrics.Bytes.Set(float64(info.State.Bytes))
 	metrics.BytesLimit.Set(float64(info.Config.MaxBytes))
 }

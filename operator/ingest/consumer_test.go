@@ -176,7 +176,7 @@ func TestReportsArrive(t *testing.T) {
 		}
 	}
 	b.until("both are read", func() bool { return b.trial().Seen == 2 })
-	if r := b.ingest.Reports(uid); !r.Whole || r.Trials["d18"].Best.Metrics.AUCPR != 0.7 {
+	if r := b.ingest.Reports(uid); !r.Whole || r.Trials["d18"].Best.Metrics.AUCPR != 0.7 || time.Since(r.Trials["d18"].Heard) > time.Minute {
 		t.Errorf("reports %+v", r)
 	}
 	if !b.drained() {

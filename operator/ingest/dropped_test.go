@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,11 +9,14 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	dto "github.com/prometheus/client_model/go"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/credential"
+	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
 )
@@ -107,13 +111,42 @@ func TestMessagesGoneFromBetween(t *testing.T) {
 			g := New(Options{}, logr.Discard())
 			g.stream = plan.Stream{ID: "s", Next: 5}
 			g.Know(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{UID: uid}, Status: api.TrainingRunStatus{Stream: &api.StreamPosition{ID: "s", Sequence: tc.began}}})
-			g.take("plumbline.v1.stranger.d18.a1", 5, nil, false)
+			g.take("plumbline.v1.stranger.d18.a1", 5, time.Now(), nil, false)
 			if !g.Reports(uid).Whole {
 				t.Error("it is not whole from the start")
 			}
-			g.take("plumbline.v1.stranger.d18.a1", 8, nil, false)
+			g.take("plumbline.v1.stranger.d18.a1", 8, time.Now(), nil, false)
 			if got := g.Reports(uid).Whole; got != tc.whole {
 				t.Errorf("whole: %v", got)
+			}
+		})
+	}
+}
+
+// What is older than every active run is what a full stream may drop without harm.
+func TestSpareMessages(t *testing.T) {
+	for name, tc := range map[string]struct {
+		first, last uint64
+		began       []api.StreamPosition
+		want        float64
+	}{
+		"an empty stream":                   {0, 0, nil, 0},
+		"a stream that was purged":          {8, 7, nil, 0},
+		"no run is active":                  {3, 10, nil, 8},
+		"two are":                           {3, 10, []api.StreamPosition{{ID: "s", Sequence: 7}, {ID: "s", Sequence: 9}}, 4},
+		"one began before what is left":     {3, 10, []api.StreamPosition{{ID: "s", Sequence: 2}}, 0},
+		"one began in the stream before it": {3, 10, []api.StreamPosition{{ID: "old", Sequence: 9}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := New(Options{}, logr.Discard())
+			g.stream.ID = "s"
+			for i, began := range tc.began {
+				g.Know(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(i), UID: types.UID(fmt.Sprint(i))}, Status: api.TrainingRunStatus{Stream: &began}})
+			}
+			g.measure(&jetstream.StreamInfo{State: jetstream.StreamState{FirstSeq: tc.first, LastSeq: tc.last, Msgs: tc.last + 1 - max(tc.first, 1)}})
+			var m dto.Metric
+			if err := metrics.Spare.Write(&m); err != nil || m.GetGauge().GetValue() != tc.want {
+				t.Errorf("spare %v, %v; want %v", m.GetGauge().GetValue(), err, tc.want)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-logr/logr"
@@ -71,7 +72,7 @@ func FuzzTake(f *testing.F) {
 		g := newHostile(t)
 		before := map[types.UID]plan.Reports{uid: g.Reports(uid), otherUID: g.Reports(otherUID)}
 		for sequence := int64(1); sequence <= 3; sequence++ {
-			g.take(subject, sequence, data, true)
+			g.take(subject, sequence, time.Now(), data, true)
 		}
 		for id, was := range before {
 			is := g.Reports(id)
@@ -131,9 +132,7 @@ func FuzzLateReportsOfOlderAttempts(f *testing.F) {
 			}
 		}
 		rng.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
-		for _, r := range append(all, append(late, late...)...) { // the newest attempt's first, then everything older, twice
-			all = append(all, r)
-		}
+		all = append(append(all, late...), late...) // the newest attempt's first, then everything older, twice
 		got := fold(all)["d18"]
 		for _, m := range got.Curve {
 			if want := newest[m.Epoch]; m.Metrics != *want.Metrics {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/nats-io/nats.go/jetstream"
@@ -46,8 +47,15 @@ type follower struct {
 	again    int64 // duplicates that were counted
 	whole    bool  // no report of it was dropped from the stream before it was read
 
+	heard   map[string]heard // by trial
 	folded  int64
 	unshown []unshown
+}
+
+// heard is when the stream got the latest report of a trial's newest attempt.
+type heard struct {
+	attempt int
+	at      time.Time
 }
 
 // New makes an Ingest that reads nothing until it is started.
@@ -80,6 +88,7 @@ func (g *Ingest) Know(run *api.TrainingRun) {
 			name:   name,
 			began:  *run.Status.Stream,
 			ledger: NewLedger(),
+			heard:  map[string]heard{},
 			// A run that becomes known while the stream is read has just been admitted: nothing of it was read over.
 			whole: run.Status.Stream.ID == g.stream.ID,
 		}
@@ -114,13 +123,19 @@ func (g *Ingest) Reports(uid types.UID) plan.Reports {
 	if f == nil {
 		return plan.Reports{}
 	}
-	return plan.Reports{Trials: f.ledger.View(), Whole: f.whole}
+	trials := f.ledger.View()
+	for name, h := range f.heard {
+		v := trials[name]
+		v.Heard = h.at
+		trials[name] = v
+	}
+	return plan.Reports{Trials: trials, Whole: f.whole}
 }
 
-// take folds one message.
-func (g *Ingest) take(subject string, sequence int64, data []byte, last bool) {
+// take folds one message, which the stream got at a time.
+func (g *Ingest) take(subject string, sequence int64, at time.Time, data []byte, last bool) {
 	failpoint.Here("ingest.before")
-	wakes := g.fold(subject, data)
+	wakes := g.fold(subject, at, data)
 	failpoint.Here("ingest.after")
 	g.mu.Lock()
 	if sequence > g.stream.Next { // what was between is gone, and whose it was nobody knows
@@ -142,7 +157,7 @@ func (g *Ingest) take(subject string, sequence int64, data []byte, last bool) {
 	}
 }
 
-func (g *Ingest) fold(subject string, data []byte) *Wake {
+func (g *Ingest) fold(subject string, at time.Time, data []byte) *Wake {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	uid := types.UID(runOf(subject))
@@ -164,6 +179,9 @@ func (g *Ingest) fold(subject string, data []byte) *Wake {
 		return nil
 	}
 	effect := f.ledger.Fold(r)
+	if h := f.heard[r.Trial]; r.Attempt > h.attempt || r.Attempt == h.attempt && at.After(h.at) {
+		f.heard[r.Trial] = heard{r.Attempt, at}
+	}
 	metrics.Reports.WithLabelValues(string(r.Kind), string(effect)).Inc()
 	gaps, again := f.ledger.totals()
 	metrics.Gaps.Add(float64(max(0, gaps-f.gaps)))

@@ -1,14 +1,19 @@
 package plan
 
-import "plumbline.dev/plumbline/wire"
+import (
+	"time"
+
+	"plumbline.dev/plumbline/wire"
+)
 
 // Stream is what is known of the report stream when a plan is made.
 type Stream struct {
-	Connected bool   // the operator reads the stream right now
-	Problem   string // otherwise: why not, in words
-	ID        string // the stream's creation time; empty: it was never seen
-	Next      int64  // the sequence that is read next
-	Current   bool   // everything that was there when reading began has been read: what reports say is complete
+	Connected bool      // the operator reads the stream right now
+	Since     time.Time // it has done so; zero: not known
+	Problem   string    // otherwise: why not, in words
+	ID        string    // the stream's creation time; empty: it was never seen
+	Next      int64     // the sequence that is read next
+	Current   bool      // everything that was there when reading began has been read: what reports say is complete
 }
 
 // Reports is what was folded of one run's reports.
@@ -20,9 +25,10 @@ type Reports struct {
 
 // TrialReports is what was folded of one trial's reports, over all its writers.
 type TrialReports struct {
-	Attempt  int  // the highest attempt that has reported
-	Finished bool // a writer has said that all epochs are done
-	Epoch    int  // the last one finished
+	Attempt  int       // the highest attempt that has reported
+	Heard    time.Time // when the stream got that attempt's latest report; zero: not known
+	Finished bool      // a writer has said that all epochs are done
+	Epoch    int       // the last one finished
 	Epochs   int
 	Last     *Measured // of the newest measured epoch
 	Best     *Measured // of the best epoch with a committed checkpoint

@@ -273,6 +273,7 @@ func (p *planner) metricsHealthy() {
 			missing = append(missing, fmt.Sprintf("%d of %s", t.Gaps, t.Name))
 		}
 	}
+	silent := p.silent()
 	switch {
 	case !p.Stream.Connected:
 		set(false, "StreamUnavailable", p.Stream.Problem+"; trials go on training and their reports arrive later")
@@ -284,6 +285,8 @@ func (p *planner) metricsHealthy() {
 		set(false, "CatchingUp", "the operator is reading the reports that the stream holds")
 	case !p.Reports.Whole && p.Run.Status.Stream != nil:
 		set(false, "ReportsDropped", "the stream no longer holds all reports of this run: it was purged, or --stream-max-age or --stream-max-bytes is too small; what was known is kept, and the next attempt of a trial tells its history again")
+	case len(silent) > 0:
+		set(false, "TrialsSilent", "nothing is heard although the pod runs: "+strings.Join(silent, ", ")+"; its log (`plumb logs`) says whether NATS refuses it, and reports that wait arrive later")
 	case len(missing) > 0:
 		set(false, "ReportsMissing", "reports did not arrive: "+strings.Join(missing, ", "))
 	default:

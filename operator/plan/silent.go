@@ -1,0 +1,36 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// silence is how long a trial may be heard nothing of before that is a fault: it tells something every ten seconds while it trains, and a
+// large validation or checkpoint between two epochs takes its time.
+const silence = 5 * time.Minute
+
+// silent names the trials that train and have told nothing for a while although the stream is read. The operator does not hear when NATS
+// turns a pod away, because of its credential or of its network: this is how it shows.
+func (p *planner) silent() (names []string) {
+	if !p.Stream.Connected || !p.Stream.Current {
+		return nil
+	}
+	for _, t := range p.next.Trials {
+		r := p.Reports.Trials[t.Name]
+		if t.Phase != api.TrialRunning || r.Attempt != int(t.Attempt) || r.Heard.IsZero() {
+			continue
+		}
+		due := r.Heard
+		if due.Before(p.Stream.Since) { // NATS was away: trials need a moment to find it again
+			due = p.Stream.Since
+		}
+		if left := due.Add(silence).Sub(p.Now); left > 0 {
+			p.again(left)
+		} else {
+			names = append(names, fmt.Sprintf("%s since %s", t.Name, r.Heard.UTC().Format(time.DateTime)))
+		}
+	}
+	return names
+}
