@@ -27,8 +27,9 @@ test: test-unit test-e2e ## Every test; what CI runs
 test-unit: build ## Pure tests, in-process NATS, a tiny trial on TensorFlow, the local cluster's own
 	@hack/test.sh
 
-test-e2e: build kueue ## The API server's refusals, the whole walk and a queue of Kueue, on clusters of their own
+test-e2e: build kueue ## The API server's refusals, the whole walk, a queue of Kueue and a short drill, on clusters of their own
 	@PLUMBLINE_BIN="$(BIN)" CGO_ENABLED=0 go test -count=1 -timeout 40m ./test/e2e/...
+	@hack/drills.sh --seed 1 --faults 10 --per-run 10 --epochs 16
 
 build: ## Build plumb, the operator, the trainer and the local cluster into bin/
 	@hack/build.sh "$(BIN)"
