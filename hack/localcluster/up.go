@@ -50,6 +50,7 @@ What the node offers (--cpu, --memory, --gpus) is kept for later calls without t
 	f.StringVar(&o.node.CPU, "cpu", "", "CPUs that the node offers (default: those of the machine)")
 	f.StringVar(&o.node.Memory, "memory", "", "memory that the node offers (default: that of the machine)")
 	f.IntVar(&o.node.GPUs, "gpus", 0, "simulated nvidia.com/gpu that the node offers")
+	f.IntVar(&o.node.Pods, "pods", 0, "pods that the node takes at the same time (default: 110, as the kubelet)")
 	f.StringArrayVar(&o.images, "image", nil, "NAME=PROGRAM: run this local program for this image (repeatable)")
 	f.StringArrayVar(&o.volumes, "volume", nil, "NAME=PATH: a PersistentVolume over a local directory (repeatable; see localcluster volume --help)")
 	f.BoolVar(&o.foreground, "foreground", false, "stay, and end the cluster on Ctrl-C or when this process dies")
@@ -128,6 +129,7 @@ func prepare(dir string, o *upOptions, changed func(string) bool) (*cluster.Clus
 			"cpu":    func() { c.Config.Node.CPU = o.node.CPU },
 			"memory": func() { c.Config.Node.Memory = o.node.Memory },
 			"gpus":   func() { c.Config.Node.GPUs = o.node.GPUs },
+			"pods":   func() { c.Config.Node.Pods = o.node.Pods },
 		} {
 			if changed(flag) {
 				set()

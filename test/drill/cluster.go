@@ -31,7 +31,7 @@ type cluster struct {
 func startCluster(ctx context.Context, bin, state, root string) (*cluster, error) {
 	c := &cluster{bin: bin, state: state, root: root}
 	// First the cluster alone, whose directory must be empty; then what is installed in it.
-	if _, err := c.localcluster(ctx, "up", "--gpus=8", "--cpu=16", "--owner-pid="+strconv.Itoa(os.Getpid()),
+	if _, err := c.localcluster(ctx, "up", "--gpus=8", "--cpu=16", "--pods=600", "--owner-pid="+strconv.Itoa(os.Getpid()),
 		"--image=plumbline.dev/operator:dev="+filepath.Join(bin, "plumbline-operator"), "--image=plumbline.dev/trainer:dev="+filepath.Join(bin, "plumbline-trainer")); err != nil {
 		return c, err
 	}

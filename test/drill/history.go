@@ -20,18 +20,19 @@ type History struct {
 
 // Report is a message of the stream, in the words that it has there.
 type Report struct {
-	Stream     uint64 `json:"stream"` // its sequence in the stream
-	Kind       string `json:"kind"`
-	RunUID     string `json:"runUID"`
-	Trial      string `json:"trial"`
-	Depth      int    `json:"depth"`
-	Attempt    int    `json:"attempt"`
-	Writer     string `json:"writer"`
-	Sequence   int64  `json:"sequence"`
-	Epoch      int    `json:"epoch"`
-	Epochs     int    `json:"epochs"`
-	Metrics    *Value `json:"metrics"`
-	Checkpoint *Ref   `json:"checkpoint"`
+	Stream     uint64    `json:"stream"` // its sequence in the stream
+	Kind       string    `json:"kind"`
+	RunUID     string    `json:"runUID"`
+	Trial      string    `json:"trial"`
+	Depth      int       `json:"depth"`
+	Attempt    int       `json:"attempt"`
+	Writer     string    `json:"writer"`
+	Sequence   int64     `json:"sequence"`
+	Epoch      int       `json:"epoch"`
+	Epochs     int       `json:"epochs"`
+	Time       time.Time `json:"time"`
+	Metrics    *Value    `json:"metrics"`
+	Checkpoint *Ref      `json:"checkpoint"`
 	ComputedBy *struct {
 		Writer   string `json:"writer"`
 		Sequence int64  `json:"sequence"`

@@ -41,7 +41,7 @@ func main() {
 	flag.StringVar(&c.out, "out", "drill-failures", "where the history of a run that was not in order is kept")
 	flag.BoolVar(&c.mistakesToo, "go-on", false, "go on after a run that was not in order")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill judge drill-failures/seed-7-run-3.json\n  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge see what is wrong on purpose?\n\n")
+		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill judge drill-failures/seed-7-run-3.json\n  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge see what is wrong on purpose?\n  go run ./test/drill scale --runs 100                     # what the operator costs with 500 trials\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -52,12 +52,22 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if flag.Arg(0) == "judge" {
+	switch flag.Arg(0) {
+	case "judge":
 		os.Exit(judge(flag.Args()[1:]))
+	case "run": // a pod of scale
+		if err := report(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
 	drill := run
-	if flag.Arg(0) == "mutants" {
+	switch flag.Arg(0) {
+	case "mutants":
 		drill = hunt
+	case "scale":
+		drill = func(ctx context.Context, c config) error { return scale(ctx, c, flag.Args()[1:]) }
 	}
 	if err := drill(ctx, c); err != nil {
 		fmt.Fprintln(os.Stderr, "drill:", err)

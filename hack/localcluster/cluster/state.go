@@ -38,6 +38,8 @@ type Node struct {
 	Memory string `json:"memory,omitempty"`
 	// GPUs is the number of simulated nvidia.com/gpu.
 	GPUs int `json:"gpus"`
+	// Pods at the same time; 0 means as many as the kubelet takes.
+	Pods int `json:"pods,omitempty"`
 }
 
 // Check refuses sizes that the node could not advertise.
@@ -53,6 +55,9 @@ func (n Node) Check() error {
 	}
 	if n.GPUs < 0 {
 		return fmt.Errorf("--gpus %d is negative", n.GPUs)
+	}
+	if n.Pods < 0 {
+		return fmt.Errorf("--pods %d is negative", n.Pods)
 	}
 	return nil
 }

@@ -93,11 +93,15 @@ func capacityOf(c *cluster.Cluster) (corev1.ResourceList, error) {
 	if err := unix.Statfs(c.Dir, &fs); err != nil {
 		return nil, fmt.Errorf("measure the disk of %s: %w", c.Dir, err)
 	}
+	pods := maxPods
+	if n := c.Config.Node.Pods; n > 0 {
+		pods = n
+	}
 	list := corev1.ResourceList{
 		corev1.ResourceCPU:              cpu,
 		corev1.ResourceMemory:           memory,
 		corev1.ResourceEphemeralStorage: *resource.NewQuantity(int64(fs.Bavail)*fs.Bsize, resource.BinarySI),
-		corev1.ResourcePods:             *resource.NewQuantity(maxPods, resource.DecimalSI),
+		corev1.ResourcePods:             *resource.NewQuantity(int64(pods), resource.DecimalSI),
 	}
 	if n := c.Config.Node.GPUs; n > 0 {
 		list[gpuResource] = *resource.NewQuantity(int64(n), resource.DecimalSI)
