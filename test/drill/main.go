@@ -14,6 +14,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // config is what a drill is asked to do.
@@ -50,6 +53,7 @@ func main() {
 			*p = absolute
 		}
 	}
+	log.SetLogger(logr.Discard()) // of the Kubernetes client
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch flag.Arg(0) {
