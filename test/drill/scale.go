@@ -183,7 +183,7 @@ func (c *cluster) takeover(ctx context.Context, m *measured) (time.Duration, err
 		name, uid, _ := strings.Cut(strings.TrimSpace(line), " ")
 		pids := c.processes("plumbline-operator", uid)
 		logs, err := c.kubectl(ctx, "logs", name, "-n", "plumbline-system")
-		if err != nil || len(pids) == 0 || !strings.Contains(logs, "successfully acquired lease") {
+		if err != nil || len(pids) == 0 || !strings.Contains(logs, "uccessfully acquired lease") {
 			continue
 		}
 		killed := time.Now()
