@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -178,7 +179,7 @@ func checkConfig(t *testing.T, c client.Client, j batchv1.Job) {
 
 func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	run := named(t, "finished", "old")
-	run.Labels = map[string]string{queueLabel: "gpus"}
+	run.Labels = map[string]string{plan.QueueLabel: "gpus"}
 	run.Spec.Template.NodeSelector = map[string]string{"gpu": "h100"}
 	job, _, err := pruneJob(run, "plumb-prune-x", wire.Keep{}, false)
 	if err != nil {
@@ -189,7 +190,7 @@ func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	if _, gpu := c.Resources.Limits[api.ResourceGPU]; gpu || pod.NodeSelector != nil || *pod.AutomountServiceAccountToken || !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.SecurityContext.RunAsNonRoot {
 		t.Errorf("pod %+v", pod)
 	}
-	if job.Labels[queueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
+	if job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
 		t.Errorf("labels %v, image %s", job.Labels, c.Image)
 	}
 }

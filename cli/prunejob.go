@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -19,7 +20,6 @@ const (
 	pruneDir       = "/plumbline/prune" // below it the API server lets no template mount anything
 	pruneScratch   = "/plumbline/scratch"
 	keepFile       = "keep.json"
-	pruneUser      = 65532 // the one that trials run as: what they wrote is its own
 
 	// keptSeconds is how long an ended Job and its log stay.
 	keptSeconds = 3600
@@ -55,24 +55,15 @@ func pruneJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*
 			Spec:       prunePod(run.Spec.Template, args, name),
 		},
 	}}
-	if queue := run.Labels[queueLabel]; queue != "" {
-		job.Labels = map[string]string{queueLabel: queue, "app.kubernetes.io/managed-by": "plumb", "app.kubernetes.io/component": "prune"}
+	if queue := run.Labels[plan.QueueLabel]; queue != "" { // where Kueue manages every Job, one without a queue would wait for ever
+		job.Labels = map[string]string{plan.QueueLabel: queue, "app.kubernetes.io/managed-by": "plumb", "app.kubernetes.io/component": "prune"}
 	}
 	return job, config, nil
 }
 
-// queueLabel is Kueue's: where it manages every Job, one without a queue would wait for ever.
-const queueLabel = "kueue.x-k8s.io/queue-name"
-
 func prunePod(t api.PodTemplate, args []string, config string) corev1.PodSpec {
 	env := []corev1.EnvVar{{Name: "HOME", Value: pruneScratch}, {Name: "TMPDIR", Value: pruneScratch}} // the root file system is read-only
-	for _, e := range t.Env {
-		v := corev1.EnvVar{Name: e.Name, Value: e.Value}
-		if s := e.ValueFrom; s != nil {
-			v.ValueFrom = &corev1.EnvVarSource{SecretKeyRef: s.SecretKeyRef, ConfigMapKeyRef: s.ConfigMapKeyRef}
-		}
-		env = append(env, v)
-	}
+	env = append(env, plan.Env(t)...)
 	volumes, mounts := pruneVolumes(t, config)
 	return corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever,
@@ -81,35 +72,16 @@ func prunePod(t api.PodTemplate, args []string, config string) corev1.PodSpec {
 		ServiceAccountName:           t.ServiceAccountName,
 		ImagePullSecrets:             t.ImagePullSecrets,
 		Volumes:                      volumes,
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(pruneUser)), RunAsGroup: ptr.To(int64(pruneUser)), FSGroup: ptr.To(int64(pruneUser)),
-			FSGroupChangePolicy: ptr.To(corev1.FSGroupChangeOnRootMismatch),
-			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
+		SecurityContext:              plan.PodSecurity(),
 		Containers: []corev1.Container{{
 			Name: pruneContainer, Image: t.Image, ImagePullPolicy: t.ImagePullPolicy, Args: args, Env: env, Resources: pruneResources, VolumeMounts: mounts,
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
-				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			},
+			SecurityContext: plan.ContainerSecurity(),
 		}},
 	}
 }
 
 func pruneVolumes(t api.PodTemplate, config string) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
-	for _, v := range t.Volumes {
-		out := corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: v.PersistentVolumeClaim, EmptyDir: v.EmptyDir, CSI: v.CSI}}
-		if v.ConfigMap != nil {
-			out.ConfigMap = &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: v.ConfigMap.Name}}
-		}
-		if v.Secret != nil {
-			out.Secret = &corev1.SecretVolumeSource{SecretName: v.Secret.SecretName}
-		}
-		volumes = append(volumes, out)
-	}
-	for _, m := range t.VolumeMounts {
-		mounts = append(mounts, corev1.VolumeMount{Name: m.Name, MountPath: m.MountPath, SubPath: m.SubPath, ReadOnly: m.ReadOnly})
-	}
+	volumes, mounts = plan.Volumes(t)
 	volumes = append(volumes,
 		corev1.Volume{Name: "plumbline-keep", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config}}}},
 		corev1.Volume{Name: "plumbline-scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(resource.MustParse("64Mi"))}}})

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -109,9 +110,9 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionNamespace:       o.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		// A leader that was killed is replaced within 12 s; one that is away from the API server for 7 s steps down before that.
-		LeaseDuration:          ptr(10 * time.Second),
-		RenewDeadline:          ptr(7 * time.Second),
-		RetryPeriod:            ptr(2 * time.Second),
+		LeaseDuration:          ptr.To(10 * time.Second),
+		RenewDeadline:          ptr.To(7 * time.Second),
+		RetryPeriod:            ptr.To(2 * time.Second),
 		HealthProbeBindAddress: o.probes,
 		Metrics:                metricsserver.Options{BindAddress: o.metrics},
 	}
@@ -143,5 +144,3 @@ func checkKubernetes(config *rest.Config) error {
 	}
 	return nil
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -63,7 +63,7 @@ func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings Set
 		api.LabelTrial:   trial.Name,
 		api.LabelAttempt: fmt.Sprint(attempt),
 	}
-	for _, l := range []string{queueLabel, "kueue.x-k8s.io/priority-class"} { // Kueue alone acts on them
+	for _, l := range []string{QueueLabel, "kueue.x-k8s.io/priority-class"} { // Kueue alone acts on them
 		if v, ok := run.Labels[l]; ok {
 			labels[l] = v
 		}
@@ -99,7 +99,7 @@ func podTemplate(t api.PodTemplate, resources corev1.ResourceRequirements, arg, 
 	if t.Scratch != nil {
 		scratch = *t.Scratch
 	}
-	volumes, mounts := volumesOf(t)
+	volumes, mounts := Volumes(t)
 	volumes = append(volumes, corev1.Volume{Name: "plumbline-scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &scratch}}})
 	mounts = append(mounts, corev1.VolumeMount{Name: "plumbline-scratch", MountPath: scratchDir})
 	return corev1.PodTemplateSpec{
@@ -115,11 +115,7 @@ func podTemplate(t api.PodTemplate, resources corev1.ResourceRequirements, arg, 
 			Tolerations:                   t.Tolerations,
 			ImagePullSecrets:              t.ImagePullSecrets,
 			Volumes:                       volumes,
-			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: ptr(true), RunAsUser: ptr(int64(user)), RunAsGroup: ptr(int64(user)), FSGroup: ptr(int64(user)),
-				FSGroupChangePolicy: ptr(corev1.FSGroupChangeOnRootMismatch),
-				SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			},
+			SecurityContext:               PodSecurity(),
 			Containers: []corev1.Container{{
 				Name:                     container,
 				Image:                    t.Image,
@@ -130,11 +126,7 @@ func podTemplate(t api.PodTemplate, resources corev1.ResourceRequirements, arg, 
 				VolumeMounts:             mounts,
 				TerminationMessagePath:   terminationLog,
 				TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError, // a crash writes none: its log has the cause
-				SecurityContext: &corev1.SecurityContext{
-					AllowPrivilegeEscalation: ptr(false),
-					ReadOnlyRootFilesystem:   ptr(true),
-					Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-				},
+				SecurityContext:          ContainerSecurity(),
 			}},
 		},
 	}
@@ -158,6 +150,30 @@ func environment(t api.PodTemplate, env, document string) []corev1.EnvVar {
 			out = append(out, corev1.EnvVar{Name: name, Value: scratchDir})
 		}
 	}
+	return append(out, Env(t)...)
+}
+
+// PodSecurity and ContainerSecurity are what the restricted Pod Security standard asks of whatever reads or writes what trials wrote:
+// plumb's own Jobs are admitted by them as well.
+func PodSecurity() *corev1.PodSecurityContext {
+	return &corev1.PodSecurityContext{
+		RunAsNonRoot: ptr(true), RunAsUser: ptr(int64(user)), RunAsGroup: ptr(int64(user)), FSGroup: ptr(int64(user)),
+		FSGroupChangePolicy: ptr(corev1.FSGroupChangeOnRootMismatch),
+		SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+// ContainerSecurity goes with PodSecurity.
+func ContainerSecurity() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: ptr(false),
+		ReadOnlyRootFilesystem:   ptr(true),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+}
+
+// Env is a template's environment as a pod has it.
+func Env(t api.PodTemplate) (out []corev1.EnvVar) {
 	for _, e := range t.Env {
 		v := corev1.EnvVar{Name: e.Name, Value: e.Value}
 		if s := e.ValueFrom; s != nil {
@@ -168,7 +184,8 @@ func environment(t api.PodTemplate, env, document string) []corev1.EnvVar {
 	return out
 }
 
-func volumesOf(t api.PodTemplate) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
+// Volumes are a template's volumes and mounts as a pod has them.
+func Volumes(t api.PodTemplate) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
 	for _, v := range t.Volumes {
 		out := corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: v.PersistentVolumeClaim, EmptyDir: v.EmptyDir, CSI: v.CSI}}
 		if v.ConfigMap != nil {

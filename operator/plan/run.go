@@ -102,7 +102,6 @@ func (p *planner) end() {
 		}
 	}
 	p.next.CompletionTime = last
-	p.clock()
 	ok, reason, message := p.verdict()
 	p.condition(api.ConditionSucceeded, ok, reason, message)
 	p.condition(api.ConditionFailed, !ok, reason, message)

@@ -398,7 +398,7 @@ func nodeLost(w *world) {
 
 func kueuePreempts(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
-	w.run.Labels = map[string]string{queueLabel: "lab"}
+	w.run.Labels = map[string]string{QueueLabel: "lab"}
 	w.suspendNew = true
 	w.step("the run is applied; Kueue holds every Job of the queue")
 	w.cluster.Warnings = map[string]string{"erasers-d18-a1": "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100, 1 more needed"}

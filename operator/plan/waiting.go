@@ -19,8 +19,8 @@ const (
 	reasonFirstReport = "AwaitingFirstReport"
 )
 
-// queueLabel names the Kueue queue of a run; it is handed on to the run's Jobs.
-const queueLabel = "kueue.x-k8s.io/queue-name"
+// QueueLabel names the Kueue queue of a run; it is handed on to the run's Jobs.
+const QueueLabel = "kueue.x-k8s.io/queue-name"
 
 // patience is how long an attempt waits before the cluster's warnings about it are looked for.
 const patience = 5 * time.Second
@@ -87,10 +87,10 @@ func (a attempt) waiting(was *api.TrialStatus, warnings map[string]string) (reas
 }
 
 // InQueue says whether Kueue holds a Job.
-func InQueue(job *batchv1.Job) bool { return suspended(job) && job.Labels[queueLabel] != "" }
+func InQueue(job *batchv1.Job) bool { return suspended(job) && job.Labels[QueueLabel] != "" }
 
 func (a attempt) withoutPod(warning string) (reason, message string, stuck bool) {
-	queue := a.job.Labels[queueLabel]
+	queue := a.job.Labels[QueueLabel]
 	switch {
 	case InQueue(a.job) && warning != "":
 		return reasonQueue, "waits in queue " + queue + ": " + warning, false

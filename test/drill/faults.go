@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -269,19 +270,7 @@ func (d *drill) newestResume() (dir string, pid int, err error) {
 	if err != nil || len(found) < 2 { // another one must be left to go on from
 		return "", 0, errors.Join(errNothing, err)
 	}
-	return slices.MaxFunc(found, func(a, b string) int {
-		return cmpString(filepath.Base(a), filepath.Base(b))
-	}), pids[0], nil
-}
-
-func cmpString(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+	return slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(filepath.Base(a), filepath.Base(b)) }), pids[0], nil
 }
 
 // harm kills a trial and then changes the checkpoint that it would go on from.
