@@ -152,6 +152,13 @@ func (c *cluster) volumes(ctx context.Context) error {
 	return c.apply(ctx, manifests...)
 }
 
+// synth makes the dataset that the drills train on.
+func (c *cluster) synth(ctx context.Context, samples int) error {
+	_, err := c.command(ctx, "", "plumb", "dataset", "synth", "--out", filepath.Join(c.volume("data"), "toy"), "--samples", strconv.Itoa(samples),
+		"--package-size", "4", "--size", "48", "--prevalence", "0.3", "--min-severity", "0.7", "--label-noise", "0", "--seed", "7")
+	return err
+}
+
 // failpoints is where programs that were built for drills look for armed points.
 func (c *cluster) failpoints() string { return filepath.Join(c.state, "failpoints") }
 

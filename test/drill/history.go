@@ -37,6 +37,10 @@ type Report struct {
 		Writer   string `json:"writer"`
 		Sequence int64  `json:"sequence"`
 	} `json:"computedBy"`
+	Throughput *struct {
+		ImagesPerSecond float64 `json:"imagesPerSecond"`
+		EpochSeconds    float64 `json:"epochSeconds"`
+	} `json:"throughput,omitempty"`
 }
 
 // Value is what a report or a status says of quality.

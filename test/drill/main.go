@@ -37,14 +37,14 @@ func main() {
 	c := config{say: os.Stdout, depths: []any{18, 34}}
 	flag.Uint64Var(&c.seed, "seed", 1, "draws the faults: the same seed, the same faults in the same order")
 	flag.IntVar(&c.faults, "faults", 200, "how many strike in all")
-	flag.IntVar(&c.perRun, "per-run", 25, "how many strike one run")
-	flag.IntVar(&c.epochs, "epochs", 30, "of each trial")
+	flag.IntVar(&c.perRun, "per-run", 12, "how many strike one run")
+	flag.IntVar(&c.epochs, "epochs", 10, "of each trial")
 	flag.StringVar(&c.bin, "bin", "bin/drill", "directory of the programs, built with the tag drill")
 	flag.StringVar(&c.root, "root", ".", "the repository")
 	flag.StringVar(&c.out, "out", "drill-failures", "where the history of a run that was not in order is kept")
 	flag.BoolVar(&c.mistakesToo, "go-on", false, "go on after a run that was not in order")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill judge drill-failures/seed-7-run-3.json\n  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge see what is wrong on purpose?\n  go run ./test/drill scale --runs 100                     # what the operator costs with 500 trials\n\n")
+		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill judge drill-failures/seed-7-run-3.json\n  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge see what is wrong on purpose?\n  go run ./test/drill scale --runs 100                     # what the operator costs with 500 trials\n  go run ./test/drill outage --away 10m                    # does training notice that NATS is away?\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -70,6 +70,8 @@ func main() {
 	switch flag.Arg(0) {
 	case "mutants":
 		drill = hunt
+	case "outage":
+		drill = func(ctx context.Context, c config) error { return outage(ctx, c, flag.Args()[1:]) }
 	case "scale":
 		drill = func(ctx context.Context, c config) error { return scale(ctx, c, flag.Args()[1:]) }
 	}
@@ -126,8 +128,7 @@ func run(ctx context.Context, c config) (err error) {
 	if err := cl.volumes(ctx); err != nil {
 		return err
 	}
-	if _, err := cl.command(ctx, "", "plumb", "dataset", "synth", "--out", filepath.Join(cl.volume("data"), "toy"), "--samples", "96", "--package-size", "4",
-		"--size", "48", "--prevalence", "0.3", "--min-severity", "0.7", "--label-noise", "0", "--seed", "7"); err != nil {
+	if err := cl.synth(ctx, 48); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.say, "seed %d: %d faults, %d to a run of %d trials and %d epochs; two operators; cluster ready after %.0f s\n", c.seed, c.faults, c.perRun, len(c.depths), c.epochs, time.Since(began).Seconds())
@@ -187,6 +188,10 @@ func (c config) calm(ctx context.Context, cl *cluster) (History, error) {
 	return h, nil
 }
 
+// patience is how long the next fault waits at most for the reports that it is to strike after: an attempt that waits for its retry, or
+// an operator that waits for the lease, is a moment to strike at as well.
+const patience = 5 * time.Second
+
 // drilled trains while faults strike.
 func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm History, total *tally) (History, []string, error) {
 	name := fmt.Sprintf("drill-%d", n)
@@ -197,7 +202,7 @@ func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm His
 		for struck < count {
 			f, reports := draw(d.dice), 1+d.dice.IntN(3)
 			before, _, _ := d.recorder.last()
-			d.recorder.await(ctx, 15*time.Second, func(s Status) bool { return s.CompletionTime != "" || seen(s) >= seen(before)+reports })
+			d.recorder.await(ctx, patience, func(s Status) bool { return s.CompletionTime != "" || seen(s) >= seen(before)+reports })
 			if s, _, _ := d.recorder.last(); s.CompletionTime != "" || ctx.Err() != nil {
 				return ctx.Err()
 			}
