@@ -69,6 +69,9 @@ func explain(err error, usage string) string {
 	if meta.IsNoMatchError(err) { // the client tells this in several ways, none for people
 		text = fmt.Sprintf("error: this cluster does not know %s", api.GroupVersion)
 	}
+	if clientcmd.IsEmptyConfig(err) { // client-go proposes a variable that it does not read
+		text = "error: there is no kubeconfig"
+	}
 	var status *apierrors.StatusError
 	if errors.As(err, &status) { // the API server quotes what users wrote
 		text = clean(text)
@@ -85,7 +88,7 @@ func nextStep(err error, usage string) string {
 	case meta.IsNoMatchError(err):
 		return "Plumbline is not installed in this cluster. Install it: kubectl apply --server-side -k config/default (or helm install plumbline charts/plumbline -n plumbline-system --create-namespace).\nOr is it another cluster? Look at: kubectl config get-contexts, and pass --context."
 	case clientcmd.IsEmptyConfig(err):
-		return "There is no kubeconfig. Set KUBECONFIG or pass --kubeconfig; `make up` starts a cluster on this machine and prints its own."
+		return "Set KUBECONFIG or pass --kubeconfig; `make up` starts a cluster on this machine and prints its own."
 	case apierrors.IsUnauthorized(err):
 		return "The cluster does not accept these credentials. Log in again, or pass --context or --kubeconfig."
 	case apierrors.IsForbidden(err):

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/yaml"
@@ -221,6 +222,7 @@ func TestExplain(t *testing.T) {
 		"words on the screen":        {reported{errors.New("x")}, ""},
 		"an API that is not there":   {&meta.NoKindMatchError{GroupKind: gk, SearchedVersions: []string{"v1alpha1"}}, "kubectl apply --server-side -k config/default"},
 		"rights that are missing":    {apierrors.NewForbidden(schema.GroupResource{Resource: "trainingruns"}, "x", errors.New("no")), "kubectl auth can-i --list"},
+		"no kubeconfig":              {clientcmd.ErrEmptyConfig, "error: there is no kubeconfig\nSet KUBECONFIG"},
 		"a mistake in typing":        {errors.New("unknown flag: --x"), "See: plumb list --help"},
 		"escapes in an API's answer": {apierrors.NewBadRequest("a\x1b[2Jb"), "error: ab"},
 	}

@@ -57,7 +57,7 @@ func readKeep(file string, stdin io.Reader) (wire.Keep, error) {
 	}
 	text, err := read()
 	if err != nil {
-		return wire.Keep{}, missingError(file, fmt.Errorf("read the keep list: %w", err))
+		return wire.Keep{}, missingError(file, fmt.Errorf("read the keep list that --keep names (plumb prune makes it): %w", err))
 	}
 	keep, err := wire.DecodeKeep(text)
 	if err != nil {
@@ -72,7 +72,7 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 		return err
 	}
 	if isMissing(dir) {
-		return missingError(dir, fmt.Errorf("there is no checkpoint store: %s is not there", dir))
+		return missingError(dir, fmt.Errorf("there is no checkpoint store at %s: --checkpoints names where the store's volume is mounted", dir))
 	}
 	found, err := checkpoint.Look(dir, keep, time.Now())
 	switch {

@@ -90,7 +90,7 @@ func judge(files []string) (code int) {
 			err = json.Unmarshal(b, &kept)
 		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "drill:", err)
+			fmt.Fprintf(os.Stderr, "drill: %v\nA history is what a drill keeps in --out when a run was not in order.\n", err)
 			return 2
 		}
 		for _, v := range Validate(kept.Drilled, kept.Calm) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"slices"
 )
 
 const (
@@ -29,9 +30,13 @@ func Write(w io.Writer, metadata map[string]string, ts []Tensor) error {
 	b := bufio.NewWriterSize(w, chunk)
 	b.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(header)))) // a bufio.Writer's first error stays until Flush
 	b.Write(header)
+	buffer := make([]byte, chunk)
 	for _, t := range ts {
-		for _, v := range t.Data {
-			b.Write(binary.LittleEndian.AppendUint32(b.AvailableBuffer(), math.Float32bits(v)))
+		for values := range slices.Chunk(t.Data, chunk/4) {
+			for i, v := range values {
+				binary.LittleEndian.PutUint32(buffer[4*i:], math.Float32bits(v))
+			}
+			b.Write(buffer[:4*len(values)])
 		}
 	}
 	return b.Flush()

@@ -75,8 +75,9 @@ func (w *worker) snapshot() facts {
 	return f
 }
 
-// leave waits until the pod is to be deleted, and tells the API server that nothing
-// of it is left, which is when it deletes it.
+// leave waits until the pod is to be deleted, and tells the API server that nothing of it is left, which is when it deletes it. It
+// believes only the watch that the pod is gone, and says it again until then: finalizers may keep it for a while, and an API server
+// that has just started says "not found" of what it has not read yet.
 func (w *worker) leave(ctx context.Context) {
 	select {
 	case <-w.deleting:
@@ -85,26 +86,23 @@ func (w *worker) leave(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
 	for {
-		now := int64(0)
+		now, pause := int64(0), leaveAgain
 		err := w.node.client.CoreV1().Pods(w.namespace).Delete(ctx, w.podName, metav1.DeleteOptions{
 			GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &w.uid},
 		})
-		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-			break
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			pause = leaveRetry
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-w.gone:
 			return
 		case <-ctx.Done():
 			return
 		}
 	}
-	select { // finalizers may keep it for a while
-	case <-w.gone:
-	case <-ctx.Done():
-	}
 }
+
+// How long leave waits after an answer, as the kubelet does, and after none.
+const leaveAgain, leaveRetry = 10 * time.Second, 200 * time.Millisecond

@@ -1,0 +1,39 @@
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+// An API server that has just started may not know a pod yet that is there; a pod that nobody takes away would hang for ever.
+func TestLeaveBelievesTheWatchAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewSimpleClientset()
+		w := &worker{node: &Node{client: client}, namespace: "a", podName: "p", uid: "u", deleting: make(chan struct{}), gone: make(chan struct{})}
+		asked := 0
+		client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+			switch asked++; asked {
+			case 1:
+				return true, nil, apierrors.NewServiceUnavailable("starting")
+			case 2:
+				return true, nil, apierrors.NewNotFound(corev1.Resource("pods"), "p")
+			default:
+				close(w.gone)
+				return true, nil, nil
+			}
+		})
+		close(w.deleting)
+		began := time.Now()
+		w.leave(t.Context())
+		if took := time.Since(began); asked != 3 || took != leaveRetry+leaveAgain {
+			t.Errorf("asked %d times in %s, want 3 in %s", asked, took, leaveRetry+leaveAgain)
+		}
+	})
+}
