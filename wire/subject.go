@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 const (
 	// Stream holds the reports of every run of an installation.
@@ -22,8 +19,3 @@ func RunSubjects(runUID string) string { return "plumbline.v1." + runUID + ".>" 
 
 // InboxPrefix is where the acknowledgements of one run's pods arrive; its credential may subscribe to nothing else.
 func InboxPrefix(runUID string) string { return "_INBOX_" + runUID }
-
-// MessageID is the Nats-Msg-Id of a report: run uid/trial/writer/sequence.
-func MessageID(r Report) string {
-	return strings.Join([]string{r.RunUID, r.Trial, r.Writer, fmt.Sprint(r.Sequence)}, "/")
-}

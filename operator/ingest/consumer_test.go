@@ -121,7 +121,7 @@ func (b *bench) send(reports ...wire.Report) {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		b.sendRaw(r.RunUID, wire.Subject(r.RunUID, r.Trial, r.Attempt), data, jetstream.WithMsgID(wire.MessageID(r)))
+		b.sendRaw(r.RunUID, wire.Subject(r.RunUID, r.Trial, r.Attempt), data)
 	}
 }
 
@@ -158,6 +158,26 @@ func (b *bench) trial() plan.TrialReports { return b.ingest.Reports(uid).Trials[
 func (b *bench) drained() bool {
 	ok, err := b.ingest.Drained(b.t.Context(), uid)
 	return err == nil && ok
+}
+
+// A cache that is behind shows the run as it was before the newest attempt was started: its reports are no stranger's.
+func TestAnOlderLookAtTheRunForgetsNoAttempt(t *testing.T) {
+	g, older, newest := newHostile(t), 1, &writer{attempt: 3, pod: "r"}
+	run := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: uid}, Status: api.TrainingRunStatus{
+		Stream: &api.StreamPosition{ID: "s", Sequence: 1}, Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 3, Epochs: 8}},
+	}}
+	g.Know(run)
+	run = run.DeepCopy()
+	run.Status.Trials[0].Attempt = int32(older)
+	g.Know(run)
+	data, err := json.Marshal(newest.epoch(1, 0.5, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.take(wire.Subject(uid, "d18", 3), 1, time.Now(), data, true)
+	if got := g.Reports(uid).Trials["d18"]; got.Seen != 1 || got.Attempt != 3 {
+		t.Errorf("the newest attempt's report was refused: %+v", got)
+	}
 }
 
 func TestReportsArrive(t *testing.T) {

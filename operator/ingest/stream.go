@@ -75,7 +75,6 @@ func (o Options) config() jetstream.StreamConfig {
 		MaxAge:      o.MaxAge,
 		MaxBytes:    o.MaxBytes,
 		MaxMsgSize:  wire.MaxReportBytes + 4<<10, // and headers
-		Duplicates:  2 * time.Minute,
 		Replicas:    max(1, o.Replicas),
 	}
 }
