@@ -29,7 +29,7 @@ test-unit: build ## Pure tests, in-process NATS, a tiny trial on TensorFlow, the
 
 test-e2e: build kueue ## The API server's refusals, the whole walk, a queue of Kueue and a short drill, on clusters of their own
 	@PLUMBLINE_BIN="$(BIN)" CGO_ENABLED=0 go test -count=1 -timeout 40m ./test/e2e/...
-	@hack/drills.sh --seed 1 --faults 10 --per-run 10 --epochs 16
+	@hack/drills.sh --seed 1 --faults 10
 
 build: ## Build plumb, the operator, the trainer and the local cluster into bin/
 	@hack/build.sh "$(BIN)"

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ type config struct {
 	seed        uint64
 	faults      int
 	perRun      int // faults that strike one run
+	clusters    int
 	epochs      int
 	depths      []any
 	bin, root   string
@@ -38,6 +40,7 @@ func main() {
 	flag.Uint64Var(&c.seed, "seed", 1, "draws the faults: the same seed, the same faults in the same order")
 	flag.IntVar(&c.faults, "faults", 200, "how many strike in all")
 	flag.IntVar(&c.perRun, "per-run", 12, "how many strike one run")
+	flag.IntVar(&c.clusters, "clusters", 1, "how many are struck at the same time, each with its own runs")
 	flag.IntVar(&c.epochs, "epochs", 10, "of each trial")
 	flag.StringVar(&c.bin, "bin", "bin/drill", "directory of the programs, built with the tag drill")
 	flag.StringVar(&c.root, "root", ".", "the repository")
@@ -118,51 +121,69 @@ func run(ctx context.Context, c config) (err error) {
 		defer os.RemoveAll(c.dir)
 	}
 	began := time.Now()
-	cl, err := startCluster(ctx, c.bin, filepath.Join(c.dir, "cluster"), c.root)
-	if cl != nil {
-		defer cl.stop()
-	}
-	if err != nil {
-		return err
-	}
-	if err := cl.volumes(ctx); err != nil {
-		return err
-	}
-	if err := cl.synth(ctx, 48); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.say, "seed %d: %d faults, %d to a run of %d trials and %d epochs; two operators; cluster ready after %.0f s\n", c.seed, c.faults, c.perRun, len(c.depths), c.epochs, time.Since(began).Seconds())
-	calm, err := c.calm(ctx, cl)
-	if err != nil {
-		return err
-	}
-	total := tally{}
-	for n := 1; total.faults < c.faults; n++ {
-		h, violations, err := c.drilled(ctx, cl, n, min(c.perRun, c.faults-total.faults), calm, &total)
+	var clusters []*cluster
+	for i := range c.clusters {
+		cl, err := startCluster(ctx, c.bin, filepath.Join(c.dir, fmt.Sprintf("cluster-%d", i+1)), c.root)
+		if cl != nil {
+			defer cl.stop()
+		}
+		if err == nil {
+			err = errors.Join(cl.volumes(ctx), cl.synth(ctx, 48))
+		}
 		if err != nil {
 			return err
 		}
-		if len(violations) == 0 {
-			continue
-		}
-		total.violations = append(total.violations, violations...)
-		kept := filepath.Join(c.out, fmt.Sprintf("seed-%d-run-%d.json", c.seed, n))
-		if err := keep(kept, h, calm); err != nil {
-			return err
-		}
-		fmt.Fprintf(c.say, "  NOT IN ORDER (kept as %s; the same seed draws the same faults):\n    %s\n", kept, strings.Join(violations, "\n    "))
-		if !c.mistakesToo {
-			break
-		}
+		clusters = append(clusters, cl)
 	}
-	if left, err := cl.consumers(ctx); err != nil || left > 1 {
-		total.violations = append(total.violations, fmt.Sprintf("%d consumers of the stream are left, and one operator leads (%v)", left, err))
+	fmt.Fprintf(c.say, "seed %d: %d faults, %d to a run of %d trials and %d epochs; %d clusters of two operators; ready after %.0f s\n",
+		c.seed, c.faults, c.perRun, len(c.depths), c.epochs, len(clusters), time.Since(began).Seconds())
+	calm, err := c.calm(ctx, clusters[0])
+	if err != nil {
+		return err
+	}
+	total := &tally{}
+	failures := make([]error, len(clusters))
+	var working sync.WaitGroup
+	for i, cl := range clusters {
+		working.Go(func() { failures[i] = c.strikeOn(ctx, cl, calm, total) })
+	}
+	working.Wait()
+	if err := errors.Join(failures...); err != nil {
+		return err
+	}
+	for _, cl := range clusters {
+		if left, err := cl.consumers(ctx); err != nil || left > 1 {
+			total.violations = append(total.violations, fmt.Sprintf("%d consumers of the stream are left, and one operator leads (%v)", left, err))
+		}
 	}
 	total.print(c, time.Since(began))
 	if n := len(total.violations); n > 0 {
 		return fmt.Errorf("%d violations, the first: %s", n, total.violations[0])
 	}
 	return nil
+}
+
+// strikeOn has runs on one cluster, one after the other, until all faults have been claimed.
+func (c config) strikeOn(ctx context.Context, cl *cluster, calm History, total *tally) error {
+	for {
+		n, count := total.claim(c)
+		if count == 0 {
+			return nil
+		}
+		h, struck, violations, err := c.drilled(ctx, cl, n, count, calm, total)
+		if err != nil {
+			return err
+		}
+		total.judged(h, count-struck, violations)
+		if len(violations) == 0 {
+			continue
+		}
+		kept := filepath.Join(c.out, fmt.Sprintf("seed-%d-run-%d.json", c.seed, n))
+		if err := keep(kept, h, calm); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.say, "  NOT IN ORDER (kept as %s; the same seed draws the same faults):\n    %s\n", kept, strings.Join(violations, "\n    "))
+	}
 }
 
 func keep(file string, h, calm History) error {
@@ -193,7 +214,7 @@ func (c config) calm(ctx context.Context, cl *cluster) (History, error) {
 const patience = 5 * time.Second
 
 // drilled trains while faults strike.
-func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm History, total *tally) (History, []string, error) {
+func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm History, total *tally) (History, int, []string, error) {
 	name := fmt.Sprintf("drill-%d", n)
 	began := time.Now()
 	struck := 0
@@ -214,18 +235,16 @@ func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm His
 				return fmt.Errorf("%s: %w", f.name, err)
 			}
 			struck++
-			total.add(f.name)
-			fmt.Fprintf(c.say, "  %s %s %3d %s %s\n", clock(time.Now()), name, total.faults, f.name, what)
+			fmt.Fprintf(c.say, "  %s %-8s %4d %s %s\n", clock(time.Now()), name, total.add(f.name), f.name, what)
 		}
 		return nil
 	})
 	if err != nil {
-		return h, nil, err
+		return h, struck, nil, err
 	}
 	violations := Validate(h, calm)
-	total.seen(h)
 	fmt.Fprintf(c.say, "  %s: %d faults, %d pods, %d reports, %.0f s: %d violations\n", name, struck, len(h.Pods), len(h.Reports), time.Since(began).Seconds(), len(violations))
-	return h, violations, nil
+	return h, struck, violations, nil
 }
 
 func seen(s Status) (n int) {
@@ -330,22 +349,45 @@ func (c *cluster) consumers(ctx context.Context) (left int, err error) {
 	return left, nil
 }
 
-// tally sums up.
+// tally sums up over all clusters.
 type tally struct {
+	mu                          sync.Mutex
+	begun, claimed              int // runs, and the faults that are theirs
 	faults, runs, pods, reports int
 	kinds                       map[string]int
 	violations                  []string
 }
 
-func (t *tally) add(kind string) {
+// claim gives out the next run and how many faults are to strike it; none: all are given out, or something was not in order.
+func (t *tally) claim(c config) (run, count int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.violations) > 0 && !c.mistakesToo {
+		return 0, 0
+	}
+	count = min(c.perRun, c.faults-t.claimed)
+	t.begun++
+	t.claimed += count
+	return t.begun, count
+}
+
+func (t *tally) add(kind string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.kinds == nil {
 		t.kinds = map[string]int{}
 	}
 	t.kinds[kind]++
 	t.faults++
+	return t.faults
 }
 
-func (t *tally) seen(h History) {
+// judged takes in what was seen of a run, and takes back the faults that found no moment to strike before it ended.
+func (t *tally) judged(h History, unused int, violations []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed -= unused
+	t.violations = append(t.violations, violations...)
 	t.runs++
 	t.pods += len(h.Pods)
 	t.reports += len(h.Reports)
