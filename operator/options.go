@@ -74,6 +74,9 @@ func (o *options) validate() error {
 	need(o.signingKey != "" && o.account != "", "--nats-signing-key and --nats-account are missing: they name the key files of the NATS account; `plumbline-operator nats-keys` makes them")
 	need(o.workers >= 1, "--workers must be at least 1")
 	need(o.streamMaxAge >= 0 && o.streamMaxBytes > 0, "--stream-max-age and --stream-max-bytes must be positive")
+	for i, n := range o.namespaces {
+		o.namespaces[i] = strings.TrimSpace(n)
+	}
 	if o.natsURLForTrials == "" {
 		o.natsURLForTrials = o.natsURL
 	}
@@ -119,7 +122,7 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 	if len(o.namespaces) > 0 {
 		out.Cache.DefaultNamespaces = map[string]cache.Config{}
 		for _, n := range o.namespaces {
-			out.Cache.DefaultNamespaces[strings.TrimSpace(n)] = cache.Config{}
+			out.Cache.DefaultNamespaces[n] = cache.Config{}
 		}
 	}
 	return out

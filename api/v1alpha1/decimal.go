@@ -22,7 +22,10 @@ func (d Decimal) Float64() (float64, error) {
 	return v, nil
 }
 
-// FormatDecimal writes v with at most four digits after the point: what status shows.
+// FormatDecimal writes v with four digits after the point: what status shows.
 func FormatDecimal(v float64) Decimal {
+	if v == 0 {
+		v = 0 // -0 is a share like any other, and its sign no decimal
+	}
 	return Decimal(strconv.FormatFloat(v, 'f', 4, 64))
 }

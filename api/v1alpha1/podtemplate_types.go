@@ -62,6 +62,10 @@ type PodTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	PriorityClassName string `json:"priorityClassName,omitempty"`
+	// runtimeClassName as in a pod: where NVIDIA's runtime is not the nodes' default, its RuntimeClass.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	RuntimeClassName *string `json:"runtimeClassName,omitempty"`
 	// serviceAccountName as in a pod; its token is never mounted.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
@@ -75,7 +79,7 @@ type PodTemplate struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	Annotations map[string]string `json:"annotations,omitempty"`
-	// scratch is the pod's own space, lost with it: decoded images and reports that are not sent yet. Default "2Gi".
+	// scratch is the pod's own space, lost with it: reports that are not sent yet and temporary files. Default "2Gi".
 	// +optional
 	Scratch *resource.Quantity `json:"scratch,omitempty"`
 	// terminationGracePeriodSeconds is the time to write a checkpoint when the pod is asked to stop. Default 120.

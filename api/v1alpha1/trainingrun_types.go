@@ -121,6 +121,7 @@ type TrainingRunSpec struct {
 	// Default: none. Immutable.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=2147483647
 	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
 
 	// stallTimeoutSeconds without a finished step after which a pod ends itself, to be tried again; 0: it waits for ever.

@@ -53,11 +53,18 @@ func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a
 	name := client.ObjectKeyFromObject(a.Create)
 	if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
 		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
-		r.refusals.Store(name, err.Error())
+		r.refusals.Store(name, err)
 		return err
 	}
 	r.refusals.Delete(name)
 	return nil
+}
+
+// invalid says whether the API server has named fields that nothing but another spec can put right. Policies of a cluster's own refuse
+// with the same code and name none.
+func invalid(err error) bool {
+	var s apierrors.APIStatus
+	return apierrors.IsInvalid(err) && errors.As(err, &s) && s.Status().Details != nil && len(s.Status().Details.Causes) > 0
 }
 
 // deleteOne deletes this very object, and in the background what it owns: pods have their grace period. One that is gone is done.

@@ -33,7 +33,7 @@ type ModelVersionReconciler struct {
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=models;modelversions,verbs=get;list;watch
-// +kubebuilder:rbac:groups=plumbline.dev,resources=models/status;modelversions/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=plumbline.dev,resources=models/status;modelversions/status,verbs=update
 // +kubebuilder:rbac:groups=plumbline.dev,resources=modelversions/finalizers,verbs=update
 
 // Reconcile brings one version a step further: observe, plan, report, apply, as for a run.

@@ -96,7 +96,11 @@ func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.Training
 	for _, t := range run.Status.Trials {
 		name := plan.JobName(run.Name, t.Name, t.Attempt)
 		if why, ok := r.refusals.Load(types.NamespacedName{Namespace: run.Namespace, Name: name}); ok {
-			cluster.Warnings[name] = why.(string)
+			err := why.(error)
+			cluster.Warnings[name] = err.Error()
+			if invalid(err) {
+				cluster.Invalid = append(cluster.Invalid, name)
+			}
 		}
 	}
 	return nil

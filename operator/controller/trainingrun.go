@@ -50,10 +50,10 @@ type TrainingRunReconciler struct {
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch;delete
-// +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns/status,verbs=update
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns/finalizers,verbs=update
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
-// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch;list

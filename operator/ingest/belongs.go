@@ -12,6 +12,10 @@ import (
 // for, and a Job that somebody deletes and the operator makes again is one more writer.
 const maxWriters = 1024
 
+// maxSpans is how many holes there may be in what one writer has told, for the same reason: NATS loses none, and a resuming writer
+// repeats in order.
+const maxSpans = 1024
+
 // Reasons why a report is refused: labels of a counter, so a fixed few.
 const (
 	refusedSize    = "too_large"
@@ -44,6 +48,16 @@ func expect(run *api.TrainingRun) expected {
 		e[t.Name] = expectedTrial{depth: int(t.Depth), attempt: int(t.Attempt), epochs: int(t.Epochs)}
 	}
 	return e
+}
+
+// and takes in what a newer look at the run says, or an older one: a cache may be behind what this operator has written itself, and an
+// attempt that was started once stays so.
+func (e expected) and(now expected) expected {
+	for name, t := range now {
+		t.attempt = max(t.attempt, e[name].attempt)
+		now[name] = t
+	}
+	return now
 }
 
 // decode reads a report and says why it cannot be used.

@@ -2,7 +2,10 @@ package ingest
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +57,7 @@ func FuzzTake(f *testing.F) {
 		func(r *wire.Report) { r.Metrics, r.NotFinite = nil, "loss is \u202eNaN" },
 		func(r *wire.Report) { r.ComputedBy = &wire.Origin{Writer: "d18-a1-p", Sequence: 1 << 40} },
 		func(r *wire.Report) { r.Metrics.Threshold = -1e300 },
+		func(r *wire.Report) { r.Metrics.F1 = math.Copysign(0, -1) },
 	} {
 		r := good
 		m := *good.Metrics
@@ -90,6 +94,44 @@ func FuzzTake(f *testing.F) {
 	})
 }
 
+// decimal is the CRD's pattern.
+var decimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$`)
+
+// What a pod tells costs the operator no more memory than there are attempts, whatever it makes up, and heartbeats cost none.
+func TestMemoryIsBounded(t *testing.T) {
+	l := NewLedger()
+	honest := &writer{attempt: 1, pod: "p"}
+	for range 10_000 {
+		l.Fold(honest.report(wire.Heartbeat, 1))
+	}
+	d18 := l.trials["d18"]
+	if n := len(*d18.told["d18-a1-p"]); n != 1 || d18.view.Seen != 10_000 {
+		t.Errorf("10,000 heartbeats are kept as %d ranges, and %d were counted", n, d18.view.Seen)
+	}
+	tell := func(change func(*wire.Report, int)) (refused int) {
+		for i := range 5000 {
+			r := honest.report(wire.Heartbeat, 1)
+			change(&r, i)
+			if l.tooMany(r) {
+				refused++
+			} else {
+				l.Fold(r)
+			}
+		}
+		return refused
+	}
+	if n := tell(func(r *wire.Report, i int) {
+		r.ComputedBy = &wire.Origin{Writer: fmt.Sprint("d18-a1-", i), Sequence: 1}
+	}); n < 3900 {
+		t.Errorf("of 5000 made-up writers %d were refused", n)
+	}
+	if n := tell(func(r *wire.Report, i int) {
+		r.ComputedBy = &wire.Origin{Writer: "d18-a1-p", Sequence: 20_000 + 2*int64(i)}
+	}); n < 3900 {
+		t.Errorf("of 5000 holes %d were refused", n)
+	}
+}
+
 // check holds what a trial has become to what the CRD takes.
 func check(t *testing.T, v plan.TrialReports) {
 	t.Helper()
@@ -99,6 +141,11 @@ func check(t *testing.T, v plan.TrialReports) {
 	for _, m := range append(v.Curve, plan.Measured{}) {
 		if m.Checkpoint != nil && (len(m.Checkpoint.URI) > 2048 || len(m.Checkpoint.Digest) > 128 || strings.ContainsAny(m.Checkpoint.URI+m.Checkpoint.Digest, "\x1b\x00\n<>")) {
 			t.Errorf("checkpoint %+v", m.Checkpoint)
+		}
+		for _, share := range []float64{m.Metrics.AUCPR, m.Metrics.F1, m.Metrics.Precision, m.Metrics.Recall} {
+			if s := api.FormatDecimal(share); !decimal.MatchString(string(s)) {
+				t.Errorf("a share of %s", s)
+			}
 		}
 		if s := api.FormatDecimal(m.Metrics.Threshold); len(s) > 24 {
 			t.Errorf("threshold %s", s)

@@ -43,9 +43,7 @@ type follower struct {
 	began    api.StreamPosition
 	expected expected
 	ledger   *Ledger
-	gaps     int64
-	again    int64 // duplicates that were counted
-	whole    bool  // no report of it was dropped from the stream before it was read
+	whole    bool // no report of it was dropped from the stream before it was read
 
 	heard   map[string]heard // by trial
 	folded  int64
@@ -94,7 +92,7 @@ func (g *Ingest) Know(run *api.TrainingRun) {
 		}
 		g.runs[run.UID] = f
 	}
-	f.expected = expect(run)
+	f.expected = f.expected.and(expect(run))
 }
 
 // Forget drops a run that has ended or is gone.
@@ -178,15 +176,15 @@ func (g *Ingest) fold(subject string, at time.Time, data []byte) *Wake {
 		g.log.V(1).Info("refused a report", "run", f.name, "subject", subject, "reason", refused)
 		return nil
 	}
+	gaps, again := f.ledger.counts(r.Trial)
 	effect := f.ledger.Fold(r)
+	gapsNow, againNow := f.ledger.counts(r.Trial)
 	if h := f.heard[r.Trial]; r.Attempt > h.attempt || r.Attempt == h.attempt && at.After(h.at) {
 		f.heard[r.Trial] = heard{r.Attempt, at}
 	}
 	metrics.Reports.WithLabelValues(string(r.Kind), string(effect)).Inc()
-	gaps, again := f.ledger.totals()
-	metrics.Gaps.Add(float64(max(0, gaps-f.gaps)))
-	metrics.Duplicates.Add(float64(again - f.again))
-	f.gaps, f.again = gaps, again
+	metrics.Gaps.Add(float64(max(0, gapsNow-gaps)))
+	metrics.Duplicates.Add(float64(againNow - again))
 	if effect == Nothing || effect == Seen {
 		return nil
 	}

@@ -27,9 +27,9 @@ const (
 
 // trialLedger is what one trial's writers have told.
 type trialLedger struct {
-	writers map[string]*spans    // own sequences
-	told    map[wire.Origin]bool // reports by where they were first told: a resuming writer repeats others'
-	epochs  map[int]told         // the newest attempt's word on each epoch
+	writers map[string]*spans // own sequences
+	told    map[string]*spans // the same by where they were first told: a resuming writer repeats others'
+	epochs  map[int]told      // the newest attempt's word on each epoch
 	best    *told
 	done    *told         // the newest finished report
 	begun   map[int]begun // by attempt
@@ -63,38 +63,59 @@ func (l *Ledger) View() map[string]plan.TrialReports {
 	return out
 }
 
-// tooMany says whether a report's writer is one more than a trial can have had.
+// tooMany says whether a report would have the ledger remember more than a trial's reports can be about: one more writer, or one more
+// hole in what a writer has told.
 func (l *Ledger) tooMany(r wire.Report) bool {
 	t := l.trials[r.Trial]
-	return t != nil && t.writers[r.Writer] == nil && len(t.writers) >= maxWriters
+	return t != nil && (full(t.writers, wire.Origin{Writer: r.Writer, Sequence: r.Sequence}) || full(t.told, origin(r)))
 }
 
-// totals counts over all writers what is missing and what came again.
-func (l *Ledger) totals() (gaps, again int64) {
-	for _, t := range l.trials {
-		gaps += t.gaps()
-		again += t.view.Duplicates
+func full(m map[string]*spans, o wire.Origin) bool {
+	if s := m[o.Writer]; s != nil {
+		return len(*s) >= maxSpans && !s.touches(o.Sequence)
 	}
-	return gaps, again
+	return len(m) >= maxWriters
+}
+
+// origin is where a report was first told.
+func origin(r wire.Report) wire.Origin {
+	if r.ComputedBy != nil {
+		return *r.ComputedBy
+	}
+	return wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
+}
+
+// put adds what was told and says whether it is new.
+func put(m map[string]*spans, o wire.Origin) bool {
+	s := m[o.Writer]
+	if s == nil {
+		s = &spans{}
+		m[o.Writer] = s
+	}
+	return s.add(o.Sequence)
+}
+
+// counts are what is missing of a trial, and what came again.
+func (l *Ledger) counts(trial string) (gaps, again int64) {
+	t := l.trials[trial]
+	if t == nil {
+		return 0, 0
+	}
+	return t.gaps(), t.view.Duplicates
 }
 
 // Fold takes in one valid report that belongs to the run.
 func (l *Ledger) Fold(r wire.Report) Effect {
 	t := l.trials[r.Trial]
 	if t == nil {
-		t = &trialLedger{writers: map[string]*spans{}, told: map[wire.Origin]bool{}, epochs: map[int]told{}, begun: map[int]begun{}}
+		t = &trialLedger{writers: map[string]*spans{}, told: map[string]*spans{}, epochs: map[int]told{}, begun: map[int]begun{}}
 		l.trials[r.Trial] = t
 	}
 	return t.fold(r)
 }
 
 func (t *trialLedger) fold(r wire.Report) Effect {
-	w := t.writers[r.Writer]
-	if w == nil {
-		w = &spans{}
-		t.writers[r.Writer] = w
-	}
-	if !w.add(r.Sequence) {
+	if !put(t.writers, wire.Origin{Writer: r.Writer, Sequence: r.Sequence}) {
 		t.view.Duplicates++
 		return Nothing
 	}
@@ -110,12 +131,7 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 		t.newest = &x
 	}
 	// Of a report and its repetition by another writer, whichever is read second is the duplicate.
-	origin := wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
-	if r.ComputedBy != nil {
-		origin = *r.ComputedBy
-	}
-	again := t.told[origin]
-	t.told[origin] = true
+	again := !put(t.told, origin(r))
 	if again {
 		t.view.Duplicates++
 	} else {

@@ -38,6 +38,11 @@ func (s *spans) add(n int64) bool {
 	return true
 }
 
+// touches says whether adding a sequence leaves the number of ranges as it is.
+func (s spans) touches(n int64) bool {
+	return slices.ContainsFunc(s, func(x span) bool { return x.first-1 <= n && n <= x.last+1 })
+}
+
 // gaps counts what is missing below the highest sequence.
 func (s spans) gaps() int64 {
 	if len(s) == 0 {

@@ -27,6 +27,8 @@ type Cluster struct {
 	// Warnings holds what the cluster last told of a Job or pod that waits, by its name: why it has no pod, why a volume is not
 	// there, why Kueue does not admit it. It is looked for only where an attempt has waited for a while.
 	Warnings map[string]string
+	// Invalid names the Jobs that the API server will never take as they are. Why is in Warnings.
+	Invalid []string
 }
 
 // attempt is what the cluster shows of one attempt. Both are nil where there is none.
@@ -154,6 +156,9 @@ func podEnding(p *corev1.Pod) ending {
 			words = lastWords(t.Message)
 		}
 	}
+	// No container: the node took the pod in and turned it away, because its devices were not there yet or it was going down. Eviction
+	// is not that: it may be of a pod that has filled its disk.
+	ended.Lost = terminated(p) == nil && p.Status.Phase == corev1.PodFailed && p.Status.Reason != "Evicted"
 	e.class = wire.Classify(ended)
 	e.sentence = sentence(e, ended, outside, words)
 	return e
@@ -179,6 +184,8 @@ func sentence(e ending, ended wire.Ended, outside, words string) string {
 	switch {
 	case e.class == wire.ClassMemory:
 		return "the trainer was killed because it needed more memory than it may use: raise resources.limits.memory, or lower batchSize"
+	case ended.Lost:
+		return strings.TrimSuffix(fmt.Sprintf("its node turned the pod away (%s): %s", ended.Reason, outside), ": ")
 	case ended.ExitCode < 0:
 		return strings.TrimSuffix(fmt.Sprintf("its pod ended without a word (%s): %s", ended.Reason, outside), ": ")
 	case ended.ExitCode == 137 && !ended.Disruption:

@@ -24,8 +24,8 @@ func (p *planner) hold() {
 	switch {
 	case p.overdue():
 		p.stopAll(reasonDeadline, fmt.Sprintf("the run was active for %d s, which is spec.activeDeadlineSeconds", *p.Run.Spec.ActiveDeadlineSeconds))
-	case p.tooManyFailed():
-		p.stopAll(reasonFailing, fmt.Sprintf("%d failed and failurePolicy.maxFailedTrials is %d", p.count(api.TrialFailed), *p.Run.Spec.FailurePolicy.MaxFailedTrials))
+	case p.count(api.TrialFailed) > p.mayFail() && !p.allEnded():
+		p.stopAll(reasonFailing, fmt.Sprintf("%d failed, and failurePolicy allows %d", p.count(api.TrialFailed), p.mayFail()))
 	}
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
@@ -53,9 +53,10 @@ func (p *planner) count(phase api.TrialPhase) (n int) {
 	return n
 }
 
-func (p *planner) tooManyFailed() bool {
-	f := p.Run.Spec.FailurePolicy
-	return f != nil && f.MaxFailedTrials != nil && p.count(api.TrialFailed) > int(*f.MaxFailedTrials)
+// mayFail is how many trials may fail: what is set, or all but those that the run needs.
+func (p *planner) mayFail() int {
+	f := or(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
+	return int(or(f.MaxFailedTrials, max(0, int32(len(p.next.Trials))-or(f.MinSucceededTrials, 1))))
 }
 
 // overdue says whether the run has been active for as long as it may be.

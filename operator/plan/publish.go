@@ -62,6 +62,11 @@ func (p *publisher) advance() {
 		p.begin()
 		return
 	}
+	for _, pod := range p.Cluster.Pods { // nothing tells when the time of one is over whose node is gone
+		if pod.DeletionTimestamp != nil && !podEnded(pod) && !p.givenUp(pod) {
+			p.after = giveUpAt(pod, defaultNodeLossSeconds).Sub(p.Now)
+		}
+	}
 	a := p.Cluster.attempt(PublishJobName(p.Version.Name, p.next.Attempts))
 	switch {
 	case a.job == nil && p.next.Job == "":

@@ -42,6 +42,7 @@ func TestPublishingStories(t *testing.T) {
 		"a registry that cannot be written is given up":     shopUnwritable,
 		"a publishing Job is deleted":                       shopDeleted,
 		"a publishing Job says nothing of what it has done": shopMute,
+		"a publishing pod is lost with its node":            shopLost,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t)
@@ -94,6 +95,21 @@ func shopDeleted(s *shop) {
 	s.step("somebody deletes the Job; its pod lingers")
 	s.cluster.Pods = nil
 	s.step("the pod is gone")
+}
+
+func shopLost(s *shop) {
+	s.step("promoted")
+	s.schedule()
+	s.cluster.Pods[0].DeletionTimestamp = moment(s.now)
+	s.step("its node is gone, and the pod is told to end")
+	p := MakePublish(PublishInput{Version: s.version, Model: s.model, Cluster: s.cluster, Now: s.now})
+	if p.After != defaultNodeLossSeconds*time.Second {
+		s.t.Errorf("looked at again after %s", p.After)
+	}
+	s.after(p.After)
+	s.step("nobody has heard of it")
+	s.after(5 * time.Second)
+	s.step("time passes")
 }
 
 func shopMute(s *shop) {

@@ -141,12 +141,12 @@ func (p *planner) verdict() (ok bool, reason, message string) {
 	}
 	summary += each("was stopped", stopped) + each("failed", failed)
 	switch {
-	case p.tooManyFailed():
-		return false, reasonFailing, summary
 	case len(failed) == all:
 		return false, failed[0].Reason, firstFailure(failed)
 	case useful < least:
 		return false, "TooFewSucceededTrials", fmt.Sprintf("failurePolicy.minSucceededTrials is %d: %s", least, summary)
+	case len(failed) > p.mayFail():
+		return false, reasonFailing, summary
 	case len(failed) > 0:
 		return true, "SomeTrialsFailed", summary
 	case len(stopped) > 0:

@@ -11,6 +11,9 @@ import (
 // large validation or checkpoint between two epochs takes its time.
 const silence = 5 * time.Minute
 
+// firstReport is the same for an attempt that runs and has told nothing yet: it looks at its data first.
+const firstReport = 30 * time.Minute
+
 // silent names the trials that train and have told nothing for a while although the stream is read. The operator does not hear when NATS
 // turns a pod away, because of its credential or of its network: this is how it shows.
 func (p *planner) silent() (names []string) {
@@ -18,18 +21,26 @@ func (p *planner) silent() (names []string) {
 		return nil
 	}
 	for _, t := range p.next.Trials {
-		r := p.Reports.Trials[t.Name]
-		if t.Phase != api.TrialRunning || r.Attempt != int(t.Attempt) || r.Heard.IsZero() {
+		r, since, bound := p.Reports.Trials[t.Name], time.Time{}, silence
+		switch {
+		case t.Phase == api.TrialRunning && r.Attempt == int(t.Attempt):
+			since = r.Heard
+		case t.Reason == reasonFirstReport:
+			if a := record(&t, t.Attempt); a != nil && a.StartTime != nil {
+				since, bound = a.StartTime.Time, firstReport
+			}
+		}
+		if since.IsZero() {
 			continue
 		}
-		due := r.Heard
+		due := since
 		if due.Before(p.Stream.Since) { // NATS was away: trials need a moment to find it again
 			due = p.Stream.Since
 		}
-		if left := due.Add(silence).Sub(p.Now); left > 0 {
+		if left := due.Add(bound).Sub(p.Now); left > 0 {
 			p.again(left)
 		} else {
-			names = append(names, fmt.Sprintf("%s since %s", t.Name, r.Heard.UTC().Format(time.DateTime)))
+			names = append(names, fmt.Sprintf("%s since %s", t.Name, since.UTC().Format(time.DateTime)))
 		}
 	}
 	return names

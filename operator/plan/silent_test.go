@@ -44,6 +44,21 @@ func TestATrialThatIsSilent(t *testing.T) {
 	}
 }
 
+// A credential that is refused from the first moment on looks like a trial that still reads its data, until that takes too long.
+func TestATrialThatIsNeverHeard(t *testing.T) {
+	w := newWorld(t, 18)
+	w.step("the run is applied")
+	w.schedule()
+	w.step("its pod runs")
+	for after, want := range map[time.Duration]string{firstReport - time.Second: "ReportsArrive", firstReport: "TrialsSilent"} {
+		w.now = epoch0.Add(after)
+		c := meta.FindStatusCondition(Make(w.input()).Status.Conditions, api.ConditionMetricsHealthy)
+		if c == nil || c.Reason != want {
+			t.Errorf("after %s MetricsHealthy is %+v", after, c)
+		}
+	}
+}
+
 func (w *world) hear(at time.Time) {
 	r := w.reports.Trials["d18"]
 	r.Heard = at

@@ -41,6 +41,11 @@ func TestStories(t *testing.T) {
 		"a dry run says what stopping would have cost":            cohortDryRun,
 		"a trial had told that it was done when its pod was lost": doneThoughLost,
 		"an operator that restarts leaves what it does not know":  restarted,
+		"a node turns every pod away for a while":                 turnedAway,
+		"a trial crashes after it has told that it is done":       crashesWhenDone,
+		"more trials fail than the run can do without":            cannotSucceed,
+		"a pod that saves itself keeps its place":                 keepsItsPlace,
+		"the API server will never take a Job":                    invalidJob,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 18, 34, 50)
@@ -394,6 +399,64 @@ func nodeLost(w *world) {
 	w.schedule()
 	w.began("d18", 1)
 	w.step("it goes on from the checkpoint")
+}
+
+func turnedAway(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(0))}
+	w.step("the run is applied; no retry is allowed")
+	for range 4 {
+		w.schedule()
+		p := w.pod("d18")
+		w.exit("d18", 1, "Error", wire.Result{})
+		p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "UnexpectedAdmissionError", Message: "no devices of nvidia.com/gpu are registered yet"}
+		w.step("the node's device plugin is not there yet")
+		w.after(20 * time.Second)
+		w.step("time passes")
+	}
+}
+
+func crashesWhenDone(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:1]
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(0))}
+	w.step("the run is applied; no retry is allowed")
+	w.schedule()
+	w.report("d18", 4, 0.8)
+	w.finished("d18")
+	w.exit("d18", 137, "OOMKilled", wire.Result{})
+	w.step("it tells that it is done, and is killed while it writes its page")
+}
+
+func cannotSucceed(w *world) {
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MinSucceededTrials: ptr(int32(3))}
+	w.step("the run is applied: all three must succeed")
+	w.schedule()
+	w.report("d34", 1, 0.7)
+	w.exit("d18", 76, "Error", wire.Result{Reason: "Diverged", Message: "the loss was not finite for 50 steps"})
+	w.step("d18 diverges: the others would train in vain")
+}
+
+func keepsItsPlace(w *world) {
+	w.run.Spec.Depths = w.run.Spec.Depths[:2]
+	w.run.Spec.Parallelism = ptr(int32(1))
+	w.step("the run is applied: one at a time")
+	w.schedule()
+	w.report("d18", 1, 0.7)
+	w.step("d18 trains")
+	w.run.Spec.Suspend = ptr(true)
+	w.step("somebody suspends the run")
+	w.run.Spec.Suspend = ptr(false)
+	w.step("and lets it go on before d18 has saved itself: d34 must not take its place")
+	w.saved()
+	w.after(5 * time.Second)
+	w.step("d18 has saved itself")
+}
+
+func invalidJob(w *world) {
+	w.run.Spec.Parallelism = ptr(int32(1))
+	w.cluster.Invalid = []string{"erasers-d18-a1"}
+	w.cluster.Warnings = map[string]string{"erasers-d18-a1": "Job.batch \"erasers-d18-a1\" is invalid: spec.template.spec.containers[0].resources.requests: must be less than or equal to cpu limit of 1"}
+	w.step("d18 is given more than its limit: the others are tried")
 }
 
 func kueuePreempts(w *world) {

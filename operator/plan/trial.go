@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -114,6 +115,11 @@ func (p *planner) ended(t *api.TrialStatus, e ending) {
 		t.ExitCode = e.exitCode
 	}
 	p.close(t, e.class, e.exitCode, at)
+	if e.class != wire.ClassSucceeded && p.trained(t) { // all its epochs are done and committed: what came after changes nothing
+		t.CompletionTime = moment(at)
+		p.succeed(t)
+		return
+	}
 	policy := or(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
 	retries, interruptions := or(policy.MaxRetries, defaultMaxRetries), or(policy.MaxInterruptions, defaultMaxInterruptions)
 	switch how := e.class.Retry(); {
@@ -134,6 +140,7 @@ func (p *planner) ended(t *api.TrialStatus, e ending) {
 			wait = backoff(t.Retries)
 		} else {
 			t.Interruptions++
+			wait = backoff(p.unheard(t))
 		}
 		t.NextAttemptTime = moment(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
 		t.CompletionTime = nil
@@ -141,6 +148,18 @@ func (p *planner) ended(t *api.TrialStatus, e ending) {
 		p.retries = append(p.retries, e.class)
 		p.about(t, true, e.reason(), ": %s", t.Message)
 	}
+}
+
+// unheard counts the newest attempts that ended before they had told anything: a node that turns every pod away is asked less and less
+// often, so that it does not use up what failurePolicy.maxInterruptions allows within minutes.
+func (p *planner) unheard(t *api.TrialStatus) (n int32) {
+	for _, a := range slices.Backward(t.Attempts) {
+		if a.FromEpoch != nil {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 func (p *planner) fail(t *api.TrialStatus, e ending, at time.Time, message string) {
@@ -183,7 +202,7 @@ func (p *planner) start() {
 	}
 	places := int(or(p.Run.Spec.Parallelism, int32(len(p.next.Trials))))
 	for _, t := range p.next.Trials {
-		if !t.Phase.Terminal() && t.Phase != api.TrialFinishing && !waitsForPlace(&t) {
+		if !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(&t) || p.left(&t) != "") { // a pod that saves itself keeps its place
 			places--
 		}
 	}
@@ -233,7 +252,12 @@ func (p *planner) create(t *api.TrialStatus) {
 		p.set(t, t.Phase, "InvalidSettings", err.Error())
 		return
 	}
-	if why := p.Cluster.Warnings[job.Name]; why != "" {
+	why := p.Cluster.Warnings[job.Name]
+	if slices.Contains(p.Cluster.Invalid, job.Name) {
+		p.fail(t, ending{class: wire.ClassSettings}, p.Now, why)
+		return
+	}
+	if why != "" {
 		p.set(t, t.Phase, "JobRefused", why)
 	}
 	p.actions = append(p.actions, Action{Create: job, Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt)})
