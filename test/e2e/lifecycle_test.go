@@ -215,6 +215,21 @@ func TestWhyIsItWaiting(t *testing.T) {
 	}
 }
 
+// A Job that the API server calls invalid would be refused for ever: its trial fails with the API server's words.
+func TestAJobThatIsNeverTaken(t *testing.T) {
+	prepareNamespace(t)
+	key := client.ObjectKey{Namespace: namespace, Name: "invalid"}
+	o := small(key, 3, 18)
+	at(o, "spec", "template", "resources", "requests")["memory"] = "2Gi"
+	at(o, "spec", "template", "resources", "limits")["memory"] = "1Gi"
+	apply(t, o)
+	t.Cleanup(func() { kubectl(t, "delete", "trun", key.Name, "-n", key.Namespace) })
+	r := awaitRun(t, key, "end", ended)
+	if trial := r.Status.Trials[0]; r.Status.Phase != v1alpha1.RunFailed || trial.Reason != "BadSettings" || !strings.Contains(trial.Message, "must be less than or equal to memory limit") {
+		t.Errorf("want a failed trial that says why: %s", encodeStatus(r))
+	}
+}
+
 // TestRetryAndPrune trains longer from what an ended run left, and then removes from the store what neither needs any more.
 func TestRetryAndPrune(t *testing.T) {
 	prepareNamespace(t)
