@@ -1,5 +1,6 @@
-// Package plumbline holds only this test: who may import whom (design: "Who may import whom"). A rule that is broken fails with its
-// reason, since the reason is what decides whether the rule or the change is wrong.
+// Package plumbline holds only tests of who needs whom: who may import whom (design: "Who may import whom"), and whether the images
+// hold what their programs import. A rule that is broken fails with its reason, since the reason is what decides whether the rule or the
+// change is wrong.
 package plumbline
 
 import (
@@ -10,6 +11,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -137,6 +139,51 @@ func TestWhoMayImportWhom(t *testing.T) {
 			}
 		}
 	}
+}
+
+// images are the Dockerfiles, each with the program that it builds.
+var images = []struct{ file, program string }{
+	{"operator/Dockerfile", "operator"},
+	{"trainer/Dockerfile", "trainer"},
+	{"trainer/Dockerfile.gpu", "trainer"},
+}
+
+// TestImagesHoldWhatTheyBuild: nobody here has a container engine, so an image that no longer builds would be found by its first user.
+// One folder too many is wrong as well: each change in it would build the image anew.
+func TestImagesHoldWhatTheyBuild(t *testing.T) {
+	packages := list(t)
+	for _, image := range images {
+		text, err := os.ReadFile(image.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var copied []string
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			if len(fields) == 3 && fields[0] == "COPY" && fields[1] == fields[2] && !strings.HasPrefix(fields[1], "hack/") { // hack/ fetches, and has no Go that is built
+				copied = append(copied, fields[1])
+			}
+		}
+		slices.Sort(copied)
+		if needed := folders(pick(t, packages, []string{image.program})); !slices.Equal(copied, needed) {
+			t.Errorf("%s copies %v, but `go list -deps ./%s` needs %v: make its COPY lines these", image.file, copied, image.program, needed)
+		}
+	}
+}
+
+// folders are those at the module's root that hold the packages and what they reach.
+func folders(packages []pkg) []string {
+	var all []string
+	for _, p := range packages {
+		for _, path := range append(p.Deps, p.ImportPath) {
+			if name, ours := strings.CutPrefix(path, module); ours {
+				folder, _, _ := strings.Cut(name, "/")
+				all = append(all, folder)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // pkg is what `go list` says of a package of this module; name is its path within the module.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
@@ -47,6 +45,9 @@ knows nothing scores the prevalence.`,
 }
 
 func (o *bestOptions) run(ctx context.Context) error {
+	if err := o.output.check("json", "yaml"); err != nil {
+		return err
+	}
 	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
@@ -58,24 +59,10 @@ func (o *bestOptions) run(ctx context.Context) error {
 	if r.Status.Best == nil {
 		return noBest(r, o.inNamespace())
 	}
-	switch o.output {
-	case "":
-		printLines(o.Out, bestView(r, o.now()))
-	case "json":
-		b, err := json.MarshalIndent(bestDocument(r, o.now()), "", "    ")
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(o.Out, string(b))
-	case "yaml":
-		b, err := yaml.Marshal(bestDocument(r, o.now()))
-		if err != nil {
-			return err
-		}
-		fmt.Fprint(o.Out, string(b))
-	default:
-		return usagef("--output %q is neither json nor yaml", string(o.output))
+	if o.output != "" {
+		return o.output.printDocument(bestDocument(r, o.now()), o.Out)
 	}
+	printLines(o.Out, bestView(r, o.now()))
 	return nil
 }
 

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -161,6 +164,28 @@ func proposeNamespaces(ctx context.Context, cl client.Client, _ string, _ []stri
 		names = append(names, n.Name)
 	}
 	return names, err
+}
+
+// proposeContexts lists those of the kubeconfig.
+func (c *cluster) proposeContexts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	raw, err := c.flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return slices.Sorted(maps.Keys(raw.Contexts)), cobra.ShellCompDirectiveNoFileComp
+}
+
+// listCompletion completes the last part of a flag's value that is a list, such as 18,34, by what is not in it yet.
+func listCompletion[T any](values []T) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) (proposals []string, _ cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndexByte(typed, ',')+1]
+		for _, v := range values {
+			if v := fmt.Sprint(v); !slices.Contains(strings.Split(before, ","), v) {
+				proposals = append(proposals, before+v)
+			}
+		}
+		return proposals, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
 }
 
 // flagCompletion adapts a proposer to a flag's value; the command's own arguments are passed on.

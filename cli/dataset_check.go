@@ -35,7 +35,7 @@ Exits with 1 when something is wrong.`,
 		Example: `  plumb dataset check ./erasers
   plumb dataset check ./erasers --corrections review.csv
   plumb dataset check ./erasers -o json | jq .classes`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, "DIR"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
@@ -76,9 +76,9 @@ func (o *datasetCheckOptions) run(ctx context.Context) error {
 	case 0:
 		return nil
 	case 1:
-		return fmt.Errorf("the data set has 1 problem")
+		return fmt.Errorf("data set %s has 1 problem, listed above", clean(o.dir))
 	default:
-		return fmt.Errorf("the data set has %d problems", n)
+		return fmt.Errorf("data set %s has %d problems, listed above", clean(o.dir), n)
 	}
 }
 

@@ -60,6 +60,7 @@ shows examples. The same flags give the same bytes; --grid photographs whole pac
 	f.StringVar(&o.grid, "grid", "", "photograph whole packages, in so many rows and columns, as in 3x5")
 	f.StringSliceVar(&o.spec.Channels, "channels", synth.Lights(), "lights, in the order of the channels")
 	_ = cmd.MarkFlagDirname("out")
+	_ = cmd.RegisterFlagCompletionFunc("channels", listCompletion(synth.Lights()))
 	return cmd
 }
 

@@ -79,7 +79,7 @@ func TestDatasetCheckListsProblemsAndFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errOut := plumbDataset("check", dir)
-	if code != exitFailed || errOut != "error: the data set has 2 problems\n" {
+	if code != exitFailed || errOut != "error: data set "+dir+" has 2 problems, listed above\n" {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
 	_, problems, _ := strings.Cut(out, "\nProblems\n")
@@ -107,8 +107,8 @@ func TestDatasetRefusals(t *testing.T) {
 		code int
 		want string
 	}{
-		"no directory":                   {[]string{"check"}, exitUsage, "accepts 1 arg(s), received 0"},
-		"a missing set":                  {[]string{"check", filepath.Join(dir, "nowhere")}, exitFailed, "the data set has 1 problem"},
+		"no directory":                   {[]string{"check"}, exitUsage, "DIR is missing"},
+		"a missing set":                  {[]string{"check", filepath.Join(dir, "nowhere")}, exitFailed, "nowhere has 1 problem, listed above"},
 		"an unknown format":              {[]string{"check", dir, "-o", "xml"}, exitUsage, `--output "xml" is not json`},
 		"no --out":                       {[]string{"synth"}, exitUsage, "--out is missing"},
 		"a share beyond all":             {[]string{"synth", "--out", dir, "--prevalence", "12"}, exitUsage, "prevalence 12 is not between 0 and 1"},

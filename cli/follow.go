@@ -119,7 +119,7 @@ func (f *follower) event(e watch.Event) error {
 	}
 	obj, ok := e.Object.(client.Object)
 	if !ok {
-		return fmt.Errorf("watch sent a %T", e.Object)
+		return fmt.Errorf("the cluster sent something other than an object (%T) as news of %q", e.Object, f.key.Name)
 	}
 	f.version = obj.GetResourceVersion()
 	if e.Type == watch.Bookmark {

@@ -53,17 +53,17 @@ func (o *listOptions) run(ctx context.Context) error {
 	}
 	var runs api.TrainingRunList
 	if err := cl.List(ctx, &runs, client.InNamespace(namespace)); err != nil {
-		return fmt.Errorf("list runs: %w", err)
+		return fmt.Errorf("list runs in %s: %w", where(namespace), err)
 	}
 	if printer != nil {
 		return printObject(printer, &runs, o.Out)
 	}
 	if len(runs.Items) == 0 {
-		where := "namespace " + namespace
+		elsewhere := "; all namespaces: plumb list -A"
 		if o.all {
-			where = "any namespace"
+			elsewhere = ""
 		}
-		fmt.Fprintf(o.ErrOut, "There are no runs in %s. Start one: kubectl apply -f config/samples/\n", where)
+		fmt.Fprintf(o.ErrOut, "There are no runs in %s. config/README.md (\"The first run\") starts one%s\n", where(namespace), elsewhere)
 		return nil
 	}
 	printLines(o.Out, listTable(runs.Items, o.all, o.now()))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -62,13 +63,25 @@ func (o *logsOptions) run(ctx context.Context) error {
 		case t.Pod == "":
 			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s%s", t.Name, t.Phase, r.Name, o.inNamespace())
 		}
-		return o.podLog(ctx, namespace, *t, o.Out)
+		return o.podLog(ctx, r, *t, o.Out)
 	}
-	return o.allLogs(ctx, namespace, r)
+	if !slices.ContainsFunc(r.Status.Trials, func(t api.TrialStatus) bool { return t.Pod != "" }) {
+		return o.noPods(r)
+	}
+	return o.allLogs(ctx, r)
+}
+
+// noPods says how the run stands: without a word it would seem that the pods had written nothing.
+func (o *logsOptions) noPods(r *api.TrainingRun) error {
+	yet := " yet"
+	if over, _ := ended(r); over {
+		yet = ""
+	}
+	return fmt.Errorf("run %q has no pods%s: it is %s\nWhy: plumb watch %s%s", r.Name, yet, phaseOf(r), r.Name, o.inNamespace())
 }
 
 // allLogs prints every trial's log, line by line with the trial's name; one that cannot be read does not end the others.
-func (o *logsOptions) allLogs(ctx context.Context, namespace string, r *api.TrainingRun) error {
+func (o *logsOptions) allLogs(ctx context.Context, r *api.TrainingRun) error {
 	var mu sync.Mutex
 	var g errgroup.Group
 	for _, t := range r.Status.Trials {
@@ -77,7 +90,7 @@ func (o *logsOptions) allLogs(ctx context.Context, namespace string, r *api.Trai
 		}
 		log, pipe := io.Pipe()
 		g.Go(func() error {
-			err := o.podLog(ctx, namespace, t, pipe)
+			err := o.podLog(ctx, r, t, pipe)
 			pipe.Close()
 			if err != nil {
 				fmt.Fprintln(o.ErrOut, explain(err, ""))
@@ -111,11 +124,11 @@ func prefix(r *io.PipeReader, w io.Writer, name string, mu *sync.Mutex) error {
 }
 
 // podLog copies the log of a trial's newest pod to w.
-func (o *logsOptions) podLog(ctx context.Context, namespace string, t api.TrialStatus, w io.Writer) error {
-	log, err := o.openLog(ctx, namespace, t.Pod, o.follow)
+func (o *logsOptions) podLog(ctx context.Context, r *api.TrainingRun, t api.TrialStatus, w io.Writer) error {
+	log, err := o.openLog(ctx, r.Namespace, t.Pod, o.follow)
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("pod %s of trial %s is gone, and its log with it", t.Pod, t.Name)
+		return fmt.Errorf("pod %s of trial %s is gone, and its log with it\nWhat became of the trial: plumb watch %s%s", t.Pod, t.Name, r.Name, o.inNamespace())
 	case err != nil:
 		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)
 	}

@@ -30,9 +30,12 @@ func newModelsCmd(c *cluster) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models [MODEL]",
 		Short: "List models and their versions: where each came from and where it is",
+		Long: `List models and their versions: where each came from and where it is.
+
+-o prints the versions alone, as ModelVersions; kubectl get models -o yaml prints the models.`,
 		Example: `  plumb models
-  plumb models eraser
-  plumb models eraser -o json`,
+  plumb models erasers
+  plumb models erasers -o json`,
 		Args:              arguments(0, "MODEL"),
 		ValidArgsFunction: c.completion(proposeModels, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,11 +64,11 @@ func (o *modelsOptions) run(ctx context.Context) error {
 	}
 	var models api.ModelList
 	if err := cl.List(ctx, &models, client.InNamespace(namespace)); err != nil {
-		return fmt.Errorf("list models: %w", err)
+		return fmt.Errorf("list models in %s: %w", where(namespace), err)
 	}
 	var versions api.ModelVersionList
 	if err := cl.List(ctx, &versions, client.InNamespace(namespace)); err != nil {
-		return fmt.Errorf("list model versions: %w", err)
+		return fmt.Errorf("list model versions in %s: %w", where(namespace), err)
 	}
 	if o.model != "" {
 		models.Items = slices.DeleteFunc(models.Items, func(m api.Model) bool { return m.Name != o.model })

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,14 +12,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/yaml"
 )
 
-// output is the flag -o: a table for people unless it says otherwise.
+// output is the flag -o: a table or a sentence for people unless it says otherwise.
 type output string
 
 func (o *output) addTo(cmd *cobra.Command, formats ...string) {
 	list := strings.Join(formats, "|")
-	cmd.Flags().StringVarP((*string)(o), "output", "o", "", "print "+list+" instead of a table")
+	cmd.Flags().StringVarP((*string)(o), "output", "o", "", "print "+list+", for programs")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -33,6 +37,27 @@ func (o output) printer() (printers.ResourcePrinter, error) {
 		return &printers.NamePrinter{}, nil
 	}
 	return nil, usagef("--output %q is not one of json, yaml, name", string(o))
+}
+
+// check refuses a format that is not among these, before anything is asked of the cluster.
+func (o output) check(formats ...string) error {
+	if o != "" && !slices.Contains(formats, string(o)) {
+		return usagef("--output %q is not one of %s", string(o), strings.Join(formats, ", "))
+	}
+	return nil
+}
+
+// printDocument prints what is no Kubernetes object, as json or yaml.
+func (o output) printDocument(doc any, w io.Writer) error {
+	b, err := json.MarshalIndent(doc, "", "    ")
+	if o == "yaml" {
+		b, err = yaml.Marshal(doc)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, strings.TrimSuffix(string(b), "\n"))
+	return err
 }
 
 // printObject prints an object or a list; each item says its kind, as kubectl's do, which a typed client leaves out.

@@ -44,9 +44,9 @@ verifies every digest, exports a SavedModel, replays the recorded predictions, a
 not at all. Numbers are never used twice: of two promotions at once, each gets its own.
 
 ` + exitHelp,
-		Example: `  plumb promote erasers --model eraser
-  plumb promote erasers --model eraser --trial d18 --reason "half the latency, within noise of d50"
-  plumb promote erasers --model eraser --no-wait -o name`,
+		Example: `  plumb promote erasers --model erasers
+  plumb promote erasers --model erasers --trial d18 --reason "half the latency, within noise of d50"
+  plumb promote erasers --model erasers --no-wait -o name`,
 		Args:              arguments(1, "RUN"),
 		ValidArgsFunction: c.completion(proposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -171,7 +171,7 @@ func withBest(spec api.ModelVersionSpec, b api.BestMetrics) api.ModelVersionSpec
 func createVersion(ctx context.Context, cl client.Client, model *api.Model, spec api.ModelVersionSpec) (*api.ModelVersion, error) {
 	var versions api.ModelVersionList
 	if err := cl.List(ctx, &versions, client.InNamespace(model.Namespace)); err != nil {
-		return nil, fmt.Errorf("list versions of model %q: %w", model.Name, err)
+		return nil, fmt.Errorf("list versions of model %q in namespace %s: %w", model.Name, model.Namespace, err)
 	}
 	for number := nextNumber(model, versions.Items); ; number++ {
 		spec.Version = number
@@ -187,7 +187,7 @@ func createVersion(ctx context.Context, cl client.Client, model *api.Model, spec
 		case err == nil:
 			return v, nil
 		case !apierrors.IsAlreadyExists(err):
-			return nil, fmt.Errorf("create model version %s: %w", v.Name, err)
+			return nil, fmt.Errorf("create model version %s in namespace %s: %w", v.Name, v.Namespace, err)
 		}
 	}
 }

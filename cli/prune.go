@@ -107,17 +107,17 @@ func (o *pruneOptions) run(ctx context.Context) error {
 
 // gather reads all that the keep list depends on, and finds the run to take store, image and volumes from.
 func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace string) (*api.TrainingRun, wire.Keep, error) {
-	where := namespace
+	in := namespace
 	if o.all || o.unknown { // who takes strangers away must know everybody
-		where = ""
+		in = ""
 	}
 	var runs api.TrainingRunList
 	var versions api.ModelVersionList
-	if err := cl.List(ctx, &runs, client.InNamespace(where)); err != nil {
-		return nil, wire.Keep{}, fmt.Errorf("list runs: %w", err)
+	if err := cl.List(ctx, &runs, client.InNamespace(in)); err != nil {
+		return nil, wire.Keep{}, fmt.Errorf("list runs in %s: %w", where(in), err)
 	}
-	if err := cl.List(ctx, &versions, client.InNamespace(where)); err != nil {
-		return nil, wire.Keep{}, fmt.Errorf("list model versions: %w", err)
+	if err := cl.List(ctx, &versions, client.InNamespace(in)); err != nil {
+		return nil, wire.Keep{}, fmt.Errorf("list model versions in %s: %w", where(in), err)
 	}
 	keep, err := keepList(runs.Items, versions.Items, o.olderThan, o.unknown, o.now())
 	if err != nil {
@@ -175,9 +175,18 @@ func (o *pruneOptions) runJob(ctx context.Context, cl client.WithWatch, run *api
 		fmt.Fprintln(o.ErrOut, explain(err, ""))
 	}
 	if failed != "" {
-		return fmt.Errorf("the Job %s failed: %s\nWhat it removed is gone, the rest is as it was; the next plumb prune goes on", job.Name, clean(failed))
+		return jobFailed(job, failed, dryRun)
 	}
 	return nil
+}
+
+// jobFailed says what has become of the store, and where to read why.
+func jobFailed(job *batchv1.Job, failed string, dryRun bool) error {
+	next := "What its log lists as removed is gone, the rest is as it was. Put right what the log says, then plumb prune again"
+	if dryRun {
+		next = fmt.Sprintf("Nothing was removed. Why is in its log, above, or: kubectl -n %s logs job/%s", job.Namespace, job.Name)
+	}
+	return fmt.Errorf("the Job %s failed: %s\n%s", job.Name, clean(failed), next)
 }
 
 // untilEnded says why the Job failed, or "".

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
 )
 
 // retryOptions are what `plumb retry` was asked.
@@ -56,6 +57,7 @@ are needed until the new one has ended: plumb prune leaves them.`,
 	f.Int32Var(&o.epochs, "epochs", 0, "train so many epochs in all (default as many as before)")
 	f.BoolVar(&o.anew, "anew", false, "begin from nothing, and not from the old run's checkpoints")
 	o.output.addTo(cmd, "json", "yaml", "name")
+	_ = cmd.RegisterFlagCompletionFunc("depths", listCompletion(wire.Depths))
 	return cmd
 }
 
@@ -192,7 +194,7 @@ func (o *retryOptions) create(ctx context.Context, cl client.Client, next *api.T
 		case err == nil:
 			return nil
 		case !apierrors.IsAlreadyExists(err):
-			return fmt.Errorf("create run %q: %w", next.Name, err)
+			return fmt.Errorf("create run %q in namespace %s: %w", next.Name, next.Namespace, err)
 		case o.newName != "":
 			return fmt.Errorf("run %q exists already in namespace %s\nChoose another --name, or leave it out", next.Name, next.Namespace)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,8 +19,8 @@ whole sweep; promote makes it a numbered version of a model that TensorFlow Serv
 const rootExample = `  plumb list                              # the runs in this namespace
   plumb watch erasers                     # follow one until it ends
   plumb best erasers                      # what it found, and why
-  plumb promote erasers --model eraser    # publish it
-  plumb models eraser                     # the versions there are`
+  plumb promote erasers --model erasers   # publish it
+  plumb models erasers                    # the versions there are`
 
 // usageTemplate is cobra's, without the flags that every verb takes: there are twenty of them, and they are kubectl's.
 const usageTemplate = `Usage:{{if .Runnable}}
@@ -58,16 +59,16 @@ func newRootCmd(c *cluster, arg0 string) (root *cobra.Command, started *bool) {
 			return nil
 		},
 		DisableAutoGenTag: true,
+		Version:           ownVersion().String(),
 	}
-	if name := filepath.Base(arg0); strings.HasPrefix(name, "kubectl-") { // kubectl plumb
-		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: strings.ReplaceAll(name, "-", " ")}
-	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(c.In)
 	root.SetOut(c.Out)
 	root.SetErr(c.ErrOut)
 	root.SetUsageTemplate(usageTemplate)
 	c.flags.AddFlags(root.PersistentFlags())
 	_ = root.RegisterFlagCompletionFunc("namespace", c.flagCompletion(proposeNamespaces, 0))
+	_ = root.RegisterFlagCompletionFunc("context", c.proposeContexts)
 
 	root.AddCommand(
 		newListCmd(c), newWatchCmd(c), newBestCmd(c), newLogsCmd(c),
@@ -76,7 +77,26 @@ func newRootCmd(c *cluster, arg0 string) (root *cobra.Command, started *bool) {
 		newDatasetCmd(c.IOStreams),
 		newVersionCmd(c), newOptionsCmd(),
 	)
+	if name := filepath.Base(arg0); strings.HasPrefix(name, "kubectl-") {
+		actAsPlugin(root, strings.ReplaceAll(name, "-", " "))
+	}
 	return root, started
+}
+
+// ownName is this program where help shows a command to type.
+var ownName = regexp.MustCompile(`\bplumb\b`)
+
+// actAsPlugin has help say `kubectl plumb`, which is how the user has called it and perhaps the only name that is installed.
+func actAsPlugin(root *cobra.Command, called string) {
+	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: called}
+	var rename func(*cobra.Command)
+	rename = func(cmd *cobra.Command) {
+		cmd.Long, cmd.Example = ownName.ReplaceAllString(cmd.Long, called), ownName.ReplaceAllString(cmd.Example, called)
+		for _, sub := range cmd.Commands() {
+			rename(sub)
+		}
+	}
+	rename(root)
 }
 
 // newOptionsCmd prints the flags that every verb takes.

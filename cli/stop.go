@@ -13,8 +13,17 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
+// stopOptions are what `plumb stop` was asked.
+type stopOptions struct {
+	*cluster
+	name   string
+	trials []string
+	output output
+}
+
 func newStopCmd(c *cluster) *cobra.Command {
-	return &cobra.Command{
+	o := &stopOptions{cluster: c}
+	cmd := &cobra.Command{
 		Use:   "stop RUN TRIAL...",
 		Short: "End trials of a run now, for good; their best checkpoints compete",
 		Long: `End trials of a run now, for good; their best checkpoints compete.
@@ -32,8 +41,13 @@ checkpoints. This adds to spec.stopTrials.`,
 			}
 			return c.flagCompletion(proposeStoppable, 1)(cmd, args, typed)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return c.stop(cmd.Context(), args[0], args[1:]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.name, o.trials = args[0], args[1:]
+			return o.run(cmd.Context())
+		},
 	}
+	o.output.addTo(cmd, "json", "yaml", "name")
+	return cmd
 }
 
 // proposeStoppable lists the trials that could still be named.
@@ -46,19 +60,23 @@ func proposeStoppable(ctx context.Context, cl client.Client, namespace string, a
 	}), err
 }
 
-// stop adds to spec.stopTrials. Somebody else may add at the same time, so it is read and written as one.
-func (c *cluster) stop(ctx context.Context, name string, trials []string) error {
-	cl, namespace, err := c.connect()
+// run adds to spec.stopTrials. Somebody else may add at the same time, so it is read and written as one.
+func (o *stopOptions) run(ctx context.Context) error {
+	printer, err := o.output.printer()
+	if err != nil {
+		return err
+	}
+	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
 	}
 	var r *api.TrainingRun
 	var fresh []string
 	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		if r, err = getRun(ctx, cl, namespace, name); err != nil {
+		if r, err = getRun(ctx, cl, namespace, o.name); err != nil {
 			return err
 		}
-		if fresh, err = c.stoppable(r, trials); err != nil || len(fresh) == 0 {
+		if fresh, err = o.stoppable(r); err != nil || len(fresh) == 0 {
 			return err
 		}
 		before := r.DeepCopy()
@@ -66,37 +84,40 @@ func (c *cluster) stop(ctx context.Context, name string, trials []string) error 
 			r.Spec.StopTrials = append(r.Spec.StopTrials, api.TrialName(t))
 		}
 		if err := cl.Patch(ctx, r, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			return fmt.Errorf("change spec.stopTrials of run %q: %w", name, err)
+			return fmt.Errorf("change spec.stopTrials of run %q in namespace %s: %w", o.name, namespace, err)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, t := range trials {
+	if printer != nil {
+		return printObject(printer, r, o.Out)
+	}
+	for _, t := range o.trials {
 		if slices.Contains(fresh, t) {
-			fmt.Fprintf(c.Out, "trial %s of run %s is stopped: its pod saves itself and ends\n", t, r.Name)
+			fmt.Fprintf(o.Out, "trial %s of run %s is stopped: its pod saves itself and ends\n", t, r.Name)
 		} else {
-			fmt.Fprintf(c.Out, "trial %s of run %s is being stopped already\n", t, r.Name)
+			fmt.Fprintf(o.Out, "trial %s of run %s is being stopped already\n", t, r.Name)
 		}
 	}
-	fmt.Fprintf(c.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, c.inNamespace())
+	fmt.Fprintf(o.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, o.inNamespace())
 	return nil
 }
 
 // stoppable are those of the named trials that nobody has named before. One that is not there, or has ended, is a mistake.
-func (c *cluster) stoppable(r *api.TrainingRun, trials []string) (fresh []string, err error) {
-	if err := c.mustGoOn(r); err != nil {
+func (o *stopOptions) stoppable(r *api.TrainingRun) (fresh []string, err error) {
+	if err := o.mustGoOn(r); err != nil {
 		return nil, err
 	}
-	for _, name := range trials {
+	for _, name := range o.trials {
 		depth := slices.ContainsFunc(r.Spec.Depths, func(d api.Depth) bool { return name == fmt.Sprintf("d%d", d) })
 		t := findTrial(r, name)
 		switch {
 		case t == nil && !depth:
 			return nil, fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, name, trialNames(r))
 		case t != nil && t.Phase.Terminal():
-			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s", name, r.Name, t.Phase, r.Name, c.inNamespace())
+			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s", name, r.Name, t.Phase, r.Name, o.inNamespace())
 		case slices.Contains(r.Spec.StopTrials, api.TrialName(name)) || slices.Contains(fresh, name):
 		default:
 			fresh = append(fresh, name)

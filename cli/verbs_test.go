@@ -47,7 +47,7 @@ func TestVerbs(t *testing.T) {
 	}{
 		"list":                                {args: "list", out: []string{"NAME", "bad", "Failed", "5/5", "good", "Succeeded", "d50", "0.9058", "38/40", "10m"}},
 		"list of all namespaces":              {args: "list -A", out: []string{"NAMESPACE", "inspection", "lab", "elsewhere"}},
-		"list of an empty namespace":          {args: "list -n nothing", err: []string{"There are no runs in namespace nothing. Start one"}},
+		"list of an empty namespace":          {args: "list -n nothing", err: []string{`There are no runs in namespace nothing. config/README.md ("The first run") starts one; all namespaces: plumb list -A`}},
 		"list for scripts":                    {args: "list -o name", out: []string{"trainingrun.plumbline.dev/bad\n", "trainingrun.plumbline.dev/good\n"}},
 		"list as yaml names each kind":        {args: "list -o yaml", out: []string{"kind: TrainingRun", "kind: TrainingRunList"}},
 		"list in an unknown format":           {args: "list -o xml", code: 2, err: []string{`"xml" is not one of json, yaml, name`}},
@@ -55,6 +55,7 @@ func TestVerbs(t *testing.T) {
 		"best of a run without one":           {args: "best bad", code: 1, err: []string{"ended without a best checkpoint: no trial has a committed checkpoint"}},
 		"best of a run that has just begun":   {args: "best new", code: 1, err: []string{"has no checkpoint yet: it is Pending", "plumb watch new -n inspection"}},
 		"best of a run that is not there":     {args: "best god", code: 1, err: []string{`run "god" does not exist`, "Its runs: bad, good, new"}},
+		"best in an unknown format":           {args: "best nothing -o xml", code: 2, err: []string{`"xml" is not one of json, yaml`}},
 		"best of nothing":                     {args: "best", code: 2, err: []string{"RUN is missing", "See: plumb best --help"}},
 		"best of too much":                    {args: "best good bad", code: 2, err: []string{`"bad" is one argument too many`}},
 		"models, versions in order":           {args: "models", out: []string{"MODEL", "eraser", "2", "yes", "good", "d50", "anna", "file:///models/eraser/2", "eraser", "10", "waiting", "unused"}},
@@ -70,6 +71,10 @@ func TestVerbs(t *testing.T) {
 		"help documents the exit codes":       {args: "watch --help", out: []string{"Exit codes:", "130", "Examples:"}},
 		"options lists kubectl's flags":       {args: "options", out: []string{"--context", "--kubeconfig"}},
 		"the client's version asks nobody":    {args: "version --client", out: []string{"wire 1."}},
+		"the client's version for scripts":    {args: "version --client -o json", out: []string{`"plumb": {`, `"wire": "1.`}},
+		"version is a flag too":               {args: "--version", out: []string{"plumb  ", "wire 1."}},
+		"complete depths":                     {args: "__complete retry good --depths 18,1", out: []string{"18,34\n18,50\n18,101\n18,152\n"}},
+		"complete channels":                   {args: "__complete dataset synth --channels ", out: []string{"AM\n", "GRAY\n"}},
 		"complete a run":                      {args: "__complete watch ", out: []string{"bad\tFailed 5/5", "good\tSucceeded 5/5"}},
 		"complete a trial":                    {args: "__complete logs good ", out: []string{"d18\tSucceeded 8/8", "d152\tFailed 6/8"}},
 		"complete a model":                    {args: "__complete promote good --model ", out: []string{"eraser\tfile:///models", "unused"}},
@@ -196,7 +201,8 @@ func TestLogsAndVersionAskTheServer(t *testing.T) {
 		out, err []string
 	}{
 		"the log of a trial, as it is":              {args: "logs erasers d18 -f", out: []string{"epoch 1\nfollow=true\n"}},
-		"the log of all trials, and which are gone": {args: "logs erasers", code: 1, out: []string{"d18   epoch 1\nd18   follow="}, err: []string{"of trial d", "is gone, and its log with it"}},
+		"the log of all trials, and which are gone": {args: "logs erasers", code: 1, out: []string{"d18   epoch 1\nd18   follow="}, err: []string{"of trial d", "is gone, and its log with it\nWhat became of the trial: plumb watch erasers -n inspection"}},
+		"a server that is too old, for scripts":     {args: "version -o yaml", code: 1, out: []string{"gitVersion: v1.30.2-gke", "plumb:"}, err: []string{"too old"}},
 		"a server that is too old":                  {args: "version", code: 1, out: []string{"kubernetes  v1.30.2-gke", "plumbline   not installed"}, err: []string{"too old: Plumbline needs 1.31 or newer"}},
 	}
 	for name, tt := range tests {
@@ -208,6 +214,22 @@ func TestLogsAndVersionAskTheServer(t *testing.T) {
 			inOrder(t, "stdout", p.out.String(), tt.out)
 			inOrder(t, "stderr", p.err.String(), tt.err)
 		})
+	}
+}
+
+func TestLogsOfARunWithoutPods(t *testing.T) {
+	for state, want := range map[string]string{
+		"waiting": "run \"erasers\" has no pods yet: it is Pending\nWhy: plumb watch erasers -n inspection\n",
+		"failed":  "run \"erasers\" has no pods: it is Failed\nWhy: plumb watch erasers -n inspection\n",
+	} {
+		run := readRun(t, state)
+		for i := range run.Status.Trials {
+			run.Status.Trials[i].Pod = ""
+		}
+		p := &program{objects: []client.Object{run}}
+		if code := p.run(t, "logs", "erasers"); code != exitFailed || p.err.String() != "error: "+want {
+			t.Errorf("%s: exit code %d, said %q, want %q", state, code, p.err.String(), want)
+		}
 	}
 }
 
@@ -224,6 +246,9 @@ func TestLowestKubernetesIsTheChartsToo(t *testing.T) {
 func TestNamedAsAKubectlPlugin(t *testing.T) {
 	c := newCluster(genericiooptions.NewTestIOStreamsDiscard())
 	root, _ := newRootCmd(c, "/usr/local/bin/kubectl-plumb")
+	if want := "  kubectl plumb list  "; !strings.HasPrefix(root.Example, want) {
+		t.Errorf("help's example is %q, want it to begin with %q", root.Example, want)
+	}
 	watch, _, err := root.Find([]string{"watch"})
 	if err != nil {
 		t.Fatal(err)

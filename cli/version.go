@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -26,6 +26,29 @@ const (
 type versionOptions struct {
 	*cluster
 	client bool
+	output output
+}
+
+// versions is what -o json and -o yaml print. What was not asked for, or is not there, is left out.
+type versions struct {
+	Plumb      plumbVersion  `json:"plumb"`
+	Kubernetes *version.Info `json:"kubernetes,omitempty"`
+	Plumbline  string        `json:"plumbline,omitempty"` // the API installed in the cluster
+}
+
+type plumbVersion struct {
+	Release  string `json:"release"`
+	Wire     string `json:"wire"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func ownVersion() plumbVersion {
+	return plumbVersion{Release: wire.Release, Wire: wire.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+}
+
+func (v plumbVersion) String() string {
+	return fmt.Sprintf("plumb       %s (wire %s, %s, %s)", v.Release, v.Wire, v.Go, v.Platform)
 }
 
 func newVersionCmd(c *cluster) *cobra.Command {
@@ -34,19 +57,39 @@ func newVersionCmd(c *cluster) *cobra.Command {
 		Use:   "version",
 		Short: "Print the versions of plumb, of the cluster, and of the API installed in it",
 		Example: `  plumb version
-  plumb version --client   # asks no cluster`,
+  plumb version --client   # asks no cluster
+  plumb version -o json | jq -r .kubernetes.gitVersion`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(*cobra.Command, []string) error { return o.run() },
 	}
 	cmd.Flags().BoolVar(&o.client, "client", false, "do not ask the cluster")
+	o.output.addTo(cmd, "json", "yaml")
 	return cmd
 }
 
-func (o *versionOptions) run(context.Context) error {
-	fmt.Fprintf(o.Out, "plumb       %s (wire %s, %s, %s/%s)\n", wire.Release, wire.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	if o.client {
-		return nil
+func (o *versionOptions) run() error {
+	if err := o.output.check("json", "yaml"); err != nil {
+		return err
 	}
+	v := versions{Plumb: ownVersion()}
+	if o.output == "" {
+		fmt.Fprintln(o.Out, v.Plumb) // before the cluster is asked, which may not answer
+	}
+	var old error
+	if !o.client {
+		if err := o.ask(&v); err != nil {
+			return err
+		}
+		old = tooOld(v.Kubernetes)
+	}
+	if o.output != "" {
+		return cmp.Or(o.output.printDocument(v, o.Out), old)
+	}
+	return old
+}
+
+// ask adds what the cluster says.
+func (o *versionOptions) ask(v *versions) error {
 	cfg, err := o.config()
 	if err != nil {
 		return err
@@ -55,21 +98,21 @@ func (o *versionOptions) run(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", cfg.Host, err)
 	}
-	server, err := dc.ServerVersion()
-	if err != nil {
+	if v.Kubernetes, err = dc.ServerVersion(); err != nil {
 		return fmt.Errorf("ask %s for its version: %w", cfg.Host, err)
 	}
-	fmt.Fprintf(o.Out, "kubernetes  %s\n", clean(server.GitVersion))
 	_, err = dc.ServerResourcesForGroupVersion(api.GroupVersion.String())
 	switch {
 	case apierrors.IsNotFound(err):
-		fmt.Fprintf(o.Out, "plumbline   not installed\n")
 	case err != nil:
 		return fmt.Errorf("ask %s for %s: %w", cfg.Host, api.GroupVersion, err)
 	default:
-		fmt.Fprintf(o.Out, "plumbline   %s\n", api.GroupVersion)
+		v.Plumbline = api.GroupVersion.String()
 	}
-	return tooOld(server)
+	if o.output == "" {
+		fmt.Fprintf(o.Out, "kubernetes  %s\nplumbline   %s\n", clean(v.Kubernetes.GitVersion), cmp.Or(v.Plumbline, "not installed"))
+	}
+	return nil
 }
 
 // tooOld refuses a server below the lowest version. Some providers write the minor version as "29+".

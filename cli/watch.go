@@ -34,7 +34,7 @@ star marks the best trial so far. NO_COLOR turns colour off.
 		Example: `  plumb watch erasers
   plumb watch erasers --wait          # it need not exist yet
   plumb watch erasers | tee run.log   # a line per change
-  plumb watch erasers && plumb promote erasers --model eraser`,
+  plumb watch erasers && plumb promote erasers --model erasers`,
 		Args:              arguments(1, "RUN"),
 		ValidArgsFunction: c.completion(proposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {

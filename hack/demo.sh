@@ -40,7 +40,8 @@ say "Predictions of the published model on samples that no trial trained on or s
 published=$state/volumes/models/erasers/1
 show "plumbline-trainer predict --model $published --data $state/volumes/data/erasers --split test"
 "$bin/plumbline-trainer" predict --model "$published" --data "$state/volumes/data/erasers" --split test -o csv > "$demo/predictions.csv"
-(head -1 "$demo/predictions.csv"; sed 1d "$demo/predictions.csv" | head -8) | cut -d, -f1-7 | column -s, -t # without the model's digest
+table() { if command -v column >/dev/null; then column -s, -t; else cat; fi; }
+sed -n 1,9p "$demo/predictions.csv" | cut -d, -f1-7 | table # without the model's digest
 echo "… $(($(wc -l < "$demo/predictions.csv") - 1)) in $demo/predictions.csv"
 
 say "The five depths beside a blind model (BLIND: the prevalence), and why the best is the best"

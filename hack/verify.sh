@@ -60,8 +60,9 @@ say "the chart"
 chart=charts/plumbline
 helm=$(built helm)
 render() { "$helm" template plumbline "$chart" --namespace plumbline-system --kube-version "$lowest" "$@"; }
+image="image.repository=registry.example.com/plumbline-operator" # the one value that has no default
 lowest=$(sed -n 's/^kubeVersion: ">=\(.*\)-0"$/\1/p' "$chart/Chart.yaml")
-render >"$work/default.yaml"
+render --set "$image" >"$work/default.yaml"
 conform "$work/default.yaml" || fail "the chart's default is not valid"
 for values in "$chart"/ci/*.yaml; do
 	"$helm" lint --quiet --strict "$chart" --values "$values" || fail "$chart with $values does not lint"
@@ -75,8 +76,9 @@ refuse() { # the message that is expected, then values
 }
 refuse "interval" --set monitoring.podMonitor.interval=often
 refuse "replcas" --set replcas=2
-refuse "set nats.url" --set nats.enabled=false
-refuse "set nats.accountSecret" --set nats.enabled=false,nats.url=nats://n:4222
+refuse "set image.repository to where you pushed"
+refuse "set nats.url" --set "$image",nats.enabled=false
+refuse "set nats.accountSecret" --set "$image",nats.enabled=false,nats.url=nats://n:4222
 refuse "maxFile" --set nats.storage.maxFile=lots
 
 say "the alerts and the dashboard, by Prometheus' libraries (the first run builds them)"

@@ -16,7 +16,7 @@ import (
 // has braces of its own.
 func TestTheChartCarriesThem(t *testing.T) {
 	cmd := exec.Command("go", "tool", "-modfile=hack/tools/go.mod", "helm", "template", "plumbline", "charts/plumbline", "--namespace", "ps", "--kube-version", "1.34.0",
-		"--set", "monitoring.rules.enabled=true,monitoring.dashboard.enabled=true,monitoring.podMonitor.enabled=true")
+		"--set", "image.repository=registry.example.com/plumbline-operator,monitoring.rules.enabled=true,monitoring.dashboard.enabled=true,monitoring.podMonitor.enabled=true")
 	cmd.Dir = "../.."
 	var said bytes.Buffer
 	cmd.Stderr = &said

@@ -26,7 +26,7 @@ func TestAPIServerAcceptsWhatIsInstalled(t *testing.T) {
 		"--namespace", "charted", "--kube-version", version.ServerVersion.GitVersion}
 	tests := map[string]*exec.Cmd{
 		"config/default": exec.Command(filepath.Join(cluster.bin, "localcluster"), "--dir", cluster.state, "kubectl", "kustomize", "config/default"),
-		"the chart":      exec.Command("go", chart...),
+		"the chart":      exec.Command("go", append(chart, "--set", "image.repository=registry.example.com/plumbline-operator")...),
 	}
 	for _, file := range values {
 		tests["the chart with "+filepath.Base(file)] = exec.Command("go", append(chart, "--values", strings.TrimPrefix(file, "../../"))...)

@@ -31,7 +31,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
 {{- define "plumbline.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ required "set image.repository to where you pushed the operator's image (config/README.md): no registry offers one" .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
 
 {{/* What the restricted Pod Security standard asks of a pod and of a container. */}}
