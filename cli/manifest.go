@@ -20,7 +20,7 @@ const (
 // checkpoints, and has one volume more for the registry.
 func modelManifest(name string, r *api.TrainingRun) string {
 	pod := *r.Spec.Template.DeepCopy()
-	pod.NodeSelector, pod.Tolerations, pod.Resources.Claims = nil, nil, nil // those of a GPU node, mostly
+	pod.NodeSelector, pod.Tolerations, pod.RuntimeClassName, pod.Resources.Claims = nil, nil, nil, nil // those of a GPU node, mostly
 	delete(pod.Resources.Requests, api.ResourceGPU)
 	delete(pod.Resources.Limits, api.ResourceGPU)
 	mounted := slices.ContainsFunc(pod.VolumeMounts, func(m api.VolumeMount) bool { return m.MountPath == modelsPath })

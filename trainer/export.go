@@ -23,7 +23,7 @@ func newExportCommand(p *program) *cobra.Command {
 	var dir, out string
 	cmd := &cobra.Command{
 		Use: "export --checkpoint DIR --out DIR", Short: "Write a checkpoint as a SavedModel", Long: exportHelp, Args: cobra.NoArgs,
-		Example: "  plumbline-trainer export --checkpoint out/fit/d18/d18-a1-local/best-e0005 --out eraser/1",
+		Example: "  plumbline-trainer export --checkpoint out/fit/d18/d18-a1-local/best-e0005 --out erasers/1",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return exportModel(cmd.Context(), p, dir, out) },
 	}
 	f := cmd.Flags()

@@ -29,8 +29,8 @@ predictions are worth is told on stderr.
 --list is a CSV file with the columns id and one per channel of the model, in its order, each holding the path of that channel's
 image file; a relative path starts at the list.`
 
-const predictExample = `  plumbline-trainer predict --model models/eraser --data erasers --split test -o table
-  plumbline-trainer predict --model models/eraser/3 --list today.csv -o jsonl`
+const predictExample = `  plumbline-trainer predict --model models/erasers --data erasers --split test -o table
+  plumbline-trainer predict --model models/erasers/3 --list today.csv -o jsonl`
 
 // predictOptions are predict's flags.
 type predictOptions struct {

@@ -31,7 +31,7 @@ func newPublishCommand(p *program) *cobra.Command {
 	var number int64
 	cmd := &cobra.Command{
 		Use: "publish", Short: "Publish a checkpoint as a version of a model", Long: publishHelp, Args: cobra.NoArgs,
-		Example: "  plumbline-trainer publish --checkpoint out/fit/d18/d18-a1-local/best-e0005 --registry models --model eraser",
+		Example: "  plumbline-trainer publish --checkpoint out/fit/d18/d18-a1-local/best-e0005 --registry models --model erasers",
 	}
 	f := cmd.Flags()
 	f.StringVar(&dir, "checkpoint", "", "directory of a best checkpoint; without it, "+wire.EnvPublication+" says what to publish")

@@ -293,6 +293,7 @@ func sameAsCalm(h, calm History, say sayer) {
 	for trial, want := range final(calm) {
 		got, ok := final(h)[trial]
 		switch {
+		case !ok && lastDamaged(h, trial): // after it had told that it is done
 		case !ok:
 			say("%s left no checkpoint of its last epoch", trial)
 		case got != want:
@@ -311,6 +312,17 @@ func sameAsCalm(h, calm History, say sayer) {
 			}
 		}
 	}
+}
+
+// lastDamaged says whether the drill itself damaged the checkpoint of a trial's last epoch.
+func lastDamaged(h History, trial string) bool {
+	for _, t := range h.Statuses[len(h.Statuses)-1].Trials {
+		last := fmt.Sprintf("/resume-e%04d-", t.Epochs)
+		if t.Name == trial {
+			return slices.ContainsFunc(h.Damaged, func(dir string) bool { return strings.Contains(dir, "/"+trial+"/") && strings.Contains(dir, last) })
+		}
+	}
+	return false
 }
 
 // final is the digest of the weights and the optimizer's memory at each trial's last epoch.
