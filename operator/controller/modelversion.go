@@ -82,8 +82,10 @@ func (r *ModelVersionReconciler) plan(ctx context.Context, v *api.ModelVersion, 
 		if in.Cluster, err = observeCluster(ctx, r.Client, v, labelsOf(v)); err != nil {
 			return plan.PublishPlan{}, err
 		}
-		if err := r.lookAgain(ctx, v, &in.Cluster); err != nil {
-			return plan.PublishPlan{}, err
+		if job := v.Status.Job; job != "" && !in.Cluster.Has(job) { // it was seen once: the cache may be behind
+			if in.Cluster, err = observeCluster(ctx, r.Live, v, labelsOf(v)); err != nil {
+				return plan.PublishPlan{}, err
+			}
 		}
 	}
 	return plan.MakePublish(in), nil
@@ -91,26 +93,6 @@ func (r *ModelVersionReconciler) plan(ctx context.Context, v *api.ModelVersion, 
 
 func labelsOf(v *api.ModelVersion) client.MatchingLabels {
 	return client.MatchingLabels{api.LabelModel: v.Spec.Model, api.LabelVersion: fmt.Sprint(v.Spec.Version)}
-}
-
-// lookAgain asks the API server itself for a Job that was seen once and is not in the cache.
-func (r *ModelVersionReconciler) lookAgain(ctx context.Context, v *api.ModelVersion, cluster *plan.Cluster) error {
-	name := v.Status.Job
-	if name == "" || cluster.Has(name) {
-		return nil
-	}
-	var job batchv1.Job
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: v.Namespace, Name: name}, &job)
-	switch {
-	case apierrors.IsNotFound(err):
-		cluster.Pods, err = listPods(ctx, r.Live, v.Namespace, labelsOf(v))
-		return err
-	case err != nil:
-		return fmt.Errorf("look for Job %s: %w", name, err)
-	case owns(v, &job):
-		cluster.Jobs = append(cluster.Jobs, &job)
-	}
-	return nil
 }
 
 func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion, p plan.PublishPlan) (written bool, err error) {

@@ -53,15 +53,14 @@ func (p *planner) observe(t *api.TrialStatus, a *api.AttemptStatus) {
 		if at.IsZero() {
 			at = p.Now
 		}
-		p.close(t, e.class, e.exitCode, at)
+		p.close(t, a, e.class, e.exitCode, at)
 	case seen.job == nil && p.left(t) == "":
-		p.close(t, wire.ClassInterrupted, nil, p.Now)
+		p.close(t, a, wire.ClassInterrupted, nil, p.Now)
 	}
 }
 
-// close records the end of the newest attempt, once.
-func (p *planner) close(t *api.TrialStatus, class wire.Class, exitCode *int32, at time.Time) {
-	a := record(t, t.Attempt)
+// close records the end of an attempt, once.
+func (p *planner) close(t *api.TrialStatus, a *api.AttemptStatus, class wire.Class, exitCode *int32, at time.Time) {
 	if a == nil || a.EndTime != nil {
 		return
 	}

@@ -114,7 +114,7 @@ func (p *planner) ended(t *api.TrialStatus, e ending) {
 	if e.exitCode != nil {
 		t.ExitCode = e.exitCode
 	}
-	p.close(t, e.class, e.exitCode, at)
+	p.close(t, record(t, t.Attempt), e.class, e.exitCode, at)
 	if e.class != wire.ClassSucceeded && p.trained(t) { // all its epochs are done and committed: what came after changes nothing
 		t.CompletionTime = moment(at)
 		p.succeed(t)
