@@ -60,7 +60,7 @@ up: build ## A cluster for your own manifests, with the operator running in it
 	@GPUS="$(GPUS)" CPUS="$(CPUS)" hack/up.sh "$(BIN)" "$(STATE)"
 
 down: ## Stop that cluster; its state stays in .cluster until `make clean`
-	@[ ! -x "$(BIN)/localcluster" ] || [ ! -d "$(STATE)" ] || "$(BIN)/localcluster" --dir "$(STATE)" down
+	@[ ! -e "$(STATE)/cluster.json" ] || "$(BIN)/localcluster" --dir "$(STATE)" down
 
 generate: ## Write what is generated: deep copies, CRDs, RBAC, the chart's copies, the API reference
 	@hack/generate.sh
@@ -71,5 +71,9 @@ lint: ## gofmt, vet, staticcheck, chart and manifests
 verify: ## lint, and prove that what is generated is up to date
 	@hack/verify.sh
 
-clean: down ## Remove what was built here, the cluster's state and the demo's; the cache stays
+clean: ## End the clusters, remove their state and the demo's, and what was built here; the cache stays
+	@for state in "$(STATE)" demo/cluster; do \
+		[ ! -e "$$state/cluster.json" ] || "$(BIN)/localcluster" --dir "$$state" down || \
+			{ echo "the cluster in $$state could not be ended (make build, and make clean again): nothing was removed" >&2; exit 1; }; \
+	done
 	@rm -rf "$(BIN)" "$(STATE)" demo

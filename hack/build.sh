@@ -14,17 +14,18 @@ command -v cc >/dev/null || command -v gcc >/dev/null || fail "no C compiler is 
 	fail "this is $(go env GOOS)/$(go env GOARCH); Plumbline is built and tested on linux/amd64 only. Use a linux/amd64 machine, container or virtual machine."
 
 version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The release is stamped here; Go's own stamp fails in a checkout that another user owns.
 stamp="-s -w -X plumbline.dev/plumbline/wire.Release=$version"
 
 say "plumb and the operator (the first build compiles the Kubernetes client, about two minutes)"
-CGO_ENABLED=0 go build -ldflags "$stamp" -o "$bin/plumb" ./cli
-CGO_ENABLED=0 go build -ldflags "$stamp" -o "$bin/plumbline-operator" ./operator
+CGO_ENABLED=0 go build -buildvcs=false -ldflags "$stamp" -o "$bin/plumb" ./cli
+CGO_ENABLED=0 go build -buildvcs=false -ldflags "$stamp" -o "$bin/plumbline-operator" ./operator
 
 say "TensorFlow's library (fetched once, 230 MB)"
 tf=$(hack/libtensorflow/fetch.sh)
 
 say "the trainer"
-(. "$tf/env.sh" && go build -ldflags "$stamp" -o "$bin/plumbline-trainer" ./trainer)
+(. "$tf/env.sh" && go build -buildvcs=false -ldflags "$stamp" -o "$bin/plumbline-trainer" ./trainer)
 
 say "the local cluster (the first build compiles Kubernetes itself, about five minutes on two cores; kept in the cache)"
 hack/localcluster/build.sh "$bin/localcluster"

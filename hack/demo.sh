@@ -11,7 +11,16 @@ say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
 show() { printf '\033[2m$ %s\033[0m\n' "$*"; }
 
 begin=$SECONDS
-[ ! -e "$demo" ] || { say "Ending the demo that ran before"; [ ! -e "$state/cluster.json" ] || cluster down; rm -rf "$demo"; }
+if [ -e "$demo" ]; then
+	if [ -e "$state/cluster.json" ]; then
+		say "Ending the demo that ran before"
+		cluster down
+	elif [ "$demo" != "$PWD/demo" ]; then
+		echo "$demo is there and holds no demo: remove it yourself, or set DEMO to another directory" >&2
+		exit 1
+	fi
+	rm -rf "$demo"
+fi
 
 say "A Kubernetes control plane, a NATS server and a node with five simulated GPUs, all on this machine"
 mkdir -p "$demo"

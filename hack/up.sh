@@ -26,11 +26,7 @@ done
 install="$state/install"
 if [ ! -e "$install/kustomization.yaml" ]; then
 	mkdir -p "$install"
-	read -r metrics health < <(python3 -c '
-import socket
-a, b = socket.socket(), socket.socket()
-a.bind(("127.0.0.1", 0)); b.bind(("127.0.0.1", 0))
-print(a.getsockname()[1], b.getsockname()[1])')
+	read -r metrics health < <(python3 hack/ports.py)
 	cat > "$install/kustomization.yaml" <<-YAML
 		apiVersion: kustomize.config.k8s.io/v1beta1
 		kind: Kustomization

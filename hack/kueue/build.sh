@@ -6,7 +6,7 @@ set -euo pipefail
 out=${1:?usage: build.sh DIRECTORY}
 [[ $out == /* ]] || out=$PWD/$out
 cd "$(dirname "$0")"
-cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/plumbline}/kueue
+cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set, and says where the cache is: set it, or PLUMBLINE_CACHE}/.cache}/plumbline}/kueue
 export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false" # as hack/localcluster has them
 ld="-s -w"
 key=$({ go version; echo "$ld $CGO_ENABLED $GOFLAGS"; cat go.mod go.sum build.sh; } | sha256sum | cut -c1-16)
@@ -27,7 +27,7 @@ if [[ ! -d $built ]]; then
   cp -r --no-preserve=mode "$(go list -m -f '{{.Dir}}' sigs.k8s.io/kueue)/config" "$built.new/config"
   mv "$built.new" "$built"
   echo "kueue: built in $((SECONDS - start)) s, kept as $built" >&2
-  ls -1dt "$cache"/*/ | tail -n +4 | xargs -r rm -rf # older ones are of no use but to a checkout of another commit
+  ls -1dt "$cache"/*/ | tail -n +4 | xargs -r -d '\n' rm -rf -- # older ones are of no use but to a checkout of another commit
 fi
 rm -rf "$out"
 mkdir -p "$(dirname "$out")"

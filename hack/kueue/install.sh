@@ -17,11 +17,7 @@ cluster() { "$bin/localcluster" --dir "$state" "$@"; }
 #  - It looks after Jobs alone, is the only one, and offers no view of the queue as an API of its own.
 install="$state/kueue"
 mkdir -p "$install"
-read -r webhook health < <(python3 -c '
-import socket
-a, b = socket.socket(), socket.socket()
-a.bind(("127.0.0.1", 0)); b.bind(("127.0.0.1", 0))
-print(a.getsockname()[1], b.getsockname()[1])')
+read -r webhook health < <(python3 "$(dirname "$0")/../ports.py")
 cat > "$install/kustomization.yaml" <<YAML
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization

@@ -5,7 +5,7 @@ set -euo pipefail
 out=${1:?usage: build.sh OUT}
 here=$(cd "$(dirname "$0")" && pwd)
 [[ $out == /* ]] || out=$PWD/$out
-cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/plumbline}/localcluster
+cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set, and says where the cache is: set it, or PLUMBLINE_CACHE}/.cache}/plumbline}/localcluster
 cd "$here"
 # Without cgo no compiler flag of the caller (TensorFlow's) makes Go compile Kubernetes anew;
 # test.sh sets the same, for the same reason.
@@ -46,7 +46,7 @@ if [[ ! -x $built ]]; then
   mv "$built.tmp" "$built"
   echo "localcluster: built in $((SECONDS - start)) s, kept as $built" >&2
   # Older builds of this tree are of no use to anybody but a checkout of another commit: keep the newest three.
-  ls -1dt "$cache"/*/ | tail -n +4 | xargs -r rm -rf
+  ls -1dt "$cache"/*/ | tail -n +4 | xargs -r -d '\n' rm -rf --
 fi
 mkdir -p "$(dirname "$out")"
 cp -f "$built" "$out.tmp" && mv -f "$out.tmp" "$out"
