@@ -37,7 +37,7 @@ type config struct {
 
 func main() {
 	c := config{say: os.Stdout, depths: []any{18, 34}}
-	flag.Uint64Var(&c.seed, "seed", 1, "draws the faults: the same seed, the same faults in the same order")
+	flag.Uint64Var(&c.seed, "seed", 1, "draws the faults: of the same seed the same faults strike each run, in the same order")
 	flag.IntVar(&c.faults, "faults", 200, "how many strike in all")
 	flag.IntVar(&c.perRun, "per-run", 12, "how many strike one run")
 	flag.IntVar(&c.clusters, "clusters", 1, "how many are struck at the same time, each with its own runs")
@@ -157,11 +157,16 @@ func run(ctx context.Context, c config) (err error) {
 		}
 	}
 	total.print(c, time.Since(began))
-	if n := len(total.violations); n > 0 {
-		return fmt.Errorf("%d violations, the first: %s", n, total.violations[0])
+	if len(total.violations) > 0 {
+		return outOfOrder(total.violations)
 	}
 	return nil
 }
+
+// outOfOrder is what the judge found.
+type outOfOrder []string
+
+func (o outOfOrder) Error() string { return fmt.Sprintf("%d violations, the first: %s", len(o), o[0]) }
 
 // strikeOn has runs on one cluster, one after the other, until all faults have been claimed.
 func (c config) strikeOn(ctx context.Context, cl *cluster, calm History, total *tally) error {
@@ -204,7 +209,7 @@ func (c config) calm(ctx context.Context, cl *cluster) (History, error) {
 		return h, err
 	}
 	if v := Validate(h, History{}); len(v) > 0 {
-		return h, fmt.Errorf("the undisturbed run is not in order:\n  %s", strings.Join(v, "\n  "))
+		return h, fmt.Errorf("the undisturbed run is not in order: %w", outOfOrder(v))
 	}
 	return h, nil
 }
@@ -219,8 +224,8 @@ func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm His
 	began := time.Now()
 	struck := 0
 	h, err := c.one(ctx, cl, name, func(d *drill) error {
-		d.dice = rand.New(rand.NewPCG(c.seed, uint64(n)))
-		for struck < count {
+		for k := 0; struck < count; k++ {
+			d.dice = rand.New(rand.NewPCG(c.seed, uint64(n)<<32|uint64(k))) // the same, whatever moments the faults before it found
 			f, reports := draw(d.dice), 1+d.dice.IntN(3)
 			before, _, _ := d.recorder.last()
 			d.recorder.await(ctx, patience, func(s Status) bool { return s.CompletionTime != "" || seen(s) >= seen(before)+reports })

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,10 +45,13 @@ func hunt(ctx context.Context, c config) error {
 		one.bin, one.mistakesToo = bin, false
 		one.say = io.Discard
 		err = run(ctx, one)
-		if ctx.Err() != nil {
+		var found outOfOrder
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if err == nil {
+		case err != nil && !errors.As(err, &found):
+			return fmt.Errorf("%s: the drill itself failed: %w", m.name, err)
+		case err == nil:
 			missed++
 			fmt.Fprintf(c.say, "MISSED  %s\n", m.name)
 			continue

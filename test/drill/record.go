@@ -66,7 +66,7 @@ func follow(ctx context.Context, c *cluster, list client.ObjectList, which clien
 		if now != nil {
 			now(l)
 		}
-		w, err := c.client.Watch(ctx, l, client.InNamespace(namespace), which) // from the list's version on
+		w, err := c.client.Watch(ctx, l, client.InNamespace(namespace), which) // replays what there is
 		if err != nil {
 			pause(ctx, 200*time.Millisecond)
 			continue

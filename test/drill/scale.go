@@ -56,7 +56,7 @@ func scale(ctx context.Context, c config, args []string) error {
 	if err := cl.volumes(ctx); err != nil {
 		return err
 	}
-	m := &measured{first: map[string]time.Time{}, progress: map[string]int{}}
+	m := &measured{first: map[string]time.Time{}, progress: map[string]int{}, ended: map[string]bool{}}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go follow(watching, cl, runList(), client.MatchingLabels{}, m.see, nil)
@@ -127,7 +127,7 @@ type measured struct {
 	first    map[string]time.Time // uid/trial/epoch
 	progress map[string]int       // uid/trial
 	uids     []string
-	ended    int
+	ended    map[string]bool // by uid
 	newest   time.Time
 }
 
@@ -156,14 +156,14 @@ func (m *measured) see(o any, gone bool) {
 		m.progress[key] = max(m.progress[key], t.Epoch)
 	}
 	if s.CompletionTime != "" {
-		m.ended++
+		m.ended[uid] = true
 	}
 }
 
 func (m *measured) allEnded(runs int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.ended >= runs
+	return len(m.ended) >= runs
 }
 
 // lateness compares the time in each epoch's report with when a status first showed it. One machine, one clock.

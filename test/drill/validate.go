@@ -52,25 +52,41 @@ func originOf(r Report) origin {
 	return origin{r.Writer, r.Sequence}
 }
 
-// countedOnce: every report in the stream is counted once, by where it was first told, and nothing is missing.
+// told are the different reports of each trial in the stream.
+func told(h History) map[string]map[origin]bool {
+	out := map[string]map[origin]bool{}
+	for _, r := range h.Reports {
+		if out[r.Trial] == nil {
+			out[r.Trial] = map[origin]bool{}
+		}
+		out[r.Trial][originOf(r)] = true
+	}
+	return out
+}
+
+// countedOnce: every report in the stream is counted once, by where it was first told. A writer that was killed may leave gaps, which
+// are counted; one that told that it is done leaves none.
 func countedOnce(h History, last Status, say sayer) {
-	distinct := map[string]map[origin]bool{}
+	done := map[string]bool{}
 	for _, r := range h.Reports {
 		if r.RunUID != h.UID {
 			say("the stream has a report of run %s among this run's", r.RunUID)
-			continue
 		}
-		if distinct[r.Trial] == nil {
-			distinct[r.Trial] = map[origin]bool{}
-		}
-		distinct[r.Trial][originOf(r)] = true
+		done[r.Writer] = done[r.Writer] || r.Kind == "finished"
 	}
+	different := told(h)
 	for _, t := range last.Trials {
-		if got, want := t.ReportsSeen, len(distinct[t.Name]); got != want {
+		if got, want := t.ReportsSeen, len(different[t.Name]); got != want {
 			say("%s: status counts %d reports, the stream holds %d different ones", t.Name, got, want)
 		}
-		if n := len(missing(h, t.Name)); t.Gaps != n {
-			say("%s: status counts %d gaps, the stream has %d", t.Name, t.Gaps, n)
+		gaps := missing(h, t.Name)
+		if t.Gaps != len(gaps) {
+			say("%s: status counts %d gaps, the stream has %d", t.Name, t.Gaps, len(gaps))
+		}
+		for _, g := range gaps {
+			if done[g.writer] {
+				say("%s told that it is done, and its report %d is not in the stream", g.writer, g.sequence)
+			}
 		}
 	}
 }
@@ -125,9 +141,23 @@ func bestIsBest(h History, last Status, say sayer) {
 			last.Best.Trial, last.Best.Epoch, last.Best.AUCPR, candidates[0].Trial, candidates[0].Epoch, candidates[0].Metrics.AUCPR)
 	}
 	if last.Best != nil {
-		if c := find(h, last.Best.Checkpoint); c == nil || c.Damage != "" {
-			say("the best checkpoint, %s, is not there whole: %+v", last.Best.Checkpoint.URI, c)
-		}
+		itsOwn(h, last.Best.Trial, last.Best, say)
+	}
+}
+
+// itsOwn: a best's checkpoint is one that the trial has told of that very epoch, and it is there, whole.
+func itsOwn(h History, trial string, b *Best, say sayer) {
+	named := slices.ContainsFunc(h.Reports, func(r Report) bool {
+		return r.Trial == trial && r.Epoch == b.Epoch && r.Checkpoint != nil && *r.Checkpoint == b.Checkpoint
+	})
+	if !named {
+		say("%s: no report of epoch %d names the checkpoint %s", trial, b.Epoch, b.Checkpoint.URI)
+	}
+	switch c := find(h, b.Checkpoint); {
+	case c == nil || c.Damage != "":
+		say("%s: its best, %s, is not there whole: %+v", trial, b.Checkpoint.URI, c)
+	case c.Kind != "best" || c.Trial != trial || c.Epoch != b.Epoch:
+		say("%s: its best of epoch %d is a %s checkpoint of %s at epoch %d", trial, b.Epoch, c.Kind, c.Trial, c.Epoch)
 	}
 }
 
@@ -162,13 +192,13 @@ func succeededIsTrue(h History, last Status, say sayer) {
 		}
 		if t.Best == nil {
 			say("%s succeeded without a best", t.Name)
-		} else if c := find(h, t.Best.Checkpoint); c == nil || c.Damage != "" {
-			say("%s succeeded, and its best, %s, is not there whole: %+v", t.Name, t.Best.Checkpoint.URI, c)
+		} else {
+			itsOwn(h, t.Name, t.Best, say)
 		}
 	}
 }
 
-// writersApart: what lies in a writer's directory was written by that writer, whose name has the uid of one pod.
+// writersApart: what lies in a writer's directory was written by that writer.
 func writersApart(h History, say sayer) {
 	for _, c := range h.Checkpoints {
 		dir := path.Base(path.Dir(c.Dir))
@@ -177,15 +207,6 @@ func writersApart(h History, say sayer) {
 		}
 		if c.Damage != "" && !slices.Contains(h.Damaged, c.Dir) {
 			say("checkpoint %s bears its final name and is not whole: %s", c.Dir, c.Damage)
-		}
-		owners := 0
-		for _, p := range h.Pods {
-			if strings.HasSuffix(dir, "-"+p.UID) {
-				owners++
-			}
-		}
-		if owners > 1 {
-			say("writer %s is that of %d pods", dir, owners)
 		}
 	}
 }
@@ -230,7 +251,9 @@ func neverBack(h History, say sayer) {
 	}
 }
 
-// nothingRepeated: an attempt that was asked to end, and did so with its checkpoint (exit code 75), is gone on from where it was.
+// nothingRepeated: an attempt that was asked to end, and did so with its checkpoint (exit code 75), is gone on from where it was. One
+// that was killed had told an epoch at most before its checkpoint was committed: the next one goes on from there, and does not begin
+// anew. Each checkpoint that the drill damaged costs one epoch more; of two nothing may be left.
 func nothingRepeated(h History, say sayer) {
 	saved := map[string]bool{}
 	for _, p := range h.Pods {
@@ -239,30 +262,49 @@ func nothingRepeated(h History, say sayer) {
 		}
 	}
 	for _, t := range h.Statuses[len(h.Statuses)-1].Trials {
-		for i, a := range t.Attempts {
-			if !saved[fmt.Sprint(t.Name, " ", a.Number)] || i+1 == len(t.Attempts) || damaged(h, t.Name) {
+		harmed := damaged(h, t.Name)
+		if harmed > 1 {
+			continue
+		}
+		for i, next := range t.Attempts {
+			if next.FromEpoch == nil {
 				continue
 			}
-			if next := t.Attempts[i+1]; next.FromEpoch != nil && *next.FromEpoch < a.Epoch {
-				say("%s: attempt %d saved itself after epoch %d, and attempt %d went on from epoch %d", t.Name, a.Number, a.Epoch, next.Number, *next.FromEpoch)
+			if n := epochsTold(h, t.Name, next.Number); *next.FromEpoch < n-1-harmed {
+				say("%s: %d epochs were told before attempt %d, and it went on from epoch %d", t.Name, n, next.Number, *next.FromEpoch)
+			}
+			for _, a := range t.Attempts[:i] {
+				if saved[fmt.Sprint(t.Name, " ", a.Number)] && harmed == 0 && *next.FromEpoch < a.Epoch {
+					say("%s: attempt %d saved itself after epoch %d, and attempt %d went on from epoch %d", t.Name, a.Number, a.Epoch, next.Number, *next.FromEpoch)
+				}
 			}
 		}
 	}
 }
 
-func damaged(h History, trial string) bool {
-	return slices.ContainsFunc(h.Damaged, func(dir string) bool { return strings.Contains(dir, "/"+trial+"/") })
+// epochsTold is the highest epoch that attempts before one have told.
+func epochsTold(h History, trial string, attempt int) (n int) {
+	for _, r := range h.Reports {
+		if r.Trial == trial && r.Attempt < attempt && r.Kind == "epoch" {
+			n = max(n, r.Epoch)
+		}
+	}
+	return n
+}
+
+// damaged counts what the drill did to a trial's checkpoints.
+func damaged(h History, trial string) (n int) {
+	for _, dir := range h.Damaged {
+		if strings.Contains(dir, "/"+trial+"/") {
+			n++
+		}
+	}
+	return n
 }
 
 // committedIsTold: the history in the checkpoint of a trial that succeeded is in the stream, all of it.
 func committedIsTold(h History, last Status, say sayer) {
-	told := map[string]map[origin]bool{}
-	for _, r := range h.Reports {
-		if told[r.Trial] == nil {
-			told[r.Trial] = map[origin]bool{}
-		}
-		told[r.Trial][originOf(r)] = true
-	}
+	told := told(h)
 	for _, t := range last.Trials {
 		if t.Phase != "Succeeded" {
 			continue
@@ -290,8 +332,9 @@ func sameAsCalm(h, calm History, say sayer) {
 	if calm.UID == "" {
 		return
 	}
+	left := final(h)
 	for trial, want := range final(calm) {
-		got, ok := final(h)[trial]
+		got, ok := left[trial]
 		switch {
 		case !ok && lastDamaged(h, trial): // after it had told that it is done
 		case !ok:
