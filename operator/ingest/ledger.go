@@ -197,14 +197,15 @@ func (x told) after(y told) bool {
 	return cmp.Or(cmp.Compare(x.attempt, y.attempt), cmp.Compare(x.writer, y.writer), cmp.Compare(x.sequence, y.sequence)) > 0
 }
 
-// beats orders committed checkpoints as wire has it. Two of the same epoch and value are equally good: the earlier attempt's
-// stays, so that a name that people have seen does not change.
+// beats orders committed checkpoints as wire has it. Two of the same epoch and value are equally good: the later attempt's counts. It
+// wrote its own because it went on from before the other, and that may be because the other was damaged; where it repeats the other's,
+// it has found that whole.
 func (x told) beats(y told) bool {
 	a, b := x.candidate(), y.candidate()
 	if wire.BetterEpoch(a, b) || wire.BetterEpoch(b, a) {
 		return wire.BetterEpoch(a, b)
 	}
-	return y.after(x)
+	return x.after(y)
 }
 
 func (x told) candidate() wire.Candidate {

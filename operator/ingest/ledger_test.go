@@ -62,6 +62,7 @@ func TestFold(t *testing.T) {
 	repeated := two.again(second)
 	redone := two.epoch(3, 0.75, false)
 	equal := two.epoch(4, 0.8, true)
+	again := (&writer{attempt: 2, pod: "p2", sequence: 9}).epoch(2, 0.8, true) // not repeated: trained again
 	nan := two.report(wire.Epoch, 5)
 	nan.NotFinite = "loss is NaN"
 	finished := two.report(wire.Finished, 8)
@@ -90,6 +91,7 @@ func TestFold(t *testing.T) {
 		"a resuming writer repeats what was lost":                   {[]wire.Report{started, first, resumed, repeated}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p12", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Seen: 4}},
 		"the newer attempt's word on an epoch counts, in any order": {[]wire.Report{started, first, second, resumed, repeated, redone, third}, want{Epoch: 3, Attempt: 2, Best: "2 sha256:p12", Last: "3 0.75", Curve: []float64{0.6, 0.8, 0.75}, Seen: 6, Duplicates: 1}},
 		"of equal values the earlier epoch stays the best":          {[]wire.Report{started, first, second, resumed, repeated, redone, equal}, want{Epoch: 4, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.6, 0.8, 0.75, 0.8}, Seen: 6, Duplicates: 1}},
+		"of equal checkpoints the later attempt's is the best":      {[]wire.Report{started, first, second, resumed, again}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p22", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Seen: 5, Gaps: 8}},
 		"NaN is a reason and never a value":                         {[]wire.Report{resumed, repeated, redone, equal, nan}, want{Epoch: 5, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.8, 0.75, 0.8}, NotFinite: "loss is NaN", Seen: 5}},
 		"finished carries the test":                                 {[]wire.Report{resumed, repeated, redone, equal, nan, finished}, want{Epoch: 8, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.8, 0.75, 0.8}, NotFinite: "loss is NaN", Finished: true, Seen: 6, Test: 0.66}},
 	} {

@@ -19,6 +19,7 @@ type told struct {
 	Kind    string
 	Trial   string
 	Depth   int
+	Attempt int
 	Writer  string
 	Epoch   int
 	Metrics *struct{ AUCPR float64 }
@@ -98,7 +99,10 @@ func pick(reports []told) (best told, ok bool) {
 		if a.Depth != b.Depth {
 			return a.Depth < b.Depth
 		}
-		return a.Epoch < b.Epoch
+		if a.Epoch != b.Epoch {
+			return a.Epoch < b.Epoch
+		}
+		return a.Attempt > b.Attempt // what a later attempt wrote again, or found whole
 	})
 	if len(candidates) == 0 {
 		return told{}, false
