@@ -55,19 +55,35 @@ var (
 )
 
 // draw picks a kind by its weight.
-func draw(dice *rand.Rand) fault {
+func draw(dice *rand.Rand, among []fault) fault {
 	sum := 0
-	for _, f := range faults {
+	for _, f := range among {
 		sum += f.weight
 	}
 	n := dice.IntN(sum)
-	for _, f := range faults {
+	for _, f := range among {
 		if n < f.weight {
 			return f
 		}
 		n -= f.weight
 	}
 	panic("unreachable: the weights do not add up to their sum")
+}
+
+// kinds are the faults of the given names; none: all.
+func kinds(names []string) ([]fault, error) {
+	if len(names) == 0 {
+		return faults, nil
+	}
+	var out []fault
+	for _, name := range names {
+		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no fault %q: docs/drills.md names them, and every drill prints those that struck", name)
+		}
+		out = append(out, faults[i])
+	}
+	return out, nil
 }
 
 func (d *drill) pick(pids []int) (int, error) {

@@ -26,6 +26,7 @@ type config struct {
 	faults      int
 	perRun      int // faults that strike one run
 	clusters    int
+	among       []fault // the kinds that strike
 	epochs      int
 	depths      []any
 	bin, root   string
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&c.perRun, "per-run", 12, "how many strike one run")
 	flag.IntVar(&c.clusters, "clusters", 1, "how many are struck at the same time, each with its own runs")
 	flag.IntVar(&c.epochs, "epochs", 10, "of each trial")
+	only := flag.String("only", "", "kinds of faults, with commas between them; default: all")
 	flag.StringVar(&c.bin, "bin", "bin/drill", "directory of the programs, built with the tag drill")
 	flag.StringVar(&c.root, "root", ".", "the repository")
 	flag.StringVar(&c.out, "out", "drill-failures", "where the history of a run that was not in order is kept")
@@ -51,6 +53,11 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	var err error
+	if c.among, err = kinds(strings.FieldsFunc(*only, func(r rune) bool { return r == ',' })); err != nil {
+		fmt.Fprintln(os.Stderr, "drill:", err)
+		os.Exit(2)
+	}
 	for _, p := range []*string{&c.bin, &c.root, &c.out} {
 		if absolute, err := filepath.Abs(*p); err == nil {
 			*p = absolute
@@ -226,7 +233,7 @@ func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm His
 	h, err := c.one(ctx, cl, name, func(d *drill) error {
 		for k := 0; struck < count; k++ {
 			d.dice = rand.New(rand.NewPCG(c.seed, uint64(n)<<32|uint64(k))) // the same, whatever moments the faults before it found
-			f, reports := draw(d.dice), 1+d.dice.IntN(3)
+			f, reports := draw(d.dice, c.among), 1+d.dice.IntN(3)
 			before, _, _ := d.recorder.last()
 			d.recorder.await(ctx, patience, func(s Status) bool { return s.CompletionTime != "" || seen(s) >= seen(before)+reports })
 			if s, _, _ := d.recorder.last(); s.CompletionTime != "" || ctx.Err() != nil {

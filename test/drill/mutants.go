@@ -13,20 +13,24 @@ import (
 )
 
 // mutant is a fault that is put into the operator on purpose: the validator must see it, or it would see nothing.
-type mutant struct{ name, file, old, new string }
+// Those that show only after a certain fault are struck by that kind alone.
+type mutant struct {
+	name, file, old, new string
+	only                 []string
+}
 
 var mutants = []mutant{
 	{"a report that is told again is counted again", "operator/ingest/ledger.go",
-		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Seen++\n	}\n", "	t.view.Seen++\n"},
+		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Seen++\n	}\n", "	t.view.Seen++\n", []string{"kill a trial's process"}},
 	{"one report in nine is dropped", "operator/ingest/ingest.go",
-		"	g.mu.Lock()\n	defer g.mu.Unlock()\n	uid := types.UID(runOf(subject))\n", "	g.mu.Lock()\n	defer g.mu.Unlock()\n	if len(data)%9 == 0 {\n		return nil\n	}\n	uid := types.UID(runOf(subject))\n"},
-	{"the newest checkpoint is the best", "operator/ingest/ledger.go", "x.beats(*t.best)", "x.after(*t.best)"},
-	{"a pod that ended well has succeeded, told or not", "operator/plan/trial.go",
-		"	switch {\n	case p.trained(t):\n		p.succeed(t)\n	case p.Stream.Current && p.Reports.Drained:\n", "	switch {\n	case true:\n		p.succeed(t)\n	case p.Stream.Current && p.Reports.Drained:\n"},
+		"	g.mu.Lock()\n	defer g.mu.Unlock()\n	uid := types.UID(runOf(subject))\n", "	g.mu.Lock()\n	defer g.mu.Unlock()\n	if len(data)%9 == 0 {\n		return nil\n	}\n	uid := types.UID(runOf(subject))\n", nil},
+	{"the newest checkpoint is the best", "operator/ingest/ledger.go", "x.beats(*t.best)", "x.after(*t.best)", nil},
+	{"a trial that was killed after its first checkpoint has succeeded", "operator/plan/trial.go",
+		"p.Stream.Current && p.Reports.Trials[t.Name].Finished", "p.Stream.Current && p.Reports.Trials[t.Name].Best != nil", []string{"kill a trial's process"}},
 	{"the next attempt does not wait for the end of the one before", "operator/plan/trial.go",
-		"		if left := p.left(t); left != \"\" {\n			p.awaitEnd(t)\n", "		if left := \"\"; left != \"\" {\n			p.awaitEnd(t)\n"},
+		"		if left := p.left(t); left != \"\" {\n			p.awaitEnd(t)\n", "		if left := \"\"; left != \"\" {\n			p.awaitEnd(t)\n", []string{"delete a trial's Job"}},
 	{"an operator that takes over reads on from the end", "operator/ingest/consumer.go",
-		"			from = max(1, min(from, f.began.Sequence))\n", ""},
+		"			from = max(1, min(from, f.began.Sequence))\n", "", []string{"kill both operators"}},
 }
 
 // hunt builds an operator with each fault in turn, runs a short drill on it and says whether the validator saw it.
@@ -43,6 +47,9 @@ func hunt(ctx context.Context, c config) error {
 		}
 		one := c
 		one.bin, one.mistakesToo = bin, false
+		if one.among, err = kinds(m.only); err != nil {
+			return err
+		}
 		one.say = io.Discard
 		err = run(ctx, one)
 		var found outOfOrder
