@@ -107,8 +107,8 @@ func (o *pruneOptions) run(ctx context.Context) error {
 
 // gather reads all that the keep list depends on, and finds the run to take store, image and volumes from.
 func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace string) (*api.TrainingRun, wire.Keep, error) {
-	in := namespace
-	if o.all || o.unknown { // who takes strangers away must know everybody
+	now, in := o.now(), namespace // before the lists: what is created meanwhile may be in none of them
+	if o.all || o.unknown {       // who takes strangers away must know everybody
 		in = ""
 	}
 	var runs api.TrainingRunList
@@ -119,7 +119,7 @@ func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace s
 	if err := cl.List(ctx, &versions, client.InNamespace(in)); err != nil {
 		return nil, wire.Keep{}, fmt.Errorf("list model versions in %s: %w", where(in), err)
 	}
-	keep, err := keepList(runs.Items, versions.Items, o.olderThan, o.unknown, o.now())
+	keep, err := keepList(runs.Items, versions.Items, o.olderThan, o.unknown, now)
 	if err != nil {
 		return nil, wire.Keep{}, err
 	}
@@ -182,7 +182,7 @@ func (o *pruneOptions) runJob(ctx context.Context, cl client.WithWatch, run *api
 
 // jobFailed says what has become of the store, and where to read why.
 func jobFailed(job *batchv1.Job, failed string, dryRun bool) error {
-	next := "What its log lists as removed is gone, the rest is as it was. Put right what the log says, then plumb prune again"
+	next := "What its log lists as removed is gone, the rest is as it was. Put right what is said above, then plumb prune again"
 	if dryRun {
 		next = fmt.Sprintf("Nothing was removed. Why is in its log, above, or: kubectl -n %s logs job/%s", job.Namespace, job.Name)
 	}
@@ -218,7 +218,7 @@ func (o *pruneOptions) untilEnded(ctx context.Context, cl client.WithWatch, job 
 	case over:
 		return failed, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return "", timeoutError{fmt.Errorf("the Job %s has not ended after %s\nIt goes on. Why it takes so long: kubectl -n %s describe job %s", job.Name, o.timeout, job.Namespace, job.Name)}
+		return "", timeoutError{fmt.Errorf("the Job %s has not ended after %s\nIt goes on, but removes nothing if it begins later than %s after its list was made: then plumb prune again. Why it takes so long: kubectl -n %s describe job %s", job.Name, o.timeout, wire.KeepMaxAge, job.Namespace, job.Name)}
 	}
 	return "", fmt.Errorf("wait for Job %s, which goes on: %w", job.Name, err)
 }

@@ -78,7 +78,7 @@ func TestWhatAPruneMustLeave(t *testing.T) {
 			}
 			continue
 		}
-		test.want.Version, test.want.IdleSeconds = wire.Version, 30*24*3600
+		test.want.Version, test.want.Made, test.want.IdleSeconds = wire.Version, noon, 30*24*3600
 		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
 			t.Errorf("%s: error %v\n%s", name, err, diff)
 		}
@@ -183,7 +183,7 @@ func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	run := named(t, "finished", "old")
 	run.Labels = map[string]string{plan.QueueLabel: "gpus"}
 	run.Spec.Template.NodeSelector = map[string]string{"gpu": "h100"}
-	job, _, err := pruneJob(run, "plumb-prune-x", wire.Keep{}, false)
+	job, config, err := pruneJob(run, "plumb-prune-x", wire.Keep{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	if _, gpu := c.Resources.Limits[api.ResourceGPU]; gpu || pod.NodeSelector != nil || *pod.AutomountServiceAccountToken || !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.SecurityContext.RunAsNonRoot {
 		t.Errorf("pod %+v", pod)
 	}
-	if job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
-		t.Errorf("labels %v, image %s", job.Labels, c.Image)
+	if _, queued := config.Labels[plan.QueueLabel]; queued || job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
+		t.Errorf("labels %v and %v, image %s", job.Labels, config.Labels, c.Image)
 	}
 }
