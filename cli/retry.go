@@ -13,9 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -111,6 +113,9 @@ func (o *retryOptions) successor(old *api.TrainingRun) (*api.TrainingRun, error)
 	if o.anew {
 		return next, nil
 	}
+	if err := o.keepPhases(old, next); err != nil {
+		return nil, err
+	}
 	if missing := withoutCheckpoint(old, next.Spec.Depths); len(missing) > 0 {
 		kept := slices.DeleteFunc(slices.Clone(next.Spec.Depths), func(d api.Depth) bool { return slices.Contains(missing, d) })
 		others := ""
@@ -156,6 +161,51 @@ func (o *retryOptions) raiseEpochs(old *api.TrainingRun, spec *api.TrainingRunSp
 	for i := range spec.Overrides {
 		spec.Overrides[i].Epochs = nil
 	}
+	return nil
+}
+
+// phases of a trial, in epochs.
+type phases struct{ head, warmup int }
+
+func phasesOf(run *api.TrainingRun, d api.Depth) (phases, error) {
+	h, err := plan.Recipe(run, d)
+	return phases{h.HeadEpochs, h.WarmupEpochs}, err
+}
+
+// keepPhases writes down the phases that the old run had and more epochs would change. A preset's phases are cut to fit few epochs, and
+// a trial cannot go on from a checkpoint of other phases than its own.
+func (o *retryOptions) keepPhases(old, next *api.TrainingRun) error {
+	var differ bool
+	var before []phases // in the order of depths
+	alike := map[phases][]api.Depth{}
+	for _, d := range next.Spec.Depths {
+		was, err := phasesOf(old, d)
+		if err != nil {
+			return err
+		}
+		will, err := phasesOf(next, d)
+		if err != nil {
+			return err
+		}
+		if alike[was] == nil {
+			before = append(before, was)
+		}
+		differ, alike[was] = differ || was != will, append(alike[was], d)
+	}
+	if !differ {
+		return nil
+	}
+	if len(before) > 1 { // overrides have no phases
+		var had, apart []string
+		for _, p := range before {
+			had = append(had, fmt.Sprintf("%s headEpochs %d and warmupEpochs %d", depthNames(alike[p]), p.head, p.warmup))
+			apart = append(apart, fmt.Sprintf("plumb retry %s --depths %s --epochs %d%s", old.Name, list(alike[p]), o.epochs, o.inNamespace()))
+		}
+		return fmt.Errorf("the trials of run %q had phases of different lengths, which one run with %d epochs for all cannot give them: %s\nRetry those apart that differ: %s",
+			old.Name, o.epochs, strings.Join(had, "; "), strings.Join(apart, ", "))
+	}
+	h := next.Spec.Hyperparameters
+	h.HeadEpochs, h.WarmupEpochs = ptr.To(int32(before[0].head)), ptr.To(int32(before[0].warmup))
 	return nil
 }
 
