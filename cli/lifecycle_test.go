@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
 )
 
 func TestTheLifeOfARunIsChangedByItsSpec(t *testing.T) {
@@ -106,7 +107,7 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 			},
 			out: []string{"run erasers-r1 goes on from the checkpoints of erasers: d18, d34, d50, d101, d152\n"}, err: []string{"plumb watch erasers-r1 -n inspection"}},
 		"a trial left nothing": {args: "retry erasers", code: 1,
-			err: []string{`d101 of run "erasers" left no checkpoint`, "plumb retry erasers --depths 18,34,50,152 -n inspection", "plumb retry erasers --depths 101 --anew -n inspection"}},
+			err: []string{`d101 of run "erasers" probably left no checkpoint`, "plumb retry erasers --depths 18,34,50,152 -n inspection", "plumb retry erasers --depths 101 --anew -n inspection", "resumeFrom: 6f0c5a52"}},
 		"the others": {args: "retry erasers --depths 18,34", created: "erasers-r1",
 			check: func(r *api.TrainingRun) bool {
 				_, applied := r.Annotations[corev1.LastAppliedConfigAnnotation]
@@ -213,5 +214,27 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhichTrialsHaveSavedThemselves(t *testing.T) {
+	interrupted := []api.AttemptStatus{{Number: 1, Class: string(wire.ClassInterrupted)}, {Number: 2, Class: string(wire.ClassCrash)}}
+	for name, test := range map[string]struct {
+		trial api.TrialStatus
+		every int32
+		want  bool
+	}{
+		"one that crashed in its first epoch":          {api.TrialStatus{Epochs: 8}, 1, false},
+		"one that crashed in its second":               {api.TrialStatus{Epoch: 1, Epochs: 8}, 1, true},
+		"one that saves every other epoch":             {api.TrialStatus{Epoch: 1, Epochs: 8, Best: &api.BestMetrics{Epoch: 1}}, 2, false},
+		"and has come that far":                        {api.TrialStatus{Epoch: 3, Epochs: 8}, 2, true},
+		"one that was interrupted in its first epoch":  {api.TrialStatus{Epochs: 8, Attempts: interrupted}, 1, true},
+		"one that has trained its last":                {api.TrialStatus{Epoch: 3, Epochs: 3}, 5, true},
+		"one that was done early, with patience":       {api.TrialStatus{Phase: api.TrialSucceeded, Epoch: 4, Epochs: 8}, 5, true},
+		"one that has told nothing, not even how long": {api.TrialStatus{}, 1, false},
+	} {
+		if got := hasSaved(&test.trial, test.every); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
 }

@@ -122,8 +122,8 @@ func (o *retryOptions) successor(old *api.TrainingRun) (*api.TrainingRun, error)
 		if len(kept) > 0 {
 			others = fmt.Sprintf("Retry the others: plumb retry %s --depths %s%s. ", old.Name, list(kept), o.inNamespace())
 		}
-		return nil, fmt.Errorf("%s of run %q left no checkpoint, and would fail for want of one\n%sFrom nothing: plumb retry %s --depths %s --anew%s",
-			depthNames(missing), old.Name, others, old.Name, list(missing), o.inNamespace())
+		return nil, fmt.Errorf("%s of run %q probably left no checkpoint to go on from, and would fail for want of one\n%sFrom nothing: plumb retry %s --depths %s --anew%s. If you know that it did, make a run with checkpoint.resumeFrom: %s",
+			depthNames(missing), old.Name, others, old.Name, list(missing), o.inNamespace(), old.UID)
 	}
 	uid := string(old.UID)
 	next.Spec.Checkpoint.ResumeFrom = &uid
@@ -209,14 +209,22 @@ func (o *retryOptions) keepPhases(old, next *api.TrainingRun) error {
 	return nil
 }
 
-// withoutCheckpoint are depths whose trial finished no epoch, so that it has saved nothing to go on from.
+// withoutCheckpoint are depths whose trial has, by all that status tells, saved nothing to go on from.
 func withoutCheckpoint(old *api.TrainingRun, depths []api.Depth) (missing []api.Depth) {
+	every := ptr.Deref(old.Spec.Checkpoint.EveryEpochs, int32(wire.DefaultCheckpoint("").EveryEpochs))
 	for _, d := range depths {
-		if t := findTrial(old, fmt.Sprintf("d%d", d)); t == nil || t.Epoch == 0 && t.Best == nil {
+		if t := findTrial(old, fmt.Sprintf("d%d", d)); t == nil || !hasSaved(t, every) {
 			missing = append(missing, d)
 		}
 	}
 	return missing
+}
+
+// hasSaved: a trial saves itself after each so many epochs, after its last, and within an epoch when it is stopped from outside. A best
+// says nothing: it has no more than is needed to predict.
+func hasSaved(t *api.TrialStatus, everyEpochs int32) bool {
+	return t.Epoch >= everyEpochs || t.Phase == api.TrialSucceeded || t.Epoch > 0 && t.Epoch >= t.Epochs ||
+		slices.ContainsFunc(t.Attempts, func(a api.AttemptStatus) bool { return a.Class == string(wire.ClassInterrupted) })
 }
 
 // numbered is a name that retry has given before.
