@@ -95,7 +95,7 @@ func (o *pruneOptions) run(ctx context.Context) error {
 		if err := o.runJob(ctx, cl, run, keep, true); err != nil || o.dryRun {
 			return err
 		}
-		if err := o.ask(); err != nil {
+		if err := o.ask(ctx); err != nil {
 			return err
 		}
 		if run, keep, err = o.gather(ctx, cl, namespace); err != nil { // a run may have begun meanwhile
@@ -138,16 +138,26 @@ func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace s
 }
 
 // ask waits for a yes.
-func (o *pruneOptions) ask() error {
+func (o *pruneOptions) ask(ctx context.Context) error {
 	fmt.Fprint(o.ErrOut, "Remove these? [y/N] ")
-	answer, err := bufio.NewReader(o.In).ReadString('\n')
-	if err != nil {
-		fmt.Fprintln(o.ErrOut)
+	said := make(chan string, 1)
+	go func() { // it may never come back: nothing ends a read from a terminal
+		answer, _ := bufio.NewReader(o.In).ReadString('\n') // an end is an answer, too: no
+		said <- answer
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(o.ErrOut, "\nNothing was removed")
+		return ctx.Err()
+	case answer := <-said:
+		if !strings.HasSuffix(answer, "\n") {
+			fmt.Fprintln(o.ErrOut)
+		}
+		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+			return errors.New("nothing was removed\nWithout a question: plumb prune --yes" + o.inNamespace())
+		}
+		return nil
 	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("nothing was removed\nWithout a question: plumb prune --yes" + o.inNamespace())
-	}
-	return nil
 }
 
 // runJob makes the Job, waits for its end, and prints its log.
@@ -219,6 +229,9 @@ func (o *pruneOptions) untilEnded(ctx context.Context, cl client.WithWatch, job 
 		return failed, nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return "", timeoutError{fmt.Errorf("the Job %s has not ended after %s\nIt goes on, but removes nothing if it begins later than %s after its list was made: then plumb prune again. Why it takes so long: kubectl -n %s describe job %s", job.Name, o.timeout, wire.KeepMaxAge, job.Namespace, job.Name)}
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintf(o.ErrOut, "Job %s goes on. What it says: kubectl -n %s logs -f job/%s. To end it: kubectl -n %s delete job %s\n", job.Name, job.Namespace, job.Name, job.Namespace, job.Name)
 	}
 	return "", fmt.Errorf("wait for Job %s, which goes on: %w", job.Name, err)
 }

@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -160,6 +162,42 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 			if len(told) != len(test.jobs) || strings.Count(strings.Join(told, ","), "--dry-run") != strings.Count(strings.Join(test.jobs, ","), "--dry-run") {
 				t.Errorf("Jobs with %q, want %q", told, test.jobs)
 			}
+		})
+	}
+}
+
+// interrupting is standard input on which somebody presses Ctrl-C in place of an answer.
+type interrupting struct{ press context.CancelFunc }
+
+func (i interrupting) Read([]byte) (int, error) {
+	i.press()
+	select {}
+}
+
+func TestCtrlCEndsAPrune(t *testing.T) {
+	for name, test := range map[string]struct {
+		args string
+		end  batchv1.JobConditionType
+		err  []string
+	}{
+		"at the question":    {args: "prune", end: batchv1.JobComplete, err: []string{"Remove these? [y/N] \nNothing was removed\n"}},
+		"while the Job runs": {args: "prune --yes", err: []string{"Job plumb-prune-", " goes on. What it says: kubectl -n inspection logs -f job/plumb-prune-", "To end it: kubectl -n inspection delete job"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, press := context.WithCancel(t.Context())
+			defer press()
+			p, server := pruneCluster(t, test.end)
+			p.funcs.Watch = func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+				press() // only a Job that has not ended is watched
+				return c.Watch(ctx, list, opts...)
+			}
+			c := newCluster(genericiooptions.IOStreams{In: interrupting{press}, Out: &p.out, ErrOut: &p.err})
+			c.dial, c.now = p.dial, func() time.Time { return noon }
+			args := append([]string{"plumb", "--server", server, "-n", "inspection"}, strings.Split(test.args, " ")...)
+			if code := run(ctx, c, args); code != exitInterrupted {
+				t.Errorf("exit code %d, want %d", code, exitInterrupted)
+			}
+			inOrder(t, "stderr", p.err.String(), test.err)
 		})
 	}
 }
