@@ -64,10 +64,6 @@ are needed until the new one has ended: plumb prune leaves them.`,
 }
 
 func (o *retryOptions) run(ctx context.Context) error {
-	printer, err := o.output.printer()
-	if err != nil {
-		return err
-	}
 	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
@@ -83,7 +79,7 @@ func (o *retryOptions) run(ctx context.Context) error {
 	if err := o.create(ctx, cl, next); err != nil {
 		return err
 	}
-	if printer != nil {
+	if printer := o.output.printer(); printer != nil {
 		return printObject(printer, next, o.Out)
 	}
 	does := "goes on from the checkpoints of " + old.Name
