@@ -45,9 +45,6 @@ knows nothing scores the prevalence.`,
 }
 
 func (o *bestOptions) run(ctx context.Context) error {
-	if err := o.output.check("json", "yaml"); err != nil {
-		return err
-	}
 	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
@@ -59,7 +56,7 @@ func (o *bestOptions) run(ctx context.Context) error {
 	if r.Status.Best == nil {
 		return noBest(r, o.inNamespace())
 	}
-	if o.output != "" {
+	if o.output.format != "" {
 		return o.output.printDocument(bestDocument(r, o.now()), o.Out)
 	}
 	printLines(o.Out, bestView(r, o.now()))

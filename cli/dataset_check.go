@@ -53,16 +53,13 @@ Exits with 1 when something is wrong.`,
 }
 
 func (o *datasetCheckOptions) run(ctx context.Context) error {
-	if o.output != "" && o.output != "json" {
-		return usagef("--output %q is not json", string(o.output))
-	}
 	bar := newProgressBar(o.ErrOut, "reading "+clean(o.dir))
 	report, err := dataset.Check(ctx, o.dir, o.corrections, bar.show)
 	bar.close()
 	if err != nil {
 		return err
 	}
-	if o.output == "json" {
+	if o.output.format == "json" {
 		encoder := json.NewEncoder(o.Out)
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(report)

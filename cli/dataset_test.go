@@ -109,7 +109,7 @@ func TestDatasetRefusals(t *testing.T) {
 	}{
 		"no directory":                   {[]string{"check"}, exitUsage, "DIR is missing"},
 		"a missing set":                  {[]string{"check", filepath.Join(dir, "nowhere")}, exitFailed, "nowhere has 1 problem, listed above"},
-		"an unknown format":              {[]string{"check", dir, "-o", "xml"}, exitUsage, `--output "xml" is not json`},
+		"an unknown format":              {[]string{"check", dir, "-o", "xml"}, exitUsage, `"xml" is not one of json`},
 		"no --out":                       {[]string{"synth"}, exitUsage, "--out is missing"},
 		"a share beyond all":             {[]string{"synth", "--out", dir, "--prevalence", "12"}, exitUsage, "prevalence 12 is not between 0 and 1"},
 		"a grid that is none":            {[]string{"synth", "--out", dir, "--grid", "15"}, exitUsage, `--grid "15" is not rows and columns, as in 3x5`},

@@ -48,8 +48,8 @@ func keepList(runs []api.TrainingRun, versions []api.ModelVersion, olderThan tim
 	}
 	maps.DeleteFunc(old, func(uid string, _ bool) bool { return live[uid] })
 	return wire.Keep{
-		Version: wire.Version,
-		Live:    slices.Sorted(maps.Keys(live)), Ended: slices.Sorted(maps.Keys(old)), Checkpoints: slices.Sorted(maps.Keys(checkpoints)),
+		Version: wire.Version, Made: now.UTC(),
+		Live: slices.Sorted(maps.Keys(live)), Ended: slices.Sorted(maps.Keys(old)), Checkpoints: slices.Sorted(maps.Keys(checkpoints)),
 		Unknown: unknown, IdleSeconds: int64(olderThan.Seconds()),
 	}, odd
 }

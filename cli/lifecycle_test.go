@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/wire"
 )
 
 func TestTheLifeOfARunIsChangedByItsSpec(t *testing.T) {
@@ -106,7 +107,7 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 			},
 			out: []string{"run erasers-r1 goes on from the checkpoints of erasers: d18, d34, d50, d101, d152\n"}, err: []string{"plumb watch erasers-r1 -n inspection"}},
 		"a trial left nothing": {args: "retry erasers", code: 1,
-			err: []string{`d101 of run "erasers" left no checkpoint`, "plumb retry erasers --depths 18,34,50,152 -n inspection", "plumb retry erasers --depths 101 --anew -n inspection"}},
+			err: []string{`d101 of run "erasers" probably left no checkpoint`, "plumb retry erasers --depths 18,34,50,152 -n inspection", "plumb retry erasers --depths 101 --anew -n inspection", "resumeFrom: 6f0c5a52"}},
 		"the others": {args: "retry erasers --depths 18,34", created: "erasers-r1",
 			check: func(r *api.TrainingRun) bool {
 				_, applied := r.Annotations[corev1.LastAppliedConfigAnnotation]
@@ -157,5 +158,83 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 				t.Errorf("created %+v", r)
 			}
 		})
+	}
+}
+
+func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
+	whole := func(i int) *int32 { return ptr.To(int32(i)) }
+	for name, test := range map[string]struct {
+		before       api.Hyperparameters
+		scratch      bool
+		overrides    []api.DepthOverride
+		args         string
+		code         int
+		head, warmup *int32
+		err          []string
+	}{
+		"a head that was cut stays cut":          {before: api.Hyperparameters{Epochs: whole(5)}, args: "--epochs 30", head: whole(2), warmup: whole(2)},
+		"so does a warmup":                       {before: api.Hyperparameters{Epochs: whole(4)}, args: "--epochs 30", head: whole(2), warmup: whole(1)},
+		"from random weights there is no head":   {before: api.Hyperparameters{Epochs: whole(2)}, scratch: true, args: "--epochs 30", head: whole(0), warmup: whole(1)},
+		"what was not cut is left to the preset": {before: api.Hyperparameters{Epochs: whole(10)}, args: "--epochs 30"},
+		"and so is a preset without phases":      {before: api.Hyperparameters{Epochs: whole(1), Preset: ptr.To("paper")}, args: "--epochs 30"},
+		"what was given stays":                   {before: api.Hyperparameters{Epochs: whole(5), HeadEpochs: whole(1), WarmupEpochs: whole(0)}, args: "--epochs 30", head: whole(1), warmup: whole(0)},
+		"beside what was given":                  {before: api.Hyperparameters{Epochs: whole(3), HeadEpochs: whole(1)}, args: "--epochs 30", head: whole(1), warmup: whole(1)},
+		"as many epochs":                         {before: api.Hyperparameters{Epochs: whole(5)}, args: ""},
+		"from nothing the preset decides":        {before: api.Hyperparameters{Epochs: whole(5)}, args: "--epochs 30 --anew"},
+		"trials that differ": {overrides: []api.DepthOverride{{Depth: 152, Epochs: whole(5)}, {Depth: 18, Epochs: whole(5)}}, args: "--epochs 60", code: 1,
+			err: []string{"d18, d152 headEpochs 2 and warmupEpochs 2; d34, d50, d101 headEpochs 3 and warmupEpochs 2",
+				"plumb retry erasers --depths 18,152 --epochs 60 -n inspection, plumb retry erasers --depths 34,50,101 --epochs 60 -n inspection"}},
+		"one of those that differ": {overrides: []api.DepthOverride{{Depth: 152, Epochs: whole(5)}}, args: "--depths 152 --epochs 60", head: whole(2), warmup: whole(2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := readRun(t, "finished")
+			run.Spec.Hyperparameters, run.Spec.Overrides = &test.before, test.overrides
+			if !test.scratch {
+				run.Spec.Pretrained = &api.Pretrained{URI: "file:///weights/resnet{depth}.safetensors"}
+			}
+			p := &program{objects: []client.Object{run}}
+			if code := p.run(t, strings.Fields("retry erasers --name next "+test.args)...); code != test.code {
+				t.Fatalf("exit code %d, want %d: %s", code, test.code, p.err.String())
+			}
+			inOrder(t, "stderr", p.err.String(), test.err)
+			if test.code != 0 {
+				return
+			}
+			var next api.TrainingRun
+			if err := p.client.Get(t.Context(), client.ObjectKey{Namespace: "inspection", Name: "next"}, &next); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]*int32{test.head, test.warmup}, []*int32{next.Spec.Hyperparameters.HeadEpochs, next.Spec.Hyperparameters.WarmupEpochs}); diff != "" {
+				t.Errorf("headEpochs and warmupEpochs:\n%s", diff)
+			}
+			for _, d := range next.Spec.Depths {
+				was, _ := phasesOf(run, d)
+				if is, err := phasesOf(&next, d); err != nil || !strings.Contains(test.args, "--anew") && is != was {
+					t.Errorf("d%d had %+v and will have %+v, error %v: its checkpoint would be refused", d, was, is, err)
+				}
+			}
+		})
+	}
+}
+
+func TestWhichTrialsHaveSavedThemselves(t *testing.T) {
+	interrupted := []api.AttemptStatus{{Number: 1, Class: string(wire.ClassInterrupted)}, {Number: 2, Class: string(wire.ClassCrash)}}
+	for name, test := range map[string]struct {
+		trial api.TrialStatus
+		every int32
+		want  bool
+	}{
+		"one that crashed in its first epoch":          {api.TrialStatus{Epochs: 8}, 1, false},
+		"one that crashed in its second":               {api.TrialStatus{Epoch: 1, Epochs: 8}, 1, true},
+		"one that saves every other epoch":             {api.TrialStatus{Epoch: 1, Epochs: 8, Best: &api.BestMetrics{Epoch: 1}}, 2, false},
+		"and has come that far":                        {api.TrialStatus{Epoch: 3, Epochs: 8}, 2, true},
+		"one that was interrupted in its first epoch":  {api.TrialStatus{Epochs: 8, Attempts: interrupted}, 1, true},
+		"one that has trained its last":                {api.TrialStatus{Epoch: 3, Epochs: 3}, 5, true},
+		"one that was done early, with patience":       {api.TrialStatus{Phase: api.TrialSucceeded, Epoch: 4, Epochs: 8}, 5, true},
+		"one that has told nothing, not even how long": {api.TrialStatus{}, 1, false},
+	} {
+		if got := hasSaved(&test.trial, test.every); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
 }

@@ -40,10 +40,6 @@ func newListCmd(c *cluster) *cobra.Command {
 }
 
 func (o *listOptions) run(ctx context.Context) error {
-	printer, err := o.output.printer()
-	if err != nil {
-		return err
-	}
 	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
@@ -55,7 +51,7 @@ func (o *listOptions) run(ctx context.Context) error {
 	if err := cl.List(ctx, &runs, client.InNamespace(namespace)); err != nil {
 		return fmt.Errorf("list runs in %s: %w", where(namespace), err)
 	}
-	if printer != nil {
+	if printer := o.output.printer(); printer != nil {
 		return printObject(printer, &runs, o.Out)
 	}
 	if len(runs.Items) == 0 {

@@ -51,10 +51,6 @@ func newModelsCmd(c *cluster) *cobra.Command {
 }
 
 func (o *modelsOptions) run(ctx context.Context) error {
-	printer, err := o.output.printer()
-	if err != nil {
-		return err
-	}
 	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
@@ -78,7 +74,7 @@ func (o *modelsOptions) run(ctx context.Context) error {
 		}
 	}
 	sortVersions(versions.Items)
-	if printer != nil {
+	if printer := o.output.printer(); printer != nil {
 		return printObject(printer, &versions, o.Out)
 	}
 	if len(models.Items)+len(versions.Items) == 0 {

@@ -15,42 +15,47 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// output is the flag -o: a table or a sentence for people unless it says otherwise.
-type output string
+// output is the flag -o: a table or a sentence for people unless it says otherwise. It is refused where it is read, with the command
+// line, if it is not among the verb's formats.
+type output struct {
+	format  string // "": for people
+	formats []string
+}
 
 func (o *output) addTo(cmd *cobra.Command, formats ...string) {
-	list := strings.Join(formats, "|")
-	cmd.Flags().StringVarP((*string)(o), "output", "o", "", "print "+list+", for programs")
+	o.formats = formats
+	cmd.Flags().VarP(o, "output", "o", "print "+strings.Join(formats, "|")+", for programs")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// printer returns what prints Kubernetes objects in that format, or nil for a table.
-func (o output) printer() (printers.ResourcePrinter, error) {
-	switch o {
-	case "":
-		return nil, nil
-	case "json":
-		return &printers.OmitManagedFieldsPrinter{Delegate: &printers.JSONPrinter{}}, nil
-	case "yaml":
-		return &printers.OmitManagedFieldsPrinter{Delegate: &printers.YAMLPrinter{}}, nil
-	case "name":
-		return &printers.NamePrinter{}, nil
+func (o *output) String() string { return o.format }
+func (o *output) Type() string   { return "string" }
+
+func (o *output) Set(format string) error {
+	if format != "" && !slices.Contains(o.formats, format) {
+		return fmt.Errorf("%q is not one of %s", format, strings.Join(o.formats, ", "))
 	}
-	return nil, usagef("--output %q is not one of json, yaml, name", string(o))
+	o.format = format
+	return nil
 }
 
-// check refuses a format that is not among these, before anything is asked of the cluster.
-func (o output) check(formats ...string) error {
-	if o != "" && !slices.Contains(formats, string(o)) {
-		return usagef("--output %q is not one of %s", string(o), strings.Join(formats, ", "))
+// printer returns what prints Kubernetes objects in that format, or nil for a table.
+func (o *output) printer() printers.ResourcePrinter {
+	switch o.format {
+	case "json":
+		return &printers.OmitManagedFieldsPrinter{Delegate: &printers.JSONPrinter{}}
+	case "yaml":
+		return &printers.OmitManagedFieldsPrinter{Delegate: &printers.YAMLPrinter{}}
+	case "name":
+		return &printers.NamePrinter{}
 	}
 	return nil
 }
 
 // printDocument prints what is no Kubernetes object, as json or yaml.
-func (o output) printDocument(doc any, w io.Writer) error {
+func (o *output) printDocument(doc any, w io.Writer) error {
 	b, err := json.MarshalIndent(doc, "", "    ")
-	if o == "yaml" {
+	if o.format == "yaml" {
 		b, err = yaml.Marshal(doc)
 	}
 	if err != nil {

@@ -26,7 +26,6 @@ type promoteOptions struct {
 	trial       string // "": the run's best
 	reason      string
 	provisional bool
-	wait        bool
 	noWait      bool
 	timeout     time.Duration
 	output      output
@@ -59,10 +58,8 @@ not at all. Numbers are never used twice: of two promotions at once, each gets i
 	f.StringVar(&o.trial, "trial", "", "promote this trial's best checkpoint instead of the run's, such as d50")
 	f.StringVar(&o.reason, "reason", "", "why, for those who read it later")
 	f.BoolVar(&o.provisional, "provisional", false, "promote what is best now, though the run has not ended")
-	f.BoolVar(&o.wait, "wait", true, "wait until it is published")
-	f.BoolVar(&o.noWait, "no-wait", false, "return as soon as the ModelVersion exists")
+	f.BoolVar(&o.noWait, "no-wait", false, "return as soon as the ModelVersion exists, and not when it is published")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait")
-	cmd.MarkFlagsMutuallyExclusive("wait", "no-wait")
 	o.output.addTo(cmd, "json", "yaml", "name")
 	_ = cmd.RegisterFlagCompletionFunc("model", c.flagCompletion(proposeModels, 0))
 	_ = cmd.RegisterFlagCompletionFunc("trial", c.flagCompletion(proposeTrials, 1))
@@ -70,10 +67,7 @@ not at all. Numbers are never used twice: of two promotions at once, each gets i
 }
 
 func (o *promoteOptions) run(ctx context.Context) error {
-	printer, err := o.output.printer()
 	switch {
-	case err != nil:
-		return err
 	case o.model == "":
 		return usagef("--model is missing: say which model gets another version. See which there are: plumb models")
 	case len(o.reason) > maxReason:
@@ -114,12 +108,12 @@ func (o *promoteOptions) run(ctx context.Context) error {
 	fmt.Fprintf(o.ErrOut, "Created %s: %s of run %s, epoch %d, AUC-PR %s\n", version.Name, spec.Trial, run.Name, spec.Epoch, number(spec.Metrics.AUCPR, 4))
 
 	// 3. Until it is published.
-	if o.wait && !o.noWait {
+	if !o.noWait {
 		if version, err = o.untilPublished(ctx, cl, version); err != nil {
 			return err
 		}
 	}
-	if printer != nil {
+	if printer := o.output.printer(); printer != nil {
 		return printObject(printer, version, o.Out)
 	}
 	if version.Status.URI != "" {

@@ -59,7 +59,6 @@ func TestPromote(t *testing.T) {
 		"a trial without a checkpoint is refused":            {run: "running", objects: []client.Object{model("eraser", 0)}, args: []string{"--trial", "d152", "--provisional"}, code: 1, says: []string{"trial d152 of run \"erasers\" has no committed checkpoint: the image is being pulled"}},
 		"a missing model is shown as a manifest":             {run: "finished", code: 1, says: []string{`model "eraser" does not exist in namespace inspection`, "kind: Model", "claimName: models"}},
 		"a reason that is too long is refused before":        {run: "finished", args: []string{"--reason", strings.Repeat("x", 1025)}, code: 2, says: []string{"--reason has 1025 bytes; 1024 are kept"}},
-		"to wait and not to wait is refused":                 {run: "finished", args: []string{"--wait", "--no-wait"}, code: 2},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -95,7 +95,7 @@ func (o *pruneOptions) run(ctx context.Context) error {
 		if err := o.runJob(ctx, cl, run, keep, true); err != nil || o.dryRun {
 			return err
 		}
-		if err := o.ask(); err != nil {
+		if err := o.ask(ctx); err != nil {
 			return err
 		}
 		if run, keep, err = o.gather(ctx, cl, namespace); err != nil { // a run may have begun meanwhile
@@ -107,8 +107,8 @@ func (o *pruneOptions) run(ctx context.Context) error {
 
 // gather reads all that the keep list depends on, and finds the run to take store, image and volumes from.
 func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace string) (*api.TrainingRun, wire.Keep, error) {
-	in := namespace
-	if o.all || o.unknown { // who takes strangers away must know everybody
+	now, in := o.now(), namespace // before the lists: what is created meanwhile may be in none of them
+	if o.all || o.unknown {       // who takes strangers away must know everybody
 		in = ""
 	}
 	var runs api.TrainingRunList
@@ -119,7 +119,7 @@ func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace s
 	if err := cl.List(ctx, &versions, client.InNamespace(in)); err != nil {
 		return nil, wire.Keep{}, fmt.Errorf("list model versions in %s: %w", where(in), err)
 	}
-	keep, err := keepList(runs.Items, versions.Items, o.olderThan, o.unknown, o.now())
+	keep, err := keepList(runs.Items, versions.Items, o.olderThan, o.unknown, now)
 	if err != nil {
 		return nil, wire.Keep{}, err
 	}
@@ -138,16 +138,26 @@ func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace s
 }
 
 // ask waits for a yes.
-func (o *pruneOptions) ask() error {
+func (o *pruneOptions) ask(ctx context.Context) error {
 	fmt.Fprint(o.ErrOut, "Remove these? [y/N] ")
-	answer, err := bufio.NewReader(o.In).ReadString('\n')
-	if err != nil {
-		fmt.Fprintln(o.ErrOut)
+	said := make(chan string, 1)
+	go func() { // it may never come back: nothing ends a read from a terminal
+		answer, _ := bufio.NewReader(o.In).ReadString('\n') // an end is an answer, too: no
+		said <- answer
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(o.ErrOut, "\nNothing was removed")
+		return ctx.Err()
+	case answer := <-said:
+		if !strings.HasSuffix(answer, "\n") {
+			fmt.Fprintln(o.ErrOut)
+		}
+		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+			return errors.New("nothing was removed\nWithout a question: plumb prune --yes" + o.inNamespace())
+		}
+		return nil
 	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("nothing was removed\nWithout a question: plumb prune --yes" + o.inNamespace())
-	}
-	return nil
 }
 
 // runJob makes the Job, waits for its end, and prints its log.
@@ -182,7 +192,7 @@ func (o *pruneOptions) runJob(ctx context.Context, cl client.WithWatch, run *api
 
 // jobFailed says what has become of the store, and where to read why.
 func jobFailed(job *batchv1.Job, failed string, dryRun bool) error {
-	next := "What its log lists as removed is gone, the rest is as it was. Put right what the log says, then plumb prune again"
+	next := "What its log lists as removed is gone, the rest is as it was. Put right what is said above, then plumb prune again"
 	if dryRun {
 		next = fmt.Sprintf("Nothing was removed. Why is in its log, above, or: kubectl -n %s logs job/%s", job.Namespace, job.Name)
 	}
@@ -218,7 +228,10 @@ func (o *pruneOptions) untilEnded(ctx context.Context, cl client.WithWatch, job 
 	case over:
 		return failed, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return "", timeoutError{fmt.Errorf("the Job %s has not ended after %s\nIt goes on. Why it takes so long: kubectl -n %s describe job %s", job.Name, o.timeout, job.Namespace, job.Name)}
+		return "", timeoutError{fmt.Errorf("the Job %s has not ended after %s\nIt goes on, but removes nothing if it begins later than %s after its list was made: then plumb prune again. Why it takes so long: kubectl -n %s describe job %s", job.Name, o.timeout, wire.KeepMaxAge, job.Namespace, job.Name)}
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintf(o.ErrOut, "Job %s goes on. What it says: kubectl -n %s logs -f job/%s. To end it: kubectl -n %s delete job %s\n", job.Name, job.Namespace, job.Name, job.Namespace, job.Name)
 	}
 	return "", fmt.Errorf("wait for Job %s, which goes on: %w", job.Name, err)
 }

@@ -15,6 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -78,7 +80,7 @@ func TestWhatAPruneMustLeave(t *testing.T) {
 			}
 			continue
 		}
-		test.want.Version, test.want.IdleSeconds = wire.Version, 30*24*3600
+		test.want.Version, test.want.Made, test.want.IdleSeconds = wire.Version, noon, 30*24*3600
 		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
 			t.Errorf("%s: error %v\n%s", name, err, diff)
 		}
@@ -164,6 +166,42 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 	}
 }
 
+// interrupting is standard input on which somebody presses Ctrl-C in place of an answer.
+type interrupting struct{ press context.CancelFunc }
+
+func (i interrupting) Read([]byte) (int, error) {
+	i.press()
+	select {}
+}
+
+func TestCtrlCEndsAPrune(t *testing.T) {
+	for name, test := range map[string]struct {
+		args string
+		end  batchv1.JobConditionType
+		err  []string
+	}{
+		"at the question":    {args: "prune", end: batchv1.JobComplete, err: []string{"Remove these? [y/N] \nNothing was removed\n"}},
+		"while the Job runs": {args: "prune --yes", err: []string{"Job plumb-prune-", " goes on. What it says: kubectl -n inspection logs -f job/plumb-prune-", "To end it: kubectl -n inspection delete job"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, press := context.WithCancel(t.Context())
+			defer press()
+			p, server := pruneCluster(t, test.end)
+			p.funcs.Watch = func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+				press() // only a Job that has not ended is watched
+				return c.Watch(ctx, list, opts...)
+			}
+			c := newCluster(genericiooptions.IOStreams{In: interrupting{press}, Out: &p.out, ErrOut: &p.err})
+			c.dial, c.now = p.dial, func() time.Time { return noon }
+			args := append([]string{"plumb", "--server", server, "-n", "inspection"}, strings.Split(test.args, " ")...)
+			if code := run(ctx, c, args); code != exitInterrupted {
+				t.Errorf("exit code %d, want %d", code, exitInterrupted)
+			}
+			inOrder(t, "stderr", p.err.String(), test.err)
+		})
+	}
+}
+
 // checkConfig: a Job's keep list is there, can be read, and goes with it.
 func checkConfig(t *testing.T, c client.Client, j batchv1.Job) {
 	t.Helper()
@@ -183,7 +221,7 @@ func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	run := named(t, "finished", "old")
 	run.Labels = map[string]string{plan.QueueLabel: "gpus"}
 	run.Spec.Template.NodeSelector = map[string]string{"gpu": "h100"}
-	job, _, err := pruneJob(run, "plumb-prune-x", wire.Keep{}, false)
+	job, config, err := pruneJob(run, "plumb-prune-x", wire.Keep{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +230,7 @@ func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	if _, gpu := c.Resources.Limits[api.ResourceGPU]; gpu || pod.NodeSelector != nil || *pod.AutomountServiceAccountToken || !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.SecurityContext.RunAsNonRoot {
 		t.Errorf("pod %+v", pod)
 	}
-	if job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
-		t.Errorf("labels %v, image %s", job.Labels, c.Image)
+	if _, queued := config.Labels[plan.QueueLabel]; queued || job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
+		t.Errorf("labels %v and %v, image %s", job.Labels, config.Labels, c.Image)
 	}
 }

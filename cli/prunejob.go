@@ -21,6 +21,8 @@ const (
 	pruneScratch   = "/plumbline/scratch"
 	keepFile       = "keep.json"
 
+	// activeSeconds end a Job, waiting for a node included, so that no list is acted on for longer. The next prune takes the rest.
+	activeSeconds = 3600
 	// keptSeconds is how long an ended Job and its log stay.
 	keptSeconds = 3600
 )
@@ -48,15 +50,15 @@ func pruneJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*
 	}
 	meta := metav1.ObjectMeta{Namespace: run.Namespace, Name: name, Labels: map[string]string{"app.kubernetes.io/managed-by": "plumb", "app.kubernetes.io/component": "prune"}}
 	config := &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{keepFile: string(list)}}
-	job := &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{
-		BackoffLimit: ptr.To(int32(1)), TTLSecondsAfterFinished: ptr.To(int32(keptSeconds)),
+	job := &batchv1.Job{ObjectMeta: *meta.DeepCopy(), Spec: batchv1.JobSpec{
+		BackoffLimit: ptr.To(int32(1)), ActiveDeadlineSeconds: ptr.To(int64(activeSeconds)), TTLSecondsAfterFinished: ptr.To(int32(keptSeconds)),
 		Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: run.Spec.Template.Labels, Annotations: run.Spec.Template.Annotations},
 			Spec:       prunePod(run.Spec.Template, args, name),
 		},
 	}}
 	if queue := run.Labels[plan.QueueLabel]; queue != "" { // where Kueue manages every Job, one without a queue would wait for ever
-		job.Labels = map[string]string{plan.QueueLabel: queue, "app.kubernetes.io/managed-by": "plumb", "app.kubernetes.io/component": "prune"}
+		job.Labels[plan.QueueLabel] = queue
 	}
 	return job, config, nil
 }

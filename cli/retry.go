@@ -13,9 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -62,10 +64,6 @@ are needed until the new one has ended: plumb prune leaves them.`,
 }
 
 func (o *retryOptions) run(ctx context.Context) error {
-	printer, err := o.output.printer()
-	if err != nil {
-		return err
-	}
 	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
@@ -81,7 +79,7 @@ func (o *retryOptions) run(ctx context.Context) error {
 	if err := o.create(ctx, cl, next); err != nil {
 		return err
 	}
-	if printer != nil {
+	if printer := o.output.printer(); printer != nil {
 		return printObject(printer, next, o.Out)
 	}
 	does := "goes on from the checkpoints of " + old.Name
@@ -111,14 +109,17 @@ func (o *retryOptions) successor(old *api.TrainingRun) (*api.TrainingRun, error)
 	if o.anew {
 		return next, nil
 	}
+	if err := o.keepPhases(old, next); err != nil {
+		return nil, err
+	}
 	if missing := withoutCheckpoint(old, next.Spec.Depths); len(missing) > 0 {
 		kept := slices.DeleteFunc(slices.Clone(next.Spec.Depths), func(d api.Depth) bool { return slices.Contains(missing, d) })
 		others := ""
 		if len(kept) > 0 {
 			others = fmt.Sprintf("Retry the others: plumb retry %s --depths %s%s. ", old.Name, list(kept), o.inNamespace())
 		}
-		return nil, fmt.Errorf("%s of run %q left no checkpoint, and would fail for want of one\n%sFrom nothing: plumb retry %s --depths %s --anew%s",
-			depthNames(missing), old.Name, others, old.Name, list(missing), o.inNamespace())
+		return nil, fmt.Errorf("%s of run %q probably left no checkpoint to go on from, and would fail for want of one\n%sFrom nothing: plumb retry %s --depths %s --anew%s. If you know that it did, make a run with checkpoint.resumeFrom: %s",
+			depthNames(missing), old.Name, others, old.Name, list(missing), o.inNamespace(), old.UID)
 	}
 	uid := string(old.UID)
 	next.Spec.Checkpoint.ResumeFrom = &uid
@@ -159,14 +160,67 @@ func (o *retryOptions) raiseEpochs(old *api.TrainingRun, spec *api.TrainingRunSp
 	return nil
 }
 
-// withoutCheckpoint are depths whose trial finished no epoch, so that it has saved nothing to go on from.
+// phases of a trial, in epochs.
+type phases struct{ head, warmup int }
+
+func phasesOf(run *api.TrainingRun, d api.Depth) (phases, error) {
+	h, err := plan.Recipe(run, d)
+	return phases{h.HeadEpochs, h.WarmupEpochs}, err
+}
+
+// keepPhases writes down the phases that the old run had and more epochs would change. A preset's phases are cut to fit few epochs, and
+// a trial cannot go on from a checkpoint of other phases than its own.
+func (o *retryOptions) keepPhases(old, next *api.TrainingRun) error {
+	var differ bool
+	var before []phases // in the order of depths
+	alike := map[phases][]api.Depth{}
+	for _, d := range next.Spec.Depths {
+		was, err := phasesOf(old, d)
+		if err != nil {
+			return err
+		}
+		will, err := phasesOf(next, d)
+		if err != nil {
+			return err
+		}
+		if alike[was] == nil {
+			before = append(before, was)
+		}
+		differ, alike[was] = differ || was != will, append(alike[was], d)
+	}
+	if !differ {
+		return nil
+	}
+	if len(before) > 1 { // overrides have no phases
+		var had, apart []string
+		for _, p := range before {
+			had = append(had, fmt.Sprintf("%s headEpochs %d and warmupEpochs %d", depthNames(alike[p]), p.head, p.warmup))
+			apart = append(apart, fmt.Sprintf("plumb retry %s --depths %s --epochs %d%s", old.Name, list(alike[p]), o.epochs, o.inNamespace()))
+		}
+		return fmt.Errorf("the trials of run %q had phases of different lengths, which one run with %d epochs for all cannot give them: %s\nRetry those apart that differ: %s",
+			old.Name, o.epochs, strings.Join(had, "; "), strings.Join(apart, ", "))
+	}
+	h := next.Spec.Hyperparameters
+	h.HeadEpochs, h.WarmupEpochs = ptr.To(int32(before[0].head)), ptr.To(int32(before[0].warmup))
+	return nil
+}
+
+// withoutCheckpoint are depths whose trial has, by all that status tells, saved nothing to go on from.
 func withoutCheckpoint(old *api.TrainingRun, depths []api.Depth) (missing []api.Depth) {
+	every := ptr.Deref(old.Spec.Checkpoint.EveryEpochs, int32(wire.DefaultCheckpoint("").EveryEpochs))
 	for _, d := range depths {
-		if t := findTrial(old, fmt.Sprintf("d%d", d)); t == nil || t.Epoch == 0 && t.Best == nil {
+		if t := findTrial(old, fmt.Sprintf("d%d", d)); t == nil || !hasSaved(t, every) {
 			missing = append(missing, d)
 		}
 	}
 	return missing
+}
+
+// hasSaved: a trial saves itself after each so many epochs, after its last, and within an epoch when it is stopped from outside. A best
+// says nothing: it has no more than is needed to predict.
+func hasSaved(t *api.TrialStatus, everyEpochs int32) bool {
+	return t.Epoch >= everyEpochs || t.Phase == api.TrialSucceeded || t.Epoch > 0 && t.Epoch >= t.Epochs ||
+		slices.ContainsFunc(t.Attempts, func(a api.AttemptStatus) bool { return a.Class == string(wire.ClassInterrupted) })
 }
 
 // numbered is a name that retry has given before.

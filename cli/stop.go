@@ -62,10 +62,6 @@ func proposeStoppable(ctx context.Context, cl client.Client, namespace string, a
 
 // run adds to spec.stopTrials. Somebody else may add at the same time, so it is read and written as one.
 func (o *stopOptions) run(ctx context.Context) error {
-	printer, err := o.output.printer()
-	if err != nil {
-		return err
-	}
 	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
@@ -91,7 +87,7 @@ func (o *stopOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if printer != nil {
+	if printer := o.output.printer(); printer != nil {
 		return printObject(printer, r, o.Out)
 	}
 	for _, t := range o.trials {

@@ -56,10 +56,6 @@ func (o *suspendOptions) addTo(cmd *cobra.Command) *cobra.Command {
 
 // run changes nothing but spec.suspend, and says what follows.
 func (o *suspendOptions) run(ctx context.Context) error {
-	printer, err := o.output.printer()
-	if err != nil {
-		return err
-	}
 	cl, namespace, err := o.connect()
 	if err != nil {
 		return err
@@ -79,9 +75,10 @@ func (o *suspendOptions) run(ctx context.Context) error {
 			return fmt.Errorf("change spec.suspend of run %q in namespace %s: %w", r.Name, namespace, err)
 		}
 	}
-	switch {
-	case printer != nil:
+	if printer := o.output.printer(); printer != nil {
 		return printObject(printer, r, o.Out)
+	}
+	switch {
 	case already:
 		fmt.Fprintf(o.Out, "run %s is %s already\n", r.Name, map[bool]string{true: "suspended", false: "not suspended"}[o.suspend])
 	case o.suspend:

@@ -68,11 +68,8 @@ func newVersionCmd(c *cluster) *cobra.Command {
 }
 
 func (o *versionOptions) run() error {
-	if err := o.output.check("json", "yaml"); err != nil {
-		return err
-	}
 	v := versions{Plumb: ownVersion()}
-	if o.output == "" {
+	if o.output.format == "" {
 		fmt.Fprintln(o.Out, v.Plumb) // before the cluster is asked, which may not answer
 	}
 	var old error
@@ -82,7 +79,7 @@ func (o *versionOptions) run() error {
 		}
 		old = tooOld(v.Kubernetes)
 	}
-	if o.output != "" {
+	if o.output.format != "" {
 		return cmp.Or(o.output.printDocument(v, o.Out), old)
 	}
 	return old
@@ -109,7 +106,7 @@ func (o *versionOptions) ask(v *versions) error {
 	default:
 		v.Plumbline = api.GroupVersion.String()
 	}
-	if o.output == "" {
+	if o.output.format == "" {
 		fmt.Fprintf(o.Out, "kubernetes  %s\nplumbline   %s\n", clean(v.Kubernetes.GitVersion), cmp.Or(v.Plumbline, "not installed"))
 	}
 	return nil

@@ -38,12 +38,20 @@ func main() {
 	}
 }
 
+const example = `  plumbline-operator nats-keys --namespace plumbline-system      # once: the Secrets that keys/ is mounted from
+  plumbline-operator --nats-url nats://plumbline-nats:4222 --nats-signing-key keys/signing.nk --nats-account keys/account.pub
+
+  # Beside a cluster, the one that KUBECONFIG names, and in one namespace of it:
+  plumbline-operator --nats-url nats://localhost:4222 --nats-url-for-trials nats://plumbline-nats.plumbline-system:4222 \
+    --nats-signing-key keys/signing.nk --nats-account keys/account.pub --namespaces inspection --leader-elect=false`
+
 func command() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:           "plumbline-operator",
 		Short:         "Train a sweep of ResNet depths per TrainingRun and publish promoted checkpoints",
 		Version:       wire.Release,
+		Example:       example,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

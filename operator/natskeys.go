@@ -52,6 +52,9 @@ func natsKeysCommand() *cobra.Command {
 (auth.conf for the server) and NAME-account (what the operator signs credentials with). With --tls-hosts also NAME-tls, a certificate
 for the server with the authority to trust it by. Secrets that exist are left as they are.
 With --print nothing is created: the Secrets are written to standard output, for kubectl create -f -.`,
+		Example: `  plumbline-operator nats-keys --namespace plumbline-system
+  plumbline-operator nats-keys --namespace plumbline-system --tls-hosts plumbline-nats,plumbline-nats.plumbline-system.svc
+  plumbline-operator nats-keys --namespace nats --print | kubectl create -f -     # for a server of your own`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -7,6 +7,15 @@ import (
 	"github.com/spf13/pflag"
 )
 
+func TestEveryCommandHasAnExample(t *testing.T) {
+	root := command()
+	for _, cmd := range append(root.Commands(), root) {
+		if !strings.HasPrefix(cmd.Example, "  "+root.Name()) {
+			t.Errorf("%s has the example %q", cmd.CommandPath(), cmd.Example)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	good := []string{"--nats-url=nats://nats:4222", "--nats-signing-key=signing.nk", "--nats-account=account.pub"}
 	for name, tc := range map[string]struct {

@@ -19,7 +19,8 @@ const pruneHelp = `Remove from a checkpoint store what no run and no model versi
 
 The keep list (JSON, see wire/keep.go) says which runs are live, which have ended, and which checkpoints are kept. Live runs are left
 whole. Of ended ones go the resume checkpoints, the bests that were beaten, and what killed processes left; reports, event files and
-all that is named stay, and so does the best that a resume checkpoint which stays may need. Directories of runs that are in neither
+all that is named stay, and so does the best that a resume checkpoint which stays may need. A list older than 15 minutes is refused:
+somebody may have retried an old run since. Directories of runs that are in neither
 list are left, and named: they may be another cluster's. Decoded images go when nobody has used them for as long as the list says.
 
 Kill it at any moment and start it again: what is half removed no longer bears its name. "plumb prune" makes the list and the Job.`
@@ -41,7 +42,7 @@ func newPruneCommand(p *program) *cobra.Command {
 		}
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		list, err := readKeep(keep, cmd.InOrStdin())
+		list, err := readKeep(keep, cmd.InOrStdin(), time.Now())
 		if err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func newPruneCommand(p *program) *cobra.Command {
 	return cmd
 }
 
-func readKeep(file string, stdin io.Reader) (wire.Keep, error) {
+func readKeep(file string, stdin io.Reader, now time.Time) (wire.Keep, error) {
 	read := func() ([]byte, error) { return os.ReadFile(file) }
 	if file == "-" {
 		read = func() ([]byte, error) { return io.ReadAll(stdin) }
@@ -60,6 +61,9 @@ func readKeep(file string, stdin io.Reader) (wire.Keep, error) {
 		return wire.Keep{}, missingError(file, fmt.Errorf("read the keep list that --keep names (plumb prune makes it): %w", err))
 	}
 	keep, err := wire.DecodeKeep(text)
+	if err == nil {
+		err = keep.CheckAge(now)
+	}
 	if err != nil {
 		return wire.Keep{}, settingsError(err)
 	}

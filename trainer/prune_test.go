@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/wire"
@@ -25,6 +26,9 @@ func TestPruneSaysWhatGoesAndLeavesTheRest(t *testing.T) {
 	list := filepath.Join(t.TempDir(), "keep.json")
 	keep := func(k wire.Keep) {
 		k.Version = wire.Version
+		if k.Made.IsZero() {
+			k.Made = time.Now()
+		}
 		text, err := json.Marshal(k)
 		if err == nil {
 			err = os.WriteFile(list, text, 0o644)
@@ -55,6 +59,8 @@ func TestPruneSaysWhatGoesAndLeavesTheRest(t *testing.T) {
 	run(wire.ExitNoInput, "read the keep list")
 	keep(wire.Keep{Ended: []string{"../r1"}})
 	run(wire.ExitSettings, `"../r1" is not a run's uid`)
+	keep(wire.Keep{Made: time.Now().Add(-wire.KeepMaxAge - time.Minute), Ended: []string{"r1"}})
+	run(wire.ExitSettings, "run plumb prune again")
 	keep(wire.Keep{})
 	run(0, "left             6.0 kB  r1: not a run that the keep list knows")
 	keep(wire.Keep{Ended: []string{"r1"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"}})

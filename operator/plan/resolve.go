@@ -58,6 +58,16 @@ func Resolve(run *api.TrainingRun, depth api.Depth, attempt int32, settings Sett
 	return t, nil
 }
 
+// Recipe is what a depth is trained with: its preset, with what the run sets in place of it.
+func Recipe(run *api.TrainingRun, depth api.Depth) (wire.Hyperparameters, error) {
+	r := resolver{}
+	h, _ := r.recipe(run.Spec, overrideOf(run, depth))
+	if err := errors.Join(r.errs...); err != nil {
+		return h, fmt.Errorf("%s: %w", wire.TrialName(int(depth)), err)
+	}
+	return h, nil
+}
+
 // resolver collects what cannot be read, so that a person sees all of it at once.
 type resolver struct{ errs []error }
 
