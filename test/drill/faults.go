@@ -29,6 +29,7 @@ var faults = []fault{
 	{"kill a trial's process", 8, killTrial},
 	{"delete a trial's pod", 4, deletePod},
 	{"delete a trial's Job", 2, deleteJob},
+	{"delete the Job of a trial that hangs", 2, deleteHungJob},
 	{"kill an operator", 6, killOperator},
 	{"kill both operators", 3, killBothOperators},
 	{"freeze an operator", 1, freezeOperator},
@@ -198,6 +199,27 @@ func deletePod(ctx context.Context, d *drill) (string, error) {
 	}
 	_, err = d.cluster.kubectl(ctx, "delete", "pod", name, "-n", namespace, "--wait=false", "--ignore-not-found")
 	return name, err
+}
+
+// deleteHungJob has the pod live on for a while after its Job is gone, as on a store that does not answer: no other may start meanwhile.
+func deleteHungJob(ctx context.Context, d *drill) (string, error) {
+	pod, err := d.runningPod()
+	if err != nil {
+		return "", err
+	}
+	pids := d.cluster.processes("plumbline-trainer", pod)
+	if len(pids) == 0 {
+		return "", errNothing
+	}
+	job := pod[:len(pod)-len("-12345")] // what the Job's controller adds
+	_ = syscall.Kill(pids[0], syscall.SIGSTOP)
+	defer syscall.Kill(pids[0], syscall.SIGCONT)
+	if _, err := d.cluster.kubectl(ctx, "delete", "job", job, "-n", namespace, "--wait=false", "--ignore-not-found"); err != nil {
+		return job, err
+	}
+	away := 5*time.Second + d.away()
+	pause(ctx, away)
+	return fmt.Sprintf("%s, for %s", job, away), nil
 }
 
 func deleteJob(ctx context.Context, d *drill) (string, error) {
