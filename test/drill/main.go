@@ -79,7 +79,7 @@ func main() {
 	drill := run
 	switch flag.Arg(0) {
 	case "mutants":
-		drill = hunt
+		drill = func(ctx context.Context, c config) error { return hunt(ctx, c, flag.Arg(1)) }
 	case "outage":
 		drill = func(ctx context.Context, c config) error { return outage(ctx, c, flag.Args()[1:]) }
 	case "scale":
