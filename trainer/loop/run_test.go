@@ -375,6 +375,14 @@ func TestNaNAndInf(t *testing.T) {
 					scores[3] = float32(math.NaN())
 				}
 			}, "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4", "", 0},
+		"scores that are finite and beyond any use are a reason": {
+			never, func(call int, scores []float32) {
+				if call%2 == 0 {
+					for i := range scores {
+						scores[i] *= 1e30
+					}
+				}
+			}, "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4", "", 0},
 		"no epoch with numbers ends the trial": {
 			never, func(_ int, scores []float32) { scores[0] = float32(math.Inf(1)) }, "started:0 epoch:1 epoch:2 epoch:3 epoch:4", "no best", 0},
 	} {
