@@ -133,7 +133,7 @@ func TestAPruneThatWasKilledIsFinishedByTheNext(t *testing.T) {
 		t.Fatalf("%+v, error %v", s, err)
 	}
 	for _, r := range s.Removals {
-		if err := Remove(store, r); err != nil {
+		if err := Remove(filepath.Join(store, r.Path)); err != nil {
 			t.Fatal(err)
 		}
 	}
