@@ -158,6 +158,7 @@ func TestAThirdRunGoesOnFromASecondThatHadNothingToDo(t *testing.T) {
 func TestAnOlderRunsCheckpointMustBeOfTheSameSettings(t *testing.T) {
 	tr := newTrial(t)
 	older := tr.config.Manifest
+	tr.config.Trial.Hyperparameters.Seed = 1 << 53
 	older.Settings = tr.config.Trial
 	for name, test := range map[string]struct {
 		change func(*Config)
@@ -174,8 +175,10 @@ func TestAnOlderRunsCheckpointMustBeOfTheSameSettings(t *testing.T) {
 		}, "it was trained on other settings: architecture.depth 18, now 50; hyperparameters.learningRate 0.02, now 0.01; imbalance.lossWeight 0, now 1"},
 		"one augmentation": {func(c *Config) { c.Trial.Hyperparameters.Augment.Gain = 0.2 },
 			"it was trained on other settings: hyperparameters.augment.gain 0.1, now 0.2"},
+		"a seed that float64 cannot tell from it": {func(c *Config) { c.Trial.Hyperparameters.Seed = 1<<53 + 1 },
+			"it was trained on other settings: hyperparameters.seed 9007199254740992, now 9007199254740993"},
 		"an overlay that was not there": {func(c *Config) { c.Manifest.Digests.Overlay = "sha256:o" },
-			`it was trained on other settings: data.overlay not set, now "sha256:o"`},
+			"it was trained on other settings: data.overlay not set, now sha256:o"},
 	} {
 		c := tr.config
 		test.change(&c)
