@@ -120,11 +120,7 @@ func newFitCommand(p *program) *cobra.Command {
 	f.Float64Var(&o.split.Validation, "validation", o.split.Validation, "share of samples that epoch and threshold are chosen on")
 	f.StringVar(&o.split.GroupBy, "group-by", o.split.GroupBy, "what the split keeps together: package or none")
 	f.Int64Var(&o.split.Seed, "split-seed", o.split.Seed, "of the split")
-	for _, name := range []string{"data", "out", "depth"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // a name that is not a flag's
-		}
-	}
+	require(cmd, "data", "out", "depth")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.recipe, err = o.recipe.resolve(cmd.Flags(), o.pretrained.URI != ""); err != nil {
 			return settingsError(err)

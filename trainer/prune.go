@@ -36,11 +36,7 @@ func newPruneCommand(p *program) *cobra.Command {
 	f.StringVar(&dir, "checkpoints", "", "directory of the store")
 	f.StringVar(&keep, "keep", "", "file with the keep list; - reads it from standard input")
 	f.BoolVar(&dryRun, "dry-run", false, "say what would go, and remove nothing")
-	for _, name := range []string{"checkpoints", "keep"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // a name that is not a flag's
-		}
-	}
+	require(cmd, "checkpoints", "keep")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		list, err := readKeep(keep, cmd.InOrStdin(), time.Now())
 		if err != nil {
@@ -98,7 +94,7 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 			return fmt.Errorf("interrupted after %s: start it again to go on: %w", size(bytes), ctx.Err())
 		}
 		if !dryRun {
-			if err := checkpoint.Remove(dir, r); err != nil {
+			if err := checkpoint.Remove(filepath.Join(dir, r.Path)); err != nil {
 				return storeError(dir, err)
 			}
 		}

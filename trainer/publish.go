@@ -186,19 +186,23 @@ func loadBest(ref wire.CheckpointRef) (checkpoint.Checkpoint, error) {
 	return c, nil
 }
 
-// makeRoom makes a directory beside the versions, which no server takes for one, and removes what killed pods left of this version.
+// makeRoom makes a directory beside the versions, which no server takes for one, and removes what killed pods left of this version. It
+// takes their names first: should another pod be at work in one of them after all, its own rename then fails, where it might have made
+// half a version visible.
 func makeRoom(model string, number int64) (temp string, err error) {
-	if err := os.MkdirAll(model, 0o755); err != nil {
+	if err := checkpoint.MakeDir(model); err != nil {
 		return "", err
 	}
 	prefix := fmt.Sprintf(".publishing-%d-", number)
-	stale, err := filepath.Glob(filepath.Join(model, prefix+"*"))
-	if err != nil {
-		return "", err
-	}
-	for _, dir := range stale {
-		if err := os.RemoveAll(dir); err != nil {
+	for _, stale := range []string{prefix + "*", ".old-" + prefix + "*"} {
+		found, err := filepath.Glob(filepath.Join(model, stale))
+		if err != nil {
 			return "", err
+		}
+		for _, dir := range found {
+			if err := checkpoint.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // that pod has just made its version of it
+				return "", err
+			}
 		}
 	}
 	if temp, err = os.MkdirTemp(model, prefix); err != nil {

@@ -90,9 +90,10 @@ func TestFitStartedAgainHasNothingLeftToDo(t *testing.T) {
 
 func TestPublishOnceWhole(t *testing.T) {
 	best, registry := fitted(t), filepath.Join(t.TempDir(), "models")
-	stale := filepath.Join(registry, "eraser/.publishing-1-123")
-	if err := os.MkdirAll(stale, 0o755); err != nil {
-		t.Fatal(err)
+	for _, stale := range []string{".publishing-1-123", ".old-.publishing-1-456"} {
+		if err := os.MkdirAll(filepath.Join(registry, "eraser", stale), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	pub := publication(t, registry, best, 1)
 	first := publishPod(t, pub)

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,6 +25,18 @@ func TestATrialGoesOnFromAnOlderRunsOrSaysWhyNot(t *testing.T) {
 			wire.ExitSettings, "BadSettings", "hyperparameters.learningRate 0.001, now 0.5", ""},
 		"a run that left nothing": {func(tr *wire.Trial) { tr.Checkpoint.ResumeFrom = "nobody" },
 			wire.ExitNoInput, "NoInput", "run nobody has left no checkpoint of d18", ""},
+		"a store that cannot be read": {func(tr *wire.Trial) {
+			unread := t.TempDir()
+			found, err := filepath.Glob(filepath.Join(store, "run-uid/d18/*/resume-e0002-*"))
+			if err != nil || len(found) == 0 {
+				t.Fatalf("no checkpoint in %s, error %v", store, err)
+			}
+			weights := strings.Replace(found[0], store, unread, 1) + "/" + wire.WeightsFile
+			if err := errors.Join(os.CopyFS(unread, os.DirFS(store)), os.Remove(weights), os.Symlink(weights, weights)); err != nil { // a link to itself
+				t.Fatal(err)
+			}
+			tr.Checkpoint.URI = wire.LocalURI(unread)
+		}, wire.ExitStore, "StoreFailed", "too many levels of symbolic links", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trial := toyTrial(t, store, "")

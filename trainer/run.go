@@ -87,8 +87,9 @@ func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, l
 	return out, drain(ctx, publisher, p.patience, log, err)
 }
 
-// drain gives the reports time to be delivered. A trial that is done and could not tell it has not succeeded yet: the next
-// attempt tells it from the last checkpoint.
+// drain gives the reports time to be delivered. A trial that is done, well or for good, and could not tell it has not ended yet: the next
+// attempt tells what the last checkpoint holds, and comes to the same end. Without one the reports, which may name the sweep's best,
+// would never be told.
 func drain(ctx context.Context, publisher *publish.Publisher, wait patience, log *slog.Logger, trained error) error {
 	limit := wait.failed
 	switch {
@@ -104,10 +105,16 @@ func drain(ctx context.Context, publisher *publish.Publisher, wait patience, log
 	case err == nil:
 		return trained
 	case trained == nil:
-		return &ending{code: wire.ExitInterrupted, reason: "ReportsUndelivered", err: fmt.Errorf("training is done, but %w; the next attempt tells them", err)}
+		return undelivered(fmt.Errorf("training is done, but %w; the next attempt tells them", err))
+	case wire.Classify(wire.Ended{ExitCode: int32(endingOf(trained).code)}).Retry() == wire.RetryNever:
+		return undelivered(fmt.Errorf("%v; but %w; the next attempt tells them, and ends for good", trained, err))
 	}
 	log.Warn("reports are left behind; the next attempt tells them from the last checkpoint", "error", err)
 	return trained
+}
+
+func undelivered(why error) error {
+	return &ending{code: wire.ExitInterrupted, reason: "ReportsUndelivered", err: why}
 }
 
 // lastWordOn ends a pod: the log and the termination message say the same.

@@ -28,12 +28,12 @@ const (
 	MaxReportBytes  = 256 << 10
 	MaxMessageRunes = 1024
 	MaxScores       = 4096 // per-sample validation scores in one report
+	MaxLogit        = 1e12 // of a threshold, in either direction: with four digits after the point it fits a status
 
 	maxURI     = 2048    // bytes, as the CRD has it
 	maxDigest  = 128     // bytes, as the CRD has it
 	maxWriter  = 128     // bytes: trial, attempt and a pod's uid
 	maxCounted = 1 << 40 // sequences, steps, seconds: sums of a thousand of them are no overflow
-	maxLogit   = 1e12    // of a threshold, in either direction: with four digits after the point it fits a status
 )
 
 // Report is what a trial says of itself. A report that names a checkpoint is sent only after that checkpoint is committed.
@@ -180,7 +180,7 @@ func (m *Metrics) validate() error {
 	if !finite(m.Threshold) || !finite(m.Loss) {
 		return fmt.Errorf("threshold %v or loss %v is not finite", m.Threshold, m.Loss)
 	}
-	if math.Abs(m.Threshold) > maxLogit || m.Samples < 0 || m.Samples > math.MaxInt32 {
+	if math.Abs(m.Threshold) > MaxLogit || m.Samples < 0 || m.Samples > math.MaxInt32 {
 		return fmt.Errorf("threshold %v or number of samples %d cannot be", m.Threshold, m.Samples)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -258,6 +259,28 @@ func TestFindResumeTakesTheFurthestOfAnyWriter(t *testing.T) {
 	found, _, refused, _ = FindResume(uri, runUID, trialName, always)
 	if found == nil || found.Manifest.Step != 10 || len(refused) < 2 {
 		t.Errorf("with its best gone: found %+v, refused %+v, want the one that names none", found, refused)
+	}
+}
+
+// A store that cannot be read now is no store without checkpoints. A link to itself stands for a mount that is stale.
+func TestWhatCannotBeReadNowIsNoReasonToGoFurtherBack(t *testing.T) {
+	for _, unreadable := range []string{"d18-a2-pod", "d18-a1-pod/resume-e0002-s00000020/" + wire.ManifestFile, "d18-a1-pod/resume-e0002-s00000020/" + sumFile,
+		"d18-a1-pod/resume-e0002-s00000020/" + wire.SlotsFile, "d18-a1-pod/resume-e0002-s00000020", "d18-a1-pod/best-e0002/" + wire.WeightsFile} {
+		t.Run(unreadable, func(t *testing.T) {
+			store := t.TempDir()
+			w := newWriter(t, store, "d18-a1-pod", 2)
+			save(t, w, resume(1, 10, nil))
+			of := save(t, w, best(2))
+			save(t, w, resume(2, 20, &of))
+			path := filepath.Join(store, runUID, trialName, unreadable)
+			if err := errors.Join(os.RemoveAll(path), os.Symlink(path, path)); err != nil {
+				t.Fatal(err)
+			}
+			found, _, refused, err := FindResume(wire.LocalURI(store), runUID, trialName, always)
+			if !errors.Is(err, syscall.ELOOP) || found != nil || refused != nil {
+				t.Errorf("found %+v, refused %+v, error %v, want %v", found, refused, err, syscall.ELOOP)
+			}
+		})
 	}
 }
 

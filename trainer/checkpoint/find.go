@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"plumbline.dev/plumbline/wire"
 )
@@ -21,7 +22,8 @@ type Refusal struct {
 
 // FindResume returns the resume checkpoint that is furthest on, of any writer of the trial, among those that are whole, that fits
 // does not object to, and whose best is whole as well (going on from one whose best is lost would end with a worse one). Those
-// that are further on and were refused are returned beside it. Without any, the checkpoint is nil and the trial begins anew.
+// that are further on and were refused are returned beside it. Without any, the checkpoint is nil and the trial begins anew. What cannot
+// be read now, and may be later, is an error and no refusal: epochs would be trained again that a stale mount holds.
 func FindResume(uri, runUID, trial string, fits func(wire.Manifest) error) (*Checkpoint, wire.CheckpointRef, []Refusal, error) {
 	root, err := wire.LocalPath(uri)
 	if err != nil {
@@ -36,6 +38,9 @@ func FindResume(uri, runUID, trial string, fits func(wire.Manifest) error) (*Che
 		if err == nil {
 			return found, wire.CheckpointRef{URI: wire.LocalURI(c.dir), Digest: c.digest}, refused, nil
 		}
+		if passing(err) {
+			return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look at checkpoint %s: %w", c.dir, err)
+		}
 		refused = append(refused, Refusal{c.dir, err})
 	}
 	return nil, wire.CheckpointRef{}, refused, nil
@@ -45,6 +50,12 @@ func FindResume(uri, runUID, trial string, fits func(wire.Manifest) error) (*Che
 type candidate struct {
 	dir, digest string
 	manifest    wire.Manifest
+}
+
+// passing says that reading again may go well: the file system failed, and did not say that something is gone or of another kind.
+func passing(err error) bool {
+	var failed *fs.PathError
+	return errors.As(err, &failed) && !errors.Is(err, ErrDamaged) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
 
 // list finds all resume checkpoints below a trial's directory, the furthest first.
@@ -58,6 +69,9 @@ func list(trialDir string) (found []candidate, refused []Refusal, err error) {
 	}
 	for _, w := range writers {
 		entries, err := os.ReadDir(filepath.Join(trialDir, w.Name()))
+		if passing(err) {
+			return nil, nil, err
+		}
 		if err != nil {
 			refused = append(refused, Refusal{filepath.Join(trialDir, w.Name()), err})
 			continue
@@ -69,6 +83,9 @@ func list(trialDir string) (found []candidate, refused []Refusal, err error) {
 			c := candidate{dir: filepath.Join(trialDir, w.Name(), e.Name())}
 			if c.digest, err = statedDigest(c.dir); err == nil {
 				c.manifest, err = readManifest(c.dir, c.digest)
+			}
+			if passing(err) {
+				return nil, nil, err
 			}
 			if err != nil {
 				refused = append(refused, Refusal{c.dir, err})

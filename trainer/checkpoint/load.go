@@ -85,6 +85,9 @@ func verified(dir string, want wire.File, take func(io.Reader) error) error {
 	sum := sha256.New()
 	through := io.TeeReader(f, sum)
 	taken := take(through)
+	if passing(taken) { // reading on may go well again, and the file be what was written
+		return fmt.Errorf("read %s: %w", want.Name, taken)
+	}
 	if _, err := io.Copy(io.Discard, through); err != nil {
 		return fmt.Errorf("read %s: %w", want.Name, err)
 	}

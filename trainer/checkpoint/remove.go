@@ -31,9 +31,9 @@ func measure(dir string) (bytes int64, changed time.Time, err error) {
 	return bytes, changed, err
 }
 
-// Remove takes something away: first its name, so that what is half removed never looks like a checkpoint, whenever the process is
-// killed; the next prune takes the rest.
-func Remove(root string, r Removal) error {
-	dir, name := filepath.Split(filepath.Join(root, r.Path))
+// Remove takes a directory or file away: first its name, so that what is half removed never looks like a checkpoint, or like whatever it
+// was, whenever the process is killed; .old- and the name is what it is called until the rest is gone.
+func Remove(path string) error {
+	dir, name := filepath.Split(path)
 	return remove(dir, name)
 }

@@ -46,7 +46,7 @@ func NewWriter(uri, runUID, trial, writer string, keepLast int, pinned func() st
 		return nil, fmt.Errorf("open checkpoint store: %w", err)
 	}
 	dir := filepath.Join(root, wire.WriterDir(runUID, trial, writer))
-	if err := makeDir(dir); err != nil {
+	if err := MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("open checkpoint store: %w", err)
 	}
 	return &Writer{dir: dir, keepLast: keepLast, pinned: pinned}, nil
@@ -195,14 +195,14 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// makeDir makes dir and its parents, each made known to the disk: a rename into a directory that is lost is lost too.
-func makeDir(dir string) error {
+// MakeDir makes dir and its parents, each made known to the disk: a rename into a directory that is lost is lost too.
+func MakeDir(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
 	}
 	parent := filepath.Dir(dir)
 	if parent != dir {
-		if err := makeDir(parent); err != nil {
+		if err := MakeDir(parent); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ type Survey struct {
 const cacheName = "cache"
 
 // Look says what of the store at root may go, and changes nothing. Whatever the list says, a best stays that a resume checkpoint which
-// stays may need, and so does the best of a trial of which the list names none: its reports may never have arrived.
+// stays may need, and so do all bests of a trial of which the list names none: its reports may never have arrived.
 func Look(root string, keep wire.Keep, now time.Time) (Survey, error) {
 	s := surveyor{root: root, keep: keep, now: now, kept: map[string]bool{}, whole: map[string]bool{}}
 	runs, err := s.runs()
@@ -149,17 +149,20 @@ func (s *surveyor) idle(changed time.Time) bool {
 
 // keepBests keeps what the resume checkpoints of a run that stays need, in whichever run's directory it lies.
 func (s *surveyor) keepBests(uid string) error {
-	return s.manifests(uid, func(m wire.Manifest) {
-		if m.Best != nil {
-			if place, ok := wire.PlaceOf(m.Best.Checkpoint.URI); ok {
-				s.kept[place] = true
-			}
-		}
-	})
+	return s.manifests(uid, s.keepBest)
 }
 
-// keepUntold keeps the best of each trial of an ended run of which the keep list names none, as the trial's last resume checkpoint has
-// it; without one, nobody knows which it is.
+func (s *surveyor) keepBest(m wire.Manifest) {
+	if m.Best == nil {
+		return
+	}
+	if place, ok := wire.PlaceOf(m.Best.Checkpoint.URI); ok {
+		s.kept[place] = true
+	}
+}
+
+// keepUntold keeps all bests of each trial of an ended run of which the keep list names none, and the one that its last resume checkpoint
+// names, in whichever run's directory: which is the trial's best nobody knows, since the last may be newer than that checkpoint.
 func (s *surveyor) keepUntold(uid string) error {
 	if !slices.Contains(s.keep.Ended, uid) {
 		return nil
@@ -170,17 +173,16 @@ func (s *surveyor) keepUntold(uid string) error {
 	}
 	for _, t := range trials {
 		trial := uid + "/" + t.Name()
-		if s.keepsAny(trial) {
+		if slices.ContainsFunc(s.keep.Checkpoints, func(place string) bool { return strings.HasPrefix(place, trial+"/") }) {
 			continue
 		}
+		s.whole[trial] = true
 		found, _, err := list(filepath.Join(s.root, trial))
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 || found[0].manifest.Best == nil {
-			s.whole[trial] = true
-		} else if place, ok := wire.PlaceOf(found[0].manifest.Best.Checkpoint.URI); ok {
-			s.kept[place] = true
+		if len(found) > 0 {
+			s.keepBest(found[0].manifest)
 		}
 	}
 	return nil

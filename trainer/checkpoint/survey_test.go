@@ -67,13 +67,20 @@ func TestWhatAStoreMayLose(t *testing.T) {
 				"r1/d18/d18-a1-p/resume-e0002-s00000020: its run has ended",
 			}, // r2's resume checkpoint needs r1's best-e0001
 			nil},
-		"of an ended run its best, although nobody names it": {
+		"of an ended run no best while nobody names one": { // the newest may be newer than the last resume checkpoint
 			wire.Keep{Ended: []string{"r1", "r2"}, IdleSeconds: month}, 0,
 			[]string{
 				"r1/d18/d18-a1-p/.tmp-resume-e0003-s00000030: left by a process that was killed",
 				"r1/d18/d18-a1-p/resume-e0002-s00000020: its run has ended",
-				"r2/d18/d18-a1-q/best-e0001: not its trial's best", // its best is r1's, as its resume checkpoint says
-				"r2/d18/d18-a1-q/best-e0002: not its trial's best",
+				"r2/d18/d18-a1-q/resume-e0002-s00000020: its run has ended",
+			}, nil},
+		"of a told run the best that another's resume checkpoint names": {
+			wire.Keep{Ended: []string{"r1", "r2"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002", "r2/d18/d18-a1-q/best-e0002"}, IdleSeconds: month}, 0,
+			[]string{
+				"r1/d18/d18-a1-p/.tmp-resume-e0003-s00000030: left by a process that was killed",
+				"r1/d18/d18-a1-p/best-e0001: not its trial's best",
+				"r1/d18/d18-a1-p/resume-e0002-s00000020: its run has ended",
+				"r2/d18/d18-a1-q/best-e0001: not its trial's best",
 				"r2/d18/d18-a1-q/resume-e0002-s00000020: its run has ended",
 			}, nil},
 		"a stranger that has not changed for long, whole": {
@@ -126,7 +133,7 @@ func TestAPruneThatWasKilledIsFinishedByTheNext(t *testing.T) {
 		t.Fatalf("%+v, error %v", s, err)
 	}
 	for _, r := range s.Removals {
-		if err := Remove(store, r); err != nil {
+		if err := Remove(filepath.Join(store, r.Path)); err != nil {
 			t.Fatal(err)
 		}
 	}

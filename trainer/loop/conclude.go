@@ -147,8 +147,8 @@ func (r *run) finish(ctx context.Context) (Outcome, error) {
 	}
 	if len(r.data.Test) > 0 {
 		loaded, err := checkpoint.Load(best.Checkpoint)
-		if err != nil {
-			return r.stop(fmt.Errorf("score the best on the test split: %w", err))
+		if err != nil { // the store's fault: the next attempt goes on from before this best, or from the same once it can be read
+			return r.stop(fmt.Errorf("%w: score the best on the test split: %w", ErrNotKept, err))
 		}
 		if err := r.model.Restore(Inference, loaded.Tensors); err != nil {
 			return r.stop(fmt.Errorf("score the best on the test split: %w", err))

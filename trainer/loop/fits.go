@@ -2,7 +2,6 @@ package loop
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -45,9 +44,7 @@ func learning(m wire.Manifest, t wire.Trial) map[string]any {
 
 // differences names each value that is not the same, such as "hyperparameters.learningRate 0.001, now 0.002", in order.
 func differences(then, now map[string]any) (differ []string) {
-	before, after := map[string]string{}, map[string]string{}
-	flatten(before, "", plain(then))
-	flatten(after, "", plain(now))
+	before, after := listed(then), listed(now)
 	names := maps.Clone(before)
 	maps.Copy(names, after)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
@@ -58,27 +55,14 @@ func differences(then, now map[string]any) (differ []string) {
 	return differ
 }
 
-// plain is what JSON makes of v: objects, lists and values, under the names that manifest and API use.
-func plain(v any) (out any) {
-	text, err := json.Marshal(v)
-	if err == nil {
-		err = json.Unmarshal(text, &out)
-	}
+func listed(document map[string]any) map[string]string {
+	settings, err := wire.Settings(document)
 	if err != nil {
 		panic(err) // plain data of our own types: never NaN, which Validate refuses
 	}
-	return out
-}
-
-// flatten writes each value below its path. Lists are values: one that has changed is best seen whole.
-func flatten(into map[string]string, path string, v any) {
-	fields, ok := v.(map[string]any)
-	if !ok {
-		text, _ := json.Marshal(v) // of what JSON gave
-		into[path] = string(text)
-		return
+	texts := map[string]string{}
+	for _, s := range settings {
+		texts[s.Name] = s.Text
 	}
-	for name, value := range fields {
-		flatten(into, strings.TrimPrefix(path+"."+name, "."), value)
-	}
+	return texts
 }

@@ -10,8 +10,8 @@ import (
 
 // begin starts a trial, or goes on from a resume checkpoint: the weights and the optimizer come back, the counters, and what has
 // been reported, which is told again, because this pod's credential cannot see what the stream already has. From an older run's it
-// makes one of its own at once: then this run's next attempt, and a run that goes on from this one, find all they need here, but for
-// the best, which stays where it is.
+// makes one of its own at once, and of that run's best as well: then this run's next attempt, and a run that goes on from this one, find
+// all they need here, whatever the older run, which may not have ended, removes of its own.
 func (r *run) begin(from *checkpoint.Checkpoint) error {
 	if from == nil {
 		report := r.report(wire.Started)
@@ -49,9 +49,17 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 		r.Log.Warn("resume is not bit-exact", "why", why)
 	}
 	r.journal.put(entry{report: &report})
+	best, err := r.takeOver(m)
+	if err != nil {
+		return err
+	}
 	for _, old := range from.History {
-		again := reissue(old, r.epochs)
-		r.journal.put(entry{report: &again})
+		again := entry{report: reissue(old, r.epochs)}
+		if best != nil && old.Checkpoint != nil && *old.Checkpoint == m.Best.Checkpoint {
+			r.journal.makeRoom()
+			again.best, best = best, nil // which the report then names
+		}
+		r.journal.put(again)
 	}
 	if older {
 		r.journal.makeRoom()
@@ -60,14 +68,27 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	return nil
 }
 
+// takeOver makes the best of an older run's checkpoint one that this writer can save as its own.
+func (r *run) takeOver(m wire.Manifest) (*checkpoint.Checkpoint, error) {
+	if m.Run.UID == r.Trial.Run.UID || m.Best == nil {
+		return nil, nil
+	}
+	best, err := checkpoint.Load(m.Best.Checkpoint)
+	if err != nil { // it was whole a moment ago; the next attempt goes on from what the older run has then
+		return nil, fmt.Errorf("%w: take over the best of run %s: %w", ErrNotKept, m.Run.UID, err)
+	}
+	best.Manifest.Run, best.Manifest.Writer, best.Manifest.Attempt = r.Trial.Run, r.Writer, r.Trial.Attempt
+	return &best, nil
+}
+
 // reissue prepares a report of another writer to be told again. It keeps who told it first. An older run's says of how many epochs
 // that run was, which this one is not.
-func reissue(r wire.Report, epochs int) wire.Report {
+func reissue(r wire.Report, epochs int) *wire.Report {
 	if r.ComputedBy == nil {
 		r.ComputedBy = &wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
 	}
 	r.Epochs = epochs
-	return r
+	return &r
 }
 
 // inexact names what float32 sums depend on and has changed.

@@ -275,6 +275,44 @@ func TestADamagedCheckpointIsPassedOver(t *testing.T) {
 	}
 }
 
+// A best that was lost or damaged after the last epoch is the store's fault, which the next attempt makes good: it goes on from before
+// that best and finds it again.
+func TestABestThatIsLostAtTheEndIsTrainedAgain(t *testing.T) {
+	want := newTrial(t).undisturbed()
+	for name, lose := range map[string]func(dir string) error{
+		"damaged": func(dir string) error { return os.Truncate(filepath.Join(dir, wire.WeightsFile), 100) },
+		"gone":    os.RemoveAll,
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTrial(t)
+			best, lost := "", ""
+			tr.spool = func(r wire.Report) error {
+				if r.Checkpoint != nil {
+					best, _ = wire.LocalPath(r.Checkpoint.URI)
+				}
+				if r.Epoch == 4 && tr.attempt == 1 {
+					lost = best
+					return lose(best)
+				}
+				return nil
+			}
+			if _, err := tr.run(context.Background(), tr.logistic()); !errors.Is(err, ErrNotKept) {
+				t.Fatalf("error %v, want %v", err, ErrNotKept)
+			}
+			out, err := tr.run(context.Background(), tr.logistic())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, _ := wire.LocalPath(out.Best.Checkpoint.URI); again == lost || !bytes.Equal(tr.read(again, wire.WeightsFile), want.Best) {
+				t.Errorf("the best is %s, lost was %s", again, lost)
+			}
+			if diff := cmp.Diff(want.Test, out.Test); diff != "" {
+				t.Errorf("test metrics:\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestAResumingWriterTellsAgainWhatWasTold(t *testing.T) {
 	tr := newTrial(t)
 	stop := func(attempt, steps, _ int) bool { return attempt <= 2 && steps == 7 }
@@ -335,6 +373,14 @@ func TestNaNAndInf(t *testing.T) {
 			never, func(call int, scores []float32) {
 				if call%2 == 0 {
 					scores[3] = float32(math.NaN())
+				}
+			}, "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4", "", 0},
+		"scores that are finite and beyond any use are a reason": {
+			never, func(call int, scores []float32) {
+				if call%2 == 0 {
+					for i := range scores {
+						scores[i] *= 1e30
+					}
 				}
 			}, "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4", "", 0},
 		"no epoch with numbers ends the trial": {

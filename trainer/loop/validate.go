@@ -37,6 +37,9 @@ func (r *run) validate(ctx context.Context) (result, error) {
 	if calibration.Threshold, err = score.Threshold(samples); err != nil {
 		return result{}, fmt.Errorf("choose a threshold: %w", err)
 	}
+	if math.Abs(calibration.Threshold) > wire.MaxLogit { // nobody would take the report
+		return result{notFinite: fmt.Sprintf("the validation scores are as good as infinite: the best threshold is %.3g, and none beyond ±%.0e is reported", calibration.Threshold, wire.MaxLogit)}, nil
+	}
 	metrics, err := score.Measure(samples, calibration.Threshold, r.Trial.Hyperparameters.Seed)
 	if err != nil {
 		return result{}, fmt.Errorf("measure the validation fold: %w", err)

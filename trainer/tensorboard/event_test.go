@@ -27,8 +27,8 @@ func TestEventsAreThoseThatPythonWrites(t *testing.T) {
 	for _, event := range [][]byte{
 		encodeVersion(began),
 		encodeEvent(began, 0, []value{
-			{tag: "settings", plugin: "text", class: classTensor, about: "what it was told", tensor: encodeText(table([]setting{{name: "depth", text: "18"}}))},
-			hyperparameters("d18-a1-local", began, []setting{{name: "depth", text: "18", v: 18.0}}),
+			{tag: "settings", plugin: "text", class: classTensor, about: "what it was told", tensor: encodeText(table([]wire.Setting{{Name: "depth", Text: "18"}}))},
+			hyperparameters("d18-a1-local", began, []wire.Setting{{Name: "depth", Text: "18", Value: 18.0}}),
 			intervalChart(),
 		}),
 		encodeEvent(later, 300, []value{

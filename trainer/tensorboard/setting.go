@@ -1,8 +1,6 @@
 package tensorboard
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,79 +12,36 @@ import (
 // settingValues show what a trial was told: all of it as a table, what a sweep varies as hyperparameters that TensorBoard sorts and
 // filters by, and a chart that draws AUC-PR with its interval around it.
 func settingValues(t wire.Trial, writer string, first wire.Report) ([]value, error) {
-	settings, err := flatten(t)
+	settings, err := told(t)
 	if err != nil {
 		return nil, fmt.Errorf("list the settings: %w", err)
 	}
 	d := first.Digests
-	all := append([]setting{
-		{name: "writer", text: writer}, {name: "release", text: wire.Release},
-		{name: "digests.data", text: d.Data}, {name: "digests.labels", text: d.Labels},
-		{name: "digests.overlay", text: d.Overlay}, {name: "digests.split", text: d.Split},
+	all := append([]wire.Setting{
+		{Name: "writer", Text: writer}, {Name: "release", Text: wire.Release},
+		{Name: "digests.data", Text: d.Data}, {Name: "digests.labels", Text: d.Labels},
+		{Name: "digests.overlay", Text: d.Overlay}, {Name: "digests.split", Text: d.Split},
 	}, settings...)
 	return []value{
 		{tag: "settings", plugin: "text", class: classTensor, about: "everything that the trial was told", tensor: encodeText(table(all))},
-		hyperparameters(writer, first.Time, slices.DeleteFunc(settings, func(s setting) bool { return !varied(s.name) })),
+		hyperparameters(writer, first.Time, slices.DeleteFunc(settings, func(s wire.Setting) bool { return !varied(s.Name) })),
 		intervalChart(),
 	}, nil
 }
 
-// setting is a leaf of the trial's document.
-type setting struct {
-	name string // such as hyperparameters.learningRate
-	text string // as JSON has it, without quotation marks
-	v    any    // string, float64 or bool; anything else is shown as text alone
-}
-
-// flatten lists what is set, in the order in which wire.Trial declares it. Where reports and other work go is no setting.
-func flatten(t wire.Trial) ([]setting, error) {
+// told lists what a trial was told, in the order in which wire.Trial declares it. Where reports and other work go is no setting.
+func told(t wire.Trial) ([]wire.Setting, error) {
 	t.Reports, t.Scratch, t.Result = wire.Reports{}, "", ""
-	text, err := json.Marshal(t)
-	if err != nil {
-		return nil, err
-	}
-	return flattenObject(text, "", nil)
-}
-
-func flattenObject(text []byte, prefix string, to []setting) ([]setting, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if _, err := d.Token(); err != nil { // the opening brace
-		return nil, err
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, err
-		}
-		s := setting{name: fmt.Sprint(prefix, key), text: string(raw)}
-		if raw[0] == '{' {
-			if to, err = flattenObject(raw, s.name+".", to); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if err := json.Unmarshal(raw, &s.v); err != nil {
-			return nil, err
-		}
-		if words, ok := s.v.(string); ok {
-			s.text = words
-		}
-		to = append(to, s)
-	}
-	return to, nil
+	return wire.Settings(t)
 }
 
 // table leaves out what is not set.
-func table(settings []setting) string {
+func table(settings []wire.Setting) string {
 	var b strings.Builder
 	b.WriteString("| setting | value |\n|---|---|\n")
 	for _, s := range settings {
-		if s.text != "" {
-			fmt.Fprintf(&b, "| %s | %s |\n", cell(s.name), cell(s.text))
+		if s.Text != "" {
+			fmt.Fprintf(&b, "| %s | %s |\n", cell(s.Name), cell(s.Text))
 		}
 	}
 	return b.String()
@@ -100,19 +55,19 @@ func varied(name string) bool {
 
 // hyperparameters is the plug-in's SessionStartInfo. Each writer is a group of its own, and so a row of the table: it shows the mean
 // over a group, and the mean of an attempt that was killed early and of the one that went on means nothing.
-func hyperparameters(group string, began time.Time, settings []setting) value {
+func hyperparameters(group string, began time.Time, settings []wire.Setting) value {
 	var info []byte
 	for _, s := range settings {
 		var v []byte // a google.protobuf.Value
-		switch of := s.v.(type) {
+		switch of := s.Value.(type) {
 		case float64:
 			v = appendFixed(nil, 2, of)
 		case bool:
 			v = appendFlag(nil, 4, of)
 		default:
-			v = appendBytes(nil, 3, []byte(s.text))
+			v = appendBytes(nil, 3, []byte(s.Text))
 		}
-		name := strings.TrimPrefix(s.name, "hyperparameters.")
+		name := strings.TrimPrefix(s.Name, "hyperparameters.")
 		info = appendBytes(info, 1, appendBytes(appendString(nil, 1, name), 2, v))
 	}
 	info = appendDouble(appendString(info, 4, group), 5, seconds(began))

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"plumbline.dev/plumbline/trainer/loop"
+	"plumbline.dev/plumbline/trainer/publish"
+	"plumbline.dev/plumbline/wire"
+)
+
+// What a trial has not told, only another attempt can tell: one that would end for good ends as interrupted while NATS is away.
+func TestNoTrialEndsForGoodWithReportsUntold(t *testing.T) {
+	diverged := &loop.Diverged{Epoch: 3, Why: "NaN"}
+	for name, test := range map[string]struct {
+		trained error
+		untold  bool
+		code    int
+		say     string
+	}{
+		"done":                        {nil, true, wire.ExitInterrupted, "training is done"},
+		"diverged":                    {diverged, true, wire.ExitInterrupted, "training diverged in epoch 3"},
+		"a step that does not fit":    {loop.ErrMemory, true, wire.ExitInterrupted, "out of memory"},
+		"a store that failed":         {loop.ErrNotKept, true, wire.ExitStore, ""}, // tried again anyway
+		"diverged, and all was told":  {diverged, false, wire.ExitDiverged, ""},
+		"interrupted, and not all is": {loop.ErrInterrupted, true, wire.ExitInterrupted, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spool, err := publish.NewSpool(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer spool.Close()
+			if test.untold {
+				if err := spool.Append(wire.Report{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			log := slog.New(slog.DiscardHandler)
+			publisher := publish.Start(publish.Config{Reports: wire.Reports{URL: "nats://127.0.0.1:1"}, Log: log, Ack: time.Second, Backoff: time.Second, Longest: time.Second}, spool)
+			defer publisher.Close()
+			wait := 10 * time.Millisecond
+			err = drain(context.Background(), publisher, patience{finished: wait, failed: wait, interrupted: wait}, log, test.trained)
+			if e := endingOf(err); e.code != test.code || !strings.Contains(err.Error(), test.say) {
+				t.Errorf("exit %d, %v, want exit %d, …%s…", e.code, err, test.code, test.say)
+			}
+			if test.say == "" && !errors.Is(err, test.trained) {
+				t.Errorf("%v hides %v", err, test.trained)
+			}
+		})
+	}
+}
