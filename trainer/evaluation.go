@@ -57,7 +57,7 @@ func openBest(dir string) (checkpoint.Checkpoint, wire.CheckpointRef, error) {
 func openModel(c checkpoint.Checkpoint, threads int) (*session.Model, error) {
 	in, a := c.Manifest.Input, c.Manifest.Architecture
 	h, _ := wire.Recipe(wire.PresetDefault, false)
-	h.ImageSize, h.Precision = in.Size, c.Manifest.Numerics.Precision
+	h.ImageSize = in.Size
 	h.EMA, h.Augment, h.Optimizer = 0, wire.Augment{}, wire.SGD // the tensors are the averages already; SGD has the fewest slots
 	model, err := session.New(session.Config{
 		Architecture: resnet.Architecture{Depth: a.Depth, Block: a.Block, Epsilon: a.Epsilon, Classes: resnet.Classes},
