@@ -15,7 +15,7 @@ func TestCheckGoodSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Load(dir, "")
+	s, err := Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

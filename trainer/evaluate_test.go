@@ -232,7 +232,7 @@ func TestATrialsReportIsEvaluates(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	trial := c.Manifest.Settings
-	data, _, err := loadData(context.Background(), trial, log, nil)
+	data, _, err := loadData(context.Background(), trial, log, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func predict(ctx context.Context, p *program, o predictOptions) error {
 	if err != nil {
 		return storeError(dir, err)
 	}
-	on, err := o.subject(c.Manifest)
+	on, err := o.subject(ctx, c.Manifest)
 	if err != nil {
 		return err
 	}
@@ -108,9 +108,9 @@ func predict(ctx context.Context, p *program, o predictOptions) error {
 }
 
 // subject is what the model is asked about.
-func (o predictOptions) subject(m wire.Manifest) (subject, error) {
+func (o predictOptions) subject(ctx context.Context, m wire.Manifest) (subject, error) {
 	if o.list == "" {
-		return o.load(o.model, m)
+		return o.load(ctx, o.model, m)
 	}
 	var range16 *dataset.Range16
 	switch r := o.range16; {

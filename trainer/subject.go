@@ -39,11 +39,11 @@ type subject struct {
 
 // load reads the data set and picks its samples. It refuses data that the model would misread and, of a split, data that is not what
 // the model was trained on: what was held out from training cannot be told then. what names the model in messages.
-func (s source) load(what string, m wire.Manifest) (subject, error) {
+func (s source) load(ctx context.Context, what string, m wire.Manifest) (subject, error) {
 	if !slices.Contains(splits, s.split) {
 		return subject{}, settingsError(fmt.Errorf("--split %q must be one of %s", s.split, strings.Join(splits, ", ")))
 	}
-	set, err := s.read(what, m)
+	set, err := s.read(ctx, what, m)
 	if err != nil {
 		return subject{}, err
 	}
@@ -74,7 +74,7 @@ func (s source) load(what string, m wire.Manifest) (subject, error) {
 }
 
 // read loads the data set and holds it against what the model takes.
-func (s source) read(what string, m wire.Manifest) (*dataset.Set, error) {
+func (s source) read(ctx context.Context, what string, m wire.Manifest) (*dataset.Set, error) {
 	data, err := filepath.Abs(s.data)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (s source) read(what string, m wire.Manifest) (*dataset.Set, error) {
 		}
 		d.Corrections = wire.LocalURI(overlay)
 	}
-	set, _, err := loadSet(d)
+	set, _, err := loadSet(ctx, d, nil)
 	if err != nil {
 		return nil, err
 	}
