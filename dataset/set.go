@@ -61,6 +61,7 @@ func Load(ctx context.Context, dir, overlay string, progress func(done, total in
 		return nil, fmt.Errorf("read the images of %s: %w", dir, err)
 	}
 	ps = append(ps, found...)
+	ps = append(ps, s.copies(photos, digests)...)
 	ps = append(ps, s.seal(photos, digests)...)
 	if err := ps.err(); err != nil {
 		return nil, err
