@@ -37,6 +37,30 @@ type subject struct {
 	notes    []string                                             // what a reader of the answers must know
 }
 
+const askAtOnce = 64 // bounds the images in memory
+
+// each hands the pictures of all samples to ask, some at a time, with their positions. doing is what the screen says meanwhile.
+func (s subject) each(ctx context.Context, doing string, screen *screen, ask func(at []int, images []uint8) error) error {
+	all := make([]int, len(s.samples))
+	for i := range all {
+		all[i] = i
+	}
+	for at := range slices.Chunk(all, askAtOnce) {
+		screen.count(doing, at[0], len(all))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		images, err := s.pictures(ctx, at)
+		if err != nil {
+			return err
+		}
+		if err := ask(at, images); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // load reads the data set and picks its samples. It refuses data that the model would misread and, of a split, data that is not what
 // the model was trained on: what was held out from training cannot be told then. what names the model in messages.
 func (s source) load(ctx context.Context, what string, m wire.Manifest) (subject, error) {
