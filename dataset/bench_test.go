@@ -24,13 +24,13 @@ func BenchmarkSet(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	set, err := dataset.Load(dir, "")
+	set, err := dataset.Load(context.Background(), dir, "", nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Run("load", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := dataset.Load(dir, ""); err != nil {
+			if _, err := dataset.Load(context.Background(), dir, "", nil); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -93,11 +93,6 @@ func (s *Set) cacheKey(size int) [sha256.Size]byte {
 	return [sha256.Size]byte(hash.Sum(nil))
 }
 
-// unfit is what makes a file no use as this cache.
-type unfit string
-
-func (u unfit) Error() string { return string(u) }
-
 // reasonOf continues a sentence that begins with the file's name.
 func reasonOf(err error) string {
 	if u := unfit(""); errors.As(err, &u) {
@@ -108,19 +103,12 @@ func reasonOf(err error) string {
 
 // readPacked reads a cache's file of so many pixels.
 func readPacked(ctx context.Context, file string, key [sha256.Size]byte, want int) ([]uint8, error) {
-	f, err := os.Open(file)
+	f, size, err := openFile(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, unfit("is not a file")
-	}
-	return unpack(ctx, f, info.Size(), key, want)
+	return unpack(ctx, f, size, key, want)
 }
 
 // unpack believes nothing in a cache's file that it can check.

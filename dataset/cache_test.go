@@ -16,7 +16,7 @@ import (
 
 func loaded(t *testing.T, f files) *Set {
 	t.Helper()
-	s, err := Load(f.write(t), "")
+	s, err := Load(context.Background(), f.write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func names(t *testing.T, dir string) (names []string) {
 func TestTheSecondPackDecodesNothing(t *testing.T) {
 	f := goodSet()
 	dir, cache := f.write(t), filepath.Join(t.TempDir(), "made", "here")
-	s, err := Load(dir, "")
+	s, err := Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestAnExcludedSampleIsNotInTheCache(t *testing.T) {
 	f["keep.csv"] = []byte(correctionHead + "e3," + digests["e3"] + ",normal,defect,r,ada,2026-11-20\n")
 	dir, cache := f.write(t), t.TempDir()
 	packs := func(overlay string) Packed {
-		s, err := Load(dir, overlay)
+		s, err := Load(context.Background(), dir, overlay, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func TestACacheThatCannotBeKeptCostsNoResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = packedInto(t, s, cache)
-	if !bytes.Equal(got.Pixels, want) || !strings.Contains(got.Warning, "is not a file; the decoded images are not kept: ") {
+	if !bytes.Equal(got.Pixels, want) || !strings.Contains(got.Warning, "is a directory, not a file; the decoded images are not kept: ") {
 		t.Errorf("warning %q", got.Warning)
 	}
 	if left := names(t, cache); len(left) != 1 {
@@ -247,7 +247,7 @@ func TestHalvesOfKilledWritersAreTakenAway(t *testing.T) {
 func TestImagesThatChangeUnderfootAreNotPacked(t *testing.T) {
 	f := goodSet()
 	dir, cache := f.write(t), t.TempDir()
-	s, err := Load(dir, "")
+	s, err := Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

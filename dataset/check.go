@@ -60,17 +60,13 @@ func Check(ctx context.Context, dir, overlay string, progress func(done, total i
 		report.Problems = ps
 		return report, nil
 	}
-	taken := make(map[string]bool, len(s.Samples))
-	for _, sample := range s.Samples {
-		taken[sample.ID] = true
-	}
 	photos := s.photographs(s.rows)
+	wanted := s.wanted(photos)
 	looked := make([]look, len(photos))
 	found, err := each(ctx, len(photos), progress, func(i int) (problems, error) {
 		var ps problems
 		var err error
-		wanted := slices.ContainsFunc(photos[i].samples, func(row int) bool { return taken[s.rows[row].ID] })
-		looked[i], ps, err = s.look(photos[i], wanted)
+		looked[i], ps, err = s.look(photos[i], wanted[i])
 		return ps, err
 	})
 	if err != nil {
@@ -83,7 +79,7 @@ func Check(ctx context.Context, dir, overlay string, progress func(done, total i
 	}
 	ps = append(ps, found...)
 	ps = append(ps, s.oneShape(photos, shapes)...)
-	ps = append(ps, s.duplicates(photos, looked)...)
+	ps = append(ps, s.duplicates(photos, wanted, looked)...)
 	ps = append(ps, s.seal(photos, digests)...)
 	report.count(s, looked)
 	report.Problems = append(report.Problems, sorted(ps)...)
@@ -117,17 +113,55 @@ func (s *Set) look(photo photograph, decoding bool) (look, problems, error) {
 	return l, ps, err
 }
 
-// duplicates finds files whose bytes occur twice. Two photographs never agree
-// in every bit, so one of them was copied; between training and test that would
-// be a leak. One problem for each pair of photographs.
-func (s *Set) duplicates(photos []photograph, looked []look) problems {
+// wanted says of each photograph whether it shows a sample that is not excluded.
+func (s *Set) wanted(photos []photograph) []bool {
+	taken := make(map[string]bool, len(s.Samples))
+	for _, sample := range s.Samples {
+		taken[sample.ID] = true
+	}
+	wanted := make([]bool, len(photos))
+	for i, photo := range photos {
+		wanted[i] = slices.ContainsFunc(photo.samples, func(row int) bool { return taken[s.rows[row].ID] })
+	}
+	return wanted
+}
+
+// copies finds photographs that are, in all channels, those of an earlier one,
+// by their digests. Two exposures never agree in every bit, so one of them was
+// copied; between training and test that would be a leak. A copy may stay where
+// it is once it is excluded.
+func (s *Set) copies(photos []photograph, digests []string) problems {
+	var ps problems
+	first := map[string]photograph{}
+	for i, wanted := range s.wanted(photos) {
+		if !wanted || digests[i] == "" {
+			continue
+		}
+		if earlier, twice := first[digests[i]]; twice {
+			ps.addf(s.labelsFile(), photos[i].first.Line, copyMessage, s.title(photos[i]), strings.Join(s.Config.Channels, ", "), s.withLine(earlier))
+			continue
+		}
+		first[digests[i]] = photos[i]
+	}
+	return ps
+}
+
+const copyMessage = "%s: the image of %s is, byte for byte, that of %s"
+
+func (s *Set) withLine(p photograph) string {
+	return fmt.Sprintf("%s (line %d)", s.title(p), p.first.Line)
+}
+
+// duplicates finds what copies does, and single channels' files that occur
+// twice. One problem for each pair of photographs.
+func (s *Set) duplicates(photos []photograph, wanted []bool, looked []look) problems {
 	type place struct{ photo, channel int }
 	var ps problems
 	first := map[string]place{}
 	for i, l := range looked {
 		copies := map[int][]string{} // by the photograph that came first
 		for c, digest := range l.files {
-			if digest == "" {
+			if digest == "" || !wanted[i] {
 				continue
 			}
 			if earlier, twice := first[digest]; twice {
@@ -137,12 +171,11 @@ func (s *Set) duplicates(photos []photograph, looked []look) problems {
 			first[digest] = place{i, c}
 		}
 		for _, n := range slices.Sorted(maps.Keys(copies)) {
-			other := fmt.Sprintf("%s (line %d)", s.title(photos[n]), photos[n].first.Line)
+			other := s.withLine(photos[n])
 			if n == i {
 				other = "another of its channels"
 			}
-			ps.addf(s.labelsFile(), photos[i].first.Line, "%s: the image of %s is, byte for byte, that of %s",
-				s.title(photos[i]), strings.Join(copies[n], ", "), other)
+			ps.addf(s.labelsFile(), photos[i].first.Line, copyMessage, s.title(photos[i]), strings.Join(copies[n], ", "), other)
 		}
 	}
 	return ps

@@ -15,7 +15,7 @@ func TestCheckGoodSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Load(dir, "")
+	s, err := Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,5 +93,40 @@ func TestCheckDoesNotDecodeWhatIsExcluded(t *testing.T) {
 	}
 	if len(report.Problems) > 0 || report.Excluded != 1 || report.Samples != 5 {
 		t.Errorf("got %+v", report)
+	}
+}
+
+// TestACopiedSampleIsRefused, as copies may lie on both sides of a split, until
+// one of the two is excluded.
+func TestACopiedSampleIsRefused(t *testing.T) {
+	f := goodSet()
+	f["images/AM/e6.png"], f["images/GRAY/e6.png"] = f["images/AM/e1.png"], f["images/GRAY/e1.png"]
+	digest := digestsOf(t, goodSet().write(t))["e1"]
+	f["c.csv"] = []byte(correctionHead + "e6," + digest + ",defect,exclude,a copy,ada,2026-11-20\n")
+	dir := f.write(t)
+	for name, c := range map[string]struct {
+		overlay string
+		want    []string
+	}{
+		"copied":   {"", []string{"labels.csv:7: sample e6: the image of AM, GRAY is, byte for byte, that of sample e1 (line 2)"}},
+		"excluded": {dir + "/c.csv", nil},
+	} {
+		report, err := Check(context.Background(), dir, c.overlay, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Load(context.Background(), dir, c.overlay, nil)
+		if c.want == nil {
+			if err != nil || len(report.Problems) > 0 {
+				t.Errorf("%s: loading: %v; checking: %v", name, err, report.Problems)
+			}
+			continue
+		}
+		if diff := cmp.Diff(c.want, told(dir, err)); diff != "" {
+			t.Errorf("%s: loading: %s", name, diff)
+		}
+		if diff := cmp.Diff(c.want, told(dir, &ProblemsError{report.Problems})); diff != "" {
+			t.Errorf("%s: checking: %s", name, diff)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ const correctionHead = "id,digest,from,to,reason,reviewer,date\n"
 // tool would.
 func digestsOf(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	s, err := Load(dir, "")
+	s, err := Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func TestCorrectionsAreLaidOver(t *testing.T) {
 		"e4," + digests["e4"] + ",defect,keep,no: a scratch,bob,2026-11-21\n")
 	f["dataset.yaml"] = append(f["dataset.yaml"], "corrections: review.csv\n"...)
 	dir := f.write(t)
-	s, err := Load(dir, "")
+	s, err := Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestCorrectionsAreLaidOver(t *testing.T) {
 
 	given := goodSet()
 	given["empty.csv"] = []byte(correctionHead)
-	other, err := Load(dir, given.write(t)+"/empty.csv")
+	other, err := Load(context.Background(), dir, given.write(t)+"/empty.csv", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestCorrectionsThatDoNotFitAreRefused(t *testing.T) {
 			f := goodSet()
 			f["c.csv"] = []byte(correctionHead + strings.Join(c.lines, "\n") + "\n")
 			dir := f.write(t)
-			_, err := Load(dir, dir+"/c.csv")
+			_, err := Load(context.Background(), dir, dir+"/c.csv", nil)
 			if diff := cmp.Diff(c.want, told(dir, err)); diff != "" {
 				t.Error(diff)
 			}

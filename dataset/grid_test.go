@@ -133,11 +133,11 @@ func gridSet() files {
 }
 
 func TestBothLayoutsGiveTheSamePixels(t *testing.T) {
-	single, err := Load(goodSet().write(t), "")
+	single, err := Load(context.Background(), goodSet().write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := Load(gridSet().write(t), "")
+	whole, err := Load(context.Background(), gridSet().write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestACellsDigestSaysWhichCell(t *testing.T) {
 	}
 	f["c.csv"] = []byte(correctionHead + "e1," + digests["e1"] + ",normal,exclude,dust,ada,2026-11-20\n")
 	dir := f.write(t)
-	s, err := Load(dir, dir+"/c.csv")
+	s, err := Load(context.Background(), dir, dir+"/c.csv", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,12 +254,12 @@ func TestACellsDigestSaysWhichCell(t *testing.T) {
 	swapped["c.csv"] = f["c.csv"]
 	swapped["labels.csv"] = []byte(strings.NewReplacer("e1,normal,p1,1", "e1,normal,p1,2", "e2,defect,p1,2", "e2,defect,p1,1").Replace(sixSamples))
 	dir = swapped.write(t)
-	_, err = Load(dir, dir+"/c.csv")
+	_, err = Load(context.Background(), dir, dir+"/c.csv", nil)
 	want := "c.csv:2: sample e1: the correction is for images " + short(digests["e1"])
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q in it", err, want)
 	}
-	other, err := Load(dir, "")
+	other, err := Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestPackagesMayBeFoldersWithoutAGrid(t *testing.T) {
 			f[fmt.Sprintf("p%d/%s/%s.png", (int(parts[2][1]-'0')+1)/2, parts[1], parts[2])] = content
 		}
 	}
-	s, err := Load(f.write(t), "")
+	s, err := Load(context.Background(), f.write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

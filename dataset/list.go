@@ -6,7 +6,6 @@ package dataset
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 )
 
@@ -81,42 +80,24 @@ func (l *List) Images(ctx context.Context, indices []int, size int) ([]uint8, er
 }
 
 // fill decodes and resizes one sample into out: [size, size, channels].
-func (l *List) fill(out []uint8, i, size int) (ps problems, err error) {
-	var first shape
-	for c, file := range l.rows[i].files {
-		complain := func(format string, args ...any) {
-			ps.addf(l.file, l.rows[i].line, "sample %s: %s %s", l.IDs[i], file, fmt.Sprintf(format, args...))
+func (l *List) fill(out []uint8, i, size int) (problems, error) {
+	row := l.rows[i]
+	_, ps, err := film{l.file, row.line, "sample " + l.IDs[i], l.channels, row.files}.develop(l.plane, func(c int, _ []byte, p *plane) {
+		if p != nil {
+			resize(p, p.values(l.range16), size, out[c:], len(l.channels))
 		}
-		content, err := os.ReadFile(file)
-		if err != nil {
-			reason, err := faultOf(err)
-			if err != nil {
-				return nil, err
-			}
-			complain("%s", reason)
-			continue
-		}
-		p, err := decode(content)
-		if err != nil {
-			complain("%s", err)
-			continue
-		}
-		valueRange := Range16{Max: 255}
-		if p.wide {
-			if l.range16 == nil {
-				complain("has 16 bits a pixel, and nothing says which values they use")
-				continue
-			}
-			valueRange = *l.range16
-		}
-		if first.width == 0 {
-			first = shape{p.width, p.height}
-		}
-		if first.width != p.width || first.height != p.height {
-			complain("is %d x %d pixels, but an earlier channel is %d x %d", p.width, p.height, first.width, first.height)
-			continue
-		}
-		resize(p, valueRange, size, out[c:], len(l.channels))
+	})
+	return ps, err
+}
+
+// plane decodes one channel's file, or says why this list cannot use it.
+func (l *List) plane(content []byte) (*plane, string) {
+	p, err := decode(content)
+	switch {
+	case err != nil:
+		return nil, err.Error()
+	case p.wide && l.range16 == nil:
+		return nil, "has 16 bits a pixel, and nothing says which values they use"
 	}
-	return ps, nil
+	return p, ""
 }

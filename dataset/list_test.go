@@ -43,7 +43,7 @@ func TestWhatIsWrongWithAListIsToldWithItsLine(t *testing.T) {
 		"an id twice":               {"id,GRAY,NORMAL\nx,good.png,good.png\nx,good.png,good.png\n", ":3: sample x is already in line 2"},
 		"a channel without a file":  {"id,GRAY,NORMAL\nx,good.png,\n", ":2: sample x: channel NORMAL has no file"},
 		"a file that is not there":  {"id,GRAY,NORMAL\nx,good.png,none.png\n", ":2: sample x: " + filepath.Join(dir, "none.png")},
-		"a file of another size":    {"id,GRAY,NORMAL\nx,good.png,small.png\n", "is 2 x 2 pixels, but an earlier channel is 4 x 4"},
+		"a file of another size":    {"id,GRAY,NORMAL\nx,good.png,small.png\n", "is 2 x 2 pixels, but channel GRAY is 4 x 4"},
 		"no picture":                {"id,GRAY,NORMAL\nx,good.png,text.png\n", "text.png is no PNG, JPEG or TIFF"},
 		"16 bits without a range":   {"id,GRAY,NORMAL\nx,wide.png,good.png\n", "wide.png has 16 bits a pixel"},
 	} {

@@ -71,16 +71,12 @@ func (s *Set) fill(out []uint8, photo photograph, samples []Sample, size int) (s
 		if p == nil {
 			return
 		}
-		valueRange := Range16{Max: 255}
-		if p.wide {
-			valueRange = *s.Config.Range16
-		}
 		for _, i := range photo.samples {
 			cell := p
 			if s.Config.Grid != nil {
 				cell = s.Config.Grid.cut(p, samples[i].Position)
 			}
-			resize(cell, valueRange, size, out[i*s.imageBytes(size)+c:], channels)
+			resize(cell, p.values(s.Config.Range16), size, out[i*s.imageBytes(size)+c:], channels)
 		}
 	})
 	// The set's digest would else vouch for pixels that it never saw, and a cache

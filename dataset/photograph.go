@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"path/filepath"
 )
 
@@ -60,42 +59,62 @@ type exposure struct {
 	shape  shape  // zero unless every file could be read and decoded
 }
 
-// develop reads a photograph's channel files, one at a time so that no more than
-// one is in memory, and hands each to take. plane is nil where the file holds no
-// image that can be used, and everywhere when nothing is to be decoded.
+// develop reads a photograph's channel files and hands each to take. plane is nil
+// where the file holds no image that can be used, and everywhere when nothing is
+// to be decoded.
 func (s *Set) develop(photo photograph, decoding bool, take func(channel int, content []byte, plane *plane)) (exposure, problems, error) {
+	decode := s.plane
+	if !decoding {
+		decode = func([]byte) (*plane, string) { return nil, "" }
+	}
+	files := make([]string, len(s.Config.Channels))
+	for c, channel := range s.Config.Channels {
+		files[c] = s.imageFile(photo.first, channel)
+	}
+	return film{s.labelsFile(), photo.first.Line, s.title(photo), s.Config.Channels, files}.develop(decode, take)
+}
+
+// film is what develop needs to know: where problems are told, of what, and the
+// file of each channel.
+type film struct {
+	table           string
+	line            int
+	title           string
+	channels, files []string
+}
+
+// develop reads the files one at a time, so that no more than one is in memory.
+// decode says why it gives no plane, where that is the file's fault.
+func (f film) develop(decode func(content []byte) (*plane, string), take func(channel int, content []byte, plane *plane)) (exposure, problems, error) {
 	var ps problems
 	all := sha256.New()
 	complete := true
-	var first *plane // the channel that the others must be as large as
+	var first shape // of a channel, which the others must have
 	var firstName string
-	for c, channel := range s.Config.Channels {
-		file := s.imageFile(photo.first, channel)
-		content, err := os.ReadFile(file)
+	for c, file := range f.files {
+		complain := func(format string, args ...any) {
+			ps.addf(f.table, f.line, "%s: %s %s", f.title, file, fmt.Sprintf(format, args...))
+		}
+		content, err := readFile(file, maxImageBytes)
 		if err != nil {
 			reason, err := faultOf(err)
 			if err != nil {
 				return exposure{}, nil, err
 			}
-			ps.addf(s.labelsFile(), photo.first.Line, "%s: %s %s", s.title(photo), file, reason)
+			complain("%s", reason)
 			complete = false
 			continue
 		}
 		all.Write(content)
-		var p *plane
-		if decoding {
-			var reason string
-			if p, reason = s.plane(content); reason != "" {
-				ps.addf(s.labelsFile(), photo.first.Line, "%s: %s %s", s.title(photo), file, reason)
-			}
-		}
+		p, reason := decode(content)
 		switch {
+		case reason != "":
+			complain("%s", reason)
 		case p == nil:
-		case first == nil:
-			first, firstName = &plane{width: p.width, height: p.height}, channel
-		case p.shape() != first.shape():
-			ps.addf(s.labelsFile(), photo.first.Line, "%s: %s is %d x %d pixels, but channel %s is %d x %d", s.title(photo), file,
-				p.width, p.height, firstName, first.width, first.height)
+		case first.width == 0:
+			first, firstName = p.shape(), f.channels[c]
+		case p.shape() != first:
+			complain("is %d x %d pixels, but channel %s is %d x %d", p.width, p.height, firstName, first.width, first.height)
 		}
 		take(c, content, p)
 	}
@@ -103,8 +122,8 @@ func (s *Set) develop(photo photograph, decoding bool, take func(channel int, co
 	if complete {
 		seen.digest = "sha256:" + hex.EncodeToString(all.Sum(nil))
 	}
-	if len(ps) == 0 && first != nil {
-		seen.shape = first.shape()
+	if len(ps) == 0 {
+		seen.shape = first
 	}
 	return seen, ps, nil
 }
@@ -142,6 +161,14 @@ func (s *Set) sampleDigest(sample Sample, files string) string {
 
 // shape is an image's size; zero when it could not be read.
 type shape struct{ width, height int }
+
+// values is the range that becomes 0 to 255.
+func (p *plane) values(range16 *Range16) Range16 {
+	if p.wide {
+		return *range16
+	}
+	return Range16{Max: 255}
+}
 
 func (p *plane) shape() shape { return shape{p.width, p.height} }
 

@@ -9,13 +9,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Set is one data set as it lies on disk, with its corrections applied.
@@ -42,8 +40,9 @@ type Digests struct {
 // Load reads the set in dir. overlay names a corrections file that takes the
 // place of the one in dataset.yaml; "" leaves that one in force. A set with
 // faults is a *ProblemsError that holds all of them; images that are there but
-// cannot be decoded are found by Pack and Check.
-func Load(dir, overlay string) (*Set, error) {
+// cannot be decoded are found by Pack and Check. progress may be nil; it counts
+// photographs, as Pack's does.
+func Load(ctx context.Context, dir, overlay string, progress func(done, total int)) (*Set, error) {
 	s, ps, err := read(dir, overlay)
 	if err != nil {
 		return nil, err
@@ -53,7 +52,7 @@ func Load(dir, overlay string) (*Set, error) {
 	}
 	photos := s.photographs(s.rows)
 	digests := make([]string, len(photos))
-	found, err := each(context.Background(), len(photos), nil, func(i int) (problems, error) {
+	found, err := each(ctx, len(photos), progress, func(i int) (problems, error) {
 		digest, found, err := s.digest(photos[i])
 		digests[i] = digest
 		return found, err
@@ -62,6 +61,7 @@ func Load(dir, overlay string) (*Set, error) {
 		return nil, fmt.Errorf("read the images of %s: %w", dir, err)
 	}
 	ps = append(ps, found...)
+	ps = append(ps, s.copies(photos, digests)...)
 	ps = append(ps, s.seal(photos, digests)...)
 	if err := ps.err(); err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (s *Set) digest(photo photograph) (string, problems, error) {
 	hash := sha256.New()
 	for _, channel := range s.Config.Channels {
 		file := s.imageFile(photo.first, channel)
-		if err := copyFile(hash, file); err != nil {
+		if err := copyFile(hash, file, maxImageBytes, func(int64) {}); err != nil {
 			reason, err := faultOf(err)
 			if err != nil {
 				return "", nil, err
@@ -182,20 +182,10 @@ func (s *Set) digest(photo photograph) (string, problems, error) {
 
 func (s *Set) labelsFile() string { return filepath.Join(s.Dir, s.Config.Labels) }
 
-func copyFile(to io.Writer, file string) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(to, f)
-	return err
-}
-
 // readText reads one of the set's text files; nil text and no error when a
 // problem says why there is none.
 func readText(file string, ps *problems) ([]byte, error) {
-	text, err := os.ReadFile(file)
+	text, err := readFile(file, maxTextBytes)
 	if err == nil {
 		return text, nil
 	}
@@ -205,19 +195,6 @@ func readText(file string, ps *problems) ([]byte, error) {
 	}
 	ps.addf(file, 0, "%s", reason)
 	return nil, nil
-}
-
-// faultOf tells what is the set's fault (words) from what may pass (an error).
-func faultOf(err error) (string, error) {
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return "is missing", nil
-	case errors.Is(err, fs.ErrPermission):
-		return "may not be read: permission denied", nil
-	case errors.Is(err, syscall.EISDIR):
-		return "is a directory, not a file", nil
-	}
-	return "", err
 }
 
 func digestOf(text []byte) string {

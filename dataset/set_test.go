@@ -94,7 +94,7 @@ func encodeTIFF(m image.Image) []byte {
 }
 
 func TestLoadGoodSet(t *testing.T) {
-	s, err := Load(goodSet().write(t), "")
+	s, err := Load(context.Background(), goodSet().write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestLoadGoodSet(t *testing.T) {
 func TestDigestsFollowWhatTheyCover(t *testing.T) {
 	digests := func(f files, overlay string) Digests {
 		t.Helper()
-		s, err := Load(f.write(t), overlay)
+		s, err := Load(context.Background(), f.write(t), overlay, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestLoadNamesEveryProblem(t *testing.T) {
 			f := goodSet()
 			c.change(f)
 			dir := f.write(t)
-			_, err := Load(dir, "")
+			_, err := Load(context.Background(), dir, "", nil)
 			if diff := cmp.Diff(c.want, told(dir, err)); diff != "" {
 				t.Error(diff)
 			}
@@ -209,7 +209,7 @@ func told(dir string, err error) []string {
 
 func TestLoadMissingDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "nowhere")
-	_, err := Load(dir, "")
+	_, err := Load(context.Background(), dir, "", nil)
 	if want := dir + ": there is no data set: no such directory"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -235,7 +235,7 @@ func TestPackNamesEveryProblem(t *testing.T) {
 	f["images/AM/e5.png"] = f["images/AM/e5.png"][:60]
 	f["images/AM/e6.png"] = encodeTIFF(image.NewGray16(image.Rect(0, 0, 4, 4)))
 	dir := f.write(t)
-	s, err := Load(dir, "")
+	s, err := Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestPackNamesEveryProblem(t *testing.T) {
 }
 
 func TestPackStopsWhenCancelled(t *testing.T) {
-	s, err := Load(goodSet().write(t), "")
+	s, err := Load(context.Background(), goodSet().write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestPackStopsWhenCancelled(t *testing.T) {
 }
 
 func TestProgressCountsEverySampleOnce(t *testing.T) {
-	s, err := Load(goodSet().write(t), "")
+	s, err := Load(context.Background(), goodSet().write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,13 @@ func (s *Set) groups(by string) (groups [][]int, note string, err error) {
 	case by != GroupByPackage:
 		return nil, "", fmt.Errorf("split: groupBy %q is neither package nor none", by)
 	case len(s.Samples) > 0 && s.Samples[0].Package == "": // then none has one
-		key = func(i int) string { return fmt.Sprint(i / captureBlock) }
+		// By the lines of labels.csv: were it by the samples that are left, excluding one would move the borders of all blocks after it,
+		// and what was trained on would come to lie in the test part.
+		row := make(map[string]int, len(s.rows))
+		for i, sample := range s.rows {
+			row[sample.ID] = i
+		}
+		key = func(i int) string { return fmt.Sprint(row[s.Samples[i].ID] / captureBlock) }
 		note = fmt.Sprintf("labels.csv names no packages: %d successive samples at a time were kept together, so that some packages may lie on two sides", captureBlock)
 	}
 	number := map[string]int{}

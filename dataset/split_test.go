@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,7 @@ func packed(n, size int, defect func(i int) bool) *Set {
 		}
 		s.Samples = append(s.Samples, sample)
 	}
+	s.rows = slices.Clone(s.Samples)
 	return s
 }
 
@@ -192,5 +194,33 @@ func TestSplitWithoutPackagesKeepsBlocksAndSaysSo(t *testing.T) {
 	}
 	if named.Note != "" || !strings.Contains(blocks.Note, "names no packages") {
 		t.Errorf("notes: %q with packages, %q without", named.Note, blocks.Note)
+	}
+}
+
+func TestExcludingASampleMovesNoBlock(t *testing.T) {
+	s := packed(480, 15, scattered(0.3))
+	for i := range s.Samples {
+		s.Samples[i].Package = ""
+	}
+	blocks := func() map[string]int {
+		groups, _, err := s.groups(GroupByPackage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := map[string]int{}
+		for g, group := range groups {
+			for _, i := range group {
+				of[s.Samples[i].ID] = g
+			}
+		}
+		return of
+	}
+	want := blocks()
+	for _, excluded := range []int{0, 20} {
+		delete(want, s.Samples[excluded].ID)
+		s.Samples = slices.Delete(s.Samples, excluded, excluded+1)
+	}
+	if diff := cmp.Diff(want, blocks()); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -72,7 +72,7 @@ func evaluate(ctx context.Context, p *program, o evaluateOptions) error {
 	if err != nil {
 		return err
 	}
-	on, err := o.load(o.checkpoint, c.Manifest)
+	on, err := o.load(ctx, o.checkpoint, c.Manifest)
 	if err != nil {
 		return err
 	}

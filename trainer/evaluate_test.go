@@ -201,7 +201,7 @@ func TestAnExportAnswersAsTheCheckpointDoes(t *testing.T) {
 		for i := range got[1:] {
 			g, w := got[i+1], want[i+1]
 			label := map[string]string{"a data set": w[6], "a list of files": ""}[name]
-			if g[0] != w[0] || g[3] != w[3] || g[5] != w[5] || g[6] != label || math.Abs(float(t, g[2])-float(t, w[2])) > tolerance || !strings.HasPrefix(g[7], "sha256:") {
+			if g[0] != w[0] || g[3] != w[3] || g[5] != w[5] || g[6] != label || math.Abs(float(t, g[2])-float(t, w[2])) > toleranceOf(wire.Numerics{}).probability || !strings.HasPrefix(g[7], "sha256:") {
 				t.Errorf("%s: the export says %v, the checkpoint %v", name, g, w)
 			}
 		}
@@ -232,7 +232,7 @@ func TestATrialsReportIsEvaluates(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	trial := c.Manifest.Settings
-	data, _, err := loadData(context.Background(), trial, log, nil)
+	data, _, err := loadData(context.Background(), trial, log, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,10 +31,7 @@ type evaluation struct {
 	mistakes   []report.Mistake
 }
 
-const (
-	evaluateAtOnce = 64 // bounds the images in memory
-	worstShown     = 12 // mistakes in a report, half of either kind
-)
+const worstShown = 12 // mistakes in a report, half of either kind
 
 // openBest reads a best checkpoint that a person named by its directory, and verifies every byte of it.
 func openBest(dir string) (checkpoint.Checkpoint, wire.CheckpointRef, error) {
@@ -57,7 +54,7 @@ func openBest(dir string) (checkpoint.Checkpoint, wire.CheckpointRef, error) {
 func openModel(c checkpoint.Checkpoint, threads int) (*session.Model, error) {
 	in, a := c.Manifest.Input, c.Manifest.Architecture
 	h, _ := wire.Recipe(wire.PresetDefault, false)
-	h.ImageSize, h.Precision = in.Size, c.Manifest.Numerics.Precision
+	h.ImageSize = in.Size
 	h.EMA, h.Augment, h.Optimizer = 0, wire.Augment{}, wire.SGD // the tensors are the averages already; SGD has the fewest slots
 	model, err := session.New(session.Config{
 		Architecture: resnet.Architecture{Depth: a.Depth, Block: a.Block, Epsilon: a.Epsilon, Classes: resnet.Classes},
@@ -102,29 +99,17 @@ func judge(ctx context.Context, model *session.Model, c checkpoint.Checkpoint, r
 
 // score asks the model about every sample.
 func (e *evaluation) score(ctx context.Context, model *session.Model, screen *screen) error {
-	all := make([]int, len(e.samples))
-	for i := range all {
-		all[i] = i
-	}
 	c := e.checkpoint.Manifest.Calibration
-	for part := range slices.Chunk(all, evaluateAtOnce) {
-		screen.count("scoring", part[0], len(all))
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		images, err := e.pictures(ctx, part)
+	return e.each(ctx, "scoring", screen, func(at []int, images []uint8) error {
+		scores, err := model.Evaluate(images, len(at))
 		if err != nil {
 			return err
 		}
-		scores, err := model.Evaluate(images, len(part))
-		if err != nil {
-			return err
-		}
-		for k, i := range part {
+		for k, i := range at {
 			e.samples[i].Logit = (float64(scores[k]) - c.Shift) / c.Temperature
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // explain says where the evidence in these samples lies. -> [len(at),S,S,C] and one explanation each

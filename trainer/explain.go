@@ -54,7 +54,7 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	on, err := o.load(o.checkpoint, c.Manifest)
+	on, err := o.load(ctx, o.checkpoint, c.Manifest)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func predict(ctx context.Context, p *program, o predictOptions) error {
 	if err != nil {
 		return storeError(dir, err)
 	}
-	on, err := o.subject(c.Manifest)
+	on, err := o.subject(ctx, c.Manifest)
 	if err != nil {
 		return err
 	}
@@ -108,9 +108,9 @@ func predict(ctx context.Context, p *program, o predictOptions) error {
 }
 
 // subject is what the model is asked about.
-func (o predictOptions) subject(m wire.Manifest) (subject, error) {
+func (o predictOptions) subject(ctx context.Context, m wire.Manifest) (subject, error) {
 	if o.list == "" {
-		return o.load(o.model, m)
+		return o.load(ctx, o.model, m)
 	}
 	var range16 *dataset.Range16
 	switch r := o.range16; {
@@ -125,25 +125,13 @@ func (o predictOptions) subject(m wire.Manifest) (subject, error) {
 
 // ask asks a served model about every sample.
 func ask(ctx context.Context, served *export.Served, on subject, threshold float64, digest string, screen *screen) ([]prediction, error) {
-	all := make([]int, len(on.samples))
-	for i := range all {
-		all[i] = i
-	}
 	var answers []prediction
-	for part := range slices.Chunk(all, evaluateAtOnce) {
-		screen.count("asking", part[0], len(all))
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		images, err := on.pictures(ctx, part)
+	err := on.each(ctx, "asking", screen, func(at []int, images []uint8) error {
+		predictions, err := served.Predict(images, len(at))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		predictions, err := served.Predict(images, len(part))
-		if err != nil {
-			return nil, err
-		}
-		for k, i := range part {
+		for k, i := range at {
 			s, said := on.samples[i], predictions[k]
 			answer := prediction{
 				ID: s.ID, Package: s.Package, Probability: said.Probability, Decision: word(said.Positive),
@@ -154,6 +142,7 @@ func ask(ctx context.Context, served *export.Served, on subject, threshold float
 			}
 			answers = append(answers, answer)
 		}
-	}
-	return answers, nil
+		return nil
+	})
+	return answers, err
 }

@@ -196,6 +196,47 @@ func TestWhatMustNotBePublishedLeavesNothing(t *testing.T) {
 	}
 }
 
+// A GPU's convolutions and a CPU's differ by more than two CPUs' do.
+func TestReplayKnowsWhichDeviceRecorded(t *testing.T) {
+	best := fitted(t)
+	for name, test := range map[string]struct {
+		device string
+		off    float64
+		code   int
+	}{
+		"what TF32 rounds away on a GPU":  {"gpu", 2e-3, 0},
+		"more than it could":              {"gpu", 1e-2, wire.ExitData},
+		"as much between two CPUs":        {"cpu", 2e-3, wire.ExitData},
+		"from a device that is not named": {"", 2e-3, wire.ExitData},
+	} {
+		dir := copied(t, best)
+		pub := publication(t, filepath.Join(t.TempDir(), "models"), best, 1)
+		pub.Checkpoint = wire.CheckpointRef{URI: wire.LocalURI(dir), Digest: rewrite(t, dir, func(m *wire.Manifest) {
+			m.Numerics.Device = test.device
+			m.Golden[2].Probability += test.off
+		})}
+		if p := publishPod(t, pub); p.code != test.code {
+			t.Errorf("%s: exit %d, last word %+v, want exit %d", name, p.code, p.result, test.code)
+		}
+	}
+}
+
+func TestAModelTrainedInBFloat16IsPublished(t *testing.T) {
+	data, err := easySet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	p := runPod(t, []string{"fit", "--data", data, "--out", out, "--depth", "18", "--epochs", "1", "--batch-size", "16", "--image-size", "32", "--precision", "bfloat16"}, nil, "", nil)
+	best, globErr := filepath.Glob(filepath.Join(out, "fit/d18/*/best-*"))
+	if p.code != 0 || globErr != nil || len(best) != 1 {
+		t.Fatalf("fit: exit %d, bests %v\n%s", p.code, best, p.log)
+	}
+	if p := publishPod(t, publication(t, filepath.Join(out, "models"), best[0], 1)); p.code != 0 {
+		t.Errorf("exit %d, last word %+v", p.code, p.result)
+	}
+}
+
 func spoil(t *testing.T, file string) {
 	t.Helper()
 	b, err := os.ReadFile(file)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,25 +16,15 @@ import (
 )
 
 // A process in which a read never returns ends itself and says so: a pipe that nobody writes to is what a mount that has gone away
-// looks like.
+// looks like. It lies where weights should, as the data set's reader refuses one.
 func TestAProcessThatHangsEndsItself(t *testing.T) {
 	trial := toyTrial(t, t.TempDir(), "")
-	data := filepath.Join(t.TempDir(), "erasers")
-	from, err := wire.LocalPath(trial.Dataset.URI)
-	if err != nil {
+	weights := filepath.Join(t.TempDir(), "resnet18.safetensors")
+	if err := syscall.Mkfifo(weights, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(data, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
-	labels := filepath.Join(data, "labels.csv")
-	if err := os.Remove(labels); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mkfifo(labels, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	trial.Dataset.URI, trial.StallSeconds = wire.LocalURI(data), 1
+	trial.Pretrained = &wire.Pretrained{URI: wire.LocalURI(weights), InputAdaptation: wire.AdaptTile}
+	trial.StallSeconds = 1
 	text, err := json.Marshal(trial)
 	if err != nil {
 		t.Fatal(err)
@@ -48,10 +40,24 @@ func TestAProcessThatHangsEndsItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := wire.DecodeResult(word)
-	if err != nil || r.Reason != "Stalled" || !strings.HasPrefix(r.Message, "no step or other work has ended for 1 s, since the start: ") {
+	if err != nil || r.Reason != "Stalled" || !strings.HasPrefix(r.Message, "no step or other work has ended for 1 s, since the decoding of image 60 of 60: ") {
 		t.Errorf("last word %+v, error %v", r, err)
 	}
 	if !strings.Contains(string(log), r.Message) {
 		t.Errorf("the log does not say %q:\n%s", r.Message, log)
+	}
+}
+
+// Hashing a large set takes minutes: the watchdog must be told meanwhile, and SIGTERM be heard.
+func TestReadingTheSetIsWorkThatCanBeInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var told []string
+	_, _, err := loadData(ctx, toyTrial(t, t.TempDir(), ""), slog.New(slog.DiscardHandler), func(what string) {
+		told = append(told, what)
+		cancel()
+	})
+	if len(told) == 0 || told[0] != "the reading of image 1 of 60" || err == nil || endingOf(err).code != wire.ExitInterrupted {
+		t.Errorf("told %q, error %v", told, err)
 	}
 }

@@ -37,13 +37,37 @@ type subject struct {
 	notes    []string                                             // what a reader of the answers must know
 }
 
+const askAtOnce = 64 // bounds the images in memory
+
+// each hands the pictures of all samples to ask, some at a time, with their positions. doing is what the screen says meanwhile.
+func (s subject) each(ctx context.Context, doing string, screen *screen, ask func(at []int, images []uint8) error) error {
+	all := make([]int, len(s.samples))
+	for i := range all {
+		all[i] = i
+	}
+	for at := range slices.Chunk(all, askAtOnce) {
+		screen.count(doing, at[0], len(all))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		images, err := s.pictures(ctx, at)
+		if err != nil {
+			return err
+		}
+		if err := ask(at, images); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // load reads the data set and picks its samples. It refuses data that the model would misread and, of a split, data that is not what
 // the model was trained on: what was held out from training cannot be told then. what names the model in messages.
-func (s source) load(what string, m wire.Manifest) (subject, error) {
+func (s source) load(ctx context.Context, what string, m wire.Manifest) (subject, error) {
 	if !slices.Contains(splits, s.split) {
 		return subject{}, settingsError(fmt.Errorf("--split %q must be one of %s", s.split, strings.Join(splits, ", ")))
 	}
-	set, err := s.read(what, m)
+	set, err := s.read(ctx, what, m)
 	if err != nil {
 		return subject{}, err
 	}
@@ -74,7 +98,7 @@ func (s source) load(what string, m wire.Manifest) (subject, error) {
 }
 
 // read loads the data set and holds it against what the model takes.
-func (s source) read(what string, m wire.Manifest) (*dataset.Set, error) {
+func (s source) read(ctx context.Context, what string, m wire.Manifest) (*dataset.Set, error) {
 	data, err := filepath.Abs(s.data)
 	if err != nil {
 		return nil, err
@@ -87,7 +111,7 @@ func (s source) read(what string, m wire.Manifest) (*dataset.Set, error) {
 		}
 		d.Corrections = wire.LocalURI(overlay)
 	}
-	set, _, err := loadSet(d)
+	set, _, err := loadSet(ctx, d, nil)
 	if err != nil {
 		return nil, err
 	}

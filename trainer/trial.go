@@ -42,7 +42,7 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 	if a.worked == nil {
 		a.worked = func(int, string) {}
 	}
-	data, note, err := loadData(ctx, a.trial, a.log, func(done, total int) { a.worked(0, fmt.Sprintf("the decoding of image %d of %d", done, total)) })
+	data, note, err := loadData(ctx, a.trial, a.log, func(what string) { a.worked(0, what) })
 	if err != nil {
 		return loop.Outcome{}, err
 	}
@@ -130,9 +130,12 @@ func (a attempt) manifest(model *session.Model, data loop.Data, mean, std []floa
 }
 
 // loadData reads, splits and packs the data set. What is wrong with it is told once, completely, and is not worth a retry. note is
-// what a reader of the results must know of the split.
-func loadData(ctx context.Context, t wire.Trial, log *slog.Logger, decoded func(done, total int)) (data loop.Data, note string, err error) {
-	set, overlay, err := loadSet(t.Dataset)
+// what a reader of the results must know of the split. worked is told of each image.
+func loadData(ctx context.Context, t wire.Trial, log *slog.Logger, worked func(what string)) (data loop.Data, note string, err error) {
+	after := func(what string) func(done, total int) {
+		return func(done, total int) { worked(fmt.Sprintf("the %s of image %d of %d", what, done, total)) }
+	}
+	set, overlay, err := loadSet(ctx, t.Dataset, after("reading"))
 	if err != nil {
 		return loop.Data{}, "", err
 	}
@@ -141,7 +144,7 @@ func loadData(ctx context.Context, t wire.Trial, log *slog.Logger, decoded func(
 		return loop.Data{}, "", dataError(set.Dir, err)
 	}
 	began := time.Now()
-	packed, err := set.PackCached(ctx, t.Hyperparameters.ImageSize, cacheDir(t.Checkpoint.URI), decoded)
+	packed, err := set.PackCached(ctx, t.Hyperparameters.ImageSize, cacheDir(t.Checkpoint.URI), after("decoding"))
 	if err != nil {
 		return loop.Data{}, "", readError(set.Dir, err)
 	}
@@ -183,7 +186,7 @@ func splitSpec(s wire.Split) dataset.SplitSpec {
 	return dataset.SplitSpec{Test: s.Test, Validation: s.Validation, Seed: s.Seed, GroupBy: s.GroupBy}
 }
 
-func loadSet(d wire.Dataset) (set *dataset.Set, overlay string, err error) {
+func loadSet(ctx context.Context, d wire.Dataset, progress func(done, total int)) (set *dataset.Set, overlay string, err error) {
 	dir, err := wire.LocalPath(d.URI)
 	if err != nil {
 		return nil, "", settingsError(err)
@@ -198,7 +201,7 @@ func loadSet(d wire.Dataset) (set *dataset.Set, overlay string, err error) {
 			return nil, "", missingError(path, fmt.Errorf("%s is not there", path))
 		}
 	}
-	if set, err = dataset.Load(dir, overlay); err != nil {
+	if set, err = dataset.Load(ctx, dir, overlay, progress); err != nil {
 		return nil, "", readError(dir, err)
 	}
 	return set, overlay, nil

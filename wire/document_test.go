@@ -21,6 +21,9 @@ func goodReport() Report {
 	}
 }
 
+// goodManifest holds what no manifest may lack.
+const goodManifest = `{"format":"plumbline.dev/checkpoint/v1","version":"1.0","kind":"best","architecture":{"depth":18},"classes":["normal","defect"],"positive":"defect","input":{"channels":["AM"],"mean":[1],"std":[1]},"calibration":{"temperature":1},"files":[{"name":"weights.safetensors","sha256":"0000000000000000000000000000000000000000000000000000000000000000"}]}`
+
 func TestAReportSurvivesTheWire(t *testing.T) {
 	want := goodReport()
 	b, err := json.Marshal(want)
@@ -154,6 +157,36 @@ func TestVersionsOneMinorApartWorkTogether(t *testing.T) {
 	}
 }
 
+// What lies in a checkpoint is read by every later release of its major version; what goes over the wire by the next one alone.
+func TestACheckpointOutlivesReleases(t *testing.T) {
+	defer func(was string) { own = was }(own)
+	own = "1.7"
+	for version, want := range map[string]struct{ wire, kept bool }{
+		"1.8": {true, true},
+		"1.7": {true, true},
+		"1.6": {true, true},
+		"1.5": {false, true},
+		"1.0": {false, true},
+		"1.9": {false, false},
+		"2.7": {false, false},
+		"0.7": {false, false},
+	} {
+		r := goodReport()
+		r.Version = version
+		line, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := []byte(strings.Replace(goodManifest, `"version":"1.0"`, `"version":"`+version+`"`, 1))
+		_, onWire := DecodeReport(line)
+		_, inHistory := DecodeHistory(line)
+		_, manifest := DecodeManifest(text)
+		if (onWire == nil) != want.wire || (inHistory == nil) != want.kept || (manifest == nil) != want.kept {
+			t.Errorf("%s in release %s: a report: %v; a line of a history: %v; a manifest: %v; want accepted %+v", version, own, onWire, inHistory, manifest, want)
+		}
+	}
+}
+
 func version(major, minor int) string {
 	b, _ := json.Marshal(major)
 	c, _ := json.Marshal(minor)
@@ -246,7 +279,7 @@ func FuzzDecodeReport(f *testing.F) {
 }
 
 func FuzzDecodeManifest(f *testing.F) {
-	f.Add([]byte(`{"format":"plumbline.dev/checkpoint/v1","version":"1.0","kind":"best","architecture":{"depth":18},"classes":["normal","defect"],"positive":"defect","input":{"channels":["AM"],"mean":[1],"std":[1]},"calibration":{"temperature":1},"files":[{"name":"weights.safetensors","sha256":"0000000000000000000000000000000000000000000000000000000000000000"}]}`))
+	f.Add([]byte(goodManifest))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := DecodeManifest(b)

@@ -146,7 +146,7 @@ type File struct {
 func WriterDir(runUID, trial, writer string) string { return path.Join(runUID, trial, writer) }
 
 // DecodeManifest reads a manifest and refuses one that does not describe a usable checkpoint. Fields that a newer minor version
-// added are ignored: a checkpoint outlives the release that wrote it.
+// added are ignored, and no older minor version is too old: a checkpoint outlives the release that wrote it.
 func DecodeManifest(b []byte) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(b, &m); err != nil {
@@ -157,7 +157,7 @@ func DecodeManifest(b []byte) (Manifest, error) {
 
 // Validate checks what can be checked without the files.
 func (m Manifest) Validate() error {
-	errs := []error{CheckVersion(m.Version)}
+	errs := []error{checkKept(m.Version)}
 	need := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))

@@ -142,6 +142,13 @@ func (h *Hyperparameters) FitEpochs(headGiven, warmupGiven bool) {
 	}
 }
 
+// What a setting without bounds of its own must lie between. Training computes in float32, in which 1e-46 is 0 and 1e39 is infinite:
+// AdamW would divide by that 0. Products of two of them still fit.
+const (
+	tiny = 1e-30
+	huge = 1e6
+)
+
 // Validate names every setting that cannot be obeyed, all at once.
 func (h Hyperparameters) Validate() error {
 	var errs []error
@@ -162,7 +169,7 @@ func (h Hyperparameters) Validate() error {
 		"accumulate %d does not divide batchSize %d into parts of at least two samples", h.Accumulate, h.BatchSize)
 	need(h.ImageSize >= 32 && h.ImageSize <= 1024, "imageSize %d is outside 32..1024", h.ImageSize)
 	word("optimizer", h.Optimizer, Optimizers)
-	need(h.LearningRate > 0 && finite(h.LearningRate), "learningRate %v is not above 0", h.LearningRate)
+	within("learningRate", h.LearningRate, tiny, huge)
 	within("backboneFactor", h.BackboneFactor, 0, 1)
 	within("layerDecay", h.LayerDecay, 0, 1)
 	word("schedule", h.Schedule, Schedules)
@@ -170,9 +177,9 @@ func (h Hyperparameters) Validate() error {
 	within("momentum", h.Momentum, 0, 0.9999)
 	within("beta1", h.Beta1, 0, 0.9999)
 	within("beta2", h.Beta2, 0, 0.999999)
-	need(h.Epsilon > 0 && finite(h.Epsilon), "epsilon %v is not above 0", h.Epsilon)
-	need(h.WeightDecay >= 0 && finite(h.WeightDecay), "weightDecay %v is below 0", h.WeightDecay)
-	need(h.ClipNorm >= 0 && finite(h.ClipNorm), "clipNorm %v is below 0", h.ClipNorm)
+	within("epsilon", h.Epsilon, tiny, huge)
+	within("weightDecay", h.WeightDecay, 0, huge)
+	need(h.ClipNorm == 0 || h.ClipNorm >= tiny && h.ClipNorm <= huge, "clipNorm %v is neither 0, which does not clip, nor within %v..%v", h.ClipNorm, tiny, huge)
 	within("labelSmoothing", h.LabelSmoothing, 0, 0.5)
 	within("ema", h.EMA, 0, 0.99999)
 	word("batchNorm", h.BatchNorm, BatchNorms)

@@ -125,7 +125,12 @@ type SampleScore struct {
 }
 
 // DecodeReport reads a report and refuses one that is malformed or oversized. Fields that a newer minor version added are ignored.
-func DecodeReport(b []byte) (Report, error) {
+func DecodeReport(b []byte) (Report, error) { return decodeReport(b, CheckVersion) }
+
+// DecodeHistory reads one line of a checkpoint's HistoryFile: a report, of any older minor version.
+func DecodeHistory(line []byte) (Report, error) { return decodeReport(line, checkKept) }
+
+func decodeReport(b []byte, version func(string) error) (Report, error) {
 	if len(b) > MaxReportBytes {
 		return Report{}, fmt.Errorf("report of %d bytes is over the limit of %d", len(b), MaxReportBytes)
 	}
@@ -133,12 +138,14 @@ func DecodeReport(b []byte) (Report, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return Report{}, fmt.Errorf("read report: %w", err)
 	}
-	return r, r.Validate()
+	return r, r.validate(version)
 }
 
 // Validate refuses a report that could not be folded. It does not know the run: ingest checks that it belongs there.
-func (r Report) Validate() error {
-	errs := []error{CheckVersion(r.Version)}
+func (r Report) Validate() error { return r.validate(CheckVersion) }
+
+func (r Report) validate(version func(string) error) error {
+	errs := []error{version(r.Version)}
 	need := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))

@@ -348,7 +348,7 @@ type Hyperparameters struct {
 	Optimizer *string `json:"optimizer,omitempty"`
 	// learningRate is the head's peak rate, and everything's where backboneFactor is 1.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 10.0",message="must be above 0 and at most 10"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 1e-30 && double(self) <= 10.0",message="must be above 0 (at least 1e-30) and at most 10"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 	// backboneFactor is the last stage's rate as a share of learningRate.
 	// +optional
@@ -381,7 +381,7 @@ type Hyperparameters struct {
 	Beta2 *Decimal `json:"beta2,omitempty"`
 	// epsilon of adamw, outside the square root.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 1e-30 && double(self) <= 1000000.0",message="must be between 1e-30 and 1000000: training computes in float32"
 	Epsilon *Decimal `json:"epsilon,omitempty"`
 	// weightDecay applies to kernels and matrices only: decoupled in adamw, added to the gradient in sgd.
 	// +optional
@@ -389,6 +389,7 @@ type Hyperparameters struct {
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 	// clipNorm bounds the global norm of the gradients; "0" does not clip.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) == 0.0 || double(self) >= 1e-30 && double(self) <= 1000000.0",message="must be 0, which does not clip, or between 1e-30 and 1000000: training computes in float32"
 	ClipNorm *Decimal `json:"clipNorm,omitempty"`
 	// labelSmoothing spreads this share of a label over both classes. The probabilities are then no longer those that the class
 	// frequencies calibrate.

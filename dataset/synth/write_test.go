@@ -129,7 +129,7 @@ func TestASetIsWhatItWasAskedToBe(t *testing.T) {
 		t.Errorf("packages: %v", report.Packages)
 	}
 
-	s, err := dataset.Load(dir, "")
+	s, err := dataset.Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,11 +190,11 @@ func TestAGridChangesNoEraser(t *testing.T) {
 	whole := small
 	whole.Grid = &dataset.Grid{Rows: 2, Columns: 3}
 	dir := written(t, whole)
-	single, err := dataset.Load(written(t, small), "")
+	single, err := dataset.Load(context.Background(), written(t, small), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := dataset.Load(dir, "")
+	s, err := dataset.Load(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

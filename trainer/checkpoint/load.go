@@ -164,7 +164,7 @@ func readHistory(r io.Reader) ([]wire.Report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		report, err := wire.DecodeReport(line)
+		report, err := wire.DecodeHistory(line)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}

@@ -32,7 +32,8 @@ func (c Config) validate() error {
 	return c.Hyper.Validate()
 }
 
-// compute is the type that convolutions work in.
+// compute is the type that convolutions of a training step work in, and those of the re-estimation, whose statistics freeze for steps to
+// come. Scores are float32, see drawEval.
 func (c Config) compute() tf.DataType {
 	switch c.Hyper.Precision {
 	case wire.BFloat16:

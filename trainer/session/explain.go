@@ -36,11 +36,11 @@ const explainAtOnce = 8
 // [N,S/16,S/16]
 type explainGraph struct{ images, score, class, gradient tf.Output }
 
-// drawExplain draws the explanation of images with the values that Evaluate scores with.
+// drawExplain draws the explanation of images with the values that Evaluate scores with, in float32 as it does.
 func (m *Model) drawExplain() *explainGraph {
 	s := m.root.SubScope("explain")
 	g := &explainGraph{images: m.imagePlaceholder(s)}
-	pass := m.net.Forward(s, m.net.Normalise(s, g.images), resnet.Options{Values: m.evaluated, Compute: m.config.compute()})
+	pass := m.net.Forward(s, m.net.Normalise(s, g.images), resnet.Options{Values: m.evaluated})
 	g.score = resnet.Score(s.SubScope("score"), pass.Logits)
 	g.class = m.drawClassActivation(s.SubScope("class"), pass.Stages[3])
 	g.gradient = drawGradCAM(s.SubScope("gradcam"), g.score, pass.Stages[2])

@@ -79,11 +79,12 @@ func New(c Config) (*Model, error) {
 	return m, m.initialise()
 }
 
-// drawEval draws the scoring of images with these values of the parameters; nil: their present ones.
+// drawEval draws the scoring of images with these values of the parameters; nil: their present ones. It computes in float32 whatever
+// the trial is trained in: what is selected on, calibrated and recorded must be what the exported model, which is float32, will say.
 func (m *Model) drawEval(name string, values func(*resnet.Param) tf.Output) evalGraph {
 	s := m.root.SubScope(name)
 	images := m.imagePlaceholder(s)
-	pass := m.net.Forward(s, m.net.Normalise(s, images), resnet.Options{Values: values, Compute: m.config.compute()})
+	pass := m.net.Forward(s, m.net.Normalise(s, images), resnet.Options{Values: values})
 	return evalGraph{images: images, score: resnet.Score(s.SubScope("score"), pass.Logits)}
 }
 

@@ -112,7 +112,10 @@ func (m *Model) imagePlaceholder(s *op.Scope) tf.Output {
 }
 
 // weightedLoss: sum(w ce) / total, where total is the sum of the whole batch's weights, as PyTorch's CrossEntropyLoss weighs.
-// Smoothing spreads its share of a label evenly over the classes. logits: [N,2], labels: [N], weights: [N], total: scalar -> scalar
+// Smoothing spreads its share of a label evenly over the classes. With weights it is not that class's: a sample's whole smoothed loss
+// has the weight of the sample's label, as with reduction="none" times a weight for each sample, where CrossEntropyLoss(weight,
+// label_smoothing) gives the part that was spread the weight of the class that it was spread to. Without weights the two are one.
+// logits: [N,2], labels: [N], weights: [N], total: scalar -> scalar
 func weightedLoss(s *op.Scope, logits, labels, weights, total tf.Output, smoothing float64) tf.Output {
 	off := smoothing / resnet.Classes
 	target := op.OneHot(s, labels, op.Const(s.SubScope("classes"), int32(resnet.Classes)),
