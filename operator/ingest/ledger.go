@@ -67,7 +67,7 @@ func (l *Ledger) View() map[string]plan.TrialReports {
 // hole in what a writer has told.
 func (l *Ledger) tooMany(r wire.Report) bool {
 	t := l.trials[r.Trial]
-	return t != nil && (full(t.writers, wire.Origin{Writer: r.Writer, Sequence: r.Sequence}) || full(t.told, origin(r)))
+	return t != nil && (full(t.writers, own(r)) || full(t.told, origin(r)))
 }
 
 func full(m map[string]*spans, o wire.Origin) bool {
@@ -77,12 +77,14 @@ func full(m map[string]*spans, o wire.Origin) bool {
 	return len(m) >= maxWriters
 }
 
-// origin is where a report was first told.
+// own is where a report is told, origin where it was first told.
+func own(r wire.Report) wire.Origin { return wire.Origin{Writer: r.Writer, Sequence: r.Sequence} }
+
 func origin(r wire.Report) wire.Origin {
 	if r.ComputedBy != nil {
 		return *r.ComputedBy
 	}
-	return wire.Origin{Writer: r.Writer, Sequence: r.Sequence}
+	return own(r)
 }
 
 // put adds what was told and says whether it is new.
@@ -115,7 +117,7 @@ func (l *Ledger) Fold(r wire.Report) Effect {
 }
 
 func (t *trialLedger) fold(r wire.Report) Effect {
-	if !put(t.writers, wire.Origin{Writer: r.Writer, Sequence: r.Sequence}) {
+	if !put(t.writers, own(r)) {
 		t.view.Duplicates++
 		return Nothing
 	}

@@ -49,11 +49,7 @@ func (p *planner) observe(t *api.TrialStatus, a *api.AttemptStatus) {
 	switch {
 	case seen.pod != nil && podEnded(seen.pod):
 		e := podEnding(seen.pod)
-		at := e.at
-		if at.IsZero() {
-			at = p.Now
-		}
-		p.close(t, a, e.class, e.exitCode, at)
+		p.close(t, a, e.class, e.exitCode, e.when(p.Now))
 	case seen.job == nil && p.left(t) == "":
 		p.close(t, a, wire.ClassInterrupted, nil, p.Now)
 	}

@@ -46,6 +46,14 @@ type ending struct {
 	result   wire.Result // the pod's last word; zero: it left none
 }
 
+// when is the time at which it ended, or else now.
+func (e ending) when(now time.Time) time.Time {
+	if e.at.IsZero() {
+		return now
+	}
+	return e.at
+}
+
 func (c Cluster) attempt(job string) attempt {
 	for _, j := range c.Jobs {
 		if j.Name == job {
@@ -93,6 +101,16 @@ func giveUpAt(pod *corev1.Pod, nodeLoss int32) time.Time {
 
 func givenUp(pod *corev1.Pod, nodeLoss int32, now time.Time) bool {
 	return pod.DeletionTimestamp != nil && !podEnded(pod) && !now.Before(giveUpAt(pod, nodeLoss))
+}
+
+// lingering calls again with the time until each pod may be given up that was told to end and has not said that it has: nothing tells
+// when that time is over.
+func (c Cluster) lingering(is func(labels map[string]string) bool, nodeLoss int32, now time.Time, again func(time.Duration)) {
+	for _, p := range c.Pods {
+		if is(p.Labels) && p.DeletionTimestamp != nil && !podEnded(p) && !givenUp(p, nodeLoss, now) {
+			again(giveUpAt(p, nodeLoss).Sub(now))
+		}
+	}
 }
 
 // ending says how the attempt ended, if it has. A pod that ended is enough: its Job makes no other, and the pod may be gone

@@ -62,11 +62,7 @@ func (p *publisher) advance() {
 		p.begin()
 		return
 	}
-	for _, pod := range p.Cluster.Pods { // nothing tells when the time of one is over whose node is gone
-		if pod.DeletionTimestamp != nil && !podEnded(pod) && !p.givenUp(pod) {
-			p.after = giveUpAt(pod, defaultNodeLossSeconds).Sub(p.Now)
-		}
-	}
+	p.Cluster.lingering(ofVersion, defaultNodeLossSeconds, p.Now, func(d time.Duration) { p.after = d })
 	a := p.Cluster.attempt(PublishJobName(p.Version.Name, p.next.Attempts))
 	switch {
 	case a.job == nil && p.next.Job == "":
@@ -85,7 +81,7 @@ func (p *publisher) advance() {
 
 // begin decides the next attempt.
 func (p *publisher) begin() {
-	if left := p.Cluster.alive(func(map[string]string) bool { return true }, p.givenUp); left != "" {
+	if left := p.Cluster.alive(ofVersion, p.givenUp); left != "" {
 		p.published(false, "AwaitingEnd", "waits for the end of "+left+": a version is never published twice at once")
 		return
 	}
@@ -98,6 +94,9 @@ func (p *publisher) begin() {
 	p.event(false, "PublishingStarted", "attempt %d to publish %s as version %d of %s", p.next.Attempts, p.Version.Spec.Trial, p.Version.Spec.Version, p.Version.Spec.Model)
 	p.create()
 }
+
+// ofVersion: all pods and Jobs that were observed are the version's own.
+func ofVersion(map[string]string) bool { return true }
 
 func (p *publisher) givenUp(pod *corev1.Pod) bool { return givenUp(pod, defaultNodeLossSeconds, p.Now) }
 
@@ -154,7 +153,7 @@ func (p *publisher) ended(e ending) {
 
 func (p *publisher) done(e ending) {
 	p.next.URI, p.next.Digest = plain(e.result.URI), plain(e.result.Digest)
-	p.next.CompletionTime = moment(p.endedAt(e))
+	p.next.CompletionTime = moment(e.when(p.Now))
 	p.condition(api.ConditionVerified, metav1.ConditionTrue, "Verified", "every digest matched and the recorded predictions were replayed")
 	p.published(true, "Published", fmt.Sprintf("version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.result.URI))
 	p.event(false, "Published", "version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.result.URI)
@@ -165,7 +164,7 @@ func (p *publisher) giveUp(e ending) {
 	if e.class.Retry() != wire.RetryNever {
 		message = fmt.Sprintf("%s (gave up %s)", message, spent(p.next.Attempts-1))
 	}
-	p.next.CompletionTime = moment(p.endedAt(e))
+	p.next.CompletionTime = moment(e.when(p.Now))
 	if e.class == wire.ClassData {
 		p.condition(api.ConditionVerified, metav1.ConditionFalse, e.reason(), message)
 	} else {
@@ -173,13 +172,6 @@ func (p *publisher) giveUp(e ending) {
 	}
 	p.published(false, e.reason(), message)
 	p.event(true, e.reason(), "not published: %s", message)
-}
-
-func (p *publisher) endedAt(e ending) time.Time {
-	if e.at.IsZero() {
-		return p.Now
-	}
-	return e.at
 }
 
 // create makes the Job of the attempt that is decided. A Model that went away meanwhile is waited for.

@@ -78,7 +78,11 @@ func (p *planner) nodeLoss() int32 { return or(p.Run.Spec.NodeLossSeconds, defau
 
 // left names what is left of a trial's attempts; empty: nothing.
 func (p *planner) left(t *api.TrialStatus) string {
-	return p.Cluster.alive(func(labels map[string]string) bool { return labels[api.LabelTrial] == t.Name }, p.givenUp)
+	return p.Cluster.alive(ofTrial(t), p.givenUp)
+}
+
+func ofTrial(t *api.TrialStatus) func(labels map[string]string) bool {
+	return func(labels map[string]string) bool { return labels[api.LabelTrial] == t.Name }
 }
 
 // live describes an attempt that has not ended.
@@ -107,10 +111,7 @@ func (p *planner) live(t *api.TrialStatus, a attempt) {
 
 // ended records how an attempt ended, and with it whether there will be another.
 func (p *planner) ended(t *api.TrialStatus, e ending) {
-	at := e.at
-	if at.IsZero() {
-		at = p.Now
-	}
+	at := e.when(p.Now)
 	if e.exitCode != nil {
 		t.ExitCode = e.exitCode
 	}
@@ -195,6 +196,11 @@ func (p *planner) succeed(t *api.TrialStatus) {
 	p.about(t, false, "TrialSucceeded", " has trained all its epochs")
 }
 
+// holdsPlace says whether a trial has a pod or is to get one. A pod that saves itself keeps its place until it has ended.
+func (p *planner) holdsPlace(t *api.TrialStatus) bool {
+	return !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(t) || p.left(t) != "")
+}
+
 // start gives free places to trials that wait, in the order of spec.depths.
 func (p *planner) start() {
 	if p.suspended() {
@@ -202,7 +208,7 @@ func (p *planner) start() {
 	}
 	places := int(or(p.Run.Spec.Parallelism, int32(len(p.next.Trials))))
 	for _, t := range p.next.Trials {
-		if !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(&t) || p.left(&t) != "") { // a pod that saves itself keeps its place
+		if p.holdsPlace(&t) {
 			places--
 		}
 	}
@@ -239,11 +245,7 @@ func (p *planner) start() {
 
 // awaitEnd has the plan made again when a trial's pods that linger may be given up.
 func (p *planner) awaitEnd(t *api.TrialStatus) {
-	for _, pod := range p.Cluster.Pods {
-		if pod.Labels[api.LabelTrial] == t.Name && pod.DeletionTimestamp != nil && !podEnded(pod) && !p.givenUp(pod) {
-			p.again(giveUpAt(pod, p.nodeLoss()).Sub(p.Now))
-		}
-	}
+	p.Cluster.lingering(ofTrial(t), p.nodeLoss(), p.Now, p.again)
 }
 
 func (p *planner) create(t *api.TrialStatus) {
