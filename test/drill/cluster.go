@@ -27,32 +27,48 @@ type cluster struct {
 	client           client.WithWatch
 }
 
-// startCluster brings one up that ends with this process, however that ends.
-func startCluster(ctx context.Context, bin, state, root string) (*cluster, error) {
-	c := &cluster{bin: bin, state: state, root: root}
+// open starts a cluster of its own, with the volumes that runs claim. Whoever opens it stops it.
+func (c config) open(ctx context.Context) (*cluster, error) {
+	dir, err := os.MkdirTemp("", "plumbline-drill-")
+	if err != nil {
+		return nil, err
+	}
+	cl := &cluster{bin: c.bin, state: filepath.Join(dir, "cluster"), root: c.root}
+	if err = cl.start(ctx); err == nil {
+		err = cl.volumes(ctx)
+	}
+	if err != nil {
+		cl.stop()
+		return nil, err
+	}
+	return cl, nil
+}
+
+// start brings it up. It ends with this process, however that ends.
+func (c *cluster) start(ctx context.Context) error {
 	// First the cluster alone, whose directory must be empty; then what is installed in it.
 	if _, err := c.localcluster(ctx, "up", "--gpus=8", "--cpu=16", "--pods=600", "--owner-pid="+strconv.Itoa(os.Getpid()),
-		"--image=plumbline.dev/operator:dev="+filepath.Join(bin, "plumbline-operator"), "--image=plumbline.dev/trainer:dev="+filepath.Join(bin, "plumbline-trainer")); err != nil {
-		return c, err
+		"--image=plumbline.dev/operator:dev="+filepath.Join(c.bin, "plumbline-operator"), "--image=plumbline.dev/trainer:dev="+filepath.Join(c.bin, "plumbline-trainer")); err != nil {
+		return err
 	}
 	if err := c.writeInstallation(); err != nil {
-		return c, err
+		return err
 	}
-	up := exec.CommandContext(ctx, filepath.Join(root, "hack/up.sh"), bin, state)
+	up := exec.CommandContext(ctx, filepath.Join(c.root, "hack/up.sh"), c.bin, c.state)
 	up.Env = append(os.Environ(), "GPUS=8", "CPUS=16")
 	if out, err := up.CombinedOutput(); err != nil {
-		return c, fmt.Errorf("start the cluster: %w\n%s", err, out)
+		return fmt.Errorf("start the cluster: %w\n%s", err, out)
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(state, "kubeconfig"))
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.state, "kubeconfig"))
 	if err != nil {
-		return c, err
+		return err
 	}
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return c, err
+		return err
 	}
 	c.client, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
-	return c, err
+	return err
 }
 
 // writeInstallation makes hack/up.sh install two operators. They share the machine's network, so they serve neither metrics nor probes.
@@ -83,6 +99,7 @@ patches:
 
 func (c *cluster) stop() {
 	_, _ = c.localcluster(context.Background(), "down")
+	os.RemoveAll(filepath.Dir(c.state))
 }
 
 // localcluster runs a verb of the cluster's program.

@@ -201,6 +201,20 @@ func deletePod(ctx context.Context, d *drill) (string, error) {
 	return name, err
 }
 
+func deleteJob(ctx context.Context, d *drill) (string, error) {
+	pod, err := d.runningPod()
+	if err != nil {
+		return "", err
+	}
+	return d.deleteJobOf(ctx, pod)
+}
+
+func (d *drill) deleteJobOf(ctx context.Context, pod string) (string, error) {
+	job := pod[:len(pod)-len("-12345")] // what the Job's controller adds
+	_, err := d.cluster.kubectl(ctx, "delete", "job", job, "-n", namespace, "--wait=false", "--ignore-not-found")
+	return job, err
+}
+
 // deleteHungJob has the pod live on for a while after its Job is gone, as on a store that does not answer: no other may start meanwhile.
 func deleteHungJob(ctx context.Context, d *drill) (string, error) {
 	pod, err := d.runningPod()
@@ -211,25 +225,15 @@ func deleteHungJob(ctx context.Context, d *drill) (string, error) {
 	if len(pids) == 0 {
 		return "", errNothing
 	}
-	job := pod[:len(pod)-len("-12345")] // what the Job's controller adds
 	_ = syscall.Kill(pids[0], syscall.SIGSTOP)
 	defer syscall.Kill(pids[0], syscall.SIGCONT)
-	if _, err := d.cluster.kubectl(ctx, "delete", "job", job, "-n", namespace, "--wait=false", "--ignore-not-found"); err != nil {
+	job, err := d.deleteJobOf(ctx, pod)
+	if err != nil {
 		return job, err
 	}
 	away := 5*time.Second + d.away()
 	pause(ctx, away)
 	return fmt.Sprintf("%s, for %s", job, away), nil
-}
-
-func deleteJob(ctx context.Context, d *drill) (string, error) {
-	pod, err := d.runningPod()
-	if err != nil {
-		return "", err
-	}
-	job := pod[:len(pod)-len("-12345")] // what the Job's controller adds
-	_, err = d.cluster.kubectl(ctx, "delete", "job", job, "-n", namespace, "--wait=false", "--ignore-not-found")
-	return job, err
 }
 
 func (d *drill) away() time.Duration { return time.Duration(500+d.dice.IntN(3000)) * time.Millisecond }

@@ -30,7 +30,6 @@ type config struct {
 	epochs      int
 	depths      []any
 	bin, root   string
-	dir         string // for the cluster; a new one where it is empty
 	out         string // where histories that were not in order are kept
 	say         io.Writer
 	mistakesToo bool // go on after a run that was not in order
@@ -120,24 +119,16 @@ type drill struct {
 	damaged  []string
 }
 
-func run(ctx context.Context, c config) (err error) {
-	if c.dir == "" {
-		if c.dir, err = os.MkdirTemp("", "plumbline-drill-"); err != nil {
-			return err
-		}
-		defer os.RemoveAll(c.dir)
-	}
+func run(ctx context.Context, c config) error {
 	began := time.Now()
 	var clusters []*cluster
-	for i := range c.clusters {
-		cl, err := startCluster(ctx, c.bin, filepath.Join(c.dir, fmt.Sprintf("cluster-%d", i+1)), c.root)
-		if cl != nil {
-			defer cl.stop()
-		}
-		if err == nil {
-			err = errors.Join(cl.volumes(ctx), cl.synth(ctx, 48))
-		}
+	for range c.clusters {
+		cl, err := c.open(ctx)
 		if err != nil {
+			return err
+		}
+		defer cl.stop()
+		if err := cl.synth(ctx, 48); err != nil {
 			return err
 		}
 		clusters = append(clusters, cl)

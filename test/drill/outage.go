@@ -4,8 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -17,21 +15,11 @@ func outage(ctx context.Context, c config, args []string) error {
 	epochs := f.Int("epochs", 200, "of the trial: so many that it still trains when NATS is back")
 	samples := f.Int("samples", 480, "of the dataset, half of which are trained on")
 	_ = f.Parse(args)
-	dir, err := os.MkdirTemp("", "plumbline-outage-")
+	cl, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	cl, err := startCluster(ctx, c.bin, filepath.Join(dir, "cluster"), c.root)
-	if cl != nil {
-		defer cl.stop()
-	}
-	if err != nil {
-		return err
-	}
-	if err := cl.volumes(ctx); err != nil {
-		return err
-	}
+	defer cl.stop()
 	if err := cl.synth(ctx, *samples); err != nil {
 		return err
 	}

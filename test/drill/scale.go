@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,26 +33,16 @@ func scale(ctx context.Context, c config, args []string) error {
 	period := f.Duration("period", 3*time.Second, "from one to the next")
 	takeovers := f.Int("takeovers", 3, "how often the leading operator is killed while they run")
 	_ = f.Parse(args)
-	dir, err := os.MkdirTemp("", "plumbline-scale-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cl, err := startCluster(ctx, c.bin, filepath.Join(dir, "cluster"), c.root)
-	if cl != nil {
-		defer cl.stop()
-	}
+	cl, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
+	defer cl.stop()
 	if _, err := cl.localcluster(ctx, "image", "plumbline.dev/reporter:dev", self); err != nil {
-		return err
-	}
-	if err := cl.volumes(ctx); err != nil {
 		return err
 	}
 	m := &measured{first: map[string]time.Time{}, progress: map[string]int{}, ended: map[string]bool{}}
@@ -94,9 +83,11 @@ func scale(ctx context.Context, c config, args []string) error {
 		return err
 	}
 	fmt.Fprintf(c.say, "%d trials, %d epochs reported, all counted; %.0f s\n", 5**runs, len(best)+len(other), ended.Sub(began).Seconds())
-	for name, late := range map[string][]float64{"a trial's new best": best, "any other epoch": other} {
-		fmt.Fprintf(c.say, "report written to status seen, %-18s p50 %.2f s, p99 %.2f s, at most %.2f s\n", name+":", quantile(late, 0.5), quantile(late, 0.99), quantile(late, 1))
+	say := func(what string, late []float64) {
+		fmt.Fprintf(c.say, "report written to status seen, %-19s p50 %.2f s, p99 %.2f s, at most %.2f s\n", what, quantile(late, 0.5), quantile(late, 0.99), quantile(late, 1))
 	}
+	say("a trial's new best:", best)
+	say("any other epoch:", other)
 	after, err := cl.writes(ctx)
 	if err != nil {
 		return err

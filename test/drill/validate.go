@@ -262,7 +262,7 @@ func nothingRepeated(h History, say sayer) {
 		}
 	}
 	for _, t := range h.Statuses[len(h.Statuses)-1].Trials {
-		harmed := damaged(h, t.Name)
+		harmed := len(damaged(h, t.Name))
 		if harmed > 1 {
 			continue
 		}
@@ -292,14 +292,14 @@ func epochsTold(h History, trial string, attempt int) (n int) {
 	return n
 }
 
-// damaged counts what the drill did to a trial's checkpoints.
-func damaged(h History, trial string) (n int) {
+// damaged are the checkpoints of a trial that the drill itself damaged.
+func damaged(h History, trial string) (dirs []string) {
 	for _, dir := range h.Damaged {
 		if strings.Contains(dir, "/"+trial+"/") {
-			n++
+			dirs = append(dirs, dir)
 		}
 	}
-	return n
+	return dirs
 }
 
 // committedIsTold: the history in the checkpoint of a trial that succeeded is in the stream, all of it.
@@ -359,22 +359,22 @@ func sameAsCalm(h, calm History, say sayer) {
 
 // lastDamaged says whether the drill itself damaged the checkpoint of a trial's last epoch.
 func lastDamaged(h History, trial string) bool {
-	for _, t := range h.Statuses[len(h.Statuses)-1].Trials {
-		last := fmt.Sprintf("/resume-e%04d-", t.Epochs)
-		if t.Name == trial {
-			return slices.ContainsFunc(h.Damaged, func(dir string) bool { return strings.Contains(dir, "/"+trial+"/") && strings.Contains(dir, last) })
-		}
-	}
-	return false
+	last := fmt.Sprintf("/resume-e%04d-", epochsOf(h)[trial])
+	return slices.ContainsFunc(damaged(h, trial), func(dir string) bool { return strings.Contains(dir, last) })
 }
 
-// final is the digest of the weights and the optimizer's memory at each trial's last epoch.
-func final(h History) map[string]string {
+// epochsOf are the epochs that each trial is to train.
+func epochsOf(h History) map[string]int {
 	epochs := map[string]int{}
 	for _, t := range h.Statuses[len(h.Statuses)-1].Trials {
 		epochs[t.Name] = t.Epochs
 	}
-	out := map[string]string{}
+	return epochs
+}
+
+// final is the digest of the weights and the optimizer's memory at each trial's last epoch.
+func final(h History) map[string]string {
+	epochs, out := epochsOf(h), map[string]string{}
 	for _, c := range h.Checkpoints {
 		if c.Kind == "resume" && c.Epoch == epochs[c.Trial] && c.Damage == "" {
 			out[c.Trial] = c.Files["weights.safetensors"] + " " + c.Files["slots.safetensors"]
