@@ -6,7 +6,7 @@ set -euo pipefail
 out=${1:?usage: build.sh DIRECTORY}
 [[ $out == /* ]] || out=$PWD/$out
 cd "$(dirname "$0")"
-cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set, and says where the cache is: set it, or PLUMBLINE_CACHE}/.cache}/plumbline}/kueue
+cache=$(../cache.sh)/kueue
 export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false" # as hack/localcluster has them
 ld="-s -w"
 key=$({ go version; echo "$ld $CGO_ENABLED $GOFLAGS"; cat go.mod go.sum build.sh; } | sha256sum | cut -c1-16)

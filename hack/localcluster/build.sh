@@ -5,7 +5,7 @@ set -euo pipefail
 out=${1:?usage: build.sh OUT}
 here=$(cd "$(dirname "$0")" && pwd)
 [[ $out == /* ]] || out=$PWD/$out
-cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set, and says where the cache is: set it, or PLUMBLINE_CACHE}/.cache}/plumbline}/localcluster
+cache=$("$here/../cache.sh")/localcluster
 cd "$here"
 # Without cgo no compiler flag of the caller (TensorFlow's) makes Go compile Kubernetes anew;
 # test.sh sets the same, for the same reason.

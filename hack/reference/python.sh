@@ -14,7 +14,7 @@ python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 	echo "python: $(python3 --version) cannot run $what, which is pinned here for Python 3.11 and 3.12" >&2
 	exit 3
 }
-cache=${PLUMBLINE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set, and says where the cache is: set it, or PLUMBLINE_CACHE}/.cache}/plumbline}/python
+cache=$("$here/../cache.sh")/python
 venv=$cache/$name-$(sha256sum "$requirements" | cut -c1-12)-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 mkdir -p "$cache"
 (
