@@ -194,7 +194,7 @@ func makeRoom(model string, number int64) (temp string, err error) {
 		return "", err
 	}
 	prefix := fmt.Sprintf(".publishing-%d-", number)
-	for _, stale := range []string{prefix + "*", ".old-" + prefix + "*"} {
+	for _, stale := range []string{prefix + "*", checkpoint.Discarded + prefix + "*"} {
 		found, err := filepath.Glob(filepath.Join(model, stale))
 		if err != nil {
 			return "", err

@@ -37,7 +37,7 @@ func (w *Writer) Prune() error {
 
 // remove takes the name first, so that a half-removed directory never looks like a checkpoint.
 func remove(dir, name string) error {
-	old := filepath.Join(dir, discarded+strings.TrimPrefix(name, discarded))
+	old := filepath.Join(dir, Discarded+strings.TrimPrefix(name, Discarded))
 	if name != filepath.Base(old) {
 		if err := os.Rename(filepath.Join(dir, name), old); err != nil {
 			return fmt.Errorf("remove an old checkpoint: %w", err)

@@ -27,7 +27,7 @@ const sumFile = wire.ManifestFile + ".sha256"
 
 const (
 	unfinished = ".tmp-" // prefix of a directory that is being written
-	discarded  = ".old-" // prefix of a directory that is being removed
+	Discarded  = ".old-" // prefix of a directory that is being removed
 )
 
 // Writer is one pod's own place in a store. It is not safe for concurrent use.

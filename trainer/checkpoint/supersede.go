@@ -42,7 +42,7 @@ func (w *Writer) supersede(told string) error {
 		dir := filepath.Join(filepath.Dir(w.dir), e.Name())
 		if err := removeFrom(dir, func(name string) bool {
 			switch {
-			case strings.HasPrefix(name, unfinished) || strings.HasPrefix(name, discarded):
+			case strings.HasPrefix(name, unfinished) || strings.HasPrefix(name, Discarded):
 				return true
 			case strings.HasPrefix(name, wire.CheckpointResume+"-"):
 				return oldest != "" && notFurther(name, oldest)

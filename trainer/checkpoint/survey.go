@@ -99,7 +99,7 @@ func (s *surveyor) runs() (uids []string, err error) {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case name == cacheName && e.IsDir(), name == ".lock", name == "lost+found":
-		case strings.HasPrefix(name, discarded) && e.IsDir():
+		case strings.HasPrefix(name, Discarded) && e.IsDir():
 			if err := s.remove(name, "left by a prune that was killed"); err != nil {
 				return nil, err
 			}
@@ -247,7 +247,7 @@ func (s *surveyor) pruneTrial(uid, trial string) error {
 			why := ""
 			switch place := dir + "/" + e.Name(); {
 			case !e.IsDir() || s.kept[place]:
-			case strings.HasPrefix(e.Name(), unfinished), strings.HasPrefix(e.Name(), discarded):
+			case strings.HasPrefix(e.Name(), unfinished), strings.HasPrefix(e.Name(), Discarded):
 				why = "left by a process that was killed"
 			case strings.HasPrefix(e.Name(), wire.CheckpointResume+"-"):
 				why = "its run has ended"
@@ -274,7 +274,7 @@ func (s *surveyor) cache() error {
 		return err
 	}
 	for _, e := range entries {
-		ours := strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(e.Name(), discarded), "."), "packed-") // or a half-written one
+		ours := strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(e.Name(), Discarded), "."), "packed-") // or a half-written one
 		info, err := e.Info()
 		switch {
 		case !ours || errors.Is(err, fs.ErrNotExist):

@@ -148,6 +148,19 @@ func (tr *trial) undisturbed() end {
 	return calm.end(out)
 }
 
+// runAgain has the store fail the first attempt, and the second one come to the end.
+func (tr *trial) runAgain() Outcome {
+	tr.t.Helper()
+	if _, err := tr.run(context.Background(), tr.logistic()); !errors.Is(err, ErrNotKept) {
+		tr.t.Fatalf("error %v, want %v", err, ErrNotKept)
+	}
+	out, err := tr.run(context.Background(), tr.logistic())
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	return out
+}
+
 // runInterrupted makes attempts until one gets to the end; each is interrupted when stop says so.
 func (tr *trial) runInterrupted(stop func(attempt, steps, evaluated int) bool) Outcome {
 	tr.t.Helper()
@@ -223,13 +236,7 @@ func TestAKilledTrialEndsInTheSameBytes(t *testing.T) {
 				}
 				return nil
 			}
-			if _, err := tr.run(context.Background(), tr.logistic()); !errors.Is(err, ErrNotKept) {
-				t.Fatalf("error %v, want %v", err, ErrNotKept)
-			}
-			out, err := tr.run(context.Background(), tr.logistic())
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := tr.runAgain()
 			got := tr.end(out)
 			if !bytes.Equal(got.Weights, want.Weights) || !bytes.Equal(got.Slots, want.Slots) || !bytes.Equal(got.Best, want.Best) {
 				t.Error("weights, slots or the best's weights differ from an undisturbed trial's")
@@ -296,13 +303,7 @@ func TestABestThatIsLostAtTheEndIsTrainedAgain(t *testing.T) {
 				}
 				return nil
 			}
-			if _, err := tr.run(context.Background(), tr.logistic()); !errors.Is(err, ErrNotKept) {
-				t.Fatalf("error %v, want %v", err, ErrNotKept)
-			}
-			out, err := tr.run(context.Background(), tr.logistic())
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := tr.runAgain()
 			if again, _ := wire.LocalPath(out.Best.Checkpoint.URI); again == lost || !bytes.Equal(tr.read(again, wire.WeightsFile), want.Best) {
 				t.Errorf("the best is %s, lost was %s", again, lost)
 			}
