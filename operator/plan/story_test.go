@@ -46,6 +46,11 @@ func TestStories(t *testing.T) {
 		"more trials fail than the run can do without":            cannotSucceed,
 		"a pod that saves itself keeps its place":                 keepsItsPlace,
 		"the API server will never take a Job":                    invalidJob,
+		"a volume cannot be mounted":                              volumeNotMounted,
+		"more trials may train at once, then fewer":               parallelismChanges,
+		"a deadline does not count suspended time":                deadlineSuspended,
+		"a trial is interrupted more often than it may be":        interruptedTooOften,
+		"an ended run waits for a promotion before it goes":       expires,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 18, 34, 50)

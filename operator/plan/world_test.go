@@ -35,8 +35,9 @@ type world struct {
 	story   strings.Builder
 	retries int
 
-	suspendNew bool   // Kueue's webhook holds every new Job
-	expired    string // why the run was deleted
+	suspendNew bool // Kueue's webhook holds every new Job
+	promotions int  // of the run's ModelVersions, those that have not ended
+	expired    bool // the run was deleted
 }
 
 func newWorld(t *testing.T, depths ...api.Depth) *world {
@@ -58,7 +59,7 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 }
 
 func (w *world) input() Input {
-	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Now: w.now, Settings: Settings{NATS: "nats://nats:4222"}}
+	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Promotions: w.promotions, Now: w.now, Settings: Settings{NATS: "nats://nats:4222"}}
 	in.Reports.Drained = in.Reports.Drained && MustDrain(w.run)
 	return in
 }
@@ -91,7 +92,10 @@ func (w *world) reconcile() (changed bool) {
 	}
 	for _, a := range p.Actions {
 		if a.Expire {
-			w.expired = a.Reason
+			if !w.expired {
+				fmt.Fprintf(&w.story, "  delete the run: %s\n", a.Reason)
+			}
+			w.expired = true
 			continue
 		}
 		if a.Delete != nil {
@@ -116,7 +120,7 @@ func (w *world) dies(point string) bool { return w.crash != nil && w.crash(point
 
 func (w *world) create(j *batchv1.Job) *batchv1.Job {
 	j = j.DeepCopy()
-	j.UID = types.UID("uid-" + j.Name)
+	j.UID, j.CreationTimestamp = types.UID("uid-"+j.Name), metav1.NewTime(w.now)
 	if w.suspendNew {
 		j.Spec.Suspend = ptr(true)
 	}
