@@ -207,8 +207,9 @@ func (v runView) notes() []line {
 		}
 	}
 	conditions := v.run.Status.Conditions
-	if m := conditionMessage(conditions, api.ConditionAdmitted, metav1.ConditionFalse); m != "" {
-		add("not admitted: "+m, red, failureLines)
+	refused := conditionMessage(conditions, api.ConditionAdmitted, metav1.ConditionFalse)
+	if refused != "" {
+		add("not admitted: "+refused, red, failureLines)
 	}
 	if m := conditionMessage(conditions, api.ConditionMetricsHealthy, metav1.ConditionFalse); m != "" {
 		add("reports: "+m, yellow, failureLines)
@@ -216,8 +217,8 @@ func (v runView) notes() []line {
 	if m := conditionMessage(conditions, api.ConditionFailed, metav1.ConditionTrue); m != "" && !told(v.run.Status.Trials, m) {
 		add("failed: "+m, red, failureLines)
 	}
-	if over, _ := ended(v.run); !over && v.run.Status.Phase != api.RunRunning {
-		if m := conditionMessage(conditions, api.ConditionRunning, metav1.ConditionFalse); m != "" && !told(v.run.Status.Trials, m) {
+	if over, _ := ended(v.run); !over {
+		if m := conditionMessage(conditions, api.ConditionRunning, metav1.ConditionFalse); m != "" && m != refused && !told(v.run.Status.Trials, m) {
 			add("waiting: "+m, dim, noteLines)
 		}
 	}

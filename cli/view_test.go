@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
@@ -75,6 +77,31 @@ func TestRunViewOnPoorTerminals(t *testing.T) {
 				t.Errorf("drew:\n%s", strings.Join(lines, "\n"))
 			}
 		})
+	}
+}
+
+// The run's own words on what it waits for are told where no trial and no other condition has told them.
+func TestWhatIsWaitedForIsToldOnce(t *testing.T) {
+	condition := func(kind, message string) metav1.Condition {
+		return metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Message: message}
+	}
+	const away, reports = "the report stream has not been reached yet", "the run ends once every report has been read"
+	for name, tc := range map[string]struct {
+		status api.TrainingRunStatus
+		want   string
+	}{
+		"a run that is not admitted": {api.TrainingRunStatus{Phase: api.RunPending, Conditions: []metav1.Condition{
+			condition(api.ConditionAdmitted, away), condition(api.ConditionRunning, away)}}, "not admitted: " + away},
+		"one whose trials have all ended": {api.TrainingRunStatus{Phase: api.RunRunning, Trials: []api.TrialStatus{{Name: "d18", Phase: api.TrialSucceeded}},
+			Conditions: []metav1.Condition{condition(api.ConditionRunning, reports)}}, "waiting: " + reports},
+		"one whose trial says it": {api.TrainingRunStatus{Phase: api.RunRunning, Trials: []api.TrialStatus{{Name: "d18", Phase: api.TrialStarting, Message: "its pod is being started"}},
+			Conditions: []metav1.Condition{condition(api.ConditionRunning, "d18 (ContainerStarting): its pod is being started")}}, "d18: its pod is being started"},
+	} {
+		v := runView{run: &api.TrainingRun{Status: tc.status}, now: noon, width: 140, style: style{glyphs: unicodeGlyphs}}
+		lines := v.lines()
+		if last := lines[len(lines)-1]; last != tc.want || lines[len(lines)-2] != "" {
+			t.Errorf("%s: want %q alone, got:\n%s", name, tc.want, strings.Join(lines, "\n"))
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
@@ -123,6 +125,54 @@ func expires(w *world) {
 	w.step("the promotion has ended")
 	if !w.expired {
 		w.t.Error("the run stays")
+	}
+}
+
+// One condition says what a run waits for, also where that is no trial's pod.
+func TestRunningSaysWhatIsWaitedFor(t *testing.T) {
+	away := func(w *world) {
+		w.stream.Connected, w.stream.Problem = false, "NATS at nats://nats:4222 cannot be reached"
+	}
+	for name, tc := range map[string]struct {
+		become func(*world)
+		want   string
+	}{
+		"NATS was never there": {func(w *world) {
+			w.run.Status = api.TrainingRunStatus{}
+			w.stream = Stream{Problem: "NATS at nats://nats:4222 cannot be reached"}
+		}, "StreamUnavailable: the report stream has not been reached yet: NATS at nats://nats:4222 cannot be reached"},
+		"the credential cannot be made": {func(w *world) {
+			w.run.Status, w.denied = api.TrainingRunStatus{}, errNoCredential
+		}, "NotReady: " + errNoCredential.Error()},
+		"the first report, while NATS is away": {away, "AwaitingFirstReport: d18 (AwaitingFirstReport): its pod runs and has not reported yet; NATS at nats://nats:4222 cannot be reached"},
+		"the last report, while NATS is away": {func(w *world) {
+			away(w)
+			w.exit("d18", 0, "Completed", wire.Result{})
+		}, "AwaitingReports: d18 (AwaitingReports): its pod ended well; its last report has not been read yet; NATS at nats://nats:4222 cannot be reached"},
+		"the stream's end, after a failure": {func(w *world) {
+			w.exit("d18", wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: "no labels"})
+		}, "AwaitingReports: all trials have ended; the run ends once every report that they sent has been read"},
+		"the stream's end, while NATS is away": {func(w *world) {
+			away(w)
+			w.exit("d18", wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: "no labels"})
+		}, "AwaitingReports: all trials have ended; the run ends once every report that they sent has been read; NATS at nats://nats:4222 cannot be reached"},
+		"nothing": {func(w *world) {
+			w.exit("d18", wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: "no labels"})
+			w.reports.Drained = true
+		}, "Ended: all trials have ended"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 18)
+			w.step("the run is applied")
+			w.schedule()
+			w.step("its pod runs")
+			tc.become(w)
+			w.step("something happens")
+			c := meta.FindStatusCondition(w.run.Status.Conditions, api.ConditionRunning)
+			if got := c.Reason + ": " + c.Message; c.Status != metav1.ConditionFalse || got != tc.want {
+				t.Errorf("Running is %s, %s\nwant %s", c.Status, got, tc.want)
+			}
+		})
 	}
 }
 

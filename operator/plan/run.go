@@ -237,15 +237,25 @@ func (p *planner) paused() {
 	}
 }
 
+// running says what trains, and otherwise what is waited for.
 func (p *planner) running(done, training int, waits *api.TrialStatus) {
 	all := len(p.next.Trials)
-	waiting := ""
+	waiting, away := "", ""
+	if !p.Stream.Connected {
+		away = "; " + p.Stream.Problem
+	}
 	if waits != nil {
 		waiting = fmt.Sprintf("%s (%s): %s", waits.Name, waits.Reason, waits.Message)
+		if waits.Reason == reasonFirstReport || waits.Phase == api.TrialFinishing {
+			waiting += away
+		}
 	}
 	switch {
-	case all == 0:
-		p.condition(api.ConditionRunning, false, "NotAdmitted", "the run is not admitted")
+	case all == 0: // in the same words, so that one condition says why nothing trains
+		why := meta.FindStatusCondition(p.next.Conditions, api.ConditionAdmitted)
+		p.condition(api.ConditionRunning, false, why.Reason, why.Message)
+	case done == all && !p.final:
+		p.condition(api.ConditionRunning, false, reasonReports, "all trials have ended; the run ends once every report that they sent has been read"+away)
 	case done == all:
 		p.condition(api.ConditionRunning, false, "Ended", "all trials have ended")
 	case training > 0 && waits != nil:

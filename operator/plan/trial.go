@@ -125,7 +125,7 @@ func (p *planner) ended(t *api.TrialStatus, e ending) {
 	retries, interruptions := or(policy.MaxRetries, defaultMaxRetries), or(policy.MaxInterruptions, defaultMaxInterruptions)
 	switch how := e.class.Retry(); {
 	case e.class == wire.ClassSucceeded:
-		p.set(t, api.TrialFinishing, "AwaitingReports", "its pod ended well; its last report has not been read yet")
+		p.set(t, api.TrialFinishing, reasonReports, "its pod ended well; its last report has not been read yet")
 		t.CompletionTime = moment(at)
 		p.finish(t)
 	case how == wire.RetryNever:

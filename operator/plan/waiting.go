@@ -17,6 +17,7 @@ const (
 	reasonStarting    = "ContainerStarting"
 	reasonImage       = "ImageNotPulled"
 	reasonFirstReport = "AwaitingFirstReport"
+	reasonReports     = "AwaitingReports" // the same of one that ended well, and of a run whose trials have all ended
 )
 
 // QueueLabel names the Kueue queue of a run; it is handed on to the run's Jobs.

@@ -12,6 +12,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -167,12 +168,20 @@ func (w *world) tell() {
 			fmt.Fprintf(&w.story, "      stopping it would have cost %s of AUC-PR\n", c.Cost)
 		}
 	}
+	if c := meta.FindStatusCondition(s.Conditions, api.ConditionRunning); s.CompletionTime == nil && !trainsOrWaits(s.Trials) {
+		fmt.Fprintf(&w.story, "    Running=%s %s: %s\n", c.Status, c.Reason, c.Message)
+	}
 	for _, c := range s.Conditions {
 		good := c.Status == metav1.ConditionTrue
 		if c.Type != api.ConditionRunning && c.Type != api.ConditionBestSelected && (!good && c.Type != api.ConditionFailed || good && (c.Type == api.ConditionFailed || c.Type == api.ConditionSucceeded)) || s.CompletionTime != nil && c.Type == api.ConditionBestSelected {
 			fmt.Fprintf(&w.story, "    %s=%s %s: %s\n", c.Type, c.Status, c.Reason, c.Message)
 		}
 	}
+}
+
+// trainsOrWaits says whether some trial's own words say how the run stands.
+func trainsOrWaits(trials []api.TrialStatus) bool {
+	return slices.ContainsFunc(trials, func(t api.TrialStatus) bool { return !t.Phase.Terminal() })
 }
 
 // schedule gives every Job without a pod one.

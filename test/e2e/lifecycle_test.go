@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"plumbline.dev/plumbline/api/v1alpha1"
@@ -203,15 +206,35 @@ func TestWhyIsItWaiting(t *testing.T) {
 			test.bend(o)
 			apply(t, o)
 			t.Cleanup(func() { kubectl(t, "delete", "trun", key.Name, "-n", key.Namespace) })
-			awaitRun(t, key, strings.Join(test.want, " "), func(r *v1alpha1.TrainingRun) bool {
-				for _, c := range r.Status.Conditions {
-					if c.Type == v1alpha1.ConditionRunning && strings.Contains(c.Reason+" "+c.Message, test.want[0]) && strings.Contains(c.Message, test.want[1]) {
-						return true
-					}
-				}
-				return false
-			})
+			awaitRun(t, key, strings.Join(test.want, " "), saysOf(v1alpha1.ConditionRunning, test.want...))
 		})
+	}
+	t.Run("an operator that has not reached NATS", func(t *testing.T) {
+		key := client.ObjectKey{Namespace: namespace, Name: "waits-nats"}
+		localcluster(t, "stop", "nats")
+		comes := sync.OnceFunc(func() { localcluster(t, "start", "nats") })
+		t.Cleanup(func() {
+			comes()
+			removeCheckpoints(t, key)
+			kubectl(t, "delete", "trun", key.Name, "-n", key.Namespace)
+		})
+		kill(t, "plumbline-operator", cluster.state) // one that knows the stream admits a run without it: its reports come later
+		apply(t, small(key, 2, 18))
+		for _, condition := range []string{v1alpha1.ConditionAdmitted, v1alpha1.ConditionRunning} {
+			awaitRun(t, key, condition+" that says why not", saysOf(condition, "StreamUnavailable", "cannot be reached"))
+		}
+		comes()
+		if run := awaitRun(t, key, "end", ended); run.Status.Phase != v1alpha1.RunSucceeded {
+			t.Errorf("once NATS was there it did not go on: %s", encodeStatus(run))
+		}
+	})
+}
+
+// saysOf tells whether a condition's reason and message hold these words.
+func saysOf(condition string, words ...string) func(*v1alpha1.TrainingRun) bool {
+	return func(r *v1alpha1.TrainingRun) bool {
+		c := meta.FindStatusCondition(r.Status.Conditions, condition)
+		return c != nil && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(c.Reason+" "+c.Message, w) })
 	}
 }
 
