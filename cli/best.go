@@ -98,13 +98,15 @@ type bestOutput struct {
 	Test      *api.Metrics `json:"test,omitempty"`
 	Cost      *api.Cost    `json:"cost,omitempty"`      // of the run, pods that still run counted up to now
 	TrialCost *api.Cost    `json:"trialCost,omitempty"` // of the best's trial
+	// Attempts of the best's trial, each with what it took.
+	Attempts []api.AttemptStatus `json:"attempts,omitempty"`
 }
 
 func bestDocument(r *api.TrainingRun, now time.Time) bestOutput {
 	out := bestOutput{Namespace: r.Namespace, Run: r.Name, Phase: phaseOf(r), Best: *r.Status.Best}
 	if t := findTrial(r, r.Status.Best.Trial); t != nil {
 		out.Test = t.Test
-		out.TrialCost = costed(costOf(r, *t, now))
+		out.TrialCost, out.Attempts = costed(costOf(r, *t, now)), t.Attempts
 	}
 	out.Cost = costed(costOfRun(r, now))
 	return out
@@ -145,8 +147,8 @@ func bestView(r *api.TrainingRun, now time.Time) []line {
 		}
 		facts.row("Cost", cost)
 	}
-	if own := expenseOf(costOf(r, *trial, now)); own.hours > 0 {
-		facts.row("Yield", fmt.Sprintf("%s: %s after %s", yield(*b, own), b.Trial, own))
+	if y := yield(*b); y != "" {
+		facts.row("Yield", fmt.Sprintf("%s: %s after %s", y, b.Trial, expenseOf(costOf(r, *trial, now))))
 	}
 
 	var figures grid

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -91,13 +92,13 @@ func (e expense) lostShare() string {
 	return fmt.Sprintf("%.0f%%", 100*e.lost/e.hours)
 }
 
-// yield is what the best has reached for what its trial has cost, such as "0.29 AUC-PR per GPU-hour".
-func yield(b api.Best, e expense) string {
-	v, err := strconv.ParseFloat(string(b.AUCPR), 64)
-	if err != nil || e.hours == 0 {
+// yield is what the best has reached for what its trial has cost, such as "0.29 AUC-PR per GPU-hour"; empty until status says it.
+func yield(b api.Best) string {
+	v, err := b.AUCPRPerGPUHour.Float64()
+	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%.3g AUC-PR per %s-hour", v/e.hours, e.unit)
+	return fmt.Sprintf("%.3g AUC-PR per GPU-hour", v)
 }
 
 // attemptWords tells what became of a trial's attempts, where there was more than one.
@@ -117,8 +118,15 @@ func attemptWords(t api.TrialStatus) string {
 		if a.Class != "" {
 			text += fmt.Sprintf(" %s at epoch %d", clean(a.Class), a.Epoch)
 		}
+		var cost []string
+		if a.GPUSeconds > 0 {
+			cost = append(cost, human(time.Duration(a.GPUSeconds)*time.Second)+" of GPU")
+		}
 		if a.LostSeconds != nil && *a.LostSeconds > 0 {
-			text += fmt.Sprintf(" (%s lost)", human(time.Duration(*a.LostSeconds)*time.Second))
+			cost = append(cost, human(time.Duration(*a.LostSeconds)*time.Second)+" lost")
+		}
+		if len(cost) > 0 {
+			text += " (" + strings.Join(cost, ", ") + ")"
 		}
 	}
 	return text

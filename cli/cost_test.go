@@ -32,16 +32,32 @@ func TestWhatAPodThatRunsHasCostSoFarIsCountedIn(t *testing.T) {
 }
 
 func TestExpensesAreInTheUnitThatMatters(t *testing.T) {
-	for cost, want := range map[api.Cost][3]string{
-		{}:                 {"", "", ""},
-		{PodSeconds: 1800}: {"0.50 pod-hours", "", "1.6 AUC-PR per pod-hour"},
-		{PodSeconds: 3600, GPUSeconds: 7200, LostSeconds: 360, LostGPUSeconds: 720}: {"2.00 GPU-hours", "10%", "0.4 AUC-PR per GPU-hour"},
-		{PodSeconds: 1e6, GPUSeconds: 1e6}:                                          {"278 GPU-hours", "", "0.00288 AUC-PR per GPU-hour"},
+	for cost, want := range map[api.Cost][2]string{
+		{}:                 {"", ""},
+		{PodSeconds: 1800}: {"0.50 pod-hours", ""},
+		{PodSeconds: 3600, GPUSeconds: 7200, LostSeconds: 360, LostGPUSeconds: 720}: {"2.00 GPU-hours", "10%"},
+		{PodSeconds: 1e6, GPUSeconds: 1e6}:                                          {"278 GPU-hours", ""},
 	} {
 		e := expenseOf(cost)
-		got := [3]string{e.String(), e.lostShare(), yield(api.Best{BestMetrics: api.BestMetrics{Metrics: api.Metrics{AUCPR: "0.8"}}}, e)}
-		if got != want {
+		if got := [2]string{e.String(), e.lostShare()}; got != want {
 			t.Errorf("%+v: %q, want %q", cost, got, want)
 		}
+	}
+}
+
+func TestTheYieldIsWhatStatusSays(t *testing.T) {
+	for said, want := range map[api.Decimal]string{"": "", "13.6969": "13.7 AUC-PR per GPU-hour", "0.0029": "0.0029 AUC-PR per GPU-hour"} {
+		if got := yield(api.Best{AUCPRPerGPUHour: said}); got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
+		}
+	}
+}
+
+// What -o json prints of cost is what status says, attempt by attempt.
+func TestTheBestAsADocumentSaysWhatItTook(t *testing.T) {
+	run := readRun(t, "eventful")
+	out := bestDocument(run, noon)
+	if out.AUCPRPerGPUHour != "13.7207" || len(out.Attempts) != 1 || out.Attempts[0].GPUSeconds != 230 || out.TrialCost.GPUSeconds != 230 {
+		t.Errorf("%s per GPU-hour after %+v: %+v", out.AUCPRPerGPUHour, out.TrialCost, out.Attempts)
 	}
 }

@@ -246,6 +246,10 @@ type AttemptStatus struct {
 	// endTime is when its pod ended.
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
+	// gpuSeconds from startTime to endTime, times the GPUs of the pod. Known once it has ended; what attempts took that are older than
+	// the newest 16 stays in the trial's cost.
+	// +optional
+	GPUSeconds int64 `json:"gpuSeconds,omitempty"`
 	// lostSeconds from startTime to endTime in which it trained no epoch that a later attempt went on from. Known once one has.
 	// +optional
 	LostSeconds *int64 `json:"lostSeconds,omitempty"`
@@ -346,6 +350,9 @@ type Best struct {
 	Depth Depth `json:"depth"`
 	// metrics, epoch and checkpoint.
 	BestMetrics `json:",inline"`
+	// aucPRPerGPUHour is aucPR divided by the GPU-hours of all attempts of its trial. Known once that trial has ended, where it had GPUs.
+	// +optional
+	AUCPRPerGPUHour Decimal `json:"aucPRPerGPUHour,omitempty"`
 	// runnerUp is the trial that would win without this one.
 	// +optional
 	RunnerUp *RunnerUp `json:"runnerUp,omitempty"`

@@ -62,6 +62,7 @@ func (p *planner) close(t *api.TrialStatus, a *api.AttemptStatus, class wire.Cla
 	}
 	a.Class, a.ExitCode, a.EndTime = string(class), exitCode, moment(at)
 	if took := duration(*a); took > 0 {
+		a.GPUSeconds = took * p.gpusOf(t)
 		p.spend(t, api.Cost{PodSeconds: took})
 	}
 }
@@ -71,12 +72,14 @@ func (p *planner) spend(t *api.TrialStatus, c api.Cost) {
 	if t.Cost == nil {
 		t.Cost = &api.Cost{}
 	}
-	n := gpus(resourcesOf(p.Run, t.Depth))
+	n := p.gpusOf(t)
 	t.Cost.PodSeconds += c.PodSeconds
 	t.Cost.GPUSeconds += n * c.PodSeconds
 	t.Cost.LostSeconds += c.LostSeconds
 	t.Cost.LostGPUSeconds += n * c.LostSeconds
 }
+
+func (p *planner) gpusOf(t *api.TrialStatus) int64 { return gpus(resourcesOf(p.Run, t.Depth)) }
 
 // countLost says of each ended attempt how much of it was in vain, as soon as a later one has told where it went on from.
 func (p *planner) countLost(t *api.TrialStatus) {
@@ -142,5 +145,19 @@ func (p *planner) sumCost() {
 	}
 	if sum != (api.Cost{}) {
 		p.next.Cost = &sum
+	}
+}
+
+// countYield says what the best has reached for what its trial took. A trial that has not ended has a pod whose cost nobody knows yet.
+func (p *planner) countYield() {
+	b := p.next.Best
+	if b == nil {
+		return
+	}
+	b.AUCPRPerGPUHour = ""
+	for _, t := range p.next.Trials {
+		if t.Name == b.Trial && t.Phase.Terminal() && t.Cost != nil && t.Cost.GPUSeconds > 0 {
+			b.AUCPRPerGPUHour = api.FormatDecimal(number(b.AUCPR) * 3600 / float64(t.Cost.GPUSeconds))
+		}
 	}
 }

@@ -110,6 +110,7 @@ func Make(in Input) Plan {
 	p.end()
 	// 6. Conditions, phase and counters follow from the trials.
 	p.sumCost()
+	p.countYield()
 	p.derive()
 	return p.plan()
 }

@@ -81,7 +81,7 @@ func suspended(t *testing.T, key client.ObjectKey) {
 	if first.Class != "Interrupted" || second.FromEpoch == nil || *second.FromEpoch < first.Epoch {
 		t.Errorf("a finished epoch was trained again: the attempts were %+v and %+v", first, second)
 	}
-	if c := trial.Cost; c == nil || c.PodSeconds < 1 || c.GPUSeconds != c.PodSeconds || c.LostSeconds > c.PodSeconds {
+	if c := trial.Cost; c == nil || c.PodSeconds < 1 || c.GPUSeconds != c.PodSeconds || c.GPUSeconds != first.GPUSeconds+second.GPUSeconds || c.LostSeconds > c.PodSeconds {
 		t.Errorf("cost %+v", c)
 	}
 }
