@@ -16,6 +16,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -124,11 +125,8 @@ func run(ctx context.Context, o options, config *rest.Config) error {
 }
 
 func newManager(o options, config *rest.Config) (manager.Manager, error) {
-	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return nil, err
-	}
-	if err := api.AddToScheme(scheme); err != nil {
+	scheme, err := newScheme()
+	if err != nil {
 		return nil, err
 	}
 	mgr, err := ctrl.NewManager(config, o.manager(scheme))
@@ -141,9 +139,22 @@ func newManager(o options, config *rest.Config) (manager.Manager, error) {
 	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
 }
 
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	return scheme, api.AddToScheme(scheme)
+}
+
 func addControllers(mgr manager.Manager, o options, reports *ingest.Ingest, issuer *credential.Issuer, authority []byte) error {
 	recorder := mgr.GetEventRecorder(plan.Manager)
-	workers := controller.Options{MaxConcurrentReconciles: o.workers, ReconciliationTimeout: time.Minute}
+	workers := controller.Options{
+		MaxConcurrentReconciles: o.workers, ReconciliationTimeout: time.Minute,
+		// A standby keeps its caches and queues filled, so that it need not list the cluster when it takes over. Workers, and the consumer of
+		// reports (which nothing warms up), start with the lead alone: whoever reads writes status, and two would write over each other.
+		EnableWarmup: ptr.To(true),
+	}
 	runs := &ctl.TrainingRunReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Ingest: reports, Issuer: issuer, CA: authority,
 		Settings: plan.Settings{NATS: o.natsURLForTrials, CA: authority != nil}, Now: time.Now,

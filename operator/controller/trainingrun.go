@@ -62,6 +62,9 @@ type TrainingRunReconciler struct {
 
 // Reconcile brings one run a step further.
 func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if err := r.Ingest.Looked(ctx); err != nil {
+		return ctrl.Result{}, err
+	}
 	var run api.TrainingRun
 	if err := r.Client.Get(ctx, req.NamespacedName, &run); err != nil {
 		r.Ingest.Forget(req.NamespacedName)

@@ -181,6 +181,7 @@ func (g *Ingest) connected(upToDate bool) {
 	g.stream.Connected, g.stream.Problem = true, ""
 	g.stream.Current = g.stream.Current || upToDate
 	g.mu.Unlock()
+	g.once.Do(func() { close(g.looked) })
 	metrics.Connected.Set(1)
 	g.wakeAll()
 }
@@ -192,6 +193,7 @@ func (g *Ingest) away(err error) {
 	g.stream.Connected, g.stream.Problem = false, g.options.describe(err)
 	changed := was.Connected || was.Problem != g.stream.Problem
 	g.mu.Unlock()
+	g.once.Do(func() { close(g.looked) })
 	metrics.Connected.Set(0)
 	if changed {
 		g.log.Info("the report stream cannot be read", "cause", fmt.Sprint(err))

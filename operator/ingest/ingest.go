@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -30,6 +32,8 @@ type Ingest struct {
 	log     logr.Logger
 	wakes   chan event.TypedGenericEvent[Wake]
 	done    <-chan struct{} // closed when nobody listens to wakes any more
+	looked  chan struct{}   // closed once NATS has been looked for
+	once    sync.Once
 
 	mu     sync.Mutex
 	runs   map[types.UID]*follower
@@ -58,13 +62,24 @@ type heard struct {
 
 // New makes an Ingest that reads nothing until it is started.
 func New(o Options, log logr.Logger) *Ingest {
-	g := &Ingest{options: o, log: log, runs: map[types.UID]*follower{}, wakes: make(chan event.TypedGenericEvent[Wake])}
+	g := &Ingest{options: o, log: log, runs: map[types.UID]*follower{}, wakes: make(chan event.TypedGenericEvent[Wake]), looked: make(chan struct{})}
 	g.stream.Problem = o.unreachable()
 	return g
 }
 
 // Wakes tells which runs to look at again.
 func (g *Ingest) Wakes() <-chan event.TypedGenericEvent[Wake] { return g.wakes }
+
+// Looked waits until the stream has been found, or NATS found away, for the first time since this operator leads: before, a status would
+// say that NATS cannot be reached only because nobody has looked yet.
+func (g *Ingest) Looked(ctx context.Context) error {
+	select {
+	case <-g.looked:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for a first look at the report stream: %w", ctx.Err())
+	}
+}
 
 // Know says what may be reported of a run. It is called before an attempt's Job is created, so that no report of it can be
 // taken for a stranger's.
