@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -46,17 +47,18 @@ func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a
 	case a.Expire:
 		return deleteOne(ctx, r.Client, run, a.Reason)
 	}
+	secret := types.NamespacedName{Namespace: run.Namespace, Name: plan.SecretName(run)}
 	if err := r.ensureCredential(ctx, run); err != nil {
-		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "CredentialNotCreated", "Create", "%s", err)
+		r.refusals.tell(r.Recorder, run, "CredentialNotCreated", secret, err)
 		return err
 	}
-	name := client.ObjectKeyFromObject(a.Create)
+	r.refusals.forget(secret)
+	job := client.ObjectKeyFromObject(a.Create)
 	if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
-		r.Recorder.Eventf(run, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
-		r.refusals.Store(name, err)
+		r.refusals.tell(r.Recorder, run, "JobNotCreated", job, err)
 		return err
 	}
-	r.refusals.Delete(name)
+	r.refusals.forget(job)
 	return nil
 }
 

@@ -30,6 +30,8 @@ type ModelVersionReconciler struct {
 	Live     client.Reader
 	Recorder events.EventRecorder
 	Now      func() time.Time
+
+	refusals refusals // of publishing Jobs
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=models;modelversions,verbs=get;list;watch
@@ -120,9 +122,10 @@ func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion,
 	}
 	for _, a := range actions {
 		if err := createJob(ctx, r.Client, r.Live, v, a); err != nil {
-			r.Recorder.Eventf(v, nil, corev1.EventTypeWarning, "JobNotCreated", "Create", "%s", err)
+			r.refusals.tell(r.Recorder, v, "JobNotCreated", client.ObjectKeyFromObject(a.Create), err)
 			return err
 		}
+		r.refusals.forget(client.ObjectKeyFromObject(a.Create))
 	}
 	return nil
 }

@@ -95,8 +95,7 @@ func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.Training
 	r.askKueue(ctx, cluster, unexplained)
 	for _, t := range run.Status.Trials {
 		name := plan.JobName(run.Name, t.Name, t.Attempt)
-		if why, ok := r.refusals.Load(types.NamespacedName{Namespace: run.Namespace, Name: name}); ok {
-			err := why.(error)
+		if err := r.refusals.of(types.NamespacedName{Namespace: run.Namespace, Name: name}); err != nil {
 			cluster.Warnings[name] = err.Error()
 			if invalid(err) {
 				cluster.Invalid = append(cluster.Invalid, name)

@@ -37,6 +37,14 @@ func (r *TrainingRunReconciler) report(ctx context.Context, run *api.TrainingRun
 	return true, nil
 }
 
+// short is as much of some words as a note may have.
+func short(s string) string {
+	if len(s) <= maxNote {
+		return s
+	}
+	return string([]rune(s)[:maxNote/4-1]) + "…" // a character has at most four bytes
+}
+
 // tell sends the same words to the events and to the log.
 func tell(ctx context.Context, recorder events.EventRecorder, about client.Object, all []plan.Event) {
 	for _, e := range all {
@@ -44,15 +52,11 @@ func tell(ctx context.Context, recorder events.EventRecorder, about client.Objec
 		if e.Warning {
 			kind = corev1.EventTypeWarning
 		}
-		note := e.Message
-		if len(note) > maxNote {
-			note = string([]rune(note)[:maxNote/4-1]) + "…" // a character has at most four bytes
-		}
 		var related runtime.Object
 		if e.Job != "" {
 			related = &corev1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: about.GetNamespace(), Name: e.Job}
 		}
-		recorder.Eventf(about, related, kind, e.Reason, "Reconcile", "%s", note)
+		recorder.Eventf(about, related, kind, e.Reason, "Reconcile", "%s", short(e.Message))
 		log.FromContext(ctx).Info(e.Message, "reason", e.Reason)
 	}
 }

@@ -44,8 +44,7 @@ type TrainingRunReconciler struct {
 	Settings plan.Settings
 	Now      func() time.Time
 
-	// refusals are why Jobs could not be created just now, by name: a status says so, and forgets it with the operator.
-	refusals    sync.Map
+	refusals    refusals // of Jobs and Secrets
 	credentials sync.Map // uids of the runs whose Secret this operator has seen to
 }
 
