@@ -48,7 +48,9 @@ func TestDeletedRunTakesItsChildrenAlong(t *testing.T) {
 	at(o, "spec")["depths"] = []any{18, 34}
 	at(o, "spec", "hyperparameters")["epochs"] = 500
 	apply(t, o)
-	awaitRun(t, key, "an epoch", func(r *v1alpha1.TrainingRun) bool { return finishedEpochs(r) > 0 })
+	if run := awaitRun(t, key, "an epoch", func(r *v1alpha1.TrainingRun) bool { return finishedEpochs(r) > 0 }); len(run.Finalizers) > 0 {
+		t.Errorf("the run has finalizers: %v", run.Finalizers)
+	}
 	kubectl(t, "delete", "trun", key.Name, "-n", namespace, "--wait")
 	eventually(t, "end of the run's Jobs, pods and Secret", func() bool {
 		out := kubectl(t, "get", "jobs,pods,secrets", "-n", namespace, "-o", "name")
