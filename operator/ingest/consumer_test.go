@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -241,6 +243,7 @@ func observed(t *testing.T) uint64 {
 
 func TestStrangersReportsChangeNothing(t *testing.T) {
 	b := newBench(t)
+	before := counted(t)
 	lie := b.pod.epoch(1, 0.9, true)
 	lie.Epochs = 99
 	b.send(lie)
@@ -252,6 +255,64 @@ func TestStrangersReportsChangeNothing(t *testing.T) {
 	if v := b.trial(); v.Seen != 1 || v.Epoch != 0 || v.Best != nil {
 		t.Errorf("what was refused shows: %+v", v)
 	}
+	if diff := cmp.Diff(map[string]float64{refusedEpoch: 1, refusedForm: 1, refusedRun: 1}, since(t, before)); diff != "" {
+		t.Errorf("what was refused is counted by its reason, and nothing else is counted:\n%s", diff)
+	}
+}
+
+// What is missing and what comes twice is counted when it is noticed; what arrives late is no duplicate and takes nothing back.
+func TestGapsAndDuplicatesAreCounted(t *testing.T) {
+	b := newBench(t)
+	started, first, second, third := b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true), b.pod.epoch(2, 0.8, true), b.pod.epoch(3, 0.9, true)
+	for _, step := range []struct {
+		send []wire.Report
+		seen int64
+		want map[string]float64
+	}{
+		{[]wire.Report{started, third}, 2, map[string]float64{"gaps": 2}},
+		{[]wire.Report{second, second, started}, 3, map[string]float64{"duplicates": 2}},
+		{[]wire.Report{first}, 4, map[string]float64{}},
+	} {
+		before := counted(t)
+		b.send(step.send...)
+		b.until("all of it is read", func() bool { return b.trial().Seen == step.seen && b.drained() })
+		if diff := cmp.Diff(step.want, since(t, before)); diff != "" {
+			t.Errorf("with %d seen:\n%s", step.seen, diff)
+		}
+	}
+	b.restart()
+	b.until("everything is read again", func() bool { return b.ingest.Stream().Current && b.trial().Seen == 4 })
+	if v := b.trial(); v.Gaps != 0 || v.Duplicates != 2 {
+		t.Errorf("after a restart: %+v", v)
+	}
+}
+
+// counted is what the counters of bad reports are at.
+func counted(t *testing.T) map[string]float64 {
+	t.Helper()
+	read := func(c prometheus.Metric) float64 {
+		var m dto.Metric
+		if err := c.Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		return m.GetCounter().GetValue()
+	}
+	out := map[string]float64{"gaps": read(metrics.Gaps), "duplicates": read(metrics.Duplicates)}
+	for _, reason := range []string{refusedSize, refusedForm, refusedVersion, refusedSubject, refusedRun, refusedTrial, refusedAttempt, refusedEpoch, refusedWriter} {
+		out[reason] = read(metrics.Refused.WithLabelValues(reason))
+	}
+	return out
+}
+
+// since is by how much they have risen.
+func since(t *testing.T, before map[string]float64) map[string]float64 {
+	out := map[string]float64{}
+	for what, now := range counted(t) {
+		if now != before[what] {
+			out[what] = now - before[what]
+		}
+	}
+	return out
 }
 
 func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
