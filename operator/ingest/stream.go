@@ -52,8 +52,12 @@ func (o Options) describe(err error) string {
 		return fmt.Sprintf("NATS at %s has a certificate that is not good: %v", o.URL, other)
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "NATS at " + o.URL + " does not speak TLS, and --nats-url or --nats-ca asks for it"
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		return "NATS at " + o.URL + " refuses the operator's credential: --nats-signing-key and --nats-account must be of the account that the server knows"
+	case errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthExpired):
+		return "NATS at " + o.URL + " refuses the operator's credential, which was revoked or has expired: restart the operator, which signs another when it starts"
+	case errors.Is(err, nats.ErrAccountAuthExpired):
+		return "NATS at " + o.URL + " refuses the operator, because its account has expired there: the account needs another JWT"
+	case errors.Is(err, nats.ErrAuthorization): // all that a server tells whom it has not let in before, also of revocation
+		return "NATS at " + o.URL + " refuses the operator's credential: --nats-signing-key and --nats-account must be of the account that the server knows; if they are, credentials were revoked since the operator was started, and it signs another when it is restarted"
 	case errors.Is(err, nats.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrJetStreamNotEnabledForAccount):
 		return "NATS at " + o.URL + " has no JetStream for the account: its JWT needs JetStream limits, and the server a store"
 	case errors.As(err, &refusal):

@@ -25,6 +25,8 @@ type Server struct {
 	dir      string
 	port     int
 	trusted  *jwt.OperatorClaims
+	operator nkeys.KeyPair
+	account  *jwt.AccountClaims
 	accounts map[string]string // public key -> JWT
 	server   *server.Server
 }
@@ -47,7 +49,7 @@ func StartTLS(t *testing.T, secure *tls.Config) *Server {
 	s := &Server{
 		Seed: must[[]byte](t)(signing.Seed()), Account: public(t, account),
 		tls: secure,
-		t:   t, dir: t.TempDir(), port: -1, trusted: trusted,
+		t:   t, dir: t.TempDir(), port: -1, trusted: trusted, operator: operator, account: a,
 		accounts: map[string]string{
 			public(t, account): must[string](t)(a.Encode(operator)),
 			public(t, system):  must[string](t)(jwt.NewAccountClaims(public(t, system)).Encode(operator)),
@@ -85,6 +87,17 @@ func (s *Server) Up() {
 func (s *Server) Down() {
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
+}
+
+// Revoke has the server turn away every user that was signed until the time that it returns, those who are connected too.
+func (s *Server) Revoke() time.Time {
+	s.t.Helper()
+	now := time.Now()
+	s.account.RevokeAt(jwt.All, now)
+	s.accounts[s.Account] = must[string](s.t)(s.account.Encode(s.operator)) // for when it comes up again
+	known := must[*server.Account](s.t)(s.server.LookupAccount(s.Account))
+	s.server.UpdateAccountClaims(known, must[*jwt.AccountClaims](s.t)(jwt.DecodeAccountClaims(s.accounts[s.Account])))
+	return now
 }
 
 // Wipe removes everything that was stored, while the server is down.
