@@ -48,7 +48,8 @@ type ModelSpec struct {
 
 // Registry is a directory in TensorFlow Serving's layout: <uri>/<model>/<integer>/.
 type Registry struct {
-	// uri of the directory, as the publishing pod sees it: file:///models. Immutable.
+	// uri of the directory, as the publishing pod sees it: file:///models. It must be on a volume that publishing mounts: the pod's own
+	// file system is read-only. Immutable.
 	// +required
 	URI Location `json:"uri"`
 }

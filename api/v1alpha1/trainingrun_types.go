@@ -210,11 +210,12 @@ type Dataset struct {
 	Split *Split `json:"split,omitempty"`
 }
 
-// Location is a file:// URI of a path inside the pods.
+// Location is a file:// URI of a path inside the pods. Whether a volume is mounted there is not checked here: data may be in the image,
+// and a cluster's webhooks may mount volumes that the template does not name. A pod that finds nothing there says so in words.
 //
 // +kubebuilder:validation:MinLength=8
 // +kubebuilder:validation:MaxLength=1024
-// +kubebuilder:validation:XValidation:rule="self.startsWith('file:///')",message="must be a file:/// location of a volume that the template mounts"
+// +kubebuilder:validation:XValidation:rule="self.startsWith('file:///')",message="must be a file:/// location, which is a path inside the pods: on a volume that they mount, or in their image"
 // +kubebuilder:validation:XValidation:rule="!self.contains('/../') && !self.endsWith('/..')",message="must not contain .."
 type Location string
 
@@ -513,7 +514,8 @@ type FailurePolicy struct {
 
 // Checkpoint says where trials save themselves.
 type Checkpoint struct {
-	// uri of the directory that receives checkpoints, as the trials' pods see it: file:///checkpoints.
+	// uri of the directory that receives checkpoints, as the trials' pods see it: file:///checkpoints. It must be on a volume that the
+	// pods mount: their own file system is read-only.
 	// +required
 	URI Location `json:"uri"`
 	// everyEpochs between checkpoints that a trial can go on from. Default 1.
