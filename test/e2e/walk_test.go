@@ -139,6 +139,9 @@ func killTrial(t *testing.T, key client.ObjectKey) {
 		}
 		return false
 	})
+	if trial := trialOf(t, run, name); trial.Attempt != 2 || trial.Retries != 1 || trial.Interruptions != 0 || trial.Attempts[0].Class != "Crashed" {
+		t.Errorf("a trial that nobody asked to end has crashed, and that is a retry: %+v", trial)
+	}
 	t.Cleanup(func() {
 		for _, r := range streamOf(t, string(run.UID)) {
 			if r.Kind == "resumed" && r.Epoch >= 1 {
