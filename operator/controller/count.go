@@ -35,12 +35,13 @@ type attemptKey struct {
 	number int32
 }
 
-// endedAttempts are the recorded attempts that have ended, with their classes.
+// endedAttempts are the recorded attempts that have ended, with their classes. Of one whose last report has not been read yet nobody
+// knows the class.
 func endedAttempts(s *api.TrainingRunStatus) map[attemptKey]string {
 	out := map[attemptKey]string{}
 	for _, t := range s.Trials {
 		for _, a := range t.Attempts {
-			if a.EndTime != nil {
+			if a.EndTime != nil && !(t.Phase == api.TrialFinishing && a.Number == t.Attempt) {
 				out[attemptKey{t.Name, a.Number}] = a.Class
 			}
 		}

@@ -27,14 +27,19 @@ func TestEachEndIsCountedOnce(t *testing.T) {
 	}
 	first := status(nil, api.AttemptStatus{Number: 1})
 	second := status(&api.Cost{GPUSeconds: 60}, ended(1, wire.ClassMemory), api.AttemptStatus{Number: 2})
-	third := status(&api.Cost{GPUSeconds: 100, LostGPUSeconds: 20}, ended(2, wire.ClassSucceeded))
+	finishing := status(&api.Cost{GPUSeconds: 80}, ended(1, wire.ClassMemory), ended(2, wire.ClassSucceeded))
+	finishing.Trials[0].Phase, finishing.Trials[0].Attempt = api.TrialFinishing, 2
+	lost := status(&api.Cost{GPUSeconds: 80}, ended(2, wire.ClassReports), api.AttemptStatus{Number: 3})
+	third := status(&api.Cost{GPUSeconds: 100, LostGPUSeconds: 20}, ended(3, wire.ClassSucceeded))
 	third.Phase, third.CompletionTime = api.RunSucceeded, &end
 
 	before := counted(t)
 	count(&api.TrainingRunStatus{}, first, plan.Plan{})
 	count(first, second, plan.Plan{Retries: []wire.Class{wire.ClassMemory}})
 	count(second, second, plan.Plan{})
-	count(second, third, plan.Plan{})
+	count(second, finishing, plan.Plan{})
+	count(finishing, lost, plan.Plan{Retries: []wire.Class{wire.ClassReports}})
+	count(lost, third, plan.Plan{})
 	count(third, third, plan.Plan{})
 	got := counted(t)
 	for name, n := range got {
@@ -43,8 +48,8 @@ func TestEachEndIsCountedOnce(t *testing.T) {
 		}
 	}
 	want := map[string]float64{
-		"plumbline_attempts_ended_total OutOfMemory": 1, "plumbline_attempts_ended_total Succeeded": 1,
-		"plumbline_trial_retries_total OutOfMemory": 1, "plumbline_training_runs_ended_total Succeeded": 1,
+		"plumbline_attempts_ended_total OutOfMemory": 1, "plumbline_attempts_ended_total ReportsLost": 1, "plumbline_attempts_ended_total Succeeded": 1,
+		"plumbline_trial_retries_total OutOfMemory": 1, "plumbline_trial_retries_total ReportsLost": 1, "plumbline_training_runs_ended_total Succeeded": 1,
 		"plumbline_gpu_seconds_total": 100, "plumbline_lost_gpu_seconds_total": 20,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -236,6 +236,9 @@ func reportsLost(w *world) {
 	w.step("the pod ends well")
 	w.reports.Drained = true
 	w.step("the stream's end has been read, and the report is not there")
+	if class := w.run.Status.Trials[0].Attempts[0].Class; class != string(wire.ClassReports) {
+		w.t.Errorf("the attempt is recorded as %s", class)
+	}
 	w.after(5 * time.Second)
 	w.reports.Drained = false
 	w.step("time passes")

@@ -176,6 +176,9 @@ func (p *planner) finish(t *api.TrialStatus) {
 	case p.trained(t):
 		p.succeed(t)
 	case p.Stream.Current && p.Reports.Drained:
+		if a := record(t, t.Attempt); a != nil {
+			a.Class = string(wire.ClassReports) // its pod's end, which was recorded, could not tell
+		}
 		p.ended(t, ending{class: wire.ClassReports, sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
 	default:
 		p.again(drainEvery)
