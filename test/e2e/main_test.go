@@ -26,7 +26,10 @@ var cluster struct {
 	client     client.WithWatch
 }
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	actAsPod()
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	log.SetLogger(logr.Discard())
