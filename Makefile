@@ -27,8 +27,9 @@ test: test-unit test-e2e ## Every test; what CI runs
 test-unit: build ## Pure tests, in-process NATS, a tiny trial on TensorFlow, the local cluster's own
 	@hack/test.sh
 
+# -parallel: what runs side by side waits for the cluster, and not for a core.
 test-e2e: build kueue ## The API server's refusals, the whole walk, a queue of Kueue and a short drill, on clusters of their own
-	@PLUMBLINE_BIN="$(BIN)" CGO_ENABLED=0 go test -count=1 -timeout 40m ./test/e2e/...
+	@PLUMBLINE_BIN="$(BIN)" CGO_ENABLED=0 go test -count=1 -timeout 40m -parallel 8 ./test/e2e/...
 	@hack/drills.sh --seed 1 --faults 10
 
 build: ## Build plumb, the operator, the trainer and the local cluster into bin/
