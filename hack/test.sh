@@ -13,6 +13,7 @@ CGO_ENABLED=0 go test -tags drill -run 'Killed|OneLife' ./trainer/loop
 say "tiny trials on TensorFlow"
 tf=$(hack/libtensorflow/fetch.sh)
 (. "$tf/env.sh" && go test ./trainer/...)
+(. "$tf/env.sh" && go test -tags drill -run PublicationKilled ./trainer)
 
 say "the fetching of TensorFlow's library"
 python3 hack/libtensorflow/test_fetch.py

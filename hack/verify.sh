@@ -33,7 +33,7 @@ check() { go vet "$@" && "$staticcheck" "$@"; }
 CGO_ENABLED=0 check $(go list ./... | grep -v /trainer) # as build.sh and test.sh compile them, so that one compilation serves all
 CGO_ENABLED=0 check -tags drill ./failpoint ./trainer/loop
 tf=$(hack/libtensorflow/fetch.sh)
-(. "$tf/env.sh" && check ./trainer/...)
+(. "$tf/env.sh" && check ./trainer/... && check -tags drill ./trainer)
 say "vet in hack/localcluster" # no staticcheck: it would read all of Kubernetes' source
 (
 	cd hack/localcluster

@@ -172,3 +172,34 @@ func (s *shop) step(what string) {
 	}
 	fmt.Fprintf(&s.story, "    model: %+v\n", ModelAfter(&api.Model{}, s.version))
 }
+
+// An operator may die before it has written a version's status (failpoint version.before), or when it has and nothing else (version.after).
+// The next one ends where one that lives does, with one Job.
+func TestAnOperatorDiesAtEachStatusOfAVersion(t *testing.T) {
+	for died, written := range map[string]bool{"before it was written": false, "after it was written": true} {
+		t.Run(died, func(t *testing.T) {
+			s := newShop(t)
+			deaths := 0
+			observed := func() {
+				if p := s.plan(); !equality.Semantic.DeepEqual(p.Status, s.version.Status) {
+					deaths++
+					if written {
+						s.version.Status = p.Status
+					}
+				}
+				s.step("the next operator looks")
+			}
+			observed()
+			s.schedule()
+			observed()
+			s.exit(0, wire.Result{Reason: "Published", URI: "file:///models/erasers/3", Digest: "sha256:def"})
+			observed()
+			if deaths < 3 {
+				t.Errorf("operators died %d times, at less than every status", deaths)
+			}
+			if v := s.version.Status; v.CompletionTime == nil || v.Digest != "sha256:def" || v.Attempts != 1 || len(s.cluster.Jobs) != 1 {
+				t.Errorf("%d Jobs, status %+v", len(s.cluster.Jobs), v)
+			}
+		})
+	}
+}
