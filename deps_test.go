@@ -56,6 +56,10 @@ var reach = []struct {
 		why: "failpoint stands around the writes of every program, so it may bring nothing with it",
 	},
 	{
+		of: []string{"test/drill/judge"}, never: []string{module + "..."},
+		why: "who judges what the operator and the trainer did shares no code with them: a mistake in that would be made twice and not seen",
+	},
+	{
 		of: []string{"trainer/safetensors", "trainer/pretrained"}, never: []string{graft + "/...", nats + "..."},
 		why: "what reads files of strangers is fuzzed without TensorFlow, and the converter of pretrained weights builds with CGO_ENABLED=0",
 	},
@@ -74,6 +78,11 @@ var direct = []struct {
 	{
 		of:  []string{"wire"},
 		why: "wire is what two sides agree on: any import of its own would be forced on both",
+	},
+	{
+		of:   []string{"test/drill/record.go"},
+		only: []string{module + "test/drill/judge", nats + "...", "k8s.io/...", "sigs.k8s.io/..."},
+		why:  "what is judged is written down as stream, API server and disk have it, by nothing that the operator or the trainer reads or writes them with",
 	},
 	{
 		of:      []string{"operator/plan", "operator/selection", "operator/ingest/ledger.go"}, // and of one another, since all are held to this

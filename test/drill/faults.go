@@ -10,8 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"plumbline.dev/plumbline/test/drill/judge"
 )
 
 // fault is one kind of misfortune. strike does it, and undoes what would otherwise last; what it says is for the log. errNothing
@@ -39,6 +43,7 @@ var faults = []fault{
 	{"cut the network to the API server", 1, freezeAPIServer},
 	{"damage a checkpoint", 3, damageCheckpoint},
 	{"cut a checkpoint short", 2, truncateCheckpoint},
+	{"damage a trial's best", 2, damageBest},
 	{"suspend the run and let it go on", 2, suspendRun},
 	{"kill the node", 1, killNode},
 	{"kill at a write of the trainer", 12, killTrainerAtPoint},
@@ -54,6 +59,9 @@ var (
 	}
 	operatorPoints = []string{"ingest.before", "ingest.after", "status.before", "status.after", "job.before", "job.after"}
 )
+
+// fullPoint makes the disk full for as long as it is armed.
+const fullPoint = "checkpoint.full"
 
 // draw picks a kind by its weight.
 func draw(dice *rand.Rand, among []fault) fault {
@@ -159,7 +167,7 @@ func killOperatorAtPoint(ctx context.Context, d *drill) (string, error) {
 
 // fillDisk has every write of a checkpoint fail for a while.
 func fillDisk(ctx context.Context, d *drill) (string, error) {
-	file, away := filepath.Join(d.cluster.failpoints(), "checkpoint.full"), 2*d.away()
+	file, away := filepath.Join(d.cluster.failpoints(), fullPoint), 2*d.away()
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		return "", err
 	}
@@ -278,8 +286,8 @@ func suspendRun(ctx context.Context, d *drill) (string, error) {
 	if err := set("true"); err != nil {
 		return "", err
 	}
-	suspended := d.recorder.await(ctx, 20*time.Second, func(s Status) bool {
-		return s.CompletionTime != "" || slices.ContainsFunc(s.Conditions, func(c Conditions) bool { return c.Type == "Suspended" && c.Status == "True" })
+	suspended := d.recorder.await(ctx, 20*time.Second, func(s judge.Status) bool {
+		return s.CompletionTime != "" || slices.ContainsFunc(s.Conditions, func(c judge.Conditions) bool { return c.Type == "Suspended" && c.Status == "True" })
 	})
 	if err := set("false"); err != nil {
 		return "", err
@@ -290,41 +298,68 @@ func suspendRun(ctx context.Context, d *drill) (string, error) {
 	return "", nil
 }
 
-// newestResume is the furthest resume checkpoint of a trial that is being trained.
-func (d *drill) newestResume() (dir string, pid int, err error) {
-	pod, err := d.runningPod()
+// trained is a pod that trains, and its process.
+func (d *drill) trained() (judge.Pod, int, error) {
+	name, err := d.runningPod()
 	if err != nil {
-		return "", 0, err
+		return judge.Pod{}, 0, err
 	}
-	pids := d.cluster.processes("plumbline-trainer", pod)
+	pids := d.cluster.processes("plumbline-trainer", name)
 	if len(pids) == 0 {
-		return "", 0, errNothing
+		return judge.Pod{}, 0, errNothing
 	}
 	d.recorder.mu.Lock()
-	trial, uid := "", d.recorder.uid
+	defer d.recorder.mu.Unlock()
 	for _, p := range d.recorder.pods {
-		if p.Name == pod {
-			trial = p.Trial
+		if p.Name == name && !p.gone {
+			return p.Pod, pids[0], nil
 		}
 	}
-	d.recorder.mu.Unlock()
-	found, err := filepath.Glob(filepath.Join(d.store, uid, trial, "*", "resume-*"))
-	if err != nil || len(found) < 2 { // another one must be left to go on from
-		return "", 0, errors.Join(errNothing, err)
-	}
-	return slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(filepath.Base(a), filepath.Base(b)) }), pids[0], nil
+	return judge.Pod{}, 0, errNothing
 }
 
-// harm kills a trial and then changes the checkpoint that it would go on from.
-func (d *drill) harm(change func(file string, size int64) error) (string, error) {
-	dir, pid, err := d.newestResume()
+// newestResume is the furthest resume checkpoint of a trial.
+func (d *drill) newestResume(trial string) (dir string, err error) {
+	_, uid, _ := d.recorder.last()
+	found, err := filepath.Glob(filepath.Join(d.store, uid, trial, "*", "resume-*"))
+	if err != nil || len(found) < 2 { // another one must be left to go on from
+		return "", errors.Join(errNothing, err)
+	}
+	return slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(filepath.Base(a), filepath.Base(b)) }), nil
+}
+
+// best is the checkpoint that status names as a trial's best.
+func (d *drill) best(trial string) (dir string, err error) {
+	s, uid, _ := d.recorder.last()
+	for _, t := range s.Trials {
+		if t.Name != trial || t.Best == nil {
+			continue
+		}
+		if _, below, ok := strings.Cut(t.Best.Checkpoint.URI, "/"+uid+"/"); ok {
+			return filepath.Join(d.store, uid, below), nil
+		}
+	}
+	return "", errNothing
+}
+
+// harm kills a trial and then changes a checkpoint that it would go on from or with.
+func (d *drill) harm(which func(trial string) (string, error), files []string, change func(file string, size int64) error) (string, error) {
+	pod, pid, err := d.trained()
+	if err != nil {
+		return "", err
+	}
+	dir, err := which(pod.Trial)
+	if err != nil {
+		return "", err
+	}
+	attempt, err := strconv.Atoi(pod.Attempt)
 	if err != nil {
 		return "", err
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return "", errNothing
 	}
-	file := filepath.Join(dir, []string{"weights.safetensors", "slots.safetensors", "reports.jsonl", "manifest.json"}[d.dice.IntN(4)])
+	file := filepath.Join(dir, files[d.dice.IntN(len(files))])
 	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "its process, before the checkpoint was harmed", nil
@@ -336,27 +371,49 @@ func (d *drill) harm(change func(file string, size int64) error) (string, error)
 	if err != nil {
 		return "", err
 	}
-	d.damaged = append(d.damaged, rel)
+	d.damaged = append(d.damaged, judge.Damage{Dir: rel, Attempt: attempt})
 	return filepath.Join(rel, filepath.Base(file)), change(file, info.Size())
 }
 
+// What a checkpoint consists of that must not be changed unnoticed.
+var (
+	resumeFiles = []string{"weights.safetensors", "slots.safetensors", "reports.jsonl", "manifest.json"}
+	bestFiles   = []string{"weights.safetensors", "manifest.json"}
+)
+
 func damageCheckpoint(_ context.Context, d *drill) (string, error) {
-	return d.harm(func(file string, size int64) error {
-		f, err := os.OpenFile(file, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		at, b := d.dice.Int64N(size), make([]byte, 1)
-		if _, err := f.ReadAt(b, at); err != nil {
-			return err
-		}
-		b[0] ^= 0x20
-		_, err = f.WriteAt(b, at)
-		return err
-	})
+	return d.harm(d.newestResume, resumeFiles, d.flip)
 }
 
 func truncateCheckpoint(_ context.Context, d *drill) (string, error) {
-	return d.harm(func(file string, size int64) error { return os.Truncate(file, d.dice.Int64N(size)) })
+	return d.harm(d.newestResume, resumeFiles, d.truncate)
+}
+
+// damageBest leaves the checkpoints to go on from whole: that the best which they name is not must be found out.
+func damageBest(_ context.Context, d *drill) (string, error) {
+	change := d.flip
+	if d.dice.IntN(2) == 0 {
+		change = d.truncate
+	}
+	return d.harm(d.best, bestFiles, change)
+}
+
+// flip changes one bit.
+func (d *drill) flip(file string, size int64) error {
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	at, b := d.dice.Int64N(size), make([]byte, 1)
+	if _, err := f.ReadAt(b, at); err != nil {
+		return err
+	}
+	b[0] ^= 0x20
+	_, err = f.WriteAt(b, at)
+	return err
+}
+
+func (d *drill) truncate(file string, size int64) error {
+	return os.Truncate(file, d.dice.Int64N(size))
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"plumbline.dev/plumbline/test/drill/judge"
 )
 
 // config is what a drill is asked to do.
@@ -67,7 +70,7 @@ func main() {
 	defer stop()
 	switch flag.Arg(0) {
 	case "judge":
-		os.Exit(judge(flag.Args()[1:]))
+		os.Exit(judgeAgain(flag.Args()[1:]))
 	case "run": // a pod of scale
 		if err := report(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -90,10 +93,10 @@ func main() {
 	}
 }
 
-// judge validates histories that were kept.
-func judge(files []string) (code int) {
+// judgeAgain validates histories that were kept.
+func judgeAgain(files []string) (code int) {
 	for _, f := range files {
-		var kept struct{ Drilled, Calm History }
+		var kept struct{ Drilled, Calm judge.History }
 		b, err := os.ReadFile(f)
 		if err == nil {
 			err = json.Unmarshal(b, &kept)
@@ -102,7 +105,7 @@ func judge(files []string) (code int) {
 			fmt.Fprintf(os.Stderr, "drill: %v\nA history is what a drill keeps in --out when a run was not in order.\n", err)
 			return 2
 		}
-		for _, v := range Validate(kept.Drilled, kept.Calm) {
+		for _, v := range judge.Validate(kept.Drilled, kept.Calm) {
 			fmt.Println(f+":", v)
 			code = 1
 		}
@@ -116,7 +119,7 @@ type drill struct {
 	recorder *recorder
 	dice     *rand.Rand
 	store    string
-	damaged  []string
+	damaged  []judge.Damage
 }
 
 func run(ctx context.Context, c config) error {
@@ -151,7 +154,7 @@ func run(ctx context.Context, c config) error {
 	}
 	for _, cl := range clusters {
 		if left, err := cl.consumers(ctx); err != nil || left > 1 {
-			total.violations = append(total.violations, fmt.Sprintf("%d consumers of the stream are left, and one operator leads (%v)", left, err))
+			total.violations = append(total.violations, judge.Violation{Kind: judge.Other, Text: fmt.Sprintf("%d consumers of the stream are left, and one operator leads (%v)", left, err)})
 		}
 	}
 	total.print(c, time.Since(began))
@@ -162,12 +165,21 @@ func run(ctx context.Context, c config) error {
 }
 
 // outOfOrder is what the judge found.
-type outOfOrder []string
+type outOfOrder []judge.Violation
 
 func (o outOfOrder) Error() string { return fmt.Sprintf("%d violations, the first: %s", len(o), o[0]) }
 
+// lines are the violations as a person reads them.
+func (o outOfOrder) lines() string {
+	var b strings.Builder
+	for _, v := range o {
+		fmt.Fprintf(&b, "    %s\n", v)
+	}
+	return b.String()
+}
+
 // strikeOn has runs on one cluster, one after the other, until all faults have been claimed.
-func (c config) strikeOn(ctx context.Context, cl *cluster, calm History, total *tally) error {
+func (c config) strikeOn(ctx context.Context, cl *cluster, calm judge.History, total *tally) error {
 	for {
 		n, count := total.claim(c)
 		if count == 0 {
@@ -185,15 +197,15 @@ func (c config) strikeOn(ctx context.Context, cl *cluster, calm History, total *
 		if err := keep(kept, h, calm); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.say, "  NOT IN ORDER (kept as %s; the same seed draws the same faults):\n    %s\n", kept, strings.Join(violations, "\n    "))
+		fmt.Fprintf(c.say, "  NOT IN ORDER (kept as %s; the same seed draws the same faults):\n%s", kept, outOfOrder(violations).lines())
 	}
 }
 
-func keep(file string, h, calm History) error {
+func keep(file string, h, calm judge.History) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(map[string]History{"drilled": h, "calm": calm}, "", " ")
+	b, err := json.MarshalIndent(map[string]judge.History{"drilled": h, "calm": calm}, "", " ")
 	if err != nil {
 		return err
 	}
@@ -201,13 +213,17 @@ func keep(file string, h, calm History) error {
 }
 
 // calm trains undisturbed, and is judged as the others are.
-func (c config) calm(ctx context.Context, cl *cluster) (History, error) {
+func (c config) calm(ctx context.Context, cl *cluster) (judge.History, error) {
 	h, err := c.one(ctx, cl, "calm", func(*drill) error { return nil })
 	if err != nil {
 		return h, err
 	}
-	if v := Validate(h, History{}); len(v) > 0 {
+	if v := judge.Validate(h, judge.History{}); len(v) > 0 {
 		return h, fmt.Errorf("the undisturbed run is not in order: %w", outOfOrder(v))
+	}
+	// Nothing is judged by an event that is missing, so that there are any to be judged must be seen here.
+	if !slices.ContainsFunc(h.Events, func(e judge.Event) bool { return e.Reason == "AttemptStarted" && e.Job != "" }) {
+		return h, fmt.Errorf("no event of the undisturbed run says that an attempt started: %+v", h.Events)
 	}
 	return h, nil
 }
@@ -217,7 +233,7 @@ func (c config) calm(ctx context.Context, cl *cluster) (History, error) {
 const patience = 5 * time.Second
 
 // drilled trains while faults strike.
-func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm History, total *tally) (History, int, []string, error) {
+func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm judge.History, total *tally) (judge.History, int, []judge.Violation, error) {
 	name := fmt.Sprintf("drill-%d", n)
 	began := time.Now()
 	struck := 0
@@ -226,7 +242,7 @@ func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm His
 			d.dice = rand.New(rand.NewPCG(c.seed, uint64(n)<<32|uint64(k))) // the same, whatever moments the faults before it found
 			f, reports := draw(d.dice, c.among), 1+d.dice.IntN(3)
 			before, _, _ := d.recorder.last()
-			d.recorder.await(ctx, patience, func(s Status) bool { return s.CompletionTime != "" || seen(s) >= seen(before)+reports })
+			d.recorder.await(ctx, patience, func(s judge.Status) bool { return s.CompletionTime != "" || seen(s) >= seen(before)+reports })
 			if s, _, _ := d.recorder.last(); s.CompletionTime != "" || ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -245,12 +261,12 @@ func (c config) drilled(ctx context.Context, cl *cluster, n, count int, calm His
 	if err != nil {
 		return h, struck, nil, err
 	}
-	violations := Validate(h, calm)
+	violations := judge.Validate(h, calm)
 	fmt.Fprintf(c.say, "  %s: %d faults, %d pods, %d reports, %.0f s: %d violations\n", name, struck, len(h.Pods), len(h.Reports), time.Since(began).Seconds(), len(violations))
 	return h, struck, violations, nil
 }
 
-func seen(s Status) (n int) {
+func seen(s judge.Status) (n int) {
 	for _, t := range s.Trials {
 		n += t.ReportsSeen
 	}
@@ -258,15 +274,15 @@ func seen(s Status) (n int) {
 }
 
 // one applies a run, lets disturb have its way, waits for the end, gathers the history and deletes everything.
-func (c config) one(ctx context.Context, cl *cluster, name string, disturb func(*drill) error) (History, error) {
+func (c config) one(ctx context.Context, cl *cluster, name string, disturb func(*drill) error) (judge.History, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	d := &drill{cluster: cl, recorder: record(watching, cl, name), store: cl.volume("checkpoints")}
 	if err := cl.apply(ctx, c.manifest(cl, name)); err != nil {
-		return History{}, err
+		return judge.History{}, err
 	}
 	disturbed := disturb(d)
-	if !d.recorder.await(ctx, 3*time.Minute, func(s Status) bool { return s.CompletionTime != "" }) && disturbed == nil {
+	if !d.recorder.await(ctx, 3*time.Minute, func(s judge.Status) bool { return s.CompletionTime != "" }) && disturbed == nil {
 		s, _, _ := d.recorder.last()
 		b, _ := json.MarshalIndent(s, "  ", " ")
 		fmt.Fprintf(c.say, "  %s: nothing has changed for 3 minutes, and the run has not ended: %s\n", name, b)
@@ -358,7 +374,7 @@ type tally struct {
 	begun, claimed              int // runs, and the faults that are theirs
 	faults, runs, pods, reports int
 	kinds                       map[string]int
-	violations                  []string
+	violations                  []judge.Violation
 }
 
 // claim gives out the next run and how many faults are to strike it; none: all are given out, or something was not in order.
@@ -386,7 +402,7 @@ func (t *tally) add(kind string) int {
 }
 
 // judged takes in what was seen of a run, and takes back the faults that found no moment to strike before it ended.
-func (t *tally) judged(h History, unused int, violations []string) {
+func (t *tally) judged(h judge.History, unused int, violations []judge.Violation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.claimed -= unused
@@ -396,6 +412,7 @@ func (t *tally) judged(h History, unused int, violations []string) {
 	t.reports += len(h.Reports)
 }
 
+// print ends with what the drill was for.
 func (t *tally) print(c config, took time.Duration) {
 	fmt.Fprintf(c.say, "seed %d: %d faults in %d runs, %d pods, %d reports, %.0f s: %d violations\n", c.seed, t.faults, t.runs, t.pods, t.reports, took.Seconds(), len(t.violations))
 	for _, f := range faults {
@@ -403,4 +420,20 @@ func (t *tally) print(c config, took time.Duration) {
 			fmt.Fprintf(c.say, "  %4d  %s\n", n, f.name)
 		}
 	}
+	fmt.Fprintf(c.say, "%d faults: %s\n", t.faults, figures(t.violations))
+}
+
+// figures count the violations of each kind.
+func figures(violations []judge.Violation) string {
+	var all []string
+	for _, k := range judge.Kinds {
+		n := 0
+		for _, v := range violations {
+			if v.Kind == k {
+				n++
+			}
+		}
+		all = append(all, fmt.Sprintf("%d %s", n, k))
+	}
+	return strings.Join(all, ", ")
 }

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"time"
+
+	"plumbline.dev/plumbline/test/drill/judge"
 )
 
 // outage measures whether training notices that NATS is away: one trial trains, NATS is killed, and comes back much later.
@@ -26,7 +28,7 @@ func outage(ctx context.Context, c config, args []string) error {
 	c.depths, c.epochs = []any{18}, *epochs
 	var down, up time.Time
 	h, err := c.one(ctx, cl, "outage", func(d *drill) error {
-		if !d.recorder.await(ctx, 2*time.Minute, func(s Status) bool { return len(s.Trials) > 0 && s.Trials[0].Epoch > 0 }) {
+		if !d.recorder.await(ctx, 2*time.Minute, func(s judge.Status) bool { return len(s.Trials) > 0 && s.Trials[0].Epoch > 0 }) {
 			return fmt.Errorf("the trial has not ended an epoch: nothing has changed for 2 minutes")
 		}
 		pause(ctx, *beside)
@@ -42,7 +44,7 @@ func outage(ctx context.Context, c config, args []string) error {
 	if err != nil {
 		return err
 	}
-	if v := Validate(h, History{}); len(v) > 0 {
+	if v := judge.Validate(h, judge.History{}); len(v) > 0 {
 		return fmt.Errorf("the run is not in order: %v", v)
 	}
 	var with, without, wait []float64

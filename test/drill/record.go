@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"plumbline.dev/plumbline/test/drill/judge"
 )
 
 // recorder watches one run until it is stopped. A watch that breaks is begun again, with a list before it: versions in between are
@@ -30,21 +28,28 @@ type recorder struct {
 
 	mu       sync.Mutex
 	uid      string
-	statuses []Status
+	statuses []judge.Status
 	pods     map[string]*podSeen
-	changed  chan struct{} // closed at the next change
+	events   map[string]eventSeen // by uid
+	changed  chan struct{}        // closed at the next change
 }
 
 type podSeen struct {
-	Pod
+	judge.Pod
 	alive time.Time // when it was seen alive last
 	gone  bool
 }
 
+type eventSeen struct {
+	judge.Event
+	run string // uid of the one that it is about
+}
+
 func record(ctx context.Context, c *cluster, name string) *recorder {
-	r := &recorder{c: c, name: name, pods: map[string]*podSeen{}, changed: make(chan struct{})}
+	r := &recorder{c: c, name: name, pods: map[string]*podSeen{}, events: map[string]eventSeen{}, changed: make(chan struct{})}
 	go follow(ctx, c, runList(), client.MatchingFields{"metadata.name": name}, r.run, nil)
 	go follow(ctx, c, &corev1.PodList{}, client.MatchingLabels{"plumbline.dev/run": name}, r.pod, r.podsNow)
+	go follow(ctx, c, &corev1.EventList{}, client.MatchingFields{"involvedObject.kind": "TrainingRun", "involvedObject.name": name}, r.event, nil)
 	return r
 }
 
@@ -86,7 +91,7 @@ func (r *recorder) run(o any, gone bool) {
 	if !ok || gone {
 		return
 	}
-	s, err := decode[Status](u.Object["status"])
+	s, err := decode[judge.Status](u.Object["status"])
 	if err != nil {
 		return
 	}
@@ -108,7 +113,7 @@ func (r *recorder) pod(o any, gone bool) {
 	defer r.mu.Unlock()
 	seen := r.pods[string(p.UID)]
 	if seen == nil {
-		seen = &podSeen{Pod: Pod{UID: string(p.UID), Name: p.Name, Trial: p.Labels["plumbline.dev/trial"], Attempt: p.Labels["plumbline.dev/attempt"]}}
+		seen = &podSeen{Pod: judge.Pod{UID: string(p.UID), Name: p.Name, Trial: p.Labels["plumbline.dev/trial"], Attempt: p.Labels["plumbline.dev/attempt"]}}
 		r.pods[seen.UID] = seen
 	}
 	for _, s := range p.Status.ContainerStatuses {
@@ -121,6 +126,24 @@ func (r *recorder) pod(o any, gone bool) {
 		}
 	}
 	seen.gone = seen.gone || gone
+}
+
+// event keeps the newest version of each: what is told again is counted in it.
+func (r *recorder) event(o any, _ bool) {
+	e, ok := o.(*corev1.Event)
+	if !ok {
+		return
+	}
+	seen := eventSeen{judge.Event{Reason: e.Reason, Note: e.Message, Times: 1}, string(e.InvolvedObject.UID)}
+	if e.Related != nil && e.Related.Kind == "Job" {
+		seen.Job = e.Related.Name
+	}
+	if e.Series != nil {
+		seen.Times = int(e.Series.Count)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events[string(e.UID)] = seen
 }
 
 // podsNow notes which pods are gone that were there.
@@ -139,17 +162,17 @@ func (r *recorder) podsNow(l client.ObjectList) {
 }
 
 // last is the newest version of the run's status, and a channel that is closed when there is a newer one.
-func (r *recorder) last() (Status, string, <-chan struct{}) {
+func (r *recorder) last() (judge.Status, string, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.statuses) == 0 {
-		return Status{}, "", r.changed
+		return judge.Status{}, "", r.changed
 	}
 	return r.statuses[len(r.statuses)-1], r.uid, r.changed
 }
 
 // await waits until the run's status is as it should be, or gives up after a while in which nothing changed.
-func (r *recorder) await(ctx context.Context, patience time.Duration, holds func(Status) bool) bool {
+func (r *recorder) await(ctx context.Context, patience time.Duration, holds func(judge.Status) bool) bool {
 	for {
 		s, _, changed := r.last()
 		if holds(s) {
@@ -169,14 +192,14 @@ func (r *recorder) await(ctx context.Context, patience time.Duration, holds func
 }
 
 // history puts together what was seen with what the stream and the disk hold now.
-func (r *recorder) history(ctx context.Context, store string, damaged []string) (History, error) {
+func (r *recorder) history(ctx context.Context, store string, damaged []judge.Damage) (judge.History, error) {
 	_, uid, _ := r.last()
-	h := History{Run: r.name, UID: uid, Damaged: damaged}
+	h := judge.History{Run: r.name, UID: uid, Damaged: damaged}
 	var err error
 	if h.Reports, err = readStream(ctx, r.c, uid); err != nil {
 		return h, err
 	}
-	if h.Checkpoints, err = readStore(store, uid); err != nil {
+	if h.Checkpoints, err = judge.ReadStore(store, uid); err != nil {
 		return h, err
 	}
 	r.mu.Lock()
@@ -187,6 +210,11 @@ func (r *recorder) history(ctx context.Context, store string, damaged []string) 
 			p.Ended = p.alive // it ended some time after this
 		}
 		h.Pods = append(h.Pods, p.Pod)
+	}
+	for _, e := range r.events {
+		if e.run == uid { // another one's of that name may have been told of before
+			h.Events = append(h.Events, e.Event)
+		}
 	}
 	return h, nil
 }
@@ -215,7 +243,7 @@ func stream(ctx context.Context, c *cluster) (jetstream.Stream, func(), error) {
 }
 
 // readStream reads every message of a run.
-func readStream(ctx context.Context, c *cluster, uid string) (out []Report, err error) {
+func readStream(ctx context.Context, c *cluster, uid string) (out []judge.Report, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	s, done, err := stream(ctx, c)
@@ -241,7 +269,7 @@ func readStream(ctx context.Context, c *cluster, uid string) (out []Report, err 
 		if err != nil {
 			return out, fmt.Errorf("read the stream after %d of %d reports: %w", len(out), want, err)
 		}
-		var r Report
+		var r judge.Report
 		if err := json.Unmarshal(m.Data(), &r); err != nil {
 			return out, fmt.Errorf("a report that is no JSON: %w", err)
 		}
@@ -253,85 +281,12 @@ func readStream(ctx context.Context, c *cluster, uid string) (out []Report, err 
 	return out, nil
 }
 
-// readStore reads every directory of a run that bears a checkpoint's final name, and verifies it against its own manifest.
-func readStore(store, uid string) (out []Checkpoint, err error) {
-	dirs, err := filepath.Glob(filepath.Join(store, uid, "*", "*", "*"))
-	if err != nil {
-		return nil, err
+// decode reads what JSON says and leaves the rest.
+func decode[T any](from any) (T, error) {
+	var out T
+	b, err := json.Marshal(from)
+	if err == nil {
+		err = json.Unmarshal(b, &out)
 	}
-	for _, dir := range dirs {
-		name := filepath.Base(dir)
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() || !strings.HasPrefix(name, "best-") && !strings.HasPrefix(name, "resume-") {
-			continue
-		}
-		rel, err := filepath.Rel(store, dir)
-		if err != nil {
-			return nil, err
-		}
-		c := Checkpoint{Dir: rel, Files: map[string]string{}}
-		if err := c.read(dir); err != nil {
-			c.Damage = err.Error()
-		}
-		out = append(out, c)
-	}
-	return out, nil
-}
-
-func (c *Checkpoint) read(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(text)
-	c.Digest = "sha256:" + hex.EncodeToString(sum[:])
-	var m struct {
-		Kind, Trial, Writer string
-		Epoch               int
-		Files               []struct{ Name, SHA256 string }
-	}
-	if err := json.Unmarshal(text, &m); err != nil {
-		return fmt.Errorf("manifest.json: %w", err)
-	}
-	c.Kind, c.Trial, c.Writer, c.Epoch = m.Kind, m.Trial, m.Writer, m.Epoch
-	for _, f := range m.Files {
-		got, err := digestOf(filepath.Join(dir, f.Name))
-		if err != nil {
-			return err
-		}
-		if got != f.SHA256 {
-			return fmt.Errorf("%s has digest %.8s, the manifest says %.8s", f.Name, got, f.SHA256)
-		}
-		c.Files[f.Name] = got
-	}
-	if m.Kind != "resume" {
-		return nil
-	}
-	f, err := os.Open(filepath.Join(dir, "reports.jsonl"))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var r Report
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return fmt.Errorf("reports.jsonl: %w", err)
-		}
-		c.History = append(c.History, r)
-	}
-	return lines.Err()
-}
-
-func digestOf(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	return out, err
 }

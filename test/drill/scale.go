@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"plumbline.dev/plumbline/test/drill/judge"
 	"plumbline.dev/plumbline/trainer/publish"
 	"plumbline.dev/plumbline/wire"
 )
@@ -127,7 +128,7 @@ func (m *measured) see(o any, gone bool) {
 	if !ok || gone {
 		return
 	}
-	s, err := decode[Status](u.Object["status"])
+	s, err := decode[judge.Status](u.Object["status"])
 	if err != nil {
 		return
 	}

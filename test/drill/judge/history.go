@@ -1,9 +1,6 @@
-package main
+package judge
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // History is all that was seen of one run. It is what the validator judges, and what is kept of a run that was not in order: the
 // validator can be run on it again.
@@ -14,8 +11,23 @@ type History struct {
 	Checkpoints []Checkpoint `json:"checkpoints"` // as the disk holds them at the end
 	Statuses    []Status     `json:"statuses"`    // every version of the run that a watch showed, in order
 	Pods        []Pod        `json:"pods"`        // every pod of the run, by uid
+	Events      []Event      `json:"events"`      // what was told of the run; some may be lost with the operator that told them
 	Leftovers   []string     `json:"leftovers"`   // what is still there after the run was deleted
-	Damaged     []string     `json:"damaged"`     // checkpoints that the drill itself damaged, as directories below the store
+	Damaged     []Damage     `json:"damaged"`     // what the drill itself damaged
+}
+
+// Damage is a checkpoint that the drill damaged, having killed the attempt that would have gone on.
+type Damage struct {
+	Dir     string `json:"dir"` // below the store
+	Attempt int    `json:"attempt"`
+}
+
+// Event is one of Kubernetes' Events about the run.
+type Event struct {
+	Reason string `json:"reason"`
+	Note   string `json:"note"`
+	Job    string `json:"job"`   // the attempt's that it is about; empty: none
+	Times  int    `json:"times"` // how often it was told by one operator
 }
 
 // Report is a message of the stream, in the words that it has there.
@@ -64,6 +76,7 @@ type Checkpoint struct {
 	Digest  string            `json:"digest"` // sha256: of the manifest
 	Damage  string            `json:"damage"` // what does not match it; empty: whole
 	Files   map[string]string `json:"files"`  // name -> sha256
+	Best    string            `json:"best"`   // resume: where the trial's best of that moment is
 	History []Report          `json:"history,omitempty"`
 }
 
@@ -96,6 +109,7 @@ type Trial struct {
 	Epochs      int    `json:"epochs"`
 	ReportsSeen int    `json:"reportsSeen"`
 	Gaps        int    `json:"gaps"`
+	Duplicates  int    `json:"duplicates"`
 	Best        *Best  `json:"best"`
 	Attempts    []struct {
 		Number    int    `json:"number"`
@@ -124,14 +138,4 @@ type Pod struct {
 	Ended   time.Time `json:"ended"`   // when it ended, or was seen alive last before it was gone; zero: never
 
 	ExitCode *int32 `json:"exitCode,omitempty"` // nil: it was never seen to end
-}
-
-// decode reads what JSON says and leaves the rest.
-func decode[T any](from any) (T, error) {
-	var out T
-	b, err := json.Marshal(from)
-	if err == nil {
-		err = json.Unmarshal(b, &out)
-	}
-	return out, err
 }
