@@ -28,6 +28,7 @@ type config struct {
 	seed        uint64
 	faults      int
 	perRun      int // faults that strike one run
+	only        int // the one run that is drilled; 0: all
 	clusters    int
 	among       []fault // the kinds that strike
 	epochs      int
@@ -45,13 +46,14 @@ func main() {
 	flag.IntVar(&c.perRun, "per-run", 12, "how many strike one run")
 	flag.IntVar(&c.clusters, "clusters", 1, "how many are struck at the same time, each with its own runs")
 	flag.IntVar(&c.epochs, "epochs", 10, "of each trial")
+	flag.IntVar(&c.only, "run", 0, "drill this run alone, with the faults that the seed draws for it; 0: all")
 	only := flag.String("only", "", "kinds of faults, with commas between them; default: all")
 	flag.StringVar(&c.bin, "bin", "bin/drill", "directory of the programs, built with the tag drill")
 	flag.StringVar(&c.root, "root", ".", "the repository")
 	flag.StringVar(&c.out, "out", "drill-failures", "where the history of a run that was not in order is kept")
 	flag.BoolVar(&c.mistakesToo, "go-on", false, "go on after a run that was not in order")
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill judge drill-failures/seed-7-run-3.json\n  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge see what is wrong on purpose?\n  go run ./test/drill scale --runs 100                     # what the operator costs with 500 trials\n  go run ./test/drill outage --away 10m                    # does training notice that NATS is away?\n\n")
+		fmt.Fprint(flag.CommandLine.Output(), "Kills things at random and proves that nothing is lost.\n\n  go run ./test/drill --seed 7 --faults 200\n  go run ./test/drill --seed 7 --run 3                     # the third run of that drill alone\n  go run ./test/drill judge drill-failures/seed-7-run-3.json\n  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge see what is wrong on purpose?\n  go run ./test/drill scale --runs 100                     # what the operator costs with 500 trials\n  go run ./test/drill outage --away 10m                    # does training notice that NATS is away?\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -197,7 +199,7 @@ func (c config) strikeOn(ctx context.Context, cl *cluster, calm judge.History, t
 		if err := keep(kept, h, calm); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.say, "  NOT IN ORDER (kept as %s; the same seed draws the same faults):\n%s", kept, outOfOrder(violations).lines())
+		fmt.Fprintf(c.say, "  NOT IN ORDER (kept as %s; --seed %d --run %d draws the same faults):\n%s", kept, c.seed, n, outOfOrder(violations).lines())
 	}
 }
 
@@ -384,6 +386,10 @@ func (t *tally) claim(c config) (run, count int) {
 	if len(t.violations) > 0 && !c.mistakesToo {
 		return 0, 0
 	}
+	if c.only > 0 && t.begun > 0 { // it has been given out
+		return 0, 0
+	}
+	t.begun = max(t.begun, c.only-1)
 	count = min(c.perRun, c.faults-t.claimed)
 	t.begun++
 	t.claimed += count

@@ -18,6 +18,7 @@ func TestHowRunsAndFaultsAreGivenOut(t *testing.T) {
 	}{
 		"until all faults are claimed":            {config{faults: 30, perRun: 12}, 0, false, []claim{{1, 12}, {2, 12}, {3, 6}}},
 		"what found no moment is struck later":    {config{faults: 12, perRun: 12}, 2, false, []claim{{1, 12}, {2, 2}}},
+		"one run alone":                           {config{faults: 30, perRun: 12, only: 3}, 2, false, []claim{{3, 12}}},
 		"a run that was not in order is the last": {config{faults: 30, perRun: 12}, 0, true, []claim{{1, 12}}},
 		"if it is not to be gone on":              {config{faults: 30, perRun: 12, mistakesToo: true}, 0, true, []claim{{1, 12}, {2, 12}, {3, 6}}},
 	} {
