@@ -25,6 +25,7 @@ const namespace = "drill"
 type cluster struct {
 	bin, state, root string // programs, state, the repository
 	client           client.WithWatch
+	proxy            *proxy // between the operators and the API server
 }
 
 // open starts a cluster of its own, with the volumes that runs claim. Whoever opens it stops it.
@@ -51,6 +52,13 @@ func (c *cluster) start(ctx context.Context) error {
 		"--image=plumbline.dev/operator:dev="+filepath.Join(c.bin, "plumbline-operator"), "--image=plumbline.dev/trainer:dev="+filepath.Join(c.bin, "plumbline-trainer")); err != nil {
 		return err
 	}
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.state, "kubeconfig"))
+	if err != nil {
+		return err
+	}
+	if c.proxy, err = newProxy(strings.TrimPrefix(config.Host, "https://")); err != nil {
+		return err
+	}
 	if err := c.writeInstallation(); err != nil {
 		return err
 	}
@@ -58,10 +66,6 @@ func (c *cluster) start(ctx context.Context) error {
 	up.Env = append(os.Environ(), "GPUS=8", "CPUS=16")
 	if out, err := up.CombinedOutput(); err != nil {
 		return fmt.Errorf("start the cluster: %w\n%s", err, out)
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.state, "kubeconfig"))
-	if err != nil {
-		return err
 	}
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
@@ -72,6 +76,8 @@ func (c *cluster) start(ctx context.Context) error {
 }
 
 // writeInstallation makes hack/up.sh install two operators. They share the machine's network, so they serve neither metrics nor probes.
+// They, and nobody else, reach the API server through the proxy: the node tells a pod where it is in a kubeconfig of the pod's own, with
+// the pod's own token, of which each takes a copy.
 func (c *cluster) writeInstallation() error {
 	install := filepath.Join(c.state, "install")
 	if err := errors.Join(os.MkdirAll(install, 0o755), os.MkdirAll(c.failpoints(), 0o755)); err != nil {
@@ -91,6 +97,9 @@ patches:
     - {op: replace, path: /spec/replicas, value: 2}
     - {op: replace, path: /spec/template/spec/containers/0/args/5, value: --metrics-bind-address=0}
     - {op: replace, path: /spec/template/spec/containers/0/args/6, value: --health-probe-bind-address=0}
+    - op: add
+      path: /spec/template/spec/containers/0/command
+      value: [sh, -ec, 'sed "s|server: .*|server: https://`+c.proxy.address()+`|" "$KUBECONFIG" >"$TMPDIR/proxied"; export KUBECONFIG="$TMPDIR/proxied"; exec "$0" "$@"', `+strconv.Quote(filepath.Join(c.bin, "plumbline-operator"))+`]
     - {op: remove, path: /spec/template/spec/containers/0/livenessProbe}
     - {op: remove, path: /spec/template/spec/containers/0/readinessProbe}
     - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: DRILL_FAILPOINTS, value: `+c.failpoints()+`}}
@@ -99,6 +108,9 @@ patches:
 
 func (c *cluster) stop() {
 	_, _ = c.localcluster(context.Background(), "down")
+	if c.proxy != nil {
+		c.proxy.close()
+	}
 	os.RemoveAll(filepath.Dir(c.state))
 }
 

@@ -41,6 +41,7 @@ var faults = []fault{
 	{"cut the network to NATS", 3, freezeNATS},
 	{"kill the API server", 2, killAPIServer},
 	{"cut the network to the API server", 1, freezeAPIServer},
+	{"reset the API server's connections", 2, resetAPIServer},
 	{"damage a checkpoint", 3, damageCheckpoint},
 	{"cut a checkpoint short", 2, truncateCheckpoint},
 	{"damage a trial's best", 2, damageBest},
@@ -274,6 +275,15 @@ func freezeNATS(ctx context.Context, d *drill) (string, error) { return d.freeze
 
 func freezeAPIServer(ctx context.Context, d *drill) (string, error) {
 	return d.freezeComponent(ctx, "kube-apiserver")
+}
+
+// resetAPIServer breaks what the operators have open, every watch and every request in flight, while the server itself goes on.
+func resetAPIServer(_ context.Context, d *drill) (string, error) {
+	n := d.cluster.proxy.reset()
+	if n == 0 {
+		return "", errNothing
+	}
+	return fmt.Sprintf("%d connections", n), nil
 }
 
 func suspendRun(ctx context.Context, d *drill) (string, error) {
