@@ -17,7 +17,7 @@ WITH_TF = . "$(TF)/env.sh"
 
 help: ## Print this help
 	@printf 'Plumbline sweeps ResNet depths on Kubernetes and promotes the best one.\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: build ## From nothing to a promoted model: cluster, data, five depths, promotion, predictions
 	@hack/demo.sh

@@ -66,7 +66,7 @@ func TestAlerts(t *testing.T) {
 		"no operator is scraped": {"leader_election_master_status", time.Hour,
 			[]string{"PlumblineNoLeader: No replica leads, or none is scraped. Trials go on training; nothing is started, retried or finished meanwhile."}},
 		"NATS is away": {`plumbline_stream_connected{namespace="ps",pod="a"} 1x50 0x130`, time.Hour,
-			[]string{"PlumblineStreamNotRead: The operator in ps cannot read reports. Trials go on training and report later; no run ends meanwhile. MetricsHealthy of any run says why."}},
+			[]string{"PlumblineStreamNotRead: The operator in ps cannot read reports. Trials go on training and report later; no run ends meanwhile. MetricsHealthy (or Admitted) of any active run says why."}},
 		"reports arrive faster than they are read": {`plumbline_stream_lag_messages{namespace="ps",pod="a"} 0+20x180`, time.Hour,
 			[]string{"PlumblineStreamLagGrows: 1020 reports and more have waited for ten minutes, and they do not become fewer."}},
 		"a takeover reads everything again": {`plumbline_stream_lag_messages{namespace="ps",pod="a"} 9000-100x89 0x91`, time.Hour, nil},
