@@ -26,7 +26,7 @@ var mutants = []mutant{
 		"	if again {\n		t.view.Duplicates++\n	} else {\n", "	if !again {\n", []string{"kill a trial's process"}},
 	{"one report in nine is dropped", "operator/ingest/ingest.go",
 		"	g.mu.Lock()\n	defer g.mu.Unlock()\n	uid := types.UID(runOf(subject))\n", "	g.mu.Lock()\n	defer g.mu.Unlock()\n	if len(data)%9 == 0 {\n		return nil\n	}\n	uid := types.UID(runOf(subject))\n", nil},
-	{"the newest checkpoint is the best", "operator/ingest/ledger.go", "x.beats(*t.best)", "x.after(*t.best)", nil},
+	{"the lowest AUC-PR is the best", "operator/ingest/ledger.go", "x.beats(*t.best)", "!x.beats(*t.best)", nil},
 	{"a trial that was killed after its first checkpoint has succeeded", "operator/plan/trial.go",
 		"p.Stream.Current && p.Reports.Trials[t.Name].Finished", "p.Stream.Current && p.Reports.Trials[t.Name].Best != nil", []string{"kill a trial's process"}},
 	{"the next attempt does not wait for the end of the one before", "operator/plan/trial.go",

@@ -1,45 +1,52 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 )
 
 // bestIsBest: of all epochs with a committed checkpoint in the stream the highest AUC-PR; at equal values the smaller depth; then
-// the earlier epoch. (The runs here set no tie margin and no least value.)
+// the earlier epoch. (The runs here set no tie margin and no least value.) The same holds for each trial among its own epochs.
 func bestIsBest(h History, last Status, say sayer) {
-	var candidates []Report
-	for _, r := range h.Reports {
-		if r.Metrics != nil && r.Checkpoint != nil {
-			candidates = append(candidates, r)
-		}
+	for _, t := range last.Trials {
+		isHighest(t.Name+"'s best", highest(h, func(r Report) bool { return r.Trial == t.Name }), t.Best, say)
 	}
-	sort.SliceStable(candidates, func(i, j int) bool {
-		a, b := candidates[i], candidates[j]
-		if a.Metrics.AUCPR != b.Metrics.AUCPR {
-			return a.Metrics.AUCPR > b.Metrics.AUCPR
-		}
-		if a.Depth != b.Depth {
-			return a.Depth < b.Depth
-		}
-		return a.Epoch < b.Epoch
-	})
-	switch {
-	case len(candidates) == 0:
-		say(Other, "no report names a checkpoint")
-	case last.Best == nil:
-		say(Other, "there is no best, and the stream has %s at epoch %d", candidates[0].Trial, candidates[0].Epoch)
-	case last.Best.Provisional:
-		say(Other, "the best of an ended run is provisional")
-	case last.Best.Trial != candidates[0].Trial || last.Best.Epoch != candidates[0].Epoch || fmt.Sprintf("%.4f", candidates[0].Metrics.AUCPR) != last.Best.AUCPR:
-		say(Other, "best is %s epoch %d at %s, recomputed from the stream it is %s epoch %d at %.4f",
-			last.Best.Trial, last.Best.Epoch, last.Best.AUCPR, candidates[0].Trial, candidates[0].Epoch, candidates[0].Metrics.AUCPR)
-	}
+	isHighest("best", highest(h, func(Report) bool { return true }), last.Best, say)
 	if last.Best != nil {
+		if last.Best.Provisional {
+			say(Other, "the best of an ended run is provisional")
+		}
 		itsOwn(h, last.Best.Trial, last.Best, say)
 	}
+}
+
+func isHighest(what string, want *Report, got *Best, say sayer) {
+	switch {
+	case want == nil:
+		say(Other, "%s: no report names a checkpoint", what)
+	case got == nil:
+		say(Other, "%s: there is none in status, and the stream has %s at epoch %d", what, want.Trial, want.Epoch)
+	case (got.Trial != "" && got.Trial != want.Trial) || got.Epoch != want.Epoch || fmt.Sprintf("%.4f", want.Metrics.AUCPR) != got.AUCPR:
+		say(Other, "%s is %sepoch %d at %s, recomputed from the stream it is %s epoch %d at %.4f", what, spaced(got.Trial), got.Epoch, got.AUCPR, want.Trial, want.Epoch, want.Metrics.AUCPR)
+	}
+}
+
+// spaced are a trial's name and a space; of its own best a trial does not tell its name.
+func spaced(name string) string { return strings.TrimPrefix(name+" ", " ") }
+
+// highest is what the rule picks of some reports.
+func highest(h History, of func(Report) bool) (best *Report) {
+	for i, r := range h.Reports {
+		if r.Metrics == nil || r.Checkpoint == nil || !of(r) {
+			continue
+		}
+		if best == nil || cmp.Or(cmp.Compare(best.Metrics.AUCPR, r.Metrics.AUCPR), cmp.Compare(r.Depth, best.Depth), cmp.Compare(r.Epoch, best.Epoch)) < 0 {
+			best = &h.Reports[i]
+		}
+	}
+	return best
 }
 
 // itsOwn: a best's checkpoint is one that the trial has told of that very epoch, and it is there, whole.
