@@ -377,6 +377,7 @@ type tally struct {
 	faults, runs, pods, reports int
 	kinds                       map[string]int
 	violations                  []judge.Violation
+	repeats                     judge.Repeats
 }
 
 // claim gives out the next run and how many faults are to strike it; none: all are given out, or something was not in order.
@@ -416,6 +417,11 @@ func (t *tally) judged(h judge.History, unused int, violations []judge.Violation
 	t.runs++
 	t.pods += len(h.Pods)
 	t.reports += len(h.Reports)
+	n := judge.Repeated(h)
+	t.repeats = judge.Repeats{
+		Saved: t.repeats.Saved + n.Saved, SavedEpochs: t.repeats.SavedEpochs + n.SavedEpochs,
+		Killed: t.repeats.Killed + n.Killed, KilledEpochs: t.repeats.KilledEpochs + n.KilledEpochs,
+	}
 }
 
 // print ends with what the drill was for.
@@ -426,6 +432,8 @@ func (t *tally) print(c config, took time.Duration) {
 			fmt.Fprintf(c.say, "  %4d  %s\n", n, f.name)
 		}
 	}
+	fmt.Fprintf(c.say, "trained again: %d epochs of %d attempts that were asked to end and saved themselves, %d of %d that were killed\n",
+		t.repeats.SavedEpochs, t.repeats.Saved, t.repeats.KilledEpochs, t.repeats.Killed)
 	fmt.Fprintf(c.say, "%d faults: %s\n", t.faults, figures(t.violations))
 }
 

@@ -25,12 +25,7 @@ func writersApart(h History, say sayer) {
 // anew. Each checkpoint that the drill damaged costs one epoch more; of two nothing may be left, nor of a damaged best: all checkpoints
 // that name it are passed over.
 func nothingRepeated(h History, say sayer) {
-	saved := map[string]bool{}
-	for _, p := range h.Pods {
-		if p.ExitCode != nil && *p.ExitCode == 75 {
-			saved[p.Trial+" "+p.Attempt] = true
-		}
-	}
+	saved := savedThemselves(h)
 	for _, t := range h.Statuses[len(h.Statuses)-1].Trials {
 		harmed := len(damaged(h, t.Name, "resume"))
 		if harmed > 1 || len(damaged(h, t.Name, "best")) > 0 {
@@ -50,6 +45,50 @@ func nothingRepeated(h History, say sayer) {
 			}
 		}
 	}
+}
+
+// savedThemselves are the attempts, as trial and number, whose pod ended with exit code 75.
+func savedThemselves(h History) map[string]bool {
+	saved := map[string]bool{}
+	for _, p := range h.Pods {
+		if p.ExitCode != nil && *p.ExitCode == 75 {
+			saved[p.Trial+" "+p.Attempt] = true
+		}
+	}
+	return saved
+}
+
+// Repeats counts attempts that were followed by another, and the epochs that they had told of and the other trained again.
+type Repeats struct {
+	Saved, SavedEpochs   int // of those that were asked to end and saved themselves
+	Killed, KilledEpochs int // of all others
+}
+
+// Repeated counts what a history's attempts did again. Trials of which the drill damaged a checkpoint are left out.
+func Repeated(h History) (n Repeats) {
+	if len(h.Statuses) == 0 {
+		return n
+	}
+	saved := savedThemselves(h)
+	for _, t := range h.Statuses[len(h.Statuses)-1].Trials {
+		if len(damaged(h, t.Name, "resume"))+len(damaged(h, t.Name, "best")) > 0 {
+			continue
+		}
+		for i, next := range t.Attempts {
+			if i == 0 || next.FromEpoch == nil {
+				continue
+			}
+			again := max(0, epochsTold(h, t.Name, next.Number)-*next.FromEpoch)
+			if saved[fmt.Sprint(t.Name, " ", t.Attempts[i-1].Number)] {
+				n.Saved++
+				n.SavedEpochs += again
+			} else {
+				n.Killed++
+				n.KilledEpochs += again
+			}
+		}
+	}
+	return n
 }
 
 // epochsTold is the highest epoch that attempts before one have told.

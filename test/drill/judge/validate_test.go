@@ -208,3 +208,24 @@ func copied(t *testing.T, h History) History {
 	}
 	return out
 }
+
+// An attempt that was killed is told from one that saved itself; what the drill damaged says nothing about either.
+func TestWhatIsTrainedAgainIsCounted(t *testing.T) {
+	h := order()
+	if n := Repeated(h); n != (Repeats{Saved: 1}) {
+		t.Errorf("an attempt that saved itself was gone on from where it was: %+v", n)
+	}
+	zero := 0
+	h.Statuses[len(h.Statuses)-1].Trials[0].Attempts[1].FromEpoch = &zero
+	if n := Repeated(h); n != (Repeats{Saved: 1, SavedEpochs: 1}) {
+		t.Errorf("its epoch was trained again: %+v", n)
+	}
+	h.Pods[0].ExitCode = nil
+	if n := Repeated(h); n != (Repeats{Killed: 1, KilledEpochs: 1}) {
+		t.Errorf("it was killed: %+v", n)
+	}
+	harmBest(&h, 2)
+	if n := Repeated(h); n != (Repeats{}) {
+		t.Errorf("the drill damaged a checkpoint: %+v", n)
+	}
+}
