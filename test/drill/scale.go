@@ -228,6 +228,9 @@ func (c *cluster) writes(ctx context.Context) (map[string]float64, error) {
 		if err != nil {
 			return nil, err
 		}
+		if code := labels["code"]; !strings.HasPrefix(code, "2") {
+			what += ", answered " + code
+		}
 		out[labels["verb"]+" "+what] += n
 	}
 	return out, nil
