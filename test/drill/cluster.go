@@ -30,6 +30,9 @@ type cluster struct {
 
 // open starts a cluster of its own, with the volumes that runs claim. Whoever opens it stops it.
 func (c config) open(ctx context.Context) (*cluster, error) {
+	if _, err := os.Stat(filepath.Join(c.bin, "localcluster")); err != nil {
+		return nil, fmt.Errorf("%w: hack/drills.sh builds the programs, and --bin names another directory of them", err)
+	}
 	dir, err := os.MkdirTemp("", "plumbline-drill-")
 	if err != nil {
 		return nil, err

@@ -57,7 +57,11 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	var err error
+	err := c.check(flag.Args())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "drill:", err)
+		os.Exit(2)
+	}
 	if c.among, err = kinds(strings.FieldsFunc(*only, func(r rune) bool { return r == ',' })); err != nil {
 		fmt.Fprintln(os.Stderr, "drill:", err)
 		os.Exit(2)
@@ -93,6 +97,27 @@ func main() {
 		fmt.Fprintln(os.Stderr, "drill:", err)
 		os.Exit(1)
 	}
+}
+
+// check refuses what no drill can be made of: one that tries nothing would end as if all were well.
+func (c config) check(args []string) error {
+	command := ""
+	if len(args) > 0 {
+		command = args[0]
+	}
+	switch {
+	case !slices.Contains([]string{"", "judge", "run", "mutants", "outage", "scale"}, command):
+		return fmt.Errorf("there is no command %q: --help names them", command)
+	case command == "judge" && len(args) == 1:
+		return errors.New("judge needs the files of histories, which a drill keeps in --out")
+	case command == "mutants" && len(args) > 1 && !slices.ContainsFunc(mutants, func(m mutant) bool { return strings.Contains(m.name, args[1]) }):
+		return fmt.Errorf("no fault that is put into the operator has %q in its name: test/drill/mutants.go has them", args[1])
+	case c.faults < 1 || c.perRun < 1 || c.clusters < 1 || c.epochs < 1:
+		return errors.New("--faults, --per-run, --clusters and --epochs must be at least 1")
+	case c.only < 0:
+		return errors.New("--run is the number of a run, from 1; 0 drills all")
+	}
+	return nil
 }
 
 // judgeAgain validates histories that were kept.

@@ -1,12 +1,44 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"plumbline.dev/plumbline/test/drill/judge"
 )
+
+// A drill that tries nothing must not end as one in which all was well.
+func TestADrillThatWouldTryNothingIsRefused(t *testing.T) {
+	good := config{faults: 10, perRun: 12, clusters: 1, epochs: 10}
+	with := func(change func(*config)) config {
+		c := good
+		change(&c)
+		return c
+	}
+	for name, test := range map[string]struct {
+		config config
+		args   []string
+		want   string // empty: it is drilled
+	}{
+		"a drill":                {good, nil, ""},
+		"some mutants":           {good, []string{"mutants", "the lowest"}, ""},
+		"a command that is none": {good, []string{"scales"}, `no command "scales"`},
+		"no history to judge":    {good, []string{"judge"}, "needs the files"},
+		"no such mutant":         {good, []string{"mutants", "x-ray"}, `"x-ray"`},
+		"no faults":              {with(func(c *config) { c.faults = 0 }), nil, "at least 1"},
+		"runs without faults":    {with(func(c *config) { c.perRun = 0 }), nil, "at least 1"},
+		"no cluster":             {with(func(c *config) { c.clusters = 0 }), nil, "at least 1"},
+		"no epochs":              {with(func(c *config) { c.epochs = 0 }), nil, "at least 1"},
+		"a run before the first": {with(func(c *config) { c.only = -1 }), nil, "--run"},
+	} {
+		err := test.config.check(test.args)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
 
 func TestHowRunsAndFaultsAreGivenOut(t *testing.T) {
 	type claim struct{ Run, Count int }
