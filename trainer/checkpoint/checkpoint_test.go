@@ -322,12 +322,13 @@ func TestPruneRemovesWhatWasOvertaken(t *testing.T) {
 	store := t.TempDir()
 	told := "" // the best that the stream has acknowledged last
 	earlier, later := newWriter(t, store, "d18-a1-pod", 2), newWriter(t, store, "d18-a3-pod", 2)
+	var bests []wire.CheckpointRef
 	for e := range 3 {
-		save(t, earlier, best(e+1))
-		save(t, earlier, resume(e+1, int64(e)*10, nil))
+		bests = append(bests, save(t, earlier, best(e+1)))
+		save(t, earlier, resume(e+1, int64(e)*10, &bests[e]))
 	}
 	save(t, earlier, resume(9, 90, nil)) // damaged, or it would have been gone on from
-	save(t, later, resume(1, 0, nil))
+	save(t, later, resume(1, 0, &bests[1]))
 	if err := os.Mkdir(filepath.Join(earlier.Dir(), ".tmp-best-e0009"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -351,18 +352,27 @@ func TestPruneRemovesWhatWasOvertaken(t *testing.T) {
 		}
 	}
 	step(3)
-	want := map[string][]string{ // one resume checkpoint of its own is not enough; the third best is as good as its own
-		"d18-a1-pod": {"best-e0003", "resume-e0001-s00000000", "resume-e0002-s00000010", "resume-e0003-s00000020", "resume-e0009-s00000090"},
+	want := map[string][]string{ // one resume checkpoint of its own is not enough, and what the earlier attempt's name is needed
+		"d18-a1-pod": {"best-e0001", "best-e0002", "best-e0003", "resume-e0001-s00000000", "resume-e0002-s00000010", "resume-e0003-s00000020", "resume-e0009-s00000090"},
 		"d18-a2-pod": {"best-e0003", "resume-e0003-s00000020"},
 		"d18-a3-pod": {"resume-e0001-s00000000"},
 	}
 	if diff := cmp.Diff(want, left()); diff != "" {
 		t.Errorf("left at first:\n%s", diff)
 	}
+	damaged := func(m wire.Manifest) error { // as if those beyond epoch 2 were
+		if m.Epoch > 2 {
+			return ErrDamaged
+		}
+		return nil
+	}
+	if from, _, refused, err := FindResume(wire.LocalURI(store), runUID, trialName, damaged); err != nil || from == nil || from.Manifest.Epoch != 2 {
+		t.Errorf("without what lies beyond epoch 2 found %+v, refused %v, error %v", from, refused, err)
+	}
 	step(4)
 	step(5)
-	want = map[string][]string{
-		"d18-a1-pod": {"resume-e0009-s00000090"},
+	want = map[string][]string{ // the later attempt may still go on from its own
+		"d18-a1-pod": {"best-e0002", "resume-e0009-s00000090"},
 		"d18-a2-pod": {"best-e0004", "best-e0005", "resume-e0004-s00000030", "resume-e0005-s00000040"},
 		"d18-a3-pod": {"resume-e0001-s00000000"},
 	}

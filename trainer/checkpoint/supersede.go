@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"plumbline.dev/plumbline/wire"
@@ -14,7 +15,8 @@ import (
 // would otherwise fill the store. It removes
 //
 //   - resume checkpoints, once this writer has as many of its own as are kept and they are at least as far;
-//   - bests that are worse than told, the last one of this writer that the stream has acknowledged: nobody can choose them any more;
+//   - bests that are worse than told, the last one of this writer that the stream has acknowledged: nobody can choose them any more.
+//     One that a resume checkpoint names stays as long as that one does, whoever wrote it: without its best nobody goes on from it;
 //   - what was left half-written.
 //
 // It never touches a later attempt's things. Should an earlier attempt still be alive, on a node that was given up, it loses nothing
@@ -24,37 +26,32 @@ func (w *Writer) supersede(told string) error {
 	if !ok || attempt == 1 {
 		return nil
 	}
-	oldest, best, needed := w.oldestResume(), (*wire.Candidate)(nil), map[string]bool{}
-	for _, s := range w.mine {
-		needed[s.best] = true
-		if s.uri == told && s.kind == wire.CheckpointBest {
-			best = &s.rank
-		}
+	trial := filepath.Dir(w.dir)
+	oldest := w.oldestResume()
+	if err := removeOfEarlier(trial, attempt, func(dir, name string) bool {
+		return strings.HasPrefix(name, unfinished) || strings.HasPrefix(name, Discarded) ||
+			strings.HasPrefix(name, wire.CheckpointResume+"-") && oldest != "" && notFurther(name, oldest)
+	}); err != nil {
+		return err
 	}
-	writers, err := os.ReadDir(filepath.Dir(w.dir))
+	mine := slices.IndexFunc(w.mine, func(s saved) bool { return s.uri == told && s.kind == wire.CheckpointBest })
+	if mine < 0 {
+		return nil
+	}
+	left, _, err := list(trial)
 	if err != nil {
-		return fmt.Errorf("look for what earlier attempts left: %w", err)
+		return fmt.Errorf("look for what can be gone on from: %w", err)
 	}
-	for _, e := range writers {
-		if n, ok := attemptOf(e.Name()); !ok || n >= attempt {
-			continue
-		}
-		dir := filepath.Join(filepath.Dir(w.dir), e.Name())
-		if err := removeFrom(dir, func(name string) bool {
-			switch {
-			case strings.HasPrefix(name, unfinished) || strings.HasPrefix(name, Discarded):
-				return true
-			case strings.HasPrefix(name, wire.CheckpointResume+"-"):
-				return oldest != "" && notFurther(name, oldest)
-			case strings.HasPrefix(name, wire.CheckpointBest+"-"):
-				return best != nil && !needed[wire.LocalURI(filepath.Join(dir, name))] && worse(filepath.Join(dir, name), *best)
-			}
-			return false
-		}); err != nil {
-			return err
+	needed := map[string]bool{}
+	for _, c := range left {
+		if c.manifest.Best != nil {
+			needed[c.manifest.Best.Checkpoint.URI] = true
 		}
 	}
-	return nil
+	return removeOfEarlier(trial, attempt, func(dir, name string) bool {
+		return strings.HasPrefix(name, wire.CheckpointBest+"-") && !needed[wire.LocalURI(filepath.Join(dir, name))] &&
+			worse(filepath.Join(dir, name), w.mine[mine].rank)
+	})
 }
 
 // notFurther compares the names of two resume checkpoints: they say how far they are, in numbers that are padded up to a width.
@@ -96,17 +93,28 @@ func (w *Writer) oldestResume() string {
 	return oldest
 }
 
-func removeFrom(dir string, obsolete func(name string) bool) error {
-	entries, err := os.ReadDir(dir)
+// removeOfEarlier removes what is obsolete in the directories of a trial's attempts before one.
+func removeOfEarlier(trial string, attempt int, obsolete func(dir, name string) bool) error {
+	writers, err := os.ReadDir(trial)
 	if err != nil {
-		return fmt.Errorf("look for what an earlier attempt left: %w", err)
+		return fmt.Errorf("look for what earlier attempts left: %w", err)
 	}
-	for _, e := range entries {
-		if !obsolete(e.Name()) {
+	for _, writer := range writers {
+		if n, ok := attemptOf(writer.Name()); !ok || n >= attempt {
 			continue
 		}
-		if err := remove(dir, e.Name()); err != nil {
-			return err
+		dir := filepath.Join(trial, writer.Name())
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return fmt.Errorf("look for what an earlier attempt left: %w", err)
+		}
+		for _, e := range entries {
+			if !obsolete(dir, e.Name()) {
+				continue
+			}
+			if err := remove(dir, e.Name()); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -100,23 +100,26 @@ type Conditions struct {
 
 // Trial is one trial in a status. Decimals are strings there.
 type Trial struct {
-	Name        string `json:"name"`
-	Phase       string `json:"phase"`
-	Reason      string `json:"reason"`
-	Message     string `json:"message"`
-	Attempt     int    `json:"attempt"`
-	Epoch       int    `json:"epoch"`
-	Epochs      int    `json:"epochs"`
-	ReportsSeen int    `json:"reportsSeen"`
-	Gaps        int    `json:"gaps"`
-	Duplicates  int    `json:"duplicates"`
-	Best        *Best  `json:"best"`
-	Attempts    []struct {
-		Number    int    `json:"number"`
-		Class     string `json:"class"`
-		FromEpoch *int   `json:"fromEpoch"`
-		Epoch     int    `json:"epoch"`
-	} `json:"attempts"`
+	Name        string    `json:"name"`
+	Phase       string    `json:"phase"`
+	Reason      string    `json:"reason"`
+	Message     string    `json:"message"`
+	Attempt     int       `json:"attempt"`
+	Epoch       int       `json:"epoch"`
+	Epochs      int       `json:"epochs"`
+	ReportsSeen int       `json:"reportsSeen"`
+	Gaps        int       `json:"gaps"`
+	Duplicates  int       `json:"duplicates"`
+	Best        *Best     `json:"best"`
+	Attempts    []Attempt `json:"attempts"`
+}
+
+// Attempt is one of a trial's attempts in a status. FromEpoch is nil until it has told that it began.
+type Attempt struct {
+	Number    int    `json:"number"`
+	Class     string `json:"class"`
+	FromEpoch *int   `json:"fromEpoch"`
+	Epoch     int    `json:"epoch"`
 }
 
 // Best is a best in a status.

@@ -35,7 +35,7 @@ func nothingRepeated(h History, say sayer) {
 			if next.FromEpoch == nil {
 				continue
 			}
-			if n := epochsTold(h, t.Name, next.Number); *next.FromEpoch < n-1-harmed {
+			if n := epochsTold(h, t.Name, 1, next.Number-1); *next.FromEpoch < n-1-harmed {
 				say(Other, "%s: %d epochs were told before attempt %d, and it went on from epoch %d", t.Name, n, next.Number, *next.FromEpoch)
 			}
 			for _, a := range t.Attempts[:i] {
@@ -64,7 +64,9 @@ type Repeats struct {
 	Killed, KilledEpochs int // of all others
 }
 
-// Repeated counts what a history's attempts did again. Trials of which the drill damaged a checkpoint are left out.
+// Repeated counts what a history's attempts did again. Trials of which the drill damaged a checkpoint are left out, and attempts that
+// told nothing. An epoch is of the attempt that told it: what a killed one had told and not saved is not counted against one that
+// began before it and was asked to end there.
 func Repeated(h History) (n Repeats) {
 	if len(h.Statuses) == 0 {
 		return n
@@ -74,12 +76,11 @@ func Repeated(h History) (n Repeats) {
 		if len(damaged(h, t.Name, "resume"))+len(damaged(h, t.Name, "best")) > 0 {
 			continue
 		}
-		for i, next := range t.Attempts {
-			if i == 0 || next.FromEpoch == nil {
-				continue
-			}
-			again := max(0, epochsTold(h, t.Name, next.Number)-*next.FromEpoch)
-			if saved[fmt.Sprint(t.Name, " ", t.Attempts[i-1].Number)] {
+		began := slices.DeleteFunc(slices.Clone(t.Attempts), func(a Attempt) bool { return a.FromEpoch == nil })
+		for i := 1; i < len(began); i++ {
+			ended, next := began[i-1], began[i]
+			again := max(0, epochsTold(h, t.Name, ended.Number, ended.Number)-*next.FromEpoch)
+			if saved[fmt.Sprint(t.Name, " ", ended.Number)] {
 				n.Saved++
 				n.SavedEpochs += again
 			} else {
@@ -91,10 +92,10 @@ func Repeated(h History) (n Repeats) {
 	return n
 }
 
-// epochsTold is the highest epoch that attempts before one have told.
-func epochsTold(h History, trial string, attempt int) (n int) {
+// epochsTold is the highest epoch that the attempts from first to last have told.
+func epochsTold(h History, trial string, first, last int) (n int) {
 	for _, r := range h.Reports {
-		if r.Trial == trial && r.Attempt < attempt && r.Kind == "epoch" {
+		if r.Trial == trial && r.Attempt >= first && r.Attempt <= last && r.Kind == "epoch" {
 			n = max(n, r.Epoch)
 		}
 	}

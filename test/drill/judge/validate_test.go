@@ -215,7 +215,7 @@ func TestWhatIsTrainedAgainIsCounted(t *testing.T) {
 	if n := Repeated(h); n != (Repeats{Saved: 1}) {
 		t.Errorf("an attempt that saved itself was gone on from where it was: %+v", n)
 	}
-	zero := 0
+	zero, asked := 0, int32(75)
 	h.Statuses[len(h.Statuses)-1].Trials[0].Attempts[1].FromEpoch = &zero
 	if n := Repeated(h); n != (Repeats{Saved: 1, SavedEpochs: 1}) {
 		t.Errorf("its epoch was trained again: %+v", n)
@@ -223,6 +223,18 @@ func TestWhatIsTrainedAgainIsCounted(t *testing.T) {
 	h.Pods[0].ExitCode = nil
 	if n := Repeated(h); n != (Repeats{Killed: 1, KilledEpochs: 1}) {
 		t.Errorf("it was killed: %+v", n)
+	}
+	attempts := &h.Statuses[len(h.Statuses)-1].Trials[0].Attempts
+	*attempts = slices.Insert(*attempts, 1, Attempt{Number: 2, FromEpoch: &zero}) // it told nothing new, and was asked to end
+	(*attempts)[2].Number = 3
+	for i, r := range h.Reports {
+		if r.Attempt == 2 {
+			h.Reports[i].Attempt = 3
+		}
+	}
+	h.Pods[0].Attempt, h.Pods[0].ExitCode = "2", &asked
+	if n := Repeated(h); n != (Repeats{Saved: 1, Killed: 1, KilledEpochs: 1}) {
+		t.Errorf("the epoch was that of the attempt that was killed: %+v", n)
 	}
 	harmBest(&h, 2)
 	if n := Repeated(h); n != (Repeats{}) {
