@@ -142,6 +142,7 @@ func judgeAgain(files []string) (code int) {
 
 // drill is one run under faults.
 type drill struct {
+	say      io.Writer
 	cluster  *cluster
 	recorder *recorder
 	dice     *rand.Rand
@@ -213,6 +214,11 @@ func (c config) strikeOn(ctx context.Context, cl *cluster, calm judge.History, t
 			return nil
 		}
 		h, struck, violations, err := c.drilled(ctx, cl, n, count, calm, total)
+		kept := filepath.Join(c.out, fmt.Sprintf("seed-%d-run-%d.json", c.seed, n))
+		if err != nil && ctx.Err() == nil {
+			fmt.Fprintf(c.say, "  drill-%d: %v\n  this cluster strikes no more; what was seen is kept as %s\n", n, err, kept)
+			return errors.Join(err, keep(kept, h, calm))
+		}
 		if err != nil {
 			return err
 		}
@@ -220,7 +226,6 @@ func (c config) strikeOn(ctx context.Context, cl *cluster, calm judge.History, t
 		if len(violations) == 0 {
 			continue
 		}
-		kept := filepath.Join(c.out, fmt.Sprintf("seed-%d-run-%d.json", c.seed, n))
 		if err := keep(kept, h, calm); err != nil {
 			return err
 		}
@@ -304,16 +309,12 @@ func seen(s judge.Status) (n int) {
 func (c config) one(ctx context.Context, cl *cluster, name string, disturb func(*drill) error) (judge.History, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	d := &drill{cluster: cl, recorder: record(watching, cl, name), store: cl.volume("checkpoints")}
+	d := &drill{say: c.say, cluster: cl, recorder: record(watching, cl, name), store: cl.volume("checkpoints")}
 	if err := cl.apply(ctx, c.manifest(cl, name)); err != nil {
 		return judge.History{}, err
 	}
 	disturbed := disturb(d)
-	if !d.recorder.await(ctx, 3*time.Minute, func(s judge.Status) bool { return s.CompletionTime != "" }) && disturbed == nil {
-		s, _, _ := d.recorder.last()
-		b, _ := json.MarshalIndent(s, "  ", " ")
-		fmt.Fprintf(c.say, "  %s: nothing has changed for 3 minutes, and the run has not ended: %s\n", name, b)
-	}
+	d.await(ctx, "has not ended", func(s judge.Status) bool { return s.CompletionTime != "" })
 	h, err := d.recorder.history(ctx, d.store, d.damaged)
 	if err := errors.Join(disturbed, err); err != nil {
 		return h, err
@@ -321,6 +322,25 @@ func (c config) one(ctx context.Context, cl *cluster, name string, disturb func(
 	h.Leftovers, err = cl.leftovers(ctx, name, h.UID)
 	os.RemoveAll(filepath.Join(d.store, h.UID))
 	return h, err
+}
+
+// await waits until the run's status is as asked for, or has not changed for three minutes, which no fault explains: it shows then what
+// a person would look at.
+func (d *drill) await(ctx context.Context, not string, holds func(judge.Status) bool) bool {
+	ok := d.recorder.await(ctx, 3*time.Minute, holds)
+	if !ok && ctx.Err() == nil {
+		s, _, _ := d.recorder.last()
+		b, _ := json.MarshalIndent(s, "  ", " ")
+		fmt.Fprintf(d.say, "  %s: nothing has changed for 3 minutes, and the run %s: %s\n", d.recorder.name, not, b)
+		for _, args := range [][]string{
+			{"get", "jobs,pods", "-A", "-o", "wide"},
+			{"logs", "-n", "plumbline-system", "-l", "app.kubernetes.io/name=plumbline-operator", "--prefix", "--tail", "40"},
+		} {
+			out, err := d.cluster.kubectl(ctx, args...)
+			fmt.Fprintln(d.say, out, err)
+		}
+	}
+	return ok
 }
 
 // manifest is the run: small, with averages, augmentation, and a checkpoint after every epoch.
