@@ -324,14 +324,17 @@ func (c config) one(ctx context.Context, cl *cluster, name string, disturb func(
 	return h, err
 }
 
-// await waits until the run's status is as asked for, or has not changed for three minutes, which no fault explains: it shows then what
-// a person would look at.
+// unchanged is how long something may stand still before it counts as stuck. After the API server was away, client-go asks for its watches
+// again after a pause that grows up to a minute; operators and Kubernetes' own controllers see nothing until then.
+const unchanged = 3 * time.Minute
+
+// await waits until the run's status is as asked for, or is stuck: it shows then what a person would look at.
 func (d *drill) await(ctx context.Context, not string, holds func(judge.Status) bool) bool {
-	ok := d.recorder.await(ctx, 3*time.Minute, holds)
+	ok := d.recorder.await(ctx, unchanged, holds)
 	if !ok && ctx.Err() == nil {
 		s, _, _ := d.recorder.last()
 		b, _ := json.MarshalIndent(s, "  ", " ")
-		fmt.Fprintf(d.say, "  %s: nothing has changed for 3 minutes, and the run %s: %s\n", d.recorder.name, not, b)
+		fmt.Fprintf(d.say, "  %s: nothing has changed for %s, and the run %s: %s\n", d.recorder.name, unchanged, not, b)
 		for _, args := range [][]string{
 			{"get", "jobs,pods", "-A", "-o", "wide"},
 			{"logs", "-n", "plumbline-system", "-l", "app.kubernetes.io/name=plumbline-operator", "--prefix", "--tail", "40"},
@@ -381,7 +384,7 @@ func (c *cluster) leftovers(ctx context.Context, name, uid string) ([]string, er
 		return nil, err
 	}
 	var left []string
-	for range 60 {
+	for range int(unchanged / time.Second) {
 		out, err := c.kubectl(ctx, "get", "jobs,pods,secrets", "-n", namespace, "-l", "plumbline.dev/run-uid="+uid, "-o", "name")
 		if left = strings.Fields(out); err == nil && len(left) == 0 {
 			break
