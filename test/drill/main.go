@@ -215,11 +215,11 @@ func (c config) strikeOn(ctx context.Context, cl *cluster, calm judge.History, t
 		}
 		h, struck, violations, err := c.drilled(ctx, cl, n, count, calm, total)
 		kept := filepath.Join(c.out, fmt.Sprintf("seed-%d-run-%d.json", c.seed, n))
-		if err != nil && ctx.Err() == nil {
-			fmt.Fprintf(c.say, "  drill-%d: %v\n  this cluster strikes no more; what was seen is kept as %s\n", n, err, kept)
-			return errors.Join(err, keep(kept, h, calm))
-		}
 		if err != nil {
+			if ctx.Err() == nil {
+				fmt.Fprintf(c.say, "  drill-%d: %v\n  this cluster strikes no more; what was seen is kept as %s\n", n, err, kept)
+				err = errors.Join(err, keep(kept, h, calm))
+			}
 			return err
 		}
 		total.judged(h, count-struck, violations)
