@@ -137,14 +137,15 @@ type Hyperparameters struct {
 	// +kubebuilder:validation:Enum=float32;bfloat16;float16
 	Precision *string `json:"precision,omitempty"`
 	// seed is the start of the random numbers of a trial: its first weights, the order of samples, augmentation. The
-	// same seed repeats the same training. Minimum: 0. Default: 1.
+	// same seed repeats the same training, given the same TensorFlow, instruction set and number of threads. Minimum:
+	// 0. Default: 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Seed *int64 `json:"seed,omitempty"`
 }
 
-// Augment says how much training images are changed at random, anew each time that a sample is drawn. A change that
-// is left out is off. There are no flips, because they would mirror the logo.
+// Augment says how much training images are changed at random, in a different way each time that a sample is drawn. A
+// change that is left out is off. There are no flips, because they would mirror the logo.
 type Augment struct {
 	// shift is the furthest that an image is moved, horizontally and vertically, as a share of its side. Range: "0"
 	// to "0.5". Default, if augment is given: "0".

@@ -89,16 +89,18 @@ type TrainingRunSpec struct {
 	Pretrained *Pretrained `json:"pretrained,omitempty"`
 
 	// hyperparameters holds the training settings of every trial. A setting that is left out takes the value of
-	// hyperparameters.preset; docs/training.md lists these values. The operator resolves all settings when a trial
-	// starts, and the manifest of each checkpoint records them. Immutable.
+	// hyperparameters.preset; docs/training.md lists these values. The operator resolves all settings when it starts
+	// a trial, and the manifest of each checkpoint records them. Immutable.
 	// +optional
 	Hyperparameters *Hyperparameters `json:"hyperparameters,omitempty"`
 
-	// imbalance says how training makes up for defects that are rare in the data. Immutable.
+	// imbalance says how training makes up for defects that are rare in the data. Default: the values of
+	// hyperparameters.preset. Immutable.
 	// +optional
 	Imbalance *Imbalance `json:"imbalance,omitempty"`
 
-	// objective says which checkpoint of the run is the best. Immutable.
+	// objective says which checkpoint of the run is the best. Default: the one with the highest AUC-PR on the
+	// validation split. Immutable.
 	// +optional
 	Objective *Objective `json:"objective,omitempty"`
 
@@ -110,7 +112,7 @@ type TrainingRunSpec struct {
 	Parallelism *int32 `json:"parallelism,omitempty"`
 
 	// suspend pauses the run while it is true. Each pod writes a checkpoint and ends, which spends no retry, and
-	// activeDeadlineSeconds does not count the time. Set to false again, trials resume from their checkpoints.
+	// activeDeadlineSeconds does not count the time. When it is false again, trials resume from their checkpoints.
 	// Default: false. It can be changed at any time.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
@@ -132,17 +134,18 @@ type TrainingRunSpec struct {
 	// +kubebuilder:validation:Maximum=2147483647
 	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
 
-	// stallTimeoutSeconds is how many seconds a pod may run without finishing a training step or other work. The pod
-	// then ends itself with exit code 77, and the trial is retried, which spends one of failurePolicy.maxRetries. 0
-	// turns this check off. Range: 0 to 86400. Default: 1800. Immutable.
+	// stallTimeoutSeconds is how many seconds a pod may run without finishing a training step or other work, such as
+	// evaluating a batch, decoding an image or writing a checkpoint. The pod then ends itself with exit code 77, and
+	// the trial is retried, which spends one of failurePolicy.maxRetries. 0 turns this check off. Range: 0 to 86400.
+	// Default: 1800. Immutable.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=86400
 	StallTimeoutSeconds *int32 `json:"stallTimeoutSeconds,omitempty"`
 
 	// nodeLossSeconds is how many seconds to wait, after the grace period of a terminating pod, before its node is
-	// considered lost. The operator then gives the pod up and retries its trial in another pod, which spends no
-	// retry. Range: 0 to 86400. Default: 120. Immutable.
+	// considered lost. The operator then treats the pod as ended and retries its trial in another pod, which spends
+	// no retry. Range: 0 to 86400. Default: 120. Immutable.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=86400
@@ -160,7 +163,8 @@ type TrainingRunSpec struct {
 	// +optional
 	EarlyStopping *EarlyStopping `json:"earlyStopping,omitempty"`
 
-	// failurePolicy says how often a trial is retried, and how many trials may fail before the run fails. Immutable.
+	// failurePolicy says how often a trial is retried, and how many trials may fail before the run fails. Default:
+	// each trial is retried at most 3 times, and the run succeeds if one trial does. Immutable.
 	// +optional
 	FailurePolicy *FailurePolicy `json:"failurePolicy,omitempty"`
 
@@ -309,9 +313,9 @@ type ChannelColour struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.patience) || has(self.cohort)",message="earlyStopping needs patience or cohort: set at least one of them, or remove earlyStopping"
 type EarlyStopping struct {
-	// patience is after how many epochs in a row without a higher AUC-PR of its own a trial ends. The epochs of
-	// headEpochs are not counted. A trial that resumes keeps the count. Range: 1 to 10000. Default: a trial is never
-	// ended for this reason.
+	// patience is the number of epochs in a row, without a higher AUC-PR than the trial had before, after which the
+	// trial ends. The epochs of headEpochs are not counted. A trial that resumes keeps the count. Range: 1 to 10000.
+	// Default: a trial is never ended for this reason.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
@@ -367,8 +371,8 @@ type Objective struct {
 // growing wait. An attempt that was stopped from outside (preemption, eviction, node loss) is retried without
 // spending a retry.
 type FailurePolicy struct {
-	// maxRetries is how often one trial is retried after an attempt ran out of memory, crashed or stalled. Attempts
-	// that were stopped from outside are not counted. Range: 0 to 100. Default: 3.
+	// maxRetries is how often one trial is retried after an attempt ran out of memory, crashed, stalled, or ended
+	// without its last report. Attempts that were stopped from outside are not counted. Range: 0 to 100. Default: 3.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
