@@ -98,7 +98,7 @@ func TestAPIServerRefuses(t *testing.T) {
 		"a learning rate that is not quoted":    {validRun, func(o object) { hyper(o)["learningRate"] = 0.001 }, "must be of type string"},
 		"a learning rate of zero":               {validRun, func(o object) { hyper(o)["learningRate"] = "0" }, "must be above 0 (at least 1e-30) and at most 10"},
 		"an epsilon that float32 takes for 0":   {validRun, func(o object) { hyper(o)["epsilon"] = "1e-60" }, "must be between 1e-30 and 1000000"},
-		"a norm that float32 cannot hold":       {validRun, func(o object) { hyper(o)["clipNorm"] = "1e39" }, "must be 0, which does not clip, or between"},
+		"a norm that float32 cannot hold":       {validRun, func(o object) { hyper(o)["clipNorm"] = "1e39" }, "must be 0, which turns clipping off, or between"},
 		"a learning rate below zero":            {validRun, func(o object) { hyper(o)["learningRate"] = "-0.1" }, "should match"},
 		"a warm-up as long as the training":     {validRun, func(o object) { hyper(o)["epochs"], hyper(o)["warmupEpochs"] = 3, 3 }, "together must be below epochs"},
 		"a head's phase from random weights":    {validRun, func(o object) { hyper(o)["headEpochs"] = 1 }, "headEpochs needs pretrained"},
@@ -113,7 +113,7 @@ func TestAPIServerRefuses(t *testing.T) {
 		"colours that nobody maps": {validRun, func(o object) {
 			p := spec("pretrained")(o)
 			p["uri"], p["colours"] = "file:///w/{depth}.safetensors", []any{object{"channel": "AM", "colour": "R"}}
-		}, "colours belong to inputAdaptation mapped"},
+		}, "colours and inputAdaptation mapped need each other"},
 		"a colour that a photograph lacks": {validRun, func(o object) {
 			p := spec("pretrained")(o)
 			p["uri"], p["inputAdaptation"], p["colours"] = "file:///w/{depth}.safetensors", "mapped", []any{object{"channel": "AM", "colour": "UV"}}
@@ -141,7 +141,7 @@ func TestAPIServerRefuses(t *testing.T) {
 		"a trial to stop named twice":          {validRun, func(o object) { spec()(o)["stopTrials"] = []any{"d18", "d18"} }, "Duplicate value"},
 		"a deadline of zero":                   {validRun, func(o object) { spec()(o)["activeDeadlineSeconds"] = 0 }, "greater than or equal to 1"},
 		"a time to live below zero":            {validRun, func(o object) { spec()(o)["ttlSecondsAfterFinished"] = -1 }, "greater than or equal to 0"},
-		"more successes than trials":           {validRun, func(o object) { spec("failurePolicy")(o)["minSucceededTrials"] = 3 }, "more than there are depths"},
+		"more successes than trials":           {validRun, func(o object) { spec("failurePolicy")(o)["minSucceededTrials"] = 3 }, "higher than the number of depths"},
 		"early stopping by nothing":            {validRun, func(o object) { spec()(o)["earlyStopping"] = object{} }, "needs patience or cohort"},
 		"a cohort without a grace":             {validRun, func(o object) { spec("earlyStopping")(o)["cohort"] = object{"margin": "0.1"} }, "graceEpochs: Required value"},
 		"a cohort without a margin":            {validRun, func(o object) { spec("earlyStopping")(o)["cohort"] = object{"graceEpochs": 2, "margin": "0"} }, "must be above 0 and at most 1"},

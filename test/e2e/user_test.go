@@ -19,7 +19,7 @@ func lookAround(t *testing.T, run *v1alpha1.TrainingRun) {
 	}{
 		"get":      {[]string{"get", "trun", run.Name}, []string{"PHASE", "DONE", "BEST", "AUC-PR", "EPOCH", "AGE", "Succeeded", "5/5", best.Trial, string(best.AUCPR)}},
 		"describe": {[]string{"describe", "trun", run.Name}, []string{"BestSelected", "Events:", "d152"}},
-		"explain":  {[]string{"explain", "trun.spec.hyperparameters.learningRate"}, []string{"the head's peak rate"}},
+		"explain":  {[]string{"explain", "trun.spec.hyperparameters.learningRate"}, []string{"the highest learning rate of the head"}},
 		"logs":     {[]string{"logs", "-f", run.Status.Trials[0].Pod}, []string{"epoch"}},
 		"events":   {[]string{"get", "events", "--field-selector", "involvedObject.name=" + run.Name}, []string{"Succeeded"}},
 	} {
