@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plumbline.dev/plumbline/score"
-	"plumbline.dev/plumbline/trainer/report"
+	"plumbline.dev/plumbline/trainer/page"
 )
 
 const explainHelp = `Draw where a checkpoint's network finds evidence for a defect in single samples.
@@ -84,7 +84,7 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 		if err != nil {
 			return err
 		}
-		sheet, err := report.Sheet(pixels, in.Size, len(in.Channels), drawn(explanations[0].ClassActivation), drawn(explanations[0].GradCAM))
+		sheet, err := page.Sheet(pixels, in.Size, len(in.Channels), drawn(explanations[0].ClassActivation), drawn(explanations[0].GradCAM))
 		if err != nil {
 			return err
 		}
@@ -105,10 +105,10 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 }
 
 // find looks up ids and names those that no sample has.
-func find(samples []report.Sample, ids []string) (at []int, err error) {
+func find(samples []page.Sample, ids []string) (at []int, err error) {
 	var unknown []string
 	for _, id := range ids {
-		i := slices.IndexFunc(samples, func(s report.Sample) bool { return s.ID == id })
+		i := slices.IndexFunc(samples, func(s page.Sample) bool { return s.ID == id })
 		switch {
 		case i < 0:
 			unknown = append(unknown, id)

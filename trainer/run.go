@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plumbline.dev/plumbline/trainer/loop"
-	"plumbline.dev/plumbline/trainer/publish"
+	"plumbline.dev/plumbline/trainer/outbox"
 	"plumbline.dev/plumbline/trainer/watchdog"
 	"plumbline.dev/plumbline/wire"
 )
@@ -65,9 +65,9 @@ func (a attempt) watched(ctx context.Context, p *program) (loop.Outcome, error) 
 	return a.train(ctx)
 }
 
-// runReported trains with a spool and, where there is a server, a publisher behind it.
+// runReported trains with a spool and, where there is a server, a sender behind it.
 func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, log *slog.Logger) (loop.Outcome, error) {
-	spool, err := publish.NewSpool(t.Scratch)
+	spool, err := outbox.NewSpool(t.Scratch)
 	if err != nil {
 		return loop.Outcome{}, storeError(t.Scratch, err)
 	}
@@ -77,20 +77,20 @@ func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, l
 		log.Warn("reports stay in the checkpoints: there is no server to send them to")
 		return a.watched(ctx, p)
 	}
-	publisher := publish.Start(publish.Config{
+	sender := outbox.Start(outbox.Config{
 		Reports: t.Reports, RunUID: t.Run.UID, Log: log,
-		Ack: publish.DefaultAck, Backoff: publish.DefaultBackoff, Longest: publish.DefaultLongest,
+		Ack: outbox.DefaultAck, Backoff: outbox.DefaultBackoff, Longest: outbox.DefaultLongest,
 	}, spool)
-	defer publisher.Close()
-	a.pinned = publisher.LastNamed
+	defer sender.Close()
+	a.pinned = sender.LastNamed
 	out, err := a.watched(ctx, p)
-	return out, drain(ctx, publisher, p.patience, log, err)
+	return out, drain(ctx, sender, p.patience, log, err)
 }
 
 // drain gives the reports time to be delivered. A trial that is done, well or for good, and could not tell it has not ended yet: the next
 // attempt tells what the last checkpoint holds, and comes to the same end. Without one the reports, which may name the sweep's best,
 // would never be told.
-func drain(ctx context.Context, publisher *publish.Publisher, wait patience, log *slog.Logger, trained error) error {
+func drain(ctx context.Context, sender *outbox.Sender, wait patience, log *slog.Logger, trained error) error {
 	limit := wait.failed
 	switch {
 	case ctx.Err() != nil:
@@ -100,7 +100,7 @@ func drain(ctx context.Context, publisher *publish.Publisher, wait patience, log
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := publisher.Drain(ctx)
+	err := sender.Drain(ctx)
 	switch {
 	case err == nil:
 		return trained

@@ -87,8 +87,8 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	page := testFold(data, func() { a.worked(out.Epoch, "a look at test images for the page") })
-	if why := writeReport(ctx, model, page, out.Best.Checkpoint, store.Dir(), a.log); why != nil { // nothing depends on it
+	test := testFold(data, func() { a.worked(out.Epoch, "a look at test images for the page") })
+	if why := writeEvaluation(ctx, model, test, out.Best.Checkpoint, store.Dir(), a.log); why != nil { // nothing depends on it
 		a.log.Warn("no page is left for people to look at", "error", why)
 	}
 	return out, nil

@@ -1,4 +1,4 @@
-package publish
+package outbox
 
 import (
 	"context"
@@ -32,8 +32,8 @@ const (
 	DefaultAck     = 5 * time.Second
 )
 
-// Publisher delivers a spool in the background.
-type Publisher struct {
+// Sender delivers a spool in the background.
+type Sender struct {
 	cfg    Config
 	spool  *Spool
 	conn   *nats.Conn
@@ -48,162 +48,162 @@ type Publisher struct {
 }
 
 // Start begins to deliver. It needs no server to be there yet.
-func Start(cfg Config, spool *Spool) *Publisher {
+func Start(cfg Config, spool *Spool) *Sender {
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Publisher{cfg: cfg, spool: spool, stop: stop, done: make(chan struct{})}
-	go p.work(ctx)
-	return p
+	s := &Sender{cfg: cfg, spool: spool, stop: stop, done: make(chan struct{})}
+	go s.work(ctx)
+	return s
 }
 
 // Drain waits until all is delivered, or until ctx ends; then it says how many reports are left behind.
-func (p *Publisher) Drain(ctx context.Context) error {
-	if err := p.spool.empty(ctx); err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.refused != "" {
-			return fmt.Errorf("%d reports were not delivered: %s: %w", p.spool.Waiting(), p.refused, err)
+func (s *Sender) Drain(ctx context.Context) error {
+	if err := s.spool.empty(ctx); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.refused != "" {
+			return fmt.Errorf("%d reports were not delivered: %s: %w", s.spool.Waiting(), s.refused, err)
 		}
-		return fmt.Errorf("%d reports were not delivered to %s: %w", p.spool.Waiting(), p.cfg.Reports.URL, err)
+		return fmt.Errorf("%d reports were not delivered to %s: %w", s.spool.Waiting(), s.cfg.Reports.URL, err)
 	}
 	return nil
 }
 
 // Close stops delivering at once.
-func (p *Publisher) Close() {
-	p.stop()
-	<-p.done
-	if p.conn != nil {
-		p.conn.Close()
+func (s *Sender) Close() {
+	s.stop()
+	<-s.done
+	if s.conn != nil {
+		s.conn.Close()
 	}
 }
 
 // LastNamed is the uri of the last checkpoint that a delivered report named: as far as the operator knows, the trial's best.
-func (p *Publisher) LastNamed() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.named
+func (s *Sender) LastNamed() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.named
 }
 
 // work delivers one report after the other. It gives up on none of them: the one after it must not overtake.
-func (p *Publisher) work(ctx context.Context) {
-	defer close(p.done)
-	wait := p.cfg.Backoff
+func (s *Sender) work(ctx context.Context) {
+	defer close(s.done)
+	wait := s.cfg.Backoff
 	for ctx.Err() == nil {
-		line, err := p.spool.oldest(ctx)
+		line, err := s.spool.oldest(ctx)
 		if err == nil {
-			err = p.deliver(ctx, line)
+			err = s.deliver(ctx, line)
 		}
 		if err == nil {
-			err = p.spool.trim()
+			err = s.spool.trim()
 		}
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			wait = p.cfg.Backoff
-			if p.away {
-				p.away = false
-				p.refuse("")
-				p.cfg.Log.Info("reports are delivered again", "waiting", p.spool.Waiting())
+			wait = s.cfg.Backoff
+			if s.away {
+				s.away = false
+				s.refuse("")
+				s.cfg.Log.Info("reports are delivered again", "waiting", s.spool.Waiting())
 			}
 			continue
 		default:
-			p.wait(err)
+			s.wait(err)
 		}
 		select {
 		case <-time.After(wait):
-			wait = min(2*wait, p.cfg.Longest)
+			wait = min(2*wait, s.cfg.Longest)
 		case <-ctx.Done():
 		}
 	}
 }
 
 // wait says once that reports wait, and once more when it turns out that waiting will not help.
-func (p *Publisher) wait(err error) {
-	why := p.refusal(err)
+func (s *Sender) wait(err error) {
+	why := s.refusal(err)
 	switch {
-	case why != "" && p.refuse(why):
-		p.cfg.Log.Error("reports are refused: training goes on, and they are kept", "waiting", p.spool.Waiting(), "why", why)
-	case why == "" && !p.away:
-		p.cfg.Log.Warn("reports wait: training goes on", "waiting", p.spool.Waiting(), "url", p.cfg.Reports.URL, "error", err)
+	case why != "" && s.refuse(why):
+		s.cfg.Log.Error("reports are refused: training goes on, and they are kept", "waiting", s.spool.Waiting(), "why", why)
+	case why == "" && !s.away:
+		s.cfg.Log.Warn("reports wait: training goes on", "waiting", s.spool.Waiting(), "url", s.cfg.Reports.URL, "error", err)
 	}
-	p.away = true
+	s.away = true
 }
 
 // refuse notes why reports are refused and says whether that is new.
-func (p *Publisher) refuse(why string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	was := p.refused
-	p.refused = why
+func (s *Sender) refuse(why string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.refused
+	s.refused = why
 	return was != why
 }
 
 // deliver makes one attempt. It gives the message no id (docs/adr/0012): the stream then holds twice what was acknowledged too late, and
 // the operator's ledger drops that by writer and sequence.
-func (p *Publisher) deliver(ctx context.Context, line []byte) error {
+func (s *Sender) deliver(ctx context.Context, line []byte) error {
 	var r wire.Report
 	if err := json.Unmarshal(line, &r); err != nil {
 		return fmt.Errorf("read spool: %w", err)
 	}
-	if err := p.connect(); err != nil {
+	if err := s.connect(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.Ack)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Ack)
 	defer cancel()
 	failpoint.Here("publish.before")
-	_, err := p.stream.PublishMsg(ctx, &nats.Msg{Subject: wire.Subject(r.RunUID, r.Trial, r.Attempt), Data: line},
+	_, err := s.stream.PublishMsg(ctx, &nats.Msg{Subject: wire.Subject(r.RunUID, r.Trial, r.Attempt), Data: line},
 		jetstream.WithExpectStream(wire.Stream), jetstream.WithRetryAttempts(0))
 	if err != nil {
-		return fmt.Errorf("publish report %d: %w", r.Sequence, err)
+		return fmt.Errorf("send report %d: %w", r.Sequence, err)
 	}
 	failpoint.Here("publish.after") // it has been acknowledged
 	if r.Checkpoint != nil {
-		p.mu.Lock()
-		p.named = r.Checkpoint.URI
-		p.mu.Unlock()
+		s.mu.Lock()
+		s.named = r.Checkpoint.URI
+		s.mu.Unlock()
 	}
 	return nil
 }
 
 // connect connects once; after that the client reconnects by itself, for ever.
-func (p *Publisher) connect() error {
-	if p.conn != nil && !p.conn.IsClosed() {
+func (s *Sender) connect() error {
+	if s.conn != nil && !s.conn.IsClosed() {
 		return nil
 	}
 	options := []nats.Option{
-		nats.Name("plumbline trial of run " + p.cfg.RunUID),
-		nats.CustomInboxPrefix(wire.InboxPrefix(p.cfg.RunUID)), // all that the credential may subscribe to
+		nats.Name("plumbline trial of run " + s.cfg.RunUID),
+		nats.CustomInboxPrefix(wire.InboxPrefix(s.cfg.RunUID)), // all that the credential may subscribe to
 		nats.MaxReconnects(-1),
-		nats.CustomReconnectDelay(p.reconnectDelay),
+		nats.CustomReconnectDelay(s.reconnectDelay),
 		nats.IgnoreAuthErrorAbort(), // an expired credential is replaced in its file
 		nats.ReconnectBufSize(-1),   // the spool is the buffer
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { p.cfg.Log.Warn("NATS objects", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.cfg.Log.Warn("NATS objects", "error", err) }),
 	}
-	if file := p.cfg.Reports.Credentials; file != "" {
+	if file := s.cfg.Reports.Credentials; file != "" {
 		options = append(options, nats.UserCredentials(file)) // read again at each connect
 	}
-	if file := p.cfg.Reports.CA; file != "" {
+	if file := s.cfg.Reports.CA; file != "" {
 		options = append(options, nats.RootCAs(file))
 	}
-	conn, err := nats.Connect(p.cfg.Reports.URL, options...)
+	conn, err := nats.Connect(s.cfg.Reports.URL, options...)
 	if err != nil {
-		return fmt.Errorf("connect to %s: %w", p.cfg.Reports.URL, err)
+		return fmt.Errorf("connect to %s: %w", s.cfg.Reports.URL, err)
 	}
 	stream, err := jetstream.New(conn)
 	if err != nil {
 		conn.Close()
-		return fmt.Errorf("connect to %s: %w", p.cfg.Reports.URL, err)
+		return fmt.Errorf("connect to %s: %w", s.cfg.Reports.URL, err)
 	}
-	p.conn, p.stream = conn, stream
+	s.conn, s.stream = conn, stream
 	return nil
 }
 
-func (p *Publisher) reconnectDelay(attempts int) time.Duration {
-	wait := p.cfg.Backoff
+func (s *Sender) reconnectDelay(attempts int) time.Duration {
+	wait := s.cfg.Backoff
 	for range attempts {
-		if wait = 2 * wait; wait >= p.cfg.Longest {
-			return p.cfg.Longest
+		if wait = 2 * wait; wait >= s.cfg.Longest {
+			return s.cfg.Longest
 		}
 	}
 	return wait
