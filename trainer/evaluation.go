@@ -131,7 +131,7 @@ func drawn(h session.Heat) page.Heat {
 
 // Files of an evaluation.
 const (
-	pageFile      = "report.html"
+	pageFile        = "report.html"
 	metricsFile     = "metrics.jsonl"
 	predictionsFile = "predictions.csv"
 )

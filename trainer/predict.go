@@ -76,7 +76,7 @@ func predict(ctx context.Context, p *program, o predictOptions) error {
 	if err != nil {
 		return err
 	}
-	c, digest, err := readModel(dir)
+	c, digest, err := readCard(dir)
 	if errors.Is(err, errNotAsPublished) {
 		return dataError(dir, err)
 	}
