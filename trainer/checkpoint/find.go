@@ -24,7 +24,7 @@ type Refusal struct {
 // does not object to, and whose best is whole as well (going on from one whose best is lost would end with a worse one). Those
 // that are further on and were refused are returned beside it. Without any, the checkpoint is nil and the trial begins anew. What cannot
 // be read now, and may be later, is an error and no refusal: epochs would be trained again that a stale mount holds.
-func FindResume(uri, runUID, trial string, fits func(wire.Manifest) error) (*Checkpoint, wire.CheckpointRef, []Refusal, error) {
+func FindResume(uri, runUID, trial string, check func(wire.Manifest) error) (*Checkpoint, wire.CheckpointRef, []Refusal, error) {
 	root, err := wire.LocalPath(uri)
 	if err != nil {
 		return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look for checkpoints: %w", err)
@@ -34,7 +34,7 @@ func FindResume(uri, runUID, trial string, fits func(wire.Manifest) error) (*Che
 		return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look for checkpoints: %w", err)
 	}
 	for _, c := range candidates {
-		found, err := open(c, fits)
+		found, err := open(c, check)
 		if err == nil {
 			return found, wire.CheckpointRef{URI: wire.LocalURI(c.dir), Digest: c.digest}, refused, nil
 		}
@@ -105,11 +105,11 @@ func compareProgress(a, b wire.Manifest) int {
 	return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Step+int64(a.Skipped), b.Step+int64(b.Skipped)))
 }
 
-func open(c candidate, fits func(wire.Manifest) error) (*Checkpoint, error) {
+func open(c candidate, check func(wire.Manifest) error) (*Checkpoint, error) {
 	if c.manifest.Kind != wire.CheckpointResume {
 		return nil, fmt.Errorf("%w: its manifest says that it is a %s checkpoint", ErrDamaged, c.manifest.Kind)
 	}
-	if err := fits(c.manifest); err != nil {
+	if err := check(c.manifest); err != nil {
 		return nil, err
 	}
 	loaded, err := load(c.dir, c.digest)

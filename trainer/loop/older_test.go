@@ -23,7 +23,7 @@ func (tr *trial) next(uid string, epochs int) (goOn func(context.Context, Steppe
 	tr.attempt = 0
 	return func(ctx context.Context, model Stepper) (Outcome, error) {
 		tr.t.Helper()
-		from := tr.find(older, tr.config.FitsLonger)
+		from := tr.find(older, tr.config.CheckResumeFromOlderRun)
 		if from == nil {
 			tr.t.Fatalf("run %s has left nothing that %s can go on from", older, uid)
 		}
@@ -183,10 +183,10 @@ func TestAnOlderRunsCheckpointMustBeOfTheSameSettings(t *testing.T) {
 		c := tr.config
 		test.change(&c)
 		got := ""
-		if err := c.FitsLonger(older); err != nil {
+		if err := c.CheckResumeFromOlderRun(older); err != nil {
 			got = err.Error()
-			if !errors.Is(err, ErrOtherSettings) {
-				t.Errorf("%s: %v is not %v", name, err, ErrOtherSettings)
+			if other := (*wire.OtherSettingsError)(nil); !errors.As(err, &other) {
+				t.Errorf("%s: %v is not a %T", name, err, other)
 			}
 		}
 		if got != test.want {

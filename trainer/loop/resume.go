@@ -2,7 +2,6 @@ package loop
 
 import (
 	"fmt"
-	"strings"
 
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/wire"
@@ -44,7 +43,7 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	if then := m.Settings.Hyperparameters; then.Epochs != r.epochs && then.Schedule == wire.Cosine {
 		report.Message += fmt.Sprintf("; the learning rate followed a cosine over %d epochs and now follows one over %d", then.Epochs, r.epochs)
 	}
-	if why := inexact(m.Numerics, r.Manifest.Numerics); why != "" {
+	if why := r.Manifest.Numerics.Changed(m.Numerics); why != "" {
 		report.Message += "; the results will not be bit for bit those of an undisturbed trial: " + why
 		r.Log.Warn("resume is not bit-exact", "why", why)
 	}
@@ -89,21 +88,4 @@ func reissue(r wire.Report, epochs int) *wire.Report {
 	}
 	r.Epochs = epochs
 	return &r
-}
-
-// inexact names what float32 sums depend on and has changed.
-func inexact(then, now wire.Numerics) string {
-	var differ []string
-	for _, d := range []struct{ name, then, now string }{
-		{"TensorFlow", then.TensorFlow, now.TensorFlow},
-		{"instruction set", then.ISA, now.ISA},
-		{"threads", fmt.Sprint(then.Threads), fmt.Sprint(now.Threads)},
-		{"precision", then.Precision, now.Precision},
-		{"device", then.Device, now.Device},
-	} {
-		if d.then != d.now {
-			differ = append(differ, fmt.Sprintf("%s %s, was %s", d.name, d.now, d.then))
-		}
-	}
-	return strings.Join(differ, ", ")
 }

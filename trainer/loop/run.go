@@ -21,6 +21,21 @@ type Config struct {
 	Note     string        // for people, in the trial's first report: what they must know about the data
 }
 
+// CheckResume returns a *wire.OtherSettingsError if the trial may not resume from an earlier attempt's checkpoint with this manifest.
+func (c Config) CheckResume(m wire.Manifest) error { return m.CheckResume(c.settled()) }
+
+// CheckResumeFromOlderRun is CheckResume for a checkpoint of an older run.
+func (c Config) CheckResumeFromOlderRun(m wire.Manifest) error {
+	return m.CheckResumeFromOlderRun(c.settled())
+}
+
+// settled returns the manifest with the trial's settings in it, as the trial's checkpoints have it.
+func (c Config) settled() wire.Manifest {
+	m := c.Manifest
+	m.Settings = c.Trial
+	return m
+}
+
 // World is what a run touches outside of itself.
 type World struct {
 	Store    *checkpoint.Writer

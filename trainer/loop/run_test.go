@@ -444,7 +444,7 @@ func TestHeartbeatsComeWhileAnEpochIsLong(t *testing.T) {
 	if beats == 0 {
 		t.Error("no heartbeat")
 	}
-	c, _, _, err := checkpoint.FindResume(tr.config.Trial.Checkpoint.URI, "run-uid", "d18", tr.config.Fits)
+	c, _, _, err := checkpoint.FindResume(tr.config.Trial.Checkpoint.URI, "run-uid", "d18", tr.config.CheckResume)
 	if err != nil || c == nil {
 		t.Fatal(err)
 	}
@@ -457,7 +457,7 @@ func TestACheckpointOfOtherSettingsIsRefused(t *testing.T) {
 	tr := newTrial(t)
 	m := tr.config.Manifest
 	m.Settings = tr.config.Trial
-	if err := tr.config.Fits(m); err != nil {
+	if err := tr.config.CheckResume(m); err != nil {
 		t.Fatalf("its own manifest does not fit: %v", err)
 	}
 	for name, change := range map[string]func(*wire.Manifest){
@@ -474,7 +474,7 @@ func TestACheckpointOfOtherSettingsIsRefused(t *testing.T) {
 			change = func(m *wire.Manifest) { m.Architecture.Depth = 50 }
 		}
 		change(&other)
-		if err := tr.config.Fits(other); err == nil {
+		if err := tr.config.CheckResume(other); err == nil {
 			t.Errorf("%s: a checkpoint that differs in it fits", name)
 		}
 	}

@@ -80,7 +80,7 @@ func newTrial(t *testing.T) *trial {
 // run makes one attempt, from the newest checkpoint there is.
 func (tr *trial) run(ctx context.Context, model Stepper) (Outcome, error) {
 	tr.t.Helper()
-	return tr.runFrom(ctx, model, tr.find(tr.config.Trial.Run.UID, tr.config.Fits))
+	return tr.runFrom(ctx, model, tr.find(tr.config.Trial.Run.UID, tr.config.CheckResume))
 }
 
 // find looks for what a run left of the trial.
