@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +53,7 @@ func readCard(dir string) (c card, digest string, err error) {
 	if !slices.Equal(files, c.Files) {
 		return card{}, "", fmt.Errorf("%s: %w: %s", dir, errNotAsPublished, firstDifference(c.Files, files))
 	}
-	return c, digestOf(text), nil
+	return c, wire.Digest(text), nil
 }
 
 // writeCard describes the files of a version that was made from a checkpoint with this digest and manifest, and returns the card's own
@@ -74,7 +72,7 @@ func writeCard(dir, checkpoint string, m wire.Manifest) (digest string, err erro
 	if err := errors.Join(os.Mkdir(extra, 0o755), os.WriteFile(filepath.Join(extra, cardFile), text, 0o644)); err != nil {
 		return "", err
 	}
-	return digestOf(text), nil
+	return wire.Digest(text), nil
 }
 
 // listFiles describes a version's files but the card.
@@ -93,9 +91,9 @@ func listFiles(dir string) ([]wire.File, error) {
 			return err
 		}
 		defer f.Close()
-		sum := sha256.New()
-		size, err := io.Copy(sum, f)
-		files = append(files, wire.File{Name: filepath.ToSlash(name), Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))})
+		digester := wire.NewDigester()
+		_, err = io.Copy(digester, f)
+		files = append(files, digester.File(filepath.ToSlash(name)))
 		return err
 	})
 	return files, err // WalkDir goes by name
@@ -118,9 +116,4 @@ func firstDifference(want, got []wire.File) string {
 		}
 	}
 	return "its files are listed in another order"
-}
-
-func digestOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -268,7 +268,7 @@ func rewrite(t *testing.T, dir string, change func(*wire.Manifest)) (digest stri
 	if err := os.WriteFile(file, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return digestOf(b)
+	return wire.Digest(b)
 }
 
 func TestPredictSaysWhatTrainingSaid(t *testing.T) {

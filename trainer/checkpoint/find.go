@@ -20,8 +20,8 @@ type Refusal struct {
 	Why error
 }
 
-// FindResume returns the resume checkpoint that is furthest on, of any writer of the trial, among those that are whole, that fits
-// does not object to, and whose best is whole as well (going on from one whose best is lost would end with a worse one). Those
+// FindResume returns the resume checkpoint that is furthest on, of any writer of the trial, among those that are whole, that check
+// accepts, and whose best is whole as well (going on from one whose best is lost would end with a worse one). Those
 // that are further on and were refused are returned beside it. Without any, the checkpoint is nil and the trial begins anew. What cannot
 // be read now, and may be later, is an error and no refusal: epochs would be trained again that a stale mount holds.
 func FindResume(uri, runUID, trial string, check func(wire.Manifest) error) (*Checkpoint, wire.CheckpointRef, []Refusal, error) {

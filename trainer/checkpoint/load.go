@@ -3,8 +3,6 @@ package checkpoint
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -56,8 +54,7 @@ func readManifest(dir, digest string) (wire.Manifest, error) {
 	if err != nil {
 		return wire.Manifest{}, missing(err)
 	}
-	sum := sha256.Sum256(text)
-	if got := "sha256:" + hex.EncodeToString(sum[:]); got != digest {
+	if got := wire.Digest(text); got != digest {
 		return wire.Manifest{}, fmt.Errorf("%w: %s has the digest %s, not %s", ErrDamaged, wire.ManifestFile, got, digest)
 	}
 	m, err := wire.DecodeManifest(text)
@@ -82,8 +79,8 @@ func verified(dir string, want wire.File, take func(io.Reader) error) error {
 	if info.Size() != want.Size {
 		return fmt.Errorf("%w: %s has %d bytes, not %d", ErrDamaged, want.Name, info.Size(), want.Size)
 	}
-	sum := sha256.New()
-	through := io.TeeReader(f, sum)
+	digester := wire.NewDigester()
+	through := io.TeeReader(f, digester)
 	taken := take(through)
 	if passing(taken) { // reading on may go well again, and the file be what was written
 		return fmt.Errorf("read %s: %w", want.Name, taken)
@@ -91,8 +88,8 @@ func verified(dir string, want wire.File, take func(io.Reader) error) error {
 	if _, err := io.Copy(io.Discard, through); err != nil {
 		return fmt.Errorf("read %s: %w", want.Name, err)
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != want.SHA256 {
-		return fmt.Errorf("%w: %s has the sha256 %s, not %s", ErrDamaged, want.Name, got, want.SHA256)
+	if got := digester.File(want.Name); got.SHA256 != want.SHA256 {
+		return fmt.Errorf("%w: %s has the sha256 %s, not %s", ErrDamaged, want.Name, got.SHA256, want.SHA256)
 	}
 	if taken != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, want.Name, taken)
@@ -194,7 +191,7 @@ func statedDigest(dir string) (string, error) {
 	if name != wire.ManifestFile {
 		return "", fmt.Errorf("%w: %s does not name %s", ErrDamaged, sumFile, wire.ManifestFile)
 	}
-	return "sha256:" + sum, nil
+	return wire.File{Name: name, SHA256: sum}.Digest(), nil
 }
 
 // missing: the directory is there, so a file that is not makes it a damaged one.

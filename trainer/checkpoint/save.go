@@ -2,8 +2,6 @@ package checkpoint
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -150,7 +148,7 @@ func writeFiles(dir string, c Checkpoint) (digest string, err error) {
 		_, err := fmt.Fprintf(w, "%s  %s\n", f.SHA256, wire.ManifestFile)
 		return err
 	})
-	return "sha256:" + f.SHA256, err
+	return f.Digest(), err
 }
 
 func writeHistory(w io.Writer, history []wire.Report) error {
@@ -176,23 +174,15 @@ func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 	if err := failpoint.Full("checkpoint.full"); err != nil {
 		return wire.File{}, err
 	}
-	sum := sha256.New()
-	count := &counter{}
-	if err := write(io.MultiWriter(f, sum, count)); err != nil {
+	digester := wire.NewDigester()
+	if err := write(io.MultiWriter(f, digester)); err != nil {
 		return wire.File{}, fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := f.Sync(); err != nil {
 		return wire.File{}, err
 	}
 	failpoint.Here("checkpoint.file.after")
-	return wire.File{Name: filepath.Base(path), Size: count.n, SHA256: hex.EncodeToString(sum.Sum(nil))}, f.Close()
-}
-
-type counter struct{ n int64 }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
+	return digester.File(filepath.Base(path)), f.Close()
 }
 
 // MakeDir makes dir and its parents, each made known to the disk: a rename into a directory that is lost is lost too.

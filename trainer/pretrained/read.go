@@ -1,8 +1,6 @@
 package pretrained
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +17,7 @@ import (
 
 // What a file may say of itself in its metadata; where it is silent it is torchvision's.
 const (
-	MetaBlock   = "plumbline.block"            // BlockV1 or BlockV15
+	MetaBlock   = "plumbline.block"            // wire.BlockV1 or wire.BlockV15
 	MetaEpsilon = "plumbline.batchNormEpsilon" // a decimal number
 )
 
@@ -69,8 +67,8 @@ func read(path string, depth int) (Weights, error) {
 	if !info.Mode().IsRegular() {
 		return Weights{}, errors.New("it is not a regular file")
 	}
-	sum := sha256.New()
-	r, err := safetensors.NewReader(io.TeeReader(f, sum), info.Size())
+	digester := wire.NewDigester()
+	r, err := safetensors.NewReader(io.TeeReader(f, digester), info.Size())
 	if err != nil {
 		return Weights{}, err
 	}
@@ -84,15 +82,15 @@ func read(path string, depth int) (Weights, error) {
 	if w.Tensors, err = r.Tensors(func(e safetensors.Entry) bool { return !isCounter(e.Name) }); err != nil {
 		return Weights{}, err
 	}
-	w.Digest = "sha256:" + hex.EncodeToString(sum.Sum(nil)) // Tensors has read to the file's end
+	w.Digest = digester.Digest() // Tensors has read to the file's end
 	return w, sound(w.Tensors)
 }
 
 func architecture(metadata map[string]string) (block string, epsilon float64, err error) {
-	block, epsilon = BlockV15, torchEpsilon
+	block, epsilon = wire.BlockV15, torchEpsilon
 	if said, ok := metadata[MetaBlock]; ok {
-		if said != BlockV1 && said != BlockV15 {
-			return "", 0, fmt.Errorf("its metadata says %s %q, which is neither %s nor %s", MetaBlock, said, BlockV1, BlockV15)
+		if said != wire.BlockV1 && said != wire.BlockV15 {
+			return "", 0, fmt.Errorf("its metadata says %s %q, which is neither %s nor %s", MetaBlock, said, wire.BlockV1, wire.BlockV15)
 		}
 		block = said
 	}
