@@ -37,15 +37,13 @@ type subject struct {
 	notes    []string                                             // what a reader of the answers must know
 }
 
-const askAtOnce = 64 // bounds the images in memory
-
 // each hands the pictures of all samples to ask, some at a time, with their positions. doing is what the screen says meanwhile.
 func (s subject) each(ctx context.Context, doing string, screen *screen, ask func(at []int, images []uint8) error) error {
 	all := make([]int, len(s.samples))
 	for i := range all {
 		all[i] = i
 	}
-	for at := range slices.Chunk(all, askAtOnce) {
+	for at := range slices.Chunk(all, loop.GatherAtOnce) {
 		screen.count(doing, at[0], len(all))
 		if ctx.Err() != nil {
 			return ctx.Err()

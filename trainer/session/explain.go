@@ -6,6 +6,7 @@ import (
 	tf "github.com/wamuir/graft/tensorflow"
 	"github.com/wamuir/graft/tensorflow/op"
 
+	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/resnet"
 )
 
@@ -30,7 +31,7 @@ type Heat struct {
 }
 
 // explainAtOnce bounds the memory of one run: gradients of the last stage are kept beside its activations.
-const explainAtOnce = 8
+const explainAtOnce = loop.RunAtOnce / 4
 
 // explainGraph explains images on the running statistics. images: [N,S,S,C] uint8 -> score: [N], class: [N,S/32,S/32], gradient:
 // [N,S/16,S/16]
@@ -95,8 +96,7 @@ func (m *Model) Explain(images []uint8, n int) ([]Explanation, error) {
 		return nil, fmt.Errorf("explain %d images: %d bytes, want %d", n, len(images), n*size)
 	}
 	explanations := make([]Explanation, 0, n)
-	for from := 0; from < n; from += explainAtOnce {
-		to := min(from+explainAtOnce, n)
+	for from, to := range loop.Parts(n, explainAtOnce) {
 		raw, err := m.explain(images[from*size:to*size], to-from)
 		if err != nil {
 			return nil, fmt.Errorf("explain images %d to %d: %w", from, to-1, err)

@@ -13,9 +13,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// evalBatch is how many images are scored at once, always: the last batch is padded, so that a score does not depend on how
-// many images were asked for.
-const evalBatch = 32
+// evalBatch is how many images are scored in each run. The last run is padded, so that a score does not depend on how many images were
+// asked for.
+const evalBatch = loop.RunAtOnce
 
 // Model is one depth with its optimizer. It satisfies loop.Stepper. It is not safe for concurrent use.
 type Model struct {
@@ -210,10 +210,13 @@ func (m *Model) moves() bool {
 }
 
 func (m *Model) checkBatch(b loop.Batch, p loop.StepParams) error {
-	n, parts := len(b.Labels), m.config.Hyper.Accumulate
-	if n < 2*parts || n%parts != 0 || len(b.Weights) != n || len(b.Images) != n*m.imageBytes() {
-		return fmt.Errorf("a batch of %d labels, %d weights and %d bytes of images; an image has %d bytes, and each of %d parts needs at least two samples",
-			n, len(b.Weights), len(b.Images), m.imageBytes(), parts)
+	n := len(b.Labels)
+	if err := wire.CheckBatch(n, m.config.Hyper.Accumulate); err != nil {
+		return err
+	}
+	if len(b.Weights) != n || len(b.Images) != n*m.imageBytes() {
+		return fmt.Errorf("a batch of %d labels, %d weights and %d bytes of images, where an image has %d bytes",
+			n, len(b.Weights), len(b.Images), m.imageBytes())
 	}
 	for i, l := range b.Labels {
 		if l < 0 || l >= resnet.Classes {
@@ -270,7 +273,10 @@ func (m *Model) Reestimate(images []uint8, n, k int) error {
 		m.reestimate = g
 	}
 	g, side := m.reestimate, int64(m.config.Hyper.ImageSize)
-	if n < 2 || len(images) != n*m.imageBytes() || k < 1 {
+	if err := wire.CheckBatch(n, 1); err != nil {
+		return fmt.Errorf("re-estimate statistics: %w", err)
+	}
+	if len(images) != n*m.imageBytes() || k < 1 {
 		return fmt.Errorf("re-estimate statistics on %d images of %d bytes, batch %d", n, len(images), k)
 	}
 	feeds := map[tf.Output]*tf.Tensor{}
@@ -297,8 +303,7 @@ func (m *Model) Evaluate(images []uint8, n int) ([]float32, error) {
 		return nil, fmt.Errorf("evaluate %d images: %d bytes, want %d", n, len(images), n*size)
 	}
 	scores := make([]float32, 0, n)
-	for from := 0; from < n; from += evalBatch {
-		to := min(from+evalBatch, n)
+	for from, to := range loop.Parts(n, evalBatch) {
 		rest := m.padded[copy(m.padded, images[from*size:to*size]):]
 		clear(rest)
 		feeds := map[tf.Output]*tf.Tensor{}

@@ -194,7 +194,7 @@ func TestRefusals(t *testing.T) {
 		"a NaN decay":      {func() error { c := small(18); c.Hyper.WeightDecay = math.NaN(); _, err := New(c); return err }, "weightDecay NaN"},
 		"a label of 2":     {stepWith(m, func(b *loop.Batch) { b.Labels = []int32{0, 1, 2, 0} }, good), "label 2 at position 2"},
 		"a cut-off batch":  {stepWith(m, func(b *loop.Batch) { b.Images = b.Images[1:] }, good), "24575 bytes of images"},
-		"one sample":       {stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good), "each of 1 parts needs at least two samples"},
+		"one sample":       {stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good), "batchSize 1 is below 2"},
 		"a NaN rate": {func() error {
 			_, err := m.Step(good, loop.StepParams{Phase: loop.All, LearningRate: float32(math.NaN()), PhaseStep: 1})
 			return err
