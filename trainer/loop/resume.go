@@ -13,7 +13,7 @@ import (
 // all they need here, whatever the older run, which may not have ended, removes of its own.
 func (r *run) begin(from *checkpoint.Checkpoint) error {
 	if from == nil {
-		report := r.report(wire.Started)
+		report := r.newReport(wire.Started)
 		report.Message = r.Note
 		r.journal.put(entry{report: &report})
 		return nil
@@ -27,14 +27,14 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 		r.scale = *m.LossScale
 	}
 	if m.Unfinished != nil {
-		r.now = *m.Unfinished
+		r.unfinished = *m.Unfinished
 	}
 	r.saved = r.position()
 	if b := m.Best; b != nil {
 		r.best = &wire.Candidate{Trial: r.Trial.Name, Depth: r.Trial.Depth, Epoch: b.Epoch, Value: b.Metrics.AUCPR}
 		r.journal.best = b // nothing is in the journal yet
 	}
-	report := r.report(wire.Resumed)
+	report := r.newReport(wire.Resumed)
 	report.Message = fmt.Sprintf("goes on from what %s saved in epoch %d after %d steps", m.Writer, min(m.Epoch+1, r.epochs), m.Step)
 	older := m.Run.UID != r.Trial.Run.UID
 	if older {
@@ -55,13 +55,13 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	for _, old := range from.History {
 		again := entry{report: reissue(old, r.epochs)}
 		if best != nil && old.Checkpoint != nil && *old.Checkpoint == m.Best.Checkpoint {
-			r.journal.makeRoom()
+			r.journal.reserveSnapshot()
 			again.best, best = best, nil // which the report then names
 		}
 		r.journal.put(again)
 	}
 	if older {
-		r.journal.makeRoom()
+		r.journal.reserveSnapshot()
 		r.journal.put(entry{resume: &checkpoint.Checkpoint{Manifest: r.manifest(wire.CheckpointResume), Tensors: from.Tensors}})
 	}
 	return nil

@@ -57,20 +57,20 @@ func every(step, to int) (at []time.Duration) {
 
 func TestAStallIsToldOnceAndNamesTheLastSign(t *testing.T) {
 	w := New(30 * time.Minute)
-	ticks, told := make(chan time.Time), make(chan Stall, 2)
-	stop := w.Watch(ticks, func(s Stall) { told <- s })
+	ticks, stalls := make(chan time.Time), make(chan Stall, 2)
+	stop := w.Watch(ticks, func(s Stall) { stalls <- s })
 	w.Worked(2, "step 120 of epoch 3")
 	now := time.Unix(1_700_000_000, 0)
 	for range 181 { // every 10 s
 		ticks <- now
 		now = now.Add(w.Every())
 	}
-	s := <-told
+	s := <-stalls
 	if s.Epoch != 2 || !strings.HasPrefix(s.Error(), "no step or other work has ended for 1800 s, since step 120 of epoch 3: ") {
 		t.Errorf("told %+v: %v", s, s)
 	}
 	stop()
-	if len(told) != 0 {
+	if len(stalls) != 0 {
 		t.Error("told twice")
 	}
 }
