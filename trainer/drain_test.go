@@ -44,7 +44,7 @@ func TestNoTrialEndsForGoodWithReportsUntold(t *testing.T) {
 			sender := outbox.Start(outbox.Config{Reports: wire.Reports{URL: "nats://127.0.0.1:1"}, Log: log, Ack: time.Second, Backoff: time.Second, Longest: time.Second}, spool)
 			defer sender.Close()
 			wait := 10 * time.Millisecond
-			err = drain(context.Background(), sender, patience{finished: wait, failed: wait, interrupted: wait}, log, test.trained)
+			err = drain(context.Background(), sender, drainLimits{finished: wait, failed: wait, interrupted: wait}, log, test.trained)
 			if e := endingOf(err); e.code != test.code || !strings.Contains(err.Error(), test.say) {
 				t.Errorf("exit %d, %v, want exit %d, …%s…", e.code, err, test.code, test.say)
 			}

@@ -21,7 +21,7 @@ type ending struct {
 	reason string // one CamelCase word
 	where  string // file and line, or the object, that the error is about
 	err    error
-	told   bool // it stands in the log already
+	logged bool // it stands in the log already
 }
 
 func (e *ending) Error() string { return e.err.Error() }
@@ -75,8 +75,8 @@ func place(p dataset.Problem) string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// lastWord writes a pod's result where the kubelet looks for it.
-func lastWord(file string, r wire.Result) error {
+// writeResult writes a pod's result where the kubelet looks for it.
+func writeResult(file string, r wire.Result) error {
 	if file == "" {
 		return nil
 	}

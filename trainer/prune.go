@@ -74,7 +74,7 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 	if isMissing(dir) {
 		return missingError(dir, fmt.Errorf("there is no checkpoint store at %s: --checkpoints names where the store's volume is mounted", dir))
 	}
-	found, err := checkpoint.Look(dir, keep, time.Now())
+	found, err := checkpoint.Survey(dir, keep, time.Now())
 	switch {
 	case errors.Is(err, checkpoint.ErrNotStore):
 		return dataError(dir, err)

@@ -100,14 +100,14 @@ func publishInPod(ctx context.Context, p *program) error {
 	}
 	pub, err := wire.DecodePublication([]byte(text))
 	if err != nil {
-		return told(log, resultFile(text), settingsError(err), 0)
+		return endPodWithError(log, resultFile(text), settingsError(err), 0)
 	}
 	path, digest, err := publishModel(ctx, pub, log)
 	if err != nil {
-		return told(log, pub.Result, err, 0)
+		return endPodWithError(log, pub.Result, err, 0)
 	}
 	log.Info("published", "model", pub.Model, "number", pub.Number, "path", path, "digest", digest)
-	return lastWord(pub.Result, wire.Result{Reason: "Published", Digest: digest, URI: wire.LocalURI(path)})
+	return writeResult(pub.Result, wire.Result{Reason: "Published", Digest: digest, URI: wire.LocalURI(path)})
 }
 
 // publishModel makes the version appear and returns its directory and the digest of its card. Where it is there already, from the

@@ -49,7 +49,7 @@ func newStagingDir(model string, number int64) (temp string, err error) {
 		return "", err
 	}
 	prefix := fmt.Sprintf(".publishing-%d-", number)
-	for _, stale := range []string{prefix + "*", checkpoint.Discarded + prefix + "*"} {
+	for _, stale := range []string{prefix + "*", checkpoint.DiscardedPrefix + prefix + "*"} {
 		found, err := filepath.Glob(filepath.Join(model, stale))
 		if err != nil {
 			return "", err

@@ -18,7 +18,7 @@ func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
 		return from, err
 	case older != "":
 		return a.findOlder(older, cfg)
-	case len(refused) > 0 && !a.anew:
+	case len(refused) > 0 && !a.mayStartOver:
 		return nil, settingsError(fmt.Errorf("%s cannot be gone on from: %w", refused[0].Dir, refused[0].Why))
 	}
 	a.log.Info("beginning", "depth", a.trial.Depth, "pretrained", a.trial.Pretrained != nil, "seed", a.trial.Hyperparameters.Seed)

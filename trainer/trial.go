@@ -19,13 +19,13 @@ import (
 
 // attempt is one process that trains one trial, in a pod or by hand.
 type attempt struct {
-	trial  wire.Trial
-	writer string
-	gpu    bool // to be trained on; false where GPUs are simulated
-	log    *slog.Logger
-	spool  func(wire.Report) error
-	pinned func() string // a checkpoint to leave alone, see checkpoint.NewWriter
-	anew   bool          // begin from nothing where the checkpoints that are there do not fit; else that is an error
+	trial        wire.Trial
+	writer       string
+	gpu          bool // to be trained on; false where GPUs are simulated
+	log          *slog.Logger
+	spool        func(wire.Report) error
+	pinned       func() string // a checkpoint to leave alone, see checkpoint.NewWriter
+	mayStartOver bool          // begin from nothing where the checkpoints that are there do not fit; else that is an error
 
 	progress func(loop.Progress)          // may be nil
 	worked   func(epoch int, what string) // may be nil; see loop.World

@@ -24,8 +24,8 @@ type Checkpoint struct {
 const sumFile = wire.ManifestFile + ".sha256"
 
 const (
-	unfinished = ".tmp-" // prefix of a directory that is being written
-	Discarded  = ".old-" // prefix of a directory that is being removed
+	unfinishedPrefix = ".tmp-" // prefix of a directory that is being written
+	DiscardedPrefix  = ".old-" // prefix of a directory that is being removed
 )
 
 // Writer is one pod's own place in a store. It is not safe for concurrent use.
@@ -36,7 +36,7 @@ type Writer struct {
 	mine     []saved
 }
 
-// NewWriter makes the directory of a writer below uri. keepLast is how many resume checkpoints Prune leaves; pinned, which may
+// NewWriter makes the directory of a writer below uri. keepLast is how many resume checkpoints RemoveOvertaken leaves; pinned, which may
 // be nil, names one more checkpoint to leave alone.
 func NewWriter(uri, runUID, trial, writer string, keepLast int, pinned func() string) (*Writer, error) {
 	root, err := wire.LocalPath(uri)
@@ -81,7 +81,7 @@ func directory(m wire.Manifest) string {
 }
 
 func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
-	temp, final := filepath.Join(w.dir, unfinished+name), filepath.Join(w.dir, name)
+	temp, final := filepath.Join(w.dir, unfinishedPrefix+name), filepath.Join(w.dir, name)
 	if err := os.RemoveAll(temp); err != nil { // of a Save that ran into an error
 		return wire.CheckpointRef{}, err
 	}

@@ -120,7 +120,7 @@ func (j *journal) write(e entry) error {
 		}
 	}
 	if e.best != nil || e.resume != nil {
-		if err := j.world.Store.Prune(); err != nil {
+		if err := j.world.Store.RemoveOvertaken(); err != nil {
 			j.world.Log.Warn("an old checkpoint stays", "error", err)
 		}
 	}

@@ -57,7 +57,7 @@ func Start(cfg Config, spool *Spool) *Sender {
 
 // Drain waits until all is delivered, or until ctx ends; then it says how many reports are left behind.
 func (s *Sender) Drain(ctx context.Context) error {
-	if err := s.spool.empty(ctx); err != nil {
+	if err := s.spool.awaitEmpty(ctx); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.refused != "" {
@@ -94,7 +94,7 @@ func (s *Sender) work(ctx context.Context) {
 			err = s.deliver(ctx, line)
 		}
 		if err == nil {
-			err = s.spool.trim()
+			err = s.spool.dropOldest()
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -103,12 +103,12 @@ func (s *Sender) work(ctx context.Context) {
 			wait = s.cfg.Backoff
 			if s.away {
 				s.away = false
-				s.refuse("")
+				s.setRefused("")
 				s.cfg.Log.Info("reports are delivered again", "waiting", s.spool.Waiting())
 			}
 			continue
 		default:
-			s.wait(err)
+			s.logFailure(err)
 		}
 		select {
 		case <-time.After(wait):
@@ -118,11 +118,11 @@ func (s *Sender) work(ctx context.Context) {
 	}
 }
 
-// wait says once that reports wait, and once more when it turns out that waiting will not help.
-func (s *Sender) wait(err error) {
+// logFailure says once that reports wait, and once more when it turns out that waiting will not help.
+func (s *Sender) logFailure(err error) {
 	why := s.refusal(err)
 	switch {
-	case why != "" && s.refuse(why):
+	case why != "" && s.setRefused(why):
 		s.cfg.Log.Error("reports are refused: training goes on, and they are kept", "waiting", s.spool.Waiting(), "why", why)
 	case why == "" && !s.away:
 		s.cfg.Log.Warn("reports wait: training goes on", "waiting", s.spool.Waiting(), "url", s.cfg.Reports.URL, "error", err)
@@ -130,8 +130,8 @@ func (s *Sender) wait(err error) {
 	s.away = true
 }
 
-// refuse notes why reports are refused and says whether that is new.
-func (s *Sender) refuse(why string) bool {
+// setRefused notes why reports are refused and says whether that is new.
+func (s *Sender) setRefused(why string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := s.refused

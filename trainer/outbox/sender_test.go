@@ -228,7 +228,7 @@ func TestASpoolKeepsOrderAndGivesSpaceBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		got = append(got, r.Sequence)
-		if err := s.trim(); err != nil {
+		if err := s.dropOldest(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -121,7 +121,7 @@ func (m *Model) explain(images []uint8, n int) (e evidence, err error) {
 	}
 	g, side := m.explainer, int64(m.config.Hyper.ImageSize)
 	feeds := map[tf.Output]*tf.Tensor{}
-	if err := feed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)); err != nil {
+	if err := addFeed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)); err != nil {
 		return e, err
 	}
 	out, err := m.session.Run(feeds, []tf.Output{g.score, g.class, g.gradient}, nil)

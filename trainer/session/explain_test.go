@@ -90,7 +90,7 @@ func TestGradCAMWeighsFeaturesByFiniteDifferences(t *testing.T) {
 		return v
 	}
 	feeds := map[tf.Output]*tf.Tensor{}
-	if err := feed(m, feeds, images, toyBatch(c, 2, 5).Images[m.imageBytes():], 1, 32, 32, 6); err != nil {
+	if err := addFeed(m, feeds, images, toyBatch(c, 2, 5).Images[m.imageBytes():], 1, 32, 32, 6); err != nil {
 		t.Fatal(err)
 	}
 	features := run(feeds, pass.Stages[2])

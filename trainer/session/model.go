@@ -40,7 +40,7 @@ type Model struct {
 	restarts []*tf.Operation
 
 	padded []uint8 // Evaluate's batch
-	fed    int     // bytes since the last collection, see feed
+	fed    int     // bytes since the last collection, see addFeed
 }
 
 var _ loop.Stepper = (*Model)(nil)
@@ -184,22 +184,22 @@ func (m *Model) feedPart(feeds map[tf.Output]*tf.Tensor, g *trainGraph, b loop.B
 	n, side, c := int64(to-from), int64(m.config.Hyper.ImageSize), m.config.Channels
 	image := m.imageBytes()
 	errs := []error{
-		feed(m, feeds, g.images, b.Images[from*image:to*image], n, side, side, int64(c)),
-		feed(m, feeds, g.labels, b.Labels[from:to], n),
-		feed(m, feeds, g.weights, b.Weights[from:to], n),
-		feed(m, feeds, g.total, []float32{total}),
-		feed(m, feeds, g.rates, rates(m.config.Hyper, p), rateCount),
+		addFeed(m, feeds, g.images, b.Images[from*image:to*image], n, side, side, int64(c)),
+		addFeed(m, feeds, g.labels, b.Labels[from:to], n),
+		addFeed(m, feeds, g.weights, b.Weights[from:to], n),
+		addFeed(m, feeds, g.total, []float32{total}),
+		addFeed(m, feeds, g.rates, rates(m.config.Hyper, p), rateCount),
 	}
 	if a := b.Augment; m.config.Hyper.Augment.Any() {
 		errs = append(errs,
-			feed(m, feeds, g.augment.gain, a.Gain[from*c:to*c], n, int64(c)),
-			feed(m, feeds, g.augment.offset, a.Offset[from*c:to*c], n, int64(c)))
+			addFeed(m, feeds, g.augment.gain, a.Gain[from*c:to*c], n, int64(c)),
+			addFeed(m, feeds, g.augment.offset, a.Offset[from*c:to*c], n, int64(c)))
 		if m.moves() {
-			errs = append(errs, feed(m, feeds, g.augment.transforms, a.Transforms[from*8:to*8], n, 8))
+			errs = append(errs, addFeed(m, feeds, g.augment.transforms, a.Transforms[from*8:to*8], n, 8))
 		}
 		if g.augment.noise {
 			key := [2]int32{a.Key[0], a.Key[1] + int32(from)} // each part has noise of its own
-			errs = append(errs, feed(m, feeds, g.augment.key, key[:], 2))
+			errs = append(errs, addFeed(m, feeds, g.augment.key, key[:], 2))
 		}
 	}
 	return errors.Join(errs...)
@@ -281,8 +281,8 @@ func (m *Model) Reestimate(images []uint8, n, k int) error {
 	}
 	feeds := map[tf.Output]*tf.Tensor{}
 	err := errors.Join(
-		feed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)),
-		feed(m, feeds, g.share, []float32{1 / float32(k)}))
+		addFeed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)),
+		addFeed(m, feeds, g.share, []float32{1 / float32(k)}))
 	if err != nil {
 		return fmt.Errorf("re-estimate statistics: %w", err)
 	}
@@ -307,7 +307,7 @@ func (m *Model) Evaluate(images []uint8, n int) ([]float32, error) {
 		rest := m.padded[copy(m.padded, images[from*size:to*size]):]
 		clear(rest)
 		feeds := map[tf.Output]*tf.Tensor{}
-		if err := feed(m, feeds, m.eval.images, m.padded, evalBatch, side, side, int64(m.config.Channels)); err != nil {
+		if err := addFeed(m, feeds, m.eval.images, m.padded, evalBatch, side, side, int64(m.config.Channels)); err != nil {
 			return nil, fmt.Errorf("evaluate images %d to %d: %w", from, to-1, err)
 		}
 		out, err := m.session.Run(feeds, []tf.Output{m.eval.score}, nil)

@@ -224,7 +224,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	before := resident(t)
 	batch := make([]uint8, 8<<20)
 	for range 100 { // as a step feeds its images; together 800 MB
-		if err := feed(m, map[tf.Output]*tf.Tensor{}, m.eval.images, batch, int64(len(batch))); err != nil {
+		if err := addFeed(m, map[tf.Output]*tf.Tensor{}, m.eval.images, batch, int64(len(batch))); err != nil {
 			t.Fatal(err)
 		}
 	}

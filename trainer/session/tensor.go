@@ -12,8 +12,8 @@ import (
 // and are freed by finalizers alone: left to itself, the collector would not see them, and memory would grow by a batch a step.
 const collectEvery = 64 << 20
 
-// feed adds one tensor of this shape to what a run is fed.
-func feed[T uint8 | int32 | float32](m *Model, feeds map[tf.Output]*tf.Tensor, to tf.Output, data []T, shape ...int64) error {
+// addFeed adds one tensor of this shape to what a run is fed.
+func addFeed[T uint8 | int32 | float32](m *Model, feeds map[tf.Output]*tf.Tensor, to tf.Output, data []T, shape ...int64) error {
 	t, err := TensorOf(data, shape...)
 	if err != nil {
 		return err
