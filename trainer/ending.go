@@ -52,7 +52,7 @@ func endingOf(err error) *ending {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &problems):
-		return &ending{code: wire.ExitData, reason: "BadData", where: place(problems.Problems[0]), err: err}
+		return &ending{code: wire.ExitData, reason: "BadData", where: lineOf(problems.Problems[0]), err: err}
 	case errors.As(err, &diverged):
 		return &ending{code: wire.ExitDiverged, reason: "Diverged", err: err}
 	case errors.Is(err, loop.ErrMemory): // it would happen again
@@ -68,7 +68,7 @@ func endingOf(err error) *ending {
 	return &ending{code: wire.ExitInternal, reason: "Internal", err: err}
 }
 
-func place(p dataset.Problem) string {
+func lineOf(p dataset.Problem) string {
 	if p.Line == 0 {
 		return p.File
 	}

@@ -91,7 +91,7 @@ func judge(ctx context.Context, model *session.Model, c checkpoint.Checkpoint, r
 	for k, i := range worst {
 		n := len(pixels) / len(worst)
 		e.mistakes = append(e.mistakes, page.Mistake{
-			Sample: e.samples[i], Pixels: pixels[k*n : (k+1)*n], ClassActivation: drawn(explanations[k].ClassActivation), GradCAM: drawn(explanations[k].GradCAM),
+			Sample: e.samples[i], Pixels: pixels[k*n : (k+1)*n], ClassActivation: pageHeat(explanations[k].ClassActivation), GradCAM: pageHeat(explanations[k].GradCAM),
 		})
 	}
 	return e, nil
@@ -125,7 +125,7 @@ func (e *evaluation) explain(ctx context.Context, model *session.Model, at []int
 	return pixels, explanations, err
 }
 
-func drawn(h session.Heat) page.Heat {
+func pageHeat(h session.Heat) page.Heat {
 	return page.Heat{Side: h.Side, Values: h.Values, Peak: h.Peak}
 }
 
@@ -164,14 +164,14 @@ func (e evaluation) predictions() (all []prediction) {
 	threshold := e.checkpoint.Manifest.Calibration.Threshold
 	for _, s := range e.samples {
 		all = append(all, prediction{
-			ID: s.ID, Package: s.Package, Probability: float32(score.Probability(s.Logit)), Decision: word(s.Logit >= threshold),
-			Logit: float32(s.Logit), Threshold: threshold, Label: word(s.Defect), Model: e.ref.Digest,
+			ID: s.ID, Package: s.Package, Probability: float32(score.Probability(s.Logit)), Decision: labelName(s.Logit >= threshold),
+			Logit: float32(s.Logit), Threshold: threshold, Label: labelName(s.Defect), Model: e.ref.Digest,
 		})
 	}
 	return all
 }
 
-func word(defect bool) string {
+func labelName(defect bool) string {
 	if defect {
 		return dataset.Defect.String()
 	}

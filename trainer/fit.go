@@ -189,7 +189,7 @@ func fit(ctx context.Context, p *program, o fitOptions) error {
 		t.Depth, start, h.Epochs, h.HeadEpochs, h.BatchSize, h.ImageSize, h.ImageSize, h.Optimizer, h.LearningRate, h.Seed, t.Threads)
 	began := time.Now()
 	a := attempt{
-		trial: t, writer: t.Writer("local"), gpu: t.GPU, spool: screen.report, progress: screen.step,
+		trial: t, writer: t.Writer("local"), gpu: t.GPU, spool: screen.showReport, progress: screen.step,
 		log: slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	done, err := a.train(ctx)

@@ -29,7 +29,7 @@ type program struct {
 	out, err    io.Writer
 	json        bool // logs
 	drainLimits drainLimits
-	exit        func(code int) // at once, whatever else runs: see watched
+	exit        func(code int) // at once, whatever else runs: see trainWatched
 }
 
 func (p *program) log() *slog.Logger {

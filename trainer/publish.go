@@ -134,7 +134,7 @@ func publishModel(ctx context.Context, pub wire.Publication, log *slog.Logger) (
 		return "", "", storeError(model, fmt.Errorf("the registry cannot be written: %w", err))
 	}
 	defer os.RemoveAll(temp) // nothing is left of it after success
-	if digest, err = exportTo(temp, c, pub.Checkpoint.Digest, log); err != nil {
+	if digest, err = exportVersion(temp, c, pub.Checkpoint.Digest, log); err != nil {
 		return "", "", err
 	}
 	if ctx.Err() != nil {
@@ -186,8 +186,8 @@ func loadBest(ref wire.CheckpointRef) (checkpoint.Checkpoint, error) {
 	return c, nil
 }
 
-// exportTo writes the whole version, on the disk when it returns, and has replayed the recorded predictions on it.
-func exportTo(dir string, c checkpoint.Checkpoint, from string, log *slog.Logger) (digest string, err error) {
+// exportVersion writes the whole version, on the disk when it returns, and has replayed the recorded predictions on it.
+func exportVersion(dir string, c checkpoint.Checkpoint, from string, log *slog.Logger) (digest string, err error) {
 	m := c.Manifest
 	threads := runtime.GOMAXPROCS(0)
 	err = export.Write(dir, export.Model{Architecture: m.Architecture, Input: m.Input, Calibration: m.Calibration, Tensors: c.Tensors, Threads: threads})

@@ -44,13 +44,13 @@ func runTrial(ctx context.Context, p *program) error {
 	}
 	log = log.With("trial", t.Name, "attempt", t.Attempt)
 	log.Info("trial begins", "run", t.Run.Namespace+"/"+t.Run.Name, "depth", t.Depth, "threads", t.Threads, "gpu", t.GPU, "release", wire.Release)
-	out, err := runReported(ctx, t, uid, p, log)
+	out, err := runWithOutbox(ctx, t, uid, p, log)
 	return endPod(t.Result, log, out, err)
 }
 
-// watched trains with a watchdog beside it. A step that hangs cannot be interrupted, so there is nothing to clean up after: the pod says
+// trainWatched trains with a watchdog beside it. A step that hangs cannot be interrupted, so there is nothing to clean up after: the pod says
 // what it did last, and ends. What was committed stays valid, and the next attempt goes on from there.
-func (a attempt) watched(ctx context.Context, p *program) (loop.Outcome, error) {
+func (a attempt) trainWatched(ctx context.Context, p *program) (loop.Outcome, error) {
 	if a.trial.StallSeconds == 0 {
 		return a.train(ctx)
 	}
@@ -65,8 +65,8 @@ func (a attempt) watched(ctx context.Context, p *program) (loop.Outcome, error) 
 	return a.train(ctx)
 }
 
-// runReported trains with a spool and, where there is a server, a sender behind it.
-func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, log *slog.Logger) (loop.Outcome, error) {
+// runWithOutbox trains with a spool and, where there is a server, a sender behind it.
+func runWithOutbox(ctx context.Context, t wire.Trial, podUID string, p *program, log *slog.Logger) (loop.Outcome, error) {
 	spool, err := outbox.NewSpool(t.Scratch)
 	if err != nil {
 		return loop.Outcome{}, storeError(t.Scratch, err)
@@ -75,7 +75,7 @@ func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, l
 	a := attempt{trial: t, writer: t.Writer(podUID), gpu: t.GPU && p.env(wire.EnvSimulatedGPU) != "1", log: log, spool: spool.Append, mayStartOver: true}
 	if t.Reports.URL == "" {
 		log.Warn("reports stay in the checkpoints: there is no server to send them to")
-		return a.watched(ctx, p)
+		return a.trainWatched(ctx, p)
 	}
 	sender := outbox.Start(outbox.Config{
 		Reports: t.Reports, RunUID: t.Run.UID, Log: log,
@@ -83,7 +83,7 @@ func runReported(ctx context.Context, t wire.Trial, podUID string, p *program, l
 	}, spool)
 	defer sender.Close()
 	a.pinned = sender.LastNamed
-	out, err := a.watched(ctx, p)
+	out, err := a.trainWatched(ctx, p)
 	return out, drain(ctx, sender, p.drainLimits, log, err)
 }
 

@@ -149,8 +149,8 @@ const unlabelled = "unlabelled"
 
 func (s subject) labelled() bool { return s.split != unlabelled }
 
-// listed is the subject that a list of image files names.
-func listed(file string, in wire.Input, range16 *dataset.Range16) (subject, error) {
+// listSubject is the subject that a list of image files names.
+func listSubject(file string, in wire.Input, range16 *dataset.Range16) (subject, error) {
 	if isMissing(file) {
 		return subject{}, missingError(file, fmt.Errorf("%s is not there", file))
 	}

@@ -69,7 +69,7 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 		return loop.Outcome{}, err
 	}
 	if from == nil {
-		if err := start.begin(model); err != nil {
+		if err := start.restoreInto(model); err != nil {
 			return loop.Outcome{}, err
 		}
 	}
