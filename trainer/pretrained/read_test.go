@@ -140,7 +140,7 @@ func entriesOf(depth int) (entries []safetensors.Entry) {
 func TestWeightsOfAnotherDepthAreRecognised(t *testing.T) {
 	for _, of := range wire.Depths {
 		for _, asked := range wire.Depths {
-			err := fits(entriesOf(of), asked)
+			err := checkLayout(entriesOf(of), asked)
 			want := fmt.Sprintf("not a ResNet of depth %d, and seems to be of depth %d: tensor ", asked, of)
 			if of == asked && err != nil || of != asked && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("depth %d read as %d: %v", of, asked, err)
@@ -148,11 +148,11 @@ func TestWeightsOfAnotherDepthAreRecognised(t *testing.T) {
 		}
 	}
 	foreign := []safetensors.Entry{{Name: "resnet.embedder.embedder.convolution.weight", DType: safetensors.F32, Shape: []int{64, 3, 7, 7}}}
-	if err := fits(foreign, 50); err == nil || !strings.Contains(err.Error(), "resembles no depth") || len(err.Error()) > 600 {
+	if err := checkLayout(foreign, 50); err == nil || !strings.Contains(err.Error(), "resembles no depth") || len(err.Error()) > 600 {
 		t.Errorf("another library's names: %v", err)
 	}
 	double := []safetensors.Entry{{Name: inputKernel, DType: "F64", Shape: []int{64, 3, 7, 7}}}
-	if err := fits(append(entriesOf(50), double...), 50); err == nil || !strings.Contains(err.Error(), "tensor conv1.weight is F64, not F32, F16 or BF16") {
+	if err := checkLayout(append(entriesOf(50), double...), 50); err == nil || !strings.Contains(err.Error(), "tensor conv1.weight is F64, not F32, F16 or BF16") {
 		t.Errorf("double precision: %v", err)
 	}
 }

@@ -41,15 +41,15 @@ type explainGraph struct{ images, score, class, gradient tf.Output }
 func (m *Model) drawExplain() *explainGraph {
 	s := m.root.SubScope("explain")
 	g := &explainGraph{images: m.imagePlaceholder(s)}
-	pass := m.net.Forward(s, m.net.Normalise(s, g.images), resnet.Options{Values: m.evaluated})
+	pass := m.net.Forward(s, m.net.Normalise(s, g.images), resnet.Options{Values: m.evaluatedValue})
 	g.score = resnet.Score(s.SubScope("score"), pass.Logits)
 	g.class = m.drawClassActivation(s.SubScope("class"), pass.Stages[3])
 	g.gradient = drawGradCAM(s.SubScope("gradcam"), g.score, pass.Stages[2])
 	return g
 }
 
-// evaluated is the value of a parameter that Evaluate scores with.
-func (m *Model) evaluated(p *resnet.Param) tf.Output {
+// evaluatedValue is the value of a parameter that Evaluate scores with.
+func (m *Model) evaluatedValue(p *resnet.Param) tf.Output {
 	if m.averages != nil {
 		return m.averages[p].value
 	}
@@ -62,7 +62,7 @@ func (m *Model) drawClassActivation(s *op.Scope, features tf.Output) tf.Output {
 		if p.Name != "fc.weight" {
 			continue
 		}
-		classes := op.Unpack(s, m.evaluated(p), resnet.Classes) // [2,F] -> [F], [F]
+		classes := op.Unpack(s, m.evaluatedValue(p), resnet.Classes) // [2,F] -> [F], [F]
 		if s.Err() != nil {
 			return tf.Output{}
 		}

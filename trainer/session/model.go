@@ -66,7 +66,7 @@ func New(c Config) (*Model, error) {
 	m.eval = m.drawEval("eval", nil)
 	m.optimizer = newOptimizer(root.SubScope("slots"), c.Hyper, net.Params)
 	if c.Hyper.EMA > 0 {
-		m.averages = beside(root.SubScope("averages"), averagePrefix, net.Params)
+		m.averages = variablesBeside(root.SubScope("averages"), averagePrefix, net.Params)
 		m.eval = m.drawEval("eval-averages", func(p *resnet.Param) tf.Output { return m.averages[p].value })
 	}
 	m.drawState()

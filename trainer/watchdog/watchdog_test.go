@@ -7,7 +7,7 @@ import (
 )
 
 func TestAStallIsTimeWithoutASign(t *testing.T) {
-	const limit = 100 * time.Second // looked at every 5 s
+	const limit = 100 * time.Second // checked at every 5 s
 	for name, test := range map[string]struct {
 		look []time.Duration // since the start; a sign before each of which `sign` is true
 		sign func(at time.Duration) bool
@@ -24,7 +24,7 @@ func TestAStallIsTimeWithoutASign(t *testing.T) {
 	} {
 		w := New(limit)
 		start := time.Unix(1_700_000_000, 0)
-		w.Look(start)
+		w.Check(start)
 		var is bool
 		for i, d := range test.look {
 			if is {
@@ -33,7 +33,7 @@ func TestAStallIsTimeWithoutASign(t *testing.T) {
 			if test.sign(d) {
 				w.Worked(3, "step 7 of epoch 4")
 			}
-			_, is = w.Look(start.Add(d))
+			_, is = w.Check(start.Add(d))
 		}
 		if is != test.want {
 			t.Errorf("%s: stall %v, want %v", name, is, test.want)
