@@ -58,12 +58,12 @@ func readCard(dir string) (c card, digest string, err error) {
 
 // writeCard describes the files of a version that was made from a checkpoint with this digest and manifest, and returns the card's own
 // digest.
-func writeCard(dir, checkpoint string, m wire.Manifest) (digest string, err error) {
+func writeCard(dir, from string, m wire.Manifest) (digest string, err error) {
 	files, err := listFiles(dir)
 	if err != nil {
 		return "", err
 	}
-	text, err := json.MarshalIndent(card{Format: cardForm, Checkpoint: checkpoint, Manifest: m, Files: files}, "", "  ")
+	text, err := json.MarshalIndent(card{Format: cardForm, Checkpoint: from, Manifest: m, Files: files}, "", "  ")
 	if err != nil {
 		return "", err
 	}
