@@ -13,8 +13,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// card is what a published model carries beside the SavedModel: what it was made from, and what its files must be. TensorFlow
-// Serving leaves assets.extra alone.
+// card is what a published model carries beside the SavedModel: what it was made from, and what its files must be.
+// TensorFlow Serving leaves assets.extra alone.
 type card struct {
 	Format     string        `json:"format"`     // cardForm
 	Checkpoint string        `json:"checkpoint"` // digest of its manifest
@@ -31,11 +31,13 @@ const (
 // errNotAsPublished says that a version is there and is not what somebody published.
 var errNotAsPublished = errors.New("not as it was published")
 
-// readCard reads a version's card and verifies every file that it names. digest is the card's own: with it all else is fixed.
+// readCard reads a version's card and verifies every file that it names. digest is the card's own: with it all else is
+// fixed.
 func readCard(dir string) (c card, digest string, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, cardDir, cardFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return card{}, "", fmt.Errorf("%s has no %s/%s: %w by plumbline-trainer", dir, cardDir, cardFile, errNotAsPublished)
+		return card{}, "", fmt.Errorf("%s has no %s/%s: %w by plumbline-trainer",
+			dir, cardDir, cardFile, errNotAsPublished)
 	}
 	if err != nil {
 		return card{}, "", err
@@ -56,8 +58,8 @@ func readCard(dir string) (c card, digest string, err error) {
 	return c, wire.Digest(text), nil
 }
 
-// writeCard describes the files of a version that was made from a checkpoint with this digest and manifest, and returns the card's own
-// digest.
+// writeCard describes the files of a version that was made from a checkpoint with this digest and manifest, and returns
+// the card's own digest.
 func writeCard(dir, from string, m wire.Manifest) (digest string, err error) {
 	files, err := listFiles(dir)
 	if err != nil {
@@ -69,7 +71,8 @@ func writeCard(dir, from string, m wire.Manifest) (digest string, err error) {
 	}
 	text = append(text, '\n')
 	extra := filepath.Join(dir, cardDir)
-	if err := errors.Join(os.Mkdir(extra, 0o755), os.WriteFile(filepath.Join(extra, cardFile), text, 0o644)); err != nil {
+	err = errors.Join(os.Mkdir(extra, 0o755), os.WriteFile(filepath.Join(extra, cardFile), text, 0o644))
+	if err != nil {
 		return "", err
 	}
 	return wire.Digest(text), nil

@@ -11,7 +11,8 @@ import (
 	"plumbline.dev/plumbline/trainer/checkpoint"
 )
 
-// versionDir finds a version: dir itself, or the highest number below it, which is the one that TensorFlow Serving serves.
+// versionDir finds a version: dir itself, or the highest number below it, which is the one that TensorFlow Serving
+// serves.
 func versionDir(dir string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "saved_model.pb")); err == nil {
 		return dir, nil
@@ -21,7 +22,8 @@ func versionDir(dir string) (string, error) {
 		return "", err
 	}
 	if highest == 0 {
-		return "", missingError(dir, fmt.Errorf("%s is neither a version of a model (with saved_model.pb) nor a model with numbered versions", dir))
+		return "", missingError(dir, fmt.Errorf(
+			"%s is neither a version of a model (with saved_model.pb) nor a model with numbered versions", dir))
 	}
 	return filepath.Join(dir, fmt.Sprint(highest)), nil
 }
@@ -41,9 +43,9 @@ func highestVersion(dir string) (int64, error) {
 	return highest, err
 }
 
-// newStagingDir makes a directory beside the versions, which no server takes for one, and removes what killed pods left of this version. It
-// takes their names first: should another pod be at work in one of them after all, its own rename then fails, where it might have made
-// half a version visible.
+// newStagingDir makes a directory beside the versions, which no server takes for one, and removes what killed pods left
+// of this version. It takes their names first: should another pod be at work in one of them after all, its own rename
+// then fails, where it might have made half a version visible.
 func newStagingDir(model string, number int64) (temp string, err error) {
 	if err := checkpoint.MakeDir(model); err != nil {
 		return "", err
@@ -55,7 +57,8 @@ func newStagingDir(model string, number int64) (temp string, err error) {
 			return "", err
 		}
 		for _, dir := range found {
-			if err := checkpoint.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // that pod has just made its version of it
+			err := checkpoint.Remove(dir)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) { // that pod has just made its version of it
 				return "", err
 			}
 		}

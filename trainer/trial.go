@@ -179,7 +179,7 @@ func cacheDir(checkpoints string) string {
 	if err != nil {
 		return "" // no directory of this machine, so no cache
 	}
-	return filepath.Join(dir, "cache")
+	return filepath.Join(dir, checkpoint.CacheName)
 }
 
 func splitSpec(s wire.Split) dataset.SplitSpec {

@@ -31,9 +31,9 @@ func (e *OtherSettingsError) Error() string {
 	return "it was trained on other settings: " + strings.Join(texts, "; ")
 }
 
-// CheckResume returns an *OtherSettingsError if a trial that would write the manifest now may not resume from this checkpoint. It
-// compares everything that decides what is learned: if a part of that differed, the trial would become neither what the checkpoint
-// began nor what was asked for.
+// CheckResume returns an *OtherSettingsError if a trial that would write the manifest now may not resume from this
+// checkpoint. It compares everything that decides what is learned: if a part of that differed, the trial would become
+// neither what the checkpoint began nor what was asked for.
 func (m Manifest) CheckResume(now Manifest) error {
 	if differences := diff(m.learned(), now.learned()); len(differences) > 0 {
 		return &OtherSettingsError{Differences: differences}
@@ -41,8 +41,8 @@ func (m Manifest) CheckResume(now Manifest) error {
 	return nil
 }
 
-// CheckResumeFromOlderRun is CheckResume for a checkpoint of an older run. That run may have asked for fewer epochs, and for another
-// patience. Neither changes what a step did, except for the learning rate of a cosine schedule.
+// CheckResumeFromOlderRun is CheckResume for a checkpoint of an older run. That run may have asked for fewer epochs,
+// and for another patience. Neither changes what a step did, except for the learning rate of a cosine schedule.
 func (m Manifest) CheckResumeFromOlderRun(now Manifest) error {
 	older, newer := &m.Settings.Hyperparameters, now.Settings.Hyperparameters
 	older.Patience = newer.Patience
@@ -55,8 +55,13 @@ func (m Manifest) CheckResumeFromOlderRun(now Manifest) error {
 // learned returns everything that decides what is learned, by the names that people know.
 func (m Manifest) learned() map[string]any {
 	return map[string]any{
-		"architecture": m.Architecture, "classes": m.Classes, "input": m.Input, "data": m.Digests, "pretrained": m.Pretrained,
-		"hyperparameters": m.Settings.Hyperparameters, "imbalance": m.Settings.Imbalance,
+		"architecture":    m.Architecture,
+		"classes":         m.Classes,
+		"input":           m.Input,
+		"data":            m.Digests,
+		"pretrained":      m.Pretrained,
+		"hyperparameters": m.Settings.Hyperparameters,
+		"imbalance":       m.Settings.Imbalance,
 	}
 }
 
@@ -85,8 +90,8 @@ func settingTexts(document map[string]any) map[string]string {
 	return texts
 }
 
-// Changed names everything that float32 sums depend on and that differs between then and now, such as "threads 4, was 2", joined by
-// commas. It is empty if a resumed trial repeats an undisturbed one bit for bit.
+// Changed names everything that float32 sums depend on and that differs between then and now, such as "threads 4, was
+// 2", joined by commas. It is empty if a resumed trial repeats an undisturbed one bit for bit.
 func (now Numerics) Changed(then Numerics) string {
 	var changes []string
 	for _, d := range []struct{ name, then, now string }{

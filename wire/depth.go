@@ -28,7 +28,8 @@ func (s Stages) Expansion() int {
 	return 1
 }
 
-// stages is the one table of what a depth consists of (He et al., "Deep Residual Learning for Image Recognition", table 1).
+// stages is the one table of what a depth consists of (He et al., "Deep Residual Learning for Image Recognition", table
+// 1).
 var stages = map[int]Stages{
 	18:  {Bottleneck: false, Blocks: [4]int{2, 2, 2, 2}},
 	34:  {Bottleneck: false, Blocks: [4]int{3, 4, 6, 3}},

@@ -16,8 +16,8 @@ func Digest(b []byte) string {
 	return digestOfSum(hex.EncodeToString(sum[:]))
 }
 
-// Digester computes the digest of the bytes that are written to it. With io.TeeReader or io.MultiWriter it does so while a file is read
-// or written.
+// Digester computes the digest of the bytes that are written to it. With io.TeeReader or io.MultiWriter it does so
+// while a file is read or written.
 type Digester struct {
 	sum  hash.Hash
 	size int64

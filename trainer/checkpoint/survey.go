@@ -39,8 +39,8 @@ type Findings struct {
 	Runs      int        // directories of runs
 }
 
-// cacheName is the directory of decoded images beside the runs'.
-const cacheName = "cache"
+// CacheName is the directory of decoded images beside the runs'.
+const CacheName = "cache"
 
 // Survey says what of the store at root may go, and changes nothing. Whatever the list says, a best stays that a resume checkpoint which
 // stays may need, and so do all bests of a trial of which the list names none: its reports may never have arrived.
@@ -76,7 +76,7 @@ func Survey(root string, keep wire.Keep, now time.Time) (Findings, error) {
 		}
 	}
 	if err := s.cache(); err != nil {
-		return Findings{}, fmt.Errorf("look at %s: %w", filepath.Join(root, cacheName), err)
+		return Findings{}, fmt.Errorf("look at %s: %w", filepath.Join(root, CacheName), err)
 	}
 	return s.found, nil
 }
@@ -98,7 +98,7 @@ func (s *surveyor) runs() (uids []string, err error) {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == cacheName && e.IsDir(), name == ".lock", name == "lost+found":
+		case name == CacheName && e.IsDir(), name == ".lock", name == "lost+found":
 		case strings.HasPrefix(name, DiscardedPrefix) && e.IsDir():
 			if err := s.addRemoval(name, "left by a prune that was killed"); err != nil {
 				return nil, err
@@ -106,7 +106,7 @@ func (s *surveyor) runs() (uids []string, err error) {
 		case e.IsDir() && s.isRun(name):
 			uids = append(uids, name)
 		default:
-			return nil, fmt.Errorf("%w: %s is neither a run's directory (<run uid>/<trial>/<trial>-a<attempt>-<pod uid>) nor %s; nothing was removed", ErrNotStore, filepath.Join(s.root, name), cacheName)
+			return nil, fmt.Errorf("%w: %s is neither a run's directory (<run uid>/<trial>/<trial>-a<attempt>-<pod uid>) nor %s; nothing was removed", ErrNotStore, filepath.Join(s.root, name), CacheName)
 		}
 	}
 	return uids, nil
@@ -266,7 +266,7 @@ func (s *surveyor) pruneTrial(uid, trial string) error {
 
 // cache finds decoded images that nobody has used for long. A file that is used is touched.
 func (s *surveyor) cache() error {
-	entries, err := os.ReadDir(filepath.Join(s.root, cacheName))
+	entries, err := os.ReadDir(filepath.Join(s.root, CacheName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -281,7 +281,7 @@ func (s *surveyor) cache() error {
 		case err != nil:
 			return err
 		case info.Mode().IsRegular() && s.idle(info.ModTime()):
-			s.found.Removals = append(s.found.Removals, Removal{filepath.Join(cacheName, e.Name()), info.Size(), "decoded images that nobody has used lately"})
+			s.found.Removals = append(s.found.Removals, Removal{filepath.Join(CacheName, e.Name()), info.Size(), "decoded images that nobody has used lately"})
 		}
 	}
 	return nil

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Mistakes returns the indices of the samples that a decision by logit >= threshold gets wrong, the furthest from the threshold first:
-// defects that it misses, and normal samples that it calls defects.
+// Mistakes returns the indices of the samples that a decision by logit >= threshold gets wrong, the furthest from the
+// threshold first: defects that it misses, and normal samples that it calls defects.
 func Mistakes(samples []Sample, threshold float64) (missed, alarms []int) {
 	for i, s := range samples {
 		switch called := s.Logit >= threshold; {
@@ -26,8 +26,8 @@ func Mistakes(samples []Sample, threshold float64) (missed, alarms []int) {
 	return missed, alarms
 }
 
-// Worst picks up to n of the Mistakes, the missed defects first. Of both kinds there are as many, where there are: a set of a hundred
-// false alarms must not hide the one missed defect.
+// Worst picks up to n of the Mistakes, the missed defects first. Of both kinds there are as many, where there are: a
+// set of a hundred false alarms must not hide the one missed defect.
 func Worst(samples []Sample, threshold float64, n int) []int {
 	missed, alarms := Mistakes(samples, threshold)
 	shown := min(len(missed), max(n-n/2, n-len(alarms)))
