@@ -44,8 +44,8 @@ var reach = []struct {
 		why: "dataset serves the trainer and plumb alike, so it may drag neither's world into the other",
 	},
 	{
-		of: []string{"trainer/loop", "trainer/report"}, never: []string{graft + "/...", nats + "..."},
-		why: "the loop and the report are tested in milliseconds, without TensorFlow and without a message server",
+		of: []string{"trainer/loop", "trainer/page"}, never: []string{graft + "/...", nats + "..."},
+		why: "the loop and the page are tested in milliseconds, without TensorFlow and without a message server",
 	},
 	{
 		of: []string{"score"}, never: []string{graft + "/...", nats + "...", "k8s.io/...", module + "api/...", module + "operator/...", module + "trainer/...", module + "cli/..."},
@@ -104,8 +104,8 @@ var importers = []struct {
 		why: "TensorFlow is run in one place and drawn in two; everything else must work without it",
 	},
 	{
-		of: nats + "nats.go/...", where: []string{"trainer/publish", "operator/ingest", "operator/credential", "test/..."},
-		why: "reports leave through trainer/publish and arrive through operator/ingest, which own their durability; operator/credential says who signs in",
+		of: nats + "nats.go/...", where: []string{"trainer/outbox", "operator/ingest", "operator/credential", "test/..."},
+		why: "reports leave through trainer/outbox and arrive through operator/ingest, which own their durability; operator/credential says who signs in",
 	},
 }
 

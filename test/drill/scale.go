@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"plumbline.dev/plumbline/test/drill/judge"
-	"plumbline.dev/plumbline/trainer/publish"
+	"plumbline.dev/plumbline/trainer/outbox"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -297,11 +297,11 @@ func report(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	spool, err := publish.NewSpool(t.Scratch)
+	spool, err := outbox.NewSpool(t.Scratch)
 	if err != nil {
 		return err
 	}
-	p := publish.Start(publish.Config{Reports: t.Reports, RunUID: t.Run.UID, Log: slog.Default(), Ack: publish.DefaultAck, Backoff: publish.DefaultBackoff, Longest: publish.DefaultLongest}, spool)
+	p := outbox.Start(outbox.Config{Reports: t.Reports, RunUID: t.Run.UID, Log: slog.Default(), Ack: outbox.DefaultAck, Backoff: outbox.DefaultBackoff, Longest: outbox.DefaultLongest}, spool)
 	defer p.Close()
 	sequence := int64(0)
 	tell := func(kind wire.ReportKind, epoch int, metrics *wire.Metrics) error {

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"plumbline.dev/plumbline/trainer/publish"
+	"plumbline.dev/plumbline/trainer/outbox"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -57,13 +57,13 @@ func actAsPod() {
 }
 
 type reporter struct {
-	trial     wire.Trial
-	store     string // the directory of all checkpoints
-	writer    string
-	spool     *publish.Spool
-	publisher *publish.Publisher
-	sequence  int64
-	epoch     int
+	trial    wire.Trial
+	store    string // the directory of all checkpoints
+	writer   string
+	spool    *outbox.Spool
+	sender   *outbox.Sender
+	sequence int64
+	epoch    int
 }
 
 func report() (code int, err error) {
@@ -85,12 +85,12 @@ func report() (code int, err error) {
 	if r.store, err = wire.LocalPath(t.Checkpoint.URI); err != nil {
 		return 0, err
 	}
-	if r.spool, err = publish.NewSpool(t.Scratch); err != nil {
+	if r.spool, err = outbox.NewSpool(t.Scratch); err != nil {
 		return 0, err
 	}
-	r.publisher = publish.Start(publish.Config{Reports: t.Reports, RunUID: t.Run.UID, Log: slog.Default(),
-		Ack: publish.DefaultAck, Backoff: publish.DefaultBackoff, Longest: publish.DefaultLongest}, r.spool)
-	defer r.publisher.Close()
+	r.sender = outbox.Start(outbox.Config{Reports: t.Reports, RunUID: t.Run.UID, Log: slog.Default(),
+		Ack: outbox.DefaultAck, Backoff: outbox.DefaultBackoff, Longest: outbox.DefaultLongest}, r.spool)
+	defer r.sender.Close()
 	if err := r.begin(); err != nil {
 		return 0, err
 	}
@@ -221,7 +221,7 @@ func (r *reporter) say(x wire.Report) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return r.publisher.Drain(ctx)
+	return r.sender.Drain(ctx)
 }
 
 func measured(aucPR float64) *wire.Metrics {

@@ -15,13 +15,13 @@ import (
 // would otherwise fill the store. It removes
 //
 //   - resume checkpoints, once this writer has as many of its own as are kept and they are at least as far;
-//   - bests that are worse than told, the last one of this writer that the stream has acknowledged: nobody can choose them any more.
+//   - bests that are worse than acknowledged, the last one of this writer that the stream has acknowledged: nobody can choose them any more.
 //     One that a resume checkpoint names stays as long as that one does, whoever wrote it: without its best nobody goes on from it;
 //   - what was left half-written.
 //
 // It never touches a later attempt's things. Should an earlier attempt still be alive, on a node that was given up, it loses nothing
 // that anybody would go on from.
-func (w *Writer) supersede(told string) error {
+func (w *Writer) supersede(acknowledged string) error {
 	attempt, ok := attemptOf(filepath.Base(w.dir))
 	if !ok || attempt == 1 {
 		return nil
@@ -29,12 +29,12 @@ func (w *Writer) supersede(told string) error {
 	trial := filepath.Dir(w.dir)
 	oldest := w.oldestResume()
 	if err := removeOfEarlier(trial, attempt, func(dir, name string) bool {
-		return strings.HasPrefix(name, unfinished) || strings.HasPrefix(name, Discarded) ||
+		return strings.HasPrefix(name, unfinishedPrefix) || strings.HasPrefix(name, DiscardedPrefix) ||
 			strings.HasPrefix(name, wire.CheckpointResume+"-") && oldest != "" && notFurther(name, oldest)
 	}); err != nil {
 		return err
 	}
-	mine := slices.IndexFunc(w.mine, func(s saved) bool { return s.uri == told && s.kind == wire.CheckpointBest })
+	mine := slices.IndexFunc(w.mine, func(s saved) bool { return s.uri == acknowledged && s.kind == wire.CheckpointBest })
 	if mine < 0 {
 		return nil
 	}

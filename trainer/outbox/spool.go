@@ -1,4 +1,4 @@
-package publish
+package outbox
 
 import (
 	"context"
@@ -52,7 +52,7 @@ func (s *Spool) Append(r wire.Report) error {
 	failpoint.Here("spool.append.after")
 	s.to += int64(len(line))
 	s.lengths = append(s.lengths, int64(len(line)))
-	s.tell()
+	s.wake()
 	return nil
 }
 
@@ -80,8 +80,8 @@ func (s *Spool) oldest(ctx context.Context) ([]byte, error) {
 	return line[:len(line)-1], nil
 }
 
-// trim takes the oldest off: it is delivered. An empty spool gives its disk space back.
-func (s *Spool) trim() error {
+// dropOldest takes the oldest off: it is delivered. An empty spool gives its disk space back.
+func (s *Spool) dropOldest() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	failpoint.Here("spool.trim.before")
@@ -93,12 +93,12 @@ func (s *Spool) trim() error {
 			return fmt.Errorf("trim spool: %w", err)
 		}
 	}
-	s.tell()
+	s.wake()
 	return nil
 }
 
-// empty waits until everything is delivered.
-func (s *Spool) empty(ctx context.Context) error {
+// awaitEmpty waits until everything is delivered.
+func (s *Spool) awaitEmpty(ctx context.Context) error {
 	return s.await(ctx, func() bool { return len(s.lengths) == 0 })
 }
 
@@ -119,8 +119,8 @@ func (s *Spool) await(ctx context.Context, holds func() bool) error {
 	}
 }
 
-// tell wakes who awaits. The lock is held.
-func (s *Spool) tell() {
+// wake wakes everyone in await. The lock is held.
+func (s *Spool) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

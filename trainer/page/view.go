@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"encoding/json"
@@ -17,7 +17,7 @@ import (
 type view struct {
 	Style template.CSS
 
-	Report
+	Content
 	Title     string
 	Summary   string // of the settings
 	Verdict   []string
@@ -31,7 +31,7 @@ type view struct {
 	Curve, Histogram, Loss, AUCPR, Reliability template.HTML
 
 	Wrong, Alarms, Missed int // Wrong of them are shown
-	Cards                 []card
+	MistakeViews          []mistakeView
 	Facts                 []fact // settings
 	Settings              string // all of them, as JSON
 	Digests               []fact
@@ -43,8 +43,8 @@ type row struct{ Name, AUCPR, Interval, Blind, F1, Precision, Recall, Samples, N
 // fact is a name, a value, and what the value means where that is not plain.
 type fact struct{ Name, Value, Note string }
 
-// card is one mistake.
-type card struct {
+// mistakeView is one mistake.
+type mistakeView struct {
 	Mistake
 	Kind, Probability string
 	Relabelled        string // the label it had at first, where a correction changed it
@@ -63,58 +63,58 @@ type heatView struct {
 	Name, Class, Peak string
 }
 
-func newView(r Report) (view, error) {
-	judged := Judged(r.Samples)
-	threshold := r.Manifest.Calibration.Threshold
+func newView(content Content) (view, error) {
+	judged := Judged(content.Samples)
+	threshold := content.Manifest.Calibration.Threshold
 	v := view{
-		Style: template.CSS(styleText), Report: r,
-		Title:     fmt.Sprintf("ResNet-%d, trial %s of run %s, epoch %d", r.Manifest.Architecture.Depth, r.Manifest.Trial, r.Manifest.Run.Name, r.Manifest.Epoch),
-		Summary:   summary(r.Manifest),
+		Style: template.CSS(styleText), Content: content,
+		Title:     fmt.Sprintf("ResNet-%d, trial %s of run %s, epoch %d", content.Manifest.Architecture.Depth, content.Manifest.Trial, content.Manifest.Run.Name, content.Manifest.Epoch),
+		Summary:   summary(content.Manifest),
 		Confusion: score.At(judged, threshold),
 		Threshold: percent(score.Probability(threshold)),
-		Rows:      metricRows(r, judged),
-		Facts:     settingFacts(r.Manifest),
-		Digests:   digestFacts(r),
+		Rows:      metricRows(content, judged),
+		Facts:     settingFacts(content.Manifest),
+		Digests:   digestFacts(content),
 	}
-	v.Alarms, v.Missed, v.Wrong = v.Confusion.FalsePositive, v.Confusion.FalseNegative, len(r.Mistakes)
+	v.Alarms, v.Missed, v.Wrong = v.Confusion.FalsePositive, v.Confusion.FalseNegative, len(content.Mistakes)
 	v.Recall, v.Precision = percent(v.Confusion.Recall()), percent(v.Confusion.Precision())
-	v.Verdict = verdict(r, v.Confusion)
-	settings, err := json.MarshalIndent(r.Manifest.Settings, "", "  ")
+	v.Verdict = verdict(content, v.Confusion)
+	settings, err := json.MarshalIndent(content.Manifest.Settings, "", "  ")
 	if err != nil {
 		return v, err
 	}
 	v.Settings = string(settings)
 	points, err := score.Curve(judged)
 	if err != nil {
-		return v, fmt.Errorf("the %s split: %w", r.Split, err)
+		return v, fmt.Errorf("the %s split: %w", content.Split, err)
 	}
 	bins, err := score.Reliability(judged)
 	if err != nil {
-		return v, fmt.Errorf("the %s split: %w", r.Split, err)
+		return v, fmt.Errorf("the %s split: %w", content.Split, err)
 	}
-	if v.More, err = moreFacts(r.Metrics, judged); err != nil {
-		return v, fmt.Errorf("the %s split: %w", r.Split, err)
+	if v.More, err = moreFacts(content.Metrics, judged); err != nil {
+		return v, fmt.Errorf("the %s split: %w", content.Split, err)
 	}
-	v.Curve = curveChart(points, v.Confusion, r.Metrics.Prevalence)
-	v.Histogram = histogramChart(r.Samples, threshold)
+	v.Curve = curveChart(points, v.Confusion, content.Metrics.Prevalence)
+	v.Histogram = histogramChart(content.Samples, threshold)
 	v.Reliability = reliabilityChart(bins)
-	v.Loss, v.AUCPR = lossChart(r.Epochs, r.Manifest.Epoch), aucChart(r.Epochs, r.Manifest.Epoch)
-	for _, m := range r.Mistakes {
-		c, err := newCard(m, r.Manifest.Input)
+	v.Loss, v.AUCPR = lossChart(content.Epochs, content.Manifest.Epoch), aucChart(content.Epochs, content.Manifest.Epoch)
+	for _, m := range content.Mistakes {
+		c, err := newMistakeView(m, content.Manifest.Input)
 		if err != nil {
 			return v, fmt.Errorf("sample %s: %w", m.ID, err)
 		}
-		v.Cards = append(v.Cards, c)
+		v.MistakeViews = append(v.MistakeViews, c)
 	}
 	return v, nil
 }
 
 // verdict says in sentences what a person at the line would ask first.
-func verdict(r Report, c score.Confusion) []string {
-	m := r.Metrics
+func verdict(content Content, c score.Confusion) []string {
+	m := content.Metrics
 	says := []string{
 		fmt.Sprintf("On %d samples of the %s split its AUC-PR is %.4f, with a 95 %% interval from %.3f to %.3f. A blind model would reach %.3f, the share of defects.",
-			m.Samples, r.Split, m.AUCPR, m.AUCPRLow, m.AUCPRHigh, m.Prevalence),
+			m.Samples, content.Split, m.AUCPR, m.AUCPRLow, m.AUCPRHigh, m.Prevalence),
 		fmt.Sprintf("At its threshold it finds %d of %d defects and lets %d pass, and it takes %d of %d normal samples for defects.",
 			c.TruePositive, c.TruePositive+c.FalseNegative, c.FalseNegative, c.FalsePositive, c.FalsePositive+c.TrueNegative),
 	}
@@ -138,7 +138,7 @@ func seenNote(split string, epoch int) string {
 }
 
 // metricRows puts validation, which the manifest knows, before what was scored now.
-func metricRows(r Report, judged []score.Sample) []row {
+func metricRows(content Content, judged []score.Sample) []row {
 	one := func(name string, m wire.Metrics, note string) row {
 		return row{
 			Name: name, AUCPR: fmt.Sprintf("%.4f", m.AUCPR), Interval: fmt.Sprintf("%.3f to %.3f", m.AUCPRLow, m.AUCPRHigh),
@@ -147,23 +147,23 @@ func metricRows(r Report, judged []score.Sample) []row {
 		}
 	}
 	var rows []row
-	if m := r.Manifest.Metrics; m != nil && r.Split != "validation" {
-		rows = append(rows, one("validation", *m, seenNote("validation", r.Manifest.Epoch)))
+	if m := content.Manifest.Metrics; m != nil && content.Split != "validation" {
+		rows = append(rows, one("validation", *m, seenNote("validation", content.Manifest.Epoch)))
 	}
-	rows = append(rows, one(r.Split, r.Metrics, seenNote(r.Split, r.Manifest.Epoch)))
+	rows = append(rows, one(content.Split, content.Metrics, seenNote(content.Split, content.Manifest.Epoch)))
 	changed := 0
-	for i, s := range r.Samples {
+	for i, s := range content.Samples {
 		if s.Given != s.Defect {
 			changed++
 		}
 		judged[i].Defect = s.Given
 	}
 	if changed > 0 {
-		if m, err := score.Measure(judged, r.Metrics.Threshold, r.Manifest.Seed); err == nil {
-			rows = append(rows, one(r.Split+", as first labelled", m, fmt.Sprintf("without the corrections; labels changed: %d", changed)))
+		if m, err := score.Measure(judged, content.Metrics.Threshold, content.Manifest.Seed); err == nil {
+			rows = append(rows, one(content.Split+", as first labelled", m, fmt.Sprintf("without the corrections; labels changed: %d", changed)))
 		}
 	}
-	for i, s := range r.Samples {
+	for i, s := range content.Samples {
 		judged[i].Defect = s.Defect
 	}
 	return rows
@@ -192,8 +192,8 @@ func moreFacts(m wire.Metrics, judged []score.Sample) ([]fact, error) {
 		fact{"Calibration error", fmt.Sprintf("%.4f", m.CalibrationError), fmt.Sprintf("mean distance between what was said and what was true, over %d bins; never 0 on few samples", score.Bins)}), nil
 }
 
-func newCard(m Mistake, in wire.Input) (card, error) {
-	c := card{Mistake: m, Kind: "false alarm", Probability: percent(score.Probability(m.Logit))}
+func newMistakeView(m Mistake, in wire.Input) (mistakeView, error) {
+	c := mistakeView{Mistake: m, Kind: "false alarm", Probability: percent(score.Probability(m.Logit))}
 	if m.Defect {
 		c.Kind = "missed defect"
 	}
@@ -277,15 +277,15 @@ func weightsNote(kind string) string {
 	return "as the last step left them"
 }
 
-func digestFacts(r Report) []fact {
-	d := r.Manifest.Digests
-	facts := []fact{{"Checkpoint", r.Checkpoint.Digest, r.Checkpoint.URI}, {"Data", d.Data, "dataset.yaml and every image file"}, {"Labels", d.Labels, "labels.csv"}}
+func digestFacts(content Content) []fact {
+	d := content.Manifest.Digests
+	facts := []fact{{"Checkpoint", content.Checkpoint.Digest, content.Checkpoint.URI}, {"Data", d.Data, "dataset.yaml and every image file"}, {"Labels", d.Labels, "labels.csv"}}
 	if d.Overlay != "" {
 		facts = append(facts, fact{"Corrections", d.Overlay, ""})
 	}
 	facts = append(facts, fact{"Split", d.Split, "which sample is on which side"})
-	if r.Manifest.Pretrained != "" {
-		facts = append(facts, fact{"Pretrained", r.Manifest.Pretrained, ""})
+	if content.Manifest.Pretrained != "" {
+		facts = append(facts, fact{"Pretrained", content.Manifest.Pretrained, ""})
 	}
 	return facts
 }

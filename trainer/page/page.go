@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	_ "embed"
@@ -10,8 +10,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Report is everything that the page shows.
-type Report struct {
+// Content is everything that the page shows.
+type Content struct {
 	Manifest   wire.Manifest      // of the best checkpoint
 	Checkpoint wire.CheckpointRef // where it lies
 	Epochs     []wire.Report      // the trial's epochs, ascending, as far as they are known
@@ -62,14 +62,14 @@ var (
 	//go:embed page.css
 	styleText string
 
-	page = template.Must(template.New("page").Parse(pageText))
+	pageTemplate = template.Must(template.New("page").Parse(pageText))
 )
 
 // Write writes the page.
-func Write(w io.Writer, r Report) error {
-	v, err := newView(r)
+func Write(w io.Writer, content Content) error {
+	v, err := newView(content)
 	if err != nil {
-		return fmt.Errorf("draw the report of %s: %w", r.Manifest.Trial, err)
+		return fmt.Errorf("draw the page of %s: %w", content.Manifest.Trial, err)
 	}
-	return page.Execute(w, v)
+	return pageTemplate.Execute(w, v)
 }

@@ -1,4 +1,4 @@
-package publish
+package outbox
 
 import (
 	"crypto/x509"
@@ -10,16 +10,16 @@ import (
 
 // refusal says in words what waiting alone will not cure: the file that is wrong, and the way out. It is empty for everything else,
 // such as a server that is away, and it stays the same while the problem does.
-func (p *Publisher) refusal(err error) string {
-	if p.conn != nil { // what a request sees of it is a timeout
-		if last := p.conn.LastError(); last != nil && (!p.conn.IsConnected() || errors.Is(last, nats.ErrPermissionViolation)) {
+func (s *Sender) refusal(err error) string {
+	if s.conn != nil { // what a request sees of it is a timeout
+		if last := s.conn.LastError(); last != nil && (!s.conn.IsConnected() || errors.Is(last, nats.ErrPermissionViolation)) {
 			err = last
 		}
 	}
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var other x509.HostnameError
-	url, credentials, ca := p.cfg.Reports.URL, p.cfg.Reports.Credentials, p.cfg.Reports.CA
+	url, credentials, ca := s.cfg.Reports.URL, s.cfg.Reports.Credentials, s.cfg.Reports.CA
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
 		return fmt.Sprintf("NATS at %s refuses the run's credential %s: it has expired, was revoked, or is of another installation; a new one in the run's Secret is taken at once", url, credentials)

@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"bytes"
@@ -42,70 +42,70 @@ func TestThePageReadsAsItShould(t *testing.T) {
 // An id comes from a file that a stranger may have written, and the page is opened by somebody with access to the line.
 func TestNothingOfADataSetBecomesMarkup(t *testing.T) {
 	const evil = `<img src=x onerror=alert(1)>"'&{{.}} url(javascript:1)`
-	r := example()
-	r.Split, r.Notes = evil, []string{evil}
-	r.Manifest.Trial, r.Manifest.Writer, r.Manifest.Run.Name = evil, evil, evil
-	r.Manifest.Input.Channels = []string{evil, "NORMAL"}
-	r.Manifest.Settings.Dataset.URI, r.Manifest.Settings.Pretrained = evil, &wire.Pretrained{URI: evil, InputAdaptation: evil}
-	r.Manifest.Digests.Data, r.Checkpoint.URI = evil, evil
-	for i := range r.Samples {
-		r.Samples[i].ID, r.Samples[i].Package = evil, evil
+	content := example()
+	content.Split, content.Notes = evil, []string{evil}
+	content.Manifest.Trial, content.Manifest.Writer, content.Manifest.Run.Name = evil, evil, evil
+	content.Manifest.Input.Channels = []string{evil, "NORMAL"}
+	content.Manifest.Settings.Dataset.URI, content.Manifest.Settings.Pretrained = evil, &wire.Pretrained{URI: evil, InputAdaptation: evil}
+	content.Manifest.Digests.Data, content.Checkpoint.URI = evil, evil
+	for i := range content.Samples {
+		content.Samples[i].ID, content.Samples[i].Package = evil, evil
 	}
-	for i := range r.Mistakes {
-		r.Mistakes[i].ID, r.Mistakes[i].Package = evil, evil
+	for i := range content.Mistakes {
+		content.Mistakes[i].ID, content.Mistakes[i].Package = evil, evil
 	}
-	page := write(t, r)
-	if strings.Contains(page, "<img src=x") || strings.Contains(page, `alert(1)>"`) {
+	text := write(t, content)
+	if strings.Contains(text, "<img src=x") || strings.Contains(text, `alert(1)>"`) {
 		t.Error("an id became an element")
 	}
-	if n := strings.Count(page, "&lt;img src=x onerror=alert(1)&gt;"); n < 20 {
+	if n := strings.Count(text, "&lt;img src=x onerror=alert(1)&gt;"); n < 20 {
 		t.Errorf("the name stands %d times on the page, escaped; it should be told wherever it belongs", n)
 	}
 	tags := regexp.MustCompile(`<[a-z]+[^>]*`)
-	if got, want := len(tags.FindAllString(page, -1)), len(tags.FindAllString(write(t, example()), -1)); got < want || got > want+3 { // notes and pretrained weights add lines
+	if got, want := len(tags.FindAllString(text, -1)), len(tags.FindAllString(write(t, example()), -1)); got < want || got > want+3 { // notes and pretrained weights add lines
 		t.Errorf("the page has %d elements, with harmless names %d", got, want)
 	}
 }
 
 func TestThePageNeedsNothingFromOutside(t *testing.T) {
-	page := write(t, example())
-	for _, reference := range regexp.MustCompile(`(?:src|href|url)[=(]"?[^"')>]*`).FindAllString(page, -1) {
+	text := write(t, example())
+	for _, reference := range regexp.MustCompile(`(?:src|href|url)[=(]"?[^"')>]*`).FindAllString(text, -1) {
 		if !strings.Contains(reference, "data:image/png;base64,") {
 			t.Errorf("the page refers to %.80s", reference)
 		}
 	}
-	if strings.Contains(page, "<script") || strings.Contains(page, "ZgotmplZ") {
+	if strings.Contains(text, "<script") || strings.Contains(text, "ZgotmplZ") {
 		t.Error("the page has a script, or something that the template refused")
 	}
-	if write(t, example()) != page {
-		t.Error("the same report gave two pages")
+	if write(t, example()) != text {
+		t.Error("the same content gave two pages")
 	}
 }
 
 func TestThePageOfWhatIsNotThere(t *testing.T) {
 	for name, c := range map[string]struct {
-		change    func(*Report)
+		change    func(*Content)
 		say, hide string
 	}{
-		"no history":            {func(r *Report) { r.Epochs = nil }, "Are probabilities true?", "while training"},
-		"an epoch that failed":  {func(r *Report) { r.Epochs[2].Metrics, r.Epochs[2].NotFinite = nil, "all are NaN" }, "AUC-PR while training", "NaN"},
-		"no epoch was measured": {func(r *Report) { r.Epochs = []wire.Report{{Epoch: 1, TrainLoss: 1}} }, "Loss while training", "AUC-PR while training"},
-		"no mistakes": {func(r *Report) {
-			r.Mistakes = nil
-			for i := range r.Samples {
-				r.Samples[i].Logit = 5 * float64(2*class(r.Samples[i].Defect)-1)
+		"no history":            {func(content *Content) { content.Epochs = nil }, "Are probabilities true?", "while training"},
+		"an epoch that failed":  {func(content *Content) { content.Epochs[2].Metrics, content.Epochs[2].NotFinite = nil, "all are NaN" }, "AUC-PR while training", "NaN"},
+		"no epoch was measured": {func(content *Content) { content.Epochs = []wire.Report{{Epoch: 1, TrainLoss: 1}} }, "Loss while training", "AUC-PR while training"},
+		"no mistakes": {func(content *Content) {
+			content.Mistakes = nil
+			for i := range content.Samples {
+				content.Samples[i].Logit = 5 * float64(2*class(content.Samples[i].Defect)-1)
 			}
 		}, "every sample of this split is judged as it is labelled", "<article"},
-		"no pictures":     {func(r *Report) { r.Mistakes = nil }, "no pictures were asked for", "<article"},
-		"a blind model":   {func(r *Report) { r.Metrics.AUCPRLow = 0.1 }, "that it has learned anything is not shown", ""},
-		"validation":      {func(r *Report) { r.Split = "validation" }, "selected on: epoch 4", "held out"},
-		"one epoch alone": {func(r *Report) { r.Epochs, r.Manifest.Epoch = r.Epochs[:1], 1 }, "AUC-PR while training", "NaN"},
-		"scores far out":  {func(r *Report) { r.Samples[0].Logit = 4000 }, "calibrated probability", "NaN"},
+		"no pictures":     {func(content *Content) { content.Mistakes = nil }, "no pictures were asked for", "<article"},
+		"a blind model":   {func(content *Content) { content.Metrics.AUCPRLow = 0.1 }, "that it has learned anything is not shown", ""},
+		"validation":      {func(content *Content) { content.Split = "validation" }, "selected on: epoch 4", "held out"},
+		"one epoch alone": {func(content *Content) { content.Epochs, content.Manifest.Epoch = content.Epochs[:1], 1 }, "AUC-PR while training", "NaN"},
+		"scores far out":  {func(content *Content) { content.Samples[0].Logit = 4000 }, "calibrated probability", "NaN"},
 	} {
-		r := example()
-		c.change(&r)
-		page := write(t, r)
-		if !strings.Contains(page, c.say) || c.hide != "" && strings.Contains(page, c.hide) {
+		content := example()
+		c.change(&content)
+		text := write(t, content)
+		if !strings.Contains(text, c.say) || c.hide != "" && strings.Contains(text, c.hide) {
 			t.Errorf("%s: the page must say %q, and must not say %q", name, c.say, c.hide)
 		}
 	}
@@ -113,17 +113,17 @@ func TestThePageOfWhatIsNotThere(t *testing.T) {
 
 func TestWriteRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		spoil func(*Report)
+		spoil func(*Content)
 		want  string
 	}{
-		"no defect":            {func(r *Report) { r.Samples = r.Samples[:0] }, "the test split: no defect among the samples"},
-		"a score that is NaN":  {func(r *Report) { r.Samples[3].Logit = math.NaN() }, "a score is NaN or Inf"},
-		"a cut-off picture":    {func(r *Report) { r.Mistakes[0].Pixels = r.Mistakes[0].Pixels[1:] }, "511 bytes of pixels"},
-		"a map of other sides": {func(r *Report) { r.Mistakes[0].GradCAM.Side = 3 }, "its Grad-CAM, layer 3 has 4 values and a side of 3"},
+		"no defect":            {func(content *Content) { content.Samples = content.Samples[:0] }, "the test split: no defect among the samples"},
+		"a score that is NaN":  {func(content *Content) { content.Samples[3].Logit = math.NaN() }, "a score is NaN or Inf"},
+		"a cut-off picture":    {func(content *Content) { content.Mistakes[0].Pixels = content.Mistakes[0].Pixels[1:] }, "511 bytes of pixels"},
+		"a map of other sides": {func(content *Content) { content.Mistakes[0].GradCAM.Side = 3 }, "its Grad-CAM, layer 3 has 4 values and a side of 3"},
 	} {
-		r := example()
-		c.spoil(&r)
-		if err := Write(&bytes.Buffer{}, r); err == nil || !strings.Contains(err.Error(), c.want) {
+		content := example()
+		c.spoil(&content)
+		if err := Write(&bytes.Buffer{}, content); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
@@ -198,14 +198,14 @@ func TestPercent(t *testing.T) {
 }
 
 // example is a trial of five epochs whose fourth was the best, scored on a test split.
-func example() Report {
+func example() Content {
 	h, imbalance := wire.Recipe(wire.PresetDefault, false)
 	h.Epochs, h.ImageSize = 5, 32
 	metrics := func(epoch int) *wire.Metrics {
 		v := []float64{0.35, 0.55, 0.71, 0.84, 0.82}[epoch-1]
 		return &wire.Metrics{AUCPR: v, AUCPRLow: v - 0.13, AUCPRHigh: v + 0.09, F1: 0.78, Precision: 0.8, Recall: 0.76, Threshold: -0.4, Loss: 0.9 - v/2, Prevalence: 0.25, Samples: 60}
 	}
-	r := Report{
+	content := Content{
 		Manifest: wire.Manifest{
 			Run: wire.Run{Namespace: "inspection", Name: "erasers"}, Trial: "d18", Writer: "d18-a1-pod", Attempt: 1, Epoch: 4, Step: 240, Seed: 1,
 			Architecture: wire.Architecture{Depth: 18, Block: "v1.5", Parameters: 11180000}, Weights: "ema",
@@ -220,7 +220,7 @@ func example() Report {
 		Split:      "test",
 	}
 	for epoch := 1; epoch <= 5; epoch++ {
-		r.Epochs = append(r.Epochs, wire.Report{Kind: wire.Epoch, Epoch: epoch, Epochs: 5, TrainLoss: 0.8 / float64(epoch), Metrics: metrics(epoch)})
+		content.Epochs = append(content.Epochs, wire.Report{Kind: wire.Epoch, Epoch: epoch, Epochs: 5, TrainLoss: 0.8 / float64(epoch), Metrics: metrics(epoch)})
 	}
 	random := rand.New(rand.NewPCG(3, 3))
 	for i := range 60 {
@@ -230,28 +230,28 @@ func example() Report {
 		if s.Defect {
 			s.Logit += 3.5
 		}
-		r.Samples = append(r.Samples, s)
+		content.Samples = append(content.Samples, s)
 	}
 	var err error
-	if r.Metrics, err = score.Measure(Judged(r.Samples), -0.4, 1); err != nil {
+	if content.Metrics, err = score.Measure(Judged(content.Samples), -0.4, 1); err != nil {
 		panic(err)
 	}
-	for _, i := range Worst(r.Samples, -0.4, 4) {
-		m := Mistake{Sample: r.Samples[i], Pixels: make([]uint8, 16*16*2),
+	for _, i := range Worst(content.Samples, -0.4, 4) {
+		m := Mistake{Sample: content.Samples[i], Pixels: make([]uint8, 16*16*2),
 			ClassActivation: Heat{1, []float32{1}, 2.5}, GradCAM: Heat{2, []float32{0, 1, 0.25, 0}, 0.125}}
 		for k := range m.Pixels {
 			m.Pixels[k] = uint8(k * (i + 3))
 		}
-		r.Mistakes = append(r.Mistakes, m)
+		content.Mistakes = append(content.Mistakes, m)
 	}
-	r.Mistakes[0].ClassActivation = Heat{1, []float32{0}, 0}
-	return r
+	content.Mistakes[0].ClassActivation = Heat{1, []float32{0}, 0}
+	return content
 }
 
-func write(t *testing.T, r Report) string {
+func write(t *testing.T, content Content) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, r); err != nil {
+	if err := Write(&b, content); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

@@ -1,8 +1,8 @@
 package loop
 
-// feed assembles an epoch's batches ahead of the steps that train on them. What is in them follows from the order alone, so that it
+// prefetcher assembles an epoch's batches ahead of the steps that train on them. What is in them follows from the order alone, so that it
 // does not matter when they are made.
-type feed struct {
+type prefetcher struct {
 	ready chan Batch
 	free  chan []uint8 // images of batches that were trained on
 	quit  chan struct{}
@@ -12,29 +12,29 @@ type feed struct {
 // ahead is how many batches may be ready.
 const ahead = 2
 
-// feed starts with the batch that comes after the first `from` of the next epoch.
-func (r *run) feed(from int) *feed {
-	f := &feed{ready: make(chan Batch, ahead), free: make(chan []uint8, ahead+1), quit: make(chan struct{}), ended: make(chan struct{})}
+// prefetch starts with the batch that comes after the first `from` of the next epoch.
+func (r *run) prefetch(from int) *prefetcher {
+	p := &prefetcher{ready: make(chan Batch, ahead), free: make(chan []uint8, ahead+1), quit: make(chan struct{}), ended: make(chan struct{})}
 	h, epoch := r.Trial.Hyperparameters, r.epoch+1
 	order := r.sampler.order(epoch, r.steps*h.BatchSize)
 	go func() {
-		defer close(f.ended)
+		defer close(p.ended)
 		for k := from; k < r.steps; k++ {
 			var images []uint8
 			select {
-			case images = <-f.free:
+			case images = <-p.free:
 			default:
 			}
 			b := r.batch(images, order[k*h.BatchSize:][:h.BatchSize])
 			b.Augment = augmentation(h.Augment, h.Seed, epoch, k*h.BatchSize, h.BatchSize, r.data)
 			select {
-			case f.ready <- b:
-			case <-f.quit:
+			case p.ready <- b:
+			case <-p.quit:
 				return
 			}
 		}
 	}()
-	return f
+	return p
 }
 
 func (r *run) batch(images []uint8, chosen []int) Batch {
@@ -46,17 +46,17 @@ func (r *run) batch(images []uint8, chosen []int) Batch {
 	return b
 }
 
-func (f *feed) next() Batch { return <-f.ready }
+func (p *prefetcher) next() Batch { return <-p.ready }
 
-// done gives a batch's memory back.
-func (f *feed) done(b Batch) {
+// reuse takes the memory of a batch that was trained on, for a later batch.
+func (p *prefetcher) reuse(b Batch) {
 	select {
-	case f.free <- b.Images:
+	case p.free <- b.Images:
 	default:
 	}
 }
 
-func (f *feed) stop() {
-	close(f.quit)
-	<-f.ended
+func (p *prefetcher) stop() {
+	close(p.quit)
+	<-p.ended
 }

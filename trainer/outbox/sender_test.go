@@ -1,4 +1,4 @@
-package publish
+package outbox
 
 import (
 	"bytes"
@@ -32,9 +32,9 @@ func appendReports(t *testing.T, s *Spool, from, to int64) {
 	}
 }
 
-// bench is one publisher with its spool and its log.
+// bench is one sender with its spool and its log.
 type bench struct {
-	*Publisher
+	*Sender
 	spool *Spool
 	log   *syncBuffer
 }
@@ -49,10 +49,10 @@ func startBench(t *testing.T, to wire.Reports) bench {
 		t.Fatal(err)
 	}
 	log := &syncBuffer{}
-	p := Start(Config{Reports: to, RunUID: runUID, Log: slog.New(slog.NewTextHandler(log, nil)),
+	sender := Start(Config{Reports: to, RunUID: runUID, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Ack: time.Second, Backoff: time.Millisecond, Longest: 20 * time.Millisecond}, spool)
-	t.Cleanup(func() { p.Close(); spool.Close() })
-	return bench{p, spool, log}
+	t.Cleanup(func() { sender.Close(); spool.Close() })
+	return bench{sender, spool, log}
 }
 
 func (b bench) drain(t *testing.T) {
@@ -228,7 +228,7 @@ func TestASpoolKeepsOrderAndGivesSpaceBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		got = append(got, r.Sequence)
-		if err := s.trim(); err != nil {
+		if err := s.dropOldest(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,13 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"plumbline.dev/plumbline/wire"
 )
 
-// card is what a published model carries beside the SavedModel: what it was made from, and what its files must be. TensorFlow
-// Serving leaves assets.extra alone.
+// card is what a published model carries beside the SavedModel: what it was made from, and what its files must be.
+// TensorFlow Serving leaves assets.extra alone.
 type card struct {
 	Format     string        `json:"format"`     // cardForm
 	Checkpoint string        `json:"checkpoint"` // digest of its manifest
@@ -34,11 +31,13 @@ const (
 // errNotAsPublished says that a version is there and is not what somebody published.
 var errNotAsPublished = errors.New("not as it was published")
 
-// readModel reads a version's card and verifies every file that it names. digest is the card's own: with it all else is fixed.
-func readModel(dir string) (c card, digest string, err error) {
+// readCard reads a version's card and verifies every file that it names. digest is the card's own: with it all else is
+// fixed.
+func readCard(dir string) (c card, digest string, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, cardDir, cardFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return card{}, "", fmt.Errorf("%s has no %s/%s: %w by plumbline-trainer", dir, cardDir, cardFile, errNotAsPublished)
+		return card{}, "", fmt.Errorf("%s has no %s/%s: %w by plumbline-trainer",
+			dir, cardDir, cardFile, errNotAsPublished)
 	}
 	if err != nil {
 		return card{}, "", err
@@ -54,9 +53,29 @@ func readModel(dir string) (c card, digest string, err error) {
 		return card{}, "", err
 	}
 	if !slices.Equal(files, c.Files) {
-		return card{}, "", fmt.Errorf("%s: %w: %s", dir, errNotAsPublished, difference(c.Files, files))
+		return card{}, "", fmt.Errorf("%s: %w: %s", dir, errNotAsPublished, firstDifference(c.Files, files))
 	}
-	return c, digestOf(text), nil
+	return c, wire.Digest(text), nil
+}
+
+// writeCard describes the files of a version that was made from a checkpoint with this digest and manifest, and returns
+// the card's own digest.
+func writeCard(dir, from string, m wire.Manifest) (digest string, err error) {
+	files, err := listFiles(dir)
+	if err != nil {
+		return "", err
+	}
+	text, err := json.MarshalIndent(card{Format: cardForm, Checkpoint: from, Manifest: m, Files: files}, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	text = append(text, '\n')
+	extra := filepath.Join(dir, cardDir)
+	err = errors.Join(os.Mkdir(extra, 0o755), os.WriteFile(filepath.Join(extra, cardFile), text, 0o644))
+	if err != nil {
+		return "", err
+	}
+	return wire.Digest(text), nil
 }
 
 // listFiles describes a version's files but the card.
@@ -75,16 +94,16 @@ func listFiles(dir string) ([]wire.File, error) {
 			return err
 		}
 		defer f.Close()
-		sum := sha256.New()
-		size, err := io.Copy(sum, f)
-		files = append(files, wire.File{Name: filepath.ToSlash(name), Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))})
+		digester := wire.NewDigester()
+		_, err = io.Copy(digester, f)
+		files = append(files, digester.File(filepath.ToSlash(name)))
 		return err
 	})
 	return files, err // WalkDir goes by name
 }
 
-// difference names the first file that is not as it should be.
-func difference(want, got []wire.File) string {
+// firstDifference names the first file that is not as it should be.
+func firstDifference(want, got []wire.File) string {
 	for _, w := range want {
 		i := slices.IndexFunc(got, func(g wire.File) bool { return g.Name == w.Name })
 		switch {
@@ -100,39 +119,4 @@ func difference(want, got []wire.File) string {
 		}
 	}
 	return "its files are listed in another order"
-}
-
-func digestOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// versionDir finds a version: dir itself, or the highest number below it, which is the one that TensorFlow Serving serves.
-func versionDir(dir string) (string, error) {
-	if _, err := os.Stat(filepath.Join(dir, "saved_model.pb")); err == nil {
-		return dir, nil
-	}
-	highest, err := highestVersion(dir)
-	if err != nil {
-		return "", err
-	}
-	if highest == 0 {
-		return "", missingError(dir, fmt.Errorf("%s is neither a version of a model (with saved_model.pb) nor a model with numbered versions", dir))
-	}
-	return filepath.Join(dir, fmt.Sprint(highest)), nil
-}
-
-// highestVersion is 0 where there is none.
-func highestVersion(dir string) (int64, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	var highest int64
-	for _, e := range entries {
-		if n, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && e.IsDir() {
-			highest = max(highest, n)
-		}
-	}
-	return highest, err
 }
