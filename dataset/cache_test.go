@@ -44,7 +44,7 @@ func names(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-func TestTheSecondPackDecodesNothing(t *testing.T) {
+func TestSecondPackReadsTheCache(t *testing.T) {
 	f := goodSet()
 	dir, cache := f.write(t), filepath.Join(t.TempDir(), "made", "here")
 	s, err := Load(context.Background(), dir, "", nil)
@@ -67,7 +67,7 @@ func TestTheSecondPackDecodesNothing(t *testing.T) {
 	}
 }
 
-func TestWithoutADirectoryNothingIsKept(t *testing.T) {
+func TestNothingIsCachedWithoutADirectory(t *testing.T) {
 	s := loaded(t, goodSet())
 	want, err := s.Pack(context.Background(), 4, nil)
 	if err != nil {
@@ -78,7 +78,7 @@ func TestWithoutADirectoryNothingIsKept(t *testing.T) {
 	}
 }
 
-func TestTheKeyCoversWhatPixelsFollowFrom(t *testing.T) {
+func TestCacheKeyCoversEverythingThatPixelsDependOn(t *testing.T) {
 	change := func(name, from, to string) func(f files) {
 		return func(f files) { f[name] = bytes.Replace(f[name], []byte(from), []byte(to), 1) }
 	}
@@ -136,7 +136,7 @@ func TestAnExcludedSampleIsNotInTheCache(t *testing.T) {
 	}
 }
 
-func TestACacheThatIsUnfitIsMadeAnewAndSaysSo(t *testing.T) {
+func TestAnUnusableCacheFileIsReplacedWithAWarning(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(file string, content []byte) error
 		want  string
@@ -152,7 +152,7 @@ func TestACacheThatIsUnfitIsMadeAnewAndSaysSo(t *testing.T) {
 		"the cache of another set": {func(file string, content []byte) error {
 			content[len(cacheMagic)] ^= 1
 			return os.WriteFile(file, content, 0o644)
-		}, "is that of other images, or of another size or version"},
+		}, "was made from other images, or for another size or version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, cache := loaded(t, goodSet()), t.TempDir()
@@ -164,7 +164,7 @@ func TestACacheThatIsUnfitIsMadeAnewAndSaysSo(t *testing.T) {
 			if err := c.spoil(first.File, content); err != nil {
 				t.Fatal(err)
 			}
-			want := Packed{Pixels: first.Pixels, File: first.File, Warning: "the images were decoded again, as the cache " + first.File + " " + c.want}
+			want := Packed{Pixels: first.Pixels, File: first.File, Warning: "the images were decoded again because the cache file " + first.File + " " + c.want}
 			if diff := cmp.Diff(want, packedInto(t, s, cache)); diff != "" {
 				t.Error(diff)
 			}
@@ -175,8 +175,8 @@ func TestACacheThatIsUnfitIsMadeAnewAndSaysSo(t *testing.T) {
 	}
 }
 
-// TestACacheThatCannotBeKeptCostsNoResult: also what a full disk comes to.
-func TestACacheThatCannotBeKeptCostsNoResult(t *testing.T) {
+// TestPackSucceedsWhenTheCacheCannotBeWritten: also what a full disk comes to.
+func TestPackSucceedsWhenTheCacheCannotBeWritten(t *testing.T) {
 	s := loaded(t, goodSet())
 	want, err := s.Pack(context.Background(), 4, nil)
 	if err != nil {
@@ -187,7 +187,7 @@ func TestACacheThatCannotBeKeptCostsNoResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := packedInto(t, s, occupied)
-	if !bytes.Equal(got.Pixels, want) || got.File != "" || !strings.Contains(got.Warning, "the decoded images are not kept: ") {
+	if !bytes.Equal(got.Pixels, want) || got.File != "" || !strings.Contains(got.Warning, "the decoded images could not be cached: ") {
 		t.Errorf("file %q, warning %q", got.File, got.Warning)
 	}
 
@@ -197,7 +197,7 @@ func TestACacheThatCannotBeKeptCostsNoResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = packedInto(t, s, cache)
-	if !bytes.Equal(got.Pixels, want) || !strings.Contains(got.Warning, "is a directory, not a file; the decoded images are not kept: ") {
+	if !bytes.Equal(got.Pixels, want) || !strings.Contains(got.Warning, "is a directory, not a file; the decoded images could not be cached: ") {
 		t.Errorf("warning %q", got.Warning)
 	}
 	if left := names(t, cache); len(left) != 1 {
@@ -205,7 +205,7 @@ func TestACacheThatCannotBeKeptCostsNoResult(t *testing.T) {
 	}
 }
 
-func TestManyMayMakeOneCache(t *testing.T) {
+func TestManyWritersMayRaceForOneCacheFile(t *testing.T) {
 	s, cache := loaded(t, goodSet()), t.TempDir()
 	want, err := s.Pack(context.Background(), 4, nil)
 	if err != nil {
@@ -226,7 +226,7 @@ func TestManyMayMakeOneCache(t *testing.T) {
 	group.Wait()
 }
 
-func TestHalvesOfKilledWritersAreTakenAway(t *testing.T) {
+func TestPartialFilesOfKilledWritersAreDeleted(t *testing.T) {
 	s, cache := loaded(t, goodSet()), t.TempDir()
 	now := time.Now()
 	for name, age := range map[string]time.Duration{".packed-0a.partial-1": 2 * time.Hour, ".packed-0a.partial-2": 0, "notes": 2 * time.Hour} {
@@ -242,9 +242,9 @@ func TestHalvesOfKilledWritersAreTakenAway(t *testing.T) {
 	}
 }
 
-// TestImagesThatChangeUnderfootAreNotPacked: else a cache would hold them under
+// TestImagesThatChangedSinceLoadAreNotPacked: else a cache would hold them under
 // the digest of what was there before.
-func TestImagesThatChangeUnderfootAreNotPacked(t *testing.T) {
+func TestImagesThatChangedSinceLoadAreNotPacked(t *testing.T) {
 	f := goodSet()
 	dir, cache := f.write(t), t.TempDir()
 	s, err := Load(context.Background(), dir, "", nil)

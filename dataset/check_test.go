@@ -19,7 +19,7 @@ func TestCheckGoodSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Report{
+	want := &CheckResult{
 		Dir: dir, Name: "erasers", Channels: []string{"AM", "GRAY"}, Samples: 6,
 		Classes:  Counts{3, 3},
 		Packages: []PackageCount{{"p1", Counts{1, 1}}, {"p2", Counts{1, 1}}, {"p3", Counts{1, 1}}},
@@ -53,13 +53,13 @@ func TestCheckFindsEverythingAtOnce(t *testing.T) {
 	}
 	want := []string{
 		`labels.csv:2: sample e1: label "nromal" is neither normal nor defect`,
-		"labels.csv:3: sample e2: images/AM/e2.png is no PNG, JPEG or TIFF that can be read: image: unknown format",
+		"labels.csv:3: sample e2: images/AM/e2.png is not a readable PNG, JPEG or TIFF file: image: unknown format",
 		"labels.csv:4: sample e3: images/GRAY/e3.png is missing",
 		"labels.csv:5: sample e4: images/GRAY/e4.png is 8 x 4 pixels, but channel AM is 4 x 4",
-		"labels.csv:7: sample e6: the image of AM, GRAY is, byte for byte, that of sample e5 (line 6)",
-		`c.csv:2: sample e5: digest "sha256:x" is not sha256: and 64 hexadecimal digits`,
+		"labels.csv:7: sample e6: the image of AM, GRAY is byte for byte the same as that of sample e5 (line 6)",
+		`c.csv:2: sample e5: digest "sha256:x" is not sha256: followed by 64 hexadecimal digits`,
 	}
-	if diff := cmp.Diff(want, told(dir, &ProblemsError{report.Problems})); diff != "" {
+	if diff := cmp.Diff(want, problemTexts(dir, &ProblemsError{report.Problems})); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]SizeCount{{4, 4, 8, 7}, {8, 4, 8, 1}}, report.Sizes); diff != "" {
@@ -76,12 +76,12 @@ func TestCheckWithoutASet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"dataset.yaml: is missing"}, told(dir, &ProblemsError{report.Problems})); diff != "" {
+	if diff := cmp.Diff([]string{"dataset.yaml: is missing"}, problemTexts(dir, &ProblemsError{report.Problems})); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestCheckDoesNotDecodeWhatIsExcluded(t *testing.T) {
+func TestCheckDoesNotDecodeExcludedSamples(t *testing.T) {
 	f := goodSet()
 	f["images/AM/e3.png"] = []byte("not an image")
 	dir := f.write(t)
@@ -108,7 +108,7 @@ func TestACopiedSampleIsRefused(t *testing.T) {
 		overlay string
 		want    []string
 	}{
-		"copied":   {"", []string{"labels.csv:7: sample e6: the image of AM, GRAY is, byte for byte, that of sample e1 (line 2)"}},
+		"copied":   {"", []string{"labels.csv:7: sample e6: the image of AM, GRAY is byte for byte the same as that of sample e1 (line 2)"}},
 		"excluded": {dir + "/c.csv", nil},
 	} {
 		report, err := Check(context.Background(), dir, c.overlay, nil)
@@ -122,10 +122,10 @@ func TestACopiedSampleIsRefused(t *testing.T) {
 			}
 			continue
 		}
-		if diff := cmp.Diff(c.want, told(dir, err)); diff != "" {
+		if diff := cmp.Diff(c.want, problemTexts(dir, err)); diff != "" {
 			t.Errorf("%s: loading: %s", name, diff)
 		}
-		if diff := cmp.Diff(c.want, told(dir, &ProblemsError{report.Problems})); diff != "" {
+		if diff := cmp.Diff(c.want, problemTexts(dir, &ProblemsError{report.Problems})); diff != "" {
 			t.Errorf("%s: checking: %s", name, diff)
 		}
 	}

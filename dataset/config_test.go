@@ -37,11 +37,11 @@ func TestParseConfigSaysWhatIsWrong(t *testing.T) {
 	}{
 		"empty":         {"", []string{"dataset.yaml: is empty; it needs name and channels"}},
 		"only comments": {"# nothing\n", []string{"dataset.yaml: is empty; it needs name and channels"}},
-		"not a mapping": {"- a\n- b\n", []string{"dataset.yaml:1: is not a list of `key: value` lines"}},
-		"not YAML":      {"name: a\nchannels: [AM\n", []string{"dataset.yaml: is not YAML, near line 1: did not find expected ',' or ']'"}},
-		"two documents": {"name: a\nchannels: [AM]\n---\nname: b\n", []string{"dataset.yaml: holds more than one YAML document; a set has one"}},
+		"not a mapping": {"- a\n- b\n", []string{"dataset.yaml:1: must consist of `key: value` lines"}},
+		"not YAML":      {"name: a\nchannels: [AM\n", []string{"dataset.yaml: is not valid YAML, near line 1: did not find expected ',' or ']'"}},
+		"two documents": {"name: a\nchannels: [AM]\n---\nname: b\n", []string{"dataset.yaml: holds more than one YAML document; it may hold only one"}},
 		"unknown fields and a double one": {"name: a\nchanels: [AM]\nname: b\n", []string{
-			`dataset.yaml:2: unknown field "chanels"; known are channels, corrections, files, grid, labels, name, range16`,
+			`dataset.yaml:2: unknown field "chanels"; the known fields are channels, corrections, files, grid, labels, name, range16`,
 			"dataset.yaml:3: name is given twice, first in line 1",
 		}},
 		"a wrong type": {"name: a\nchannels: AM\n", []string{"dataset.yaml:2: channels: cannot read str `AM` as a list of names"}},
@@ -52,8 +52,8 @@ func TestParseConfigSaysWhatIsWrong(t *testing.T) {
 		"names that would leave the set": {"name: a\nchannels: [../x, AM, AM]\nfiles: /etc/{channel}/{id}\nlabels: ../l.csv\n", []string{
 			`dataset.yaml:2: channel "../x" begins with a dot`,
 			"dataset.yaml:2: channel AM is listed twice",
-			`dataset.yaml:3: files "/etc/{channel}/{id}" is not a path inside the set`,
-			`dataset.yaml:4: labels "../l.csv" is not a path inside the set`,
+			`dataset.yaml:3: files "/etc/{channel}/{id}" is not a path inside the set's directory`,
+			`dataset.yaml:4: labels "../l.csv" is not a path inside the set's directory`,
 		}},
 		"a pattern that names one file for all": {"name: a\nchannels: [AM, G]\nfiles: x.png\n", []string{
 			`dataset.yaml:3: files "x.png" lacks {id}: every sample would have the same file`,
@@ -104,7 +104,7 @@ func FuzzParseConfig(f *testing.F) {
 			return
 		}
 		p := &plane{width: 40, height: 30, pixels: make([]uint16, 40*30)}
-		if c.Grid.leaves(p.shape()) != "" {
+		if c.Grid.misfit(p.shape()) != "" {
 			return
 		}
 		area := 0

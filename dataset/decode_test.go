@@ -28,7 +28,7 @@ func painted[P interface {
 func grey8(x, y int) color.Color  { return color.Gray{uint8(20*x + 7*y)} }
 func grey16(x, y int) color.Color { return color.Gray16{uint16(9000*x + 700*y + 3)} }
 
-func TestDecodeTakesEveryFormat(t *testing.T) {
+func TestDecodeAcceptsEveryFormat(t *testing.T) {
 	r := image.Rect(0, 0, 3, 2)
 	eight := &plane{width: 3, height: 2, pixels: []uint16{0, 20, 40, 7, 27, 47}}
 	sixteen := &plane{width: 3, height: 2, wide: true, pixels: []uint16{3, 9003, 18003, 703, 9703, 18703}}
@@ -85,13 +85,13 @@ func TestDecodeRefuses(t *testing.T) {
 		content []byte
 		want    string
 	}{
-		"nothing":           {nil, "is no PNG, JPEG or TIFF that can be read: image: unknown format"},
-		"text":              {[]byte("hello"), "is no PNG, JPEG or TIFF that can be read"},
-		"a truncated image": {whole[:len(whole)/2], "has the header of a 30 x 30 png, but what follows cannot be decoded"},
+		"nothing":           {nil, "is not a readable PNG, JPEG or TIFF file: image: unknown format"},
+		"text":              {[]byte("hello"), "is not a readable PNG, JPEG or TIFF file"},
+		"a truncated image": {whole[:len(whole)/2], "has the header of a 30 x 30 png image, but its pixels cannot be decoded"},
 		"a header that promises a terabyte": {claiming(whole, 1<<20, 1<<20),
-			"claims to be 1048576 x 1048576 pixels; a set's images have 1 to 32768 a side and at most 67108864 in all"},
+			"has the header of an image of 1048576 x 1048576 pixels; an image may have 1 to 32768 a side and at most 67108864 in all"},
 		"a header that promises more rows than there are": {claiming(whole, 30, 60), "cannot be decoded"},
-		"a strip": {claiming(whole, 40000, 2), "claims to be 40000 x 2 pixels"},
+		"a strip": {claiming(whole, 40000, 2), "has the header of an image of 40000 x 2 pixels"},
 		"colours": {encodePNG(painted(image.NewRGBA(image.Rect(0, 0, 2, 2)), func(x, y int) color.Color { return color.RGBA{9, uint8(9 + x), 9, 255} })),
 			"is a colour image (pixel 1,0 is 9,10,9); a channel is one grey value per pixel"},
 		"glass": {encodePNG(painted(image.NewNRGBA(image.Rect(0, 0, 2, 2)), func(x, y int) color.Color { return color.NRGBA{9, 9, 9, 128} })),

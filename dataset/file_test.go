@@ -13,16 +13,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWhatNeverEndsIsNotRead: each of these would hang, or fill the memory.
-func TestWhatNeverEndsIsNotRead(t *testing.T) {
+// TestFilesThatWouldNeverEndAreRefused: each of these would hang, or fill the memory.
+func TestFilesThatWouldNeverEndAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		put  func(path string) error
 		want string
 	}{
-		"a pipe":           {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "is a pipe, a device or the like, not a file"},
-		"a device":         {func(path string) error { return os.Symlink("/dev/zero", path) }, "is a pipe, a device or the like, not a file"},
+		"a pipe":           {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "is a pipe, a device or another special file, not a regular file"},
+		"a device":         {func(path string) error { return os.Symlink("/dev/zero", path) }, "is a pipe, a device or another special file, not a regular file"},
 		"a directory":      {func(path string) error { return os.Mkdir(path, 0o755) }, "is a directory, not a file"},
-		"a file of 1 TiB":  {func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40)) }, "has 1099511627776 bytes or more; a file of its kind has at most "},
+		"a file of 1 TiB":  {func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40)) }, "has 1099511627776 bytes or more; the limit for this kind of file is "},
 		"a link to itself": {func(path string) error { return os.Symlink(path, path) }, "too many levels of symbolic links"},
 	} {
 		for file, line := range map[string]string{
@@ -51,7 +51,7 @@ func TestWhatNeverEndsIsNotRead(t *testing.T) {
 				if checking != nil {
 					t.Fatal(checking)
 				}
-				for _, got := range [][]string{told(dir, loading), told(dir, &ProblemsError{report.Problems})} {
+				for _, got := range [][]string{problemTexts(dir, loading), problemTexts(dir, &ProblemsError{report.Problems})} {
 					if len(got) != 1 || !strings.HasPrefix(got[0], line+c.want) {
 						t.Errorf("got %q, want %q", got, line+c.want)
 					}
@@ -61,8 +61,8 @@ func TestWhatNeverEndsIsNotRead(t *testing.T) {
 	}
 }
 
-// TestAFileThatBeliesItsSizeIsCutOff: /proc's say that they have none.
-func TestAFileThatBeliesItsSizeIsCutOff(t *testing.T) {
+// TestAFileLongerThanItsStatedSizeIsRefused: /proc's say that they have none.
+func TestAFileLongerThanItsStatedSizeIsRefused(t *testing.T) {
 	if _, err := readFile("/proc/self/status", 64); err == nil || !strings.Contains(err.Error(), "has 65 bytes or more") {
 		t.Errorf("got %v", err)
 	}
@@ -76,7 +76,7 @@ func TestLoadStopsWhenCancelled(t *testing.T) {
 	}
 }
 
-func TestLoadTellsHowFarItIs(t *testing.T) {
+func TestLoadCallsProgressForEverySample(t *testing.T) {
 	var seen []string
 	if _, err := Load(context.Background(), goodSet().write(t), "", func(done, total int) { seen = append(seen, fmt.Sprintf("%d/%d", done, total)) }); err != nil {
 		t.Fatal(err)

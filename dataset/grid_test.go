@@ -53,20 +53,20 @@ func TestParseGridSaysWhatIsWrong(t *testing.T) {
 			"dataset.yaml:5: grid: columns 1000001 is not between 1 and 1000",
 		}},
 		"margins that are none": {"grid:\n  rows: 1\n  columns: 2\n  margin: {left: -1, top: 40000, gap: 2}\n", []string{
-			`dataset.yaml:6: unknown field "gap"; known are bottom, left, right, top`,
+			`dataset.yaml:6: unknown field "gap"; the known fields are bottom, left, right, top`,
 			"dataset.yaml:6: margin: left -1 is not between 0 and 32767 pixels",
 			"dataset.yaml:6: margin: top 40000 is not between 0 and 32767 pixels",
 		}},
 		"a margin for all sides": {"grid: {rows: 1, columns: 2, margin: 4}\n", []string{
-			"dataset.yaml:3: margin needs pixels by side, as in {left: 12, top: 8, right: 12, bottom: 8}"}},
+			"dataset.yaml:3: margin needs a number of pixels for each side, as in {left: 12, top: 8, right: 12, bottom: 8}"}},
 		"files for single samples": {"grid: {rows: 1, columns: 2}\nfiles: images/{channel}/{id}.png\n", []string{
-			`dataset.yaml:4: files "images/{channel}/{id}.png" has {id}, but with a grid one photograph shows all samples of a package`}},
+			`dataset.yaml:4: files "images/{channel}/{id}.png" has {id}, but with a grid one image shows all samples of a package: use {package}`}},
 		"one file for all packages": {"grid: {rows: 1, columns: 2}\nfiles: images/{channel}.png\n", []string{
 			`dataset.yaml:4: files "images/{channel}.png" lacks {package}: every package would have the same file`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, ps := parseConfig("dataset.yaml", []byte(head+c.text))
-			if diff := cmp.Diff(c.want, told("/set", ps.err())); diff != "" {
+			if diff := cmp.Diff(c.want, problemTexts("/set", ps.err())); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -165,7 +165,7 @@ func TestBothLayoutsGiveTheSamePixels(t *testing.T) {
 	}
 }
 
-func TestGridProblemsAreToldAtOnce(t *testing.T) {
+func TestGridProblemsAreFoundAtOnce(t *testing.T) {
 	small := encodePNG(greys(6, 5, func(x, y int) uint8 { return uint8(x) }))
 	for name, c := range map[string]struct {
 		change func(f files)
@@ -174,19 +174,19 @@ func TestGridProblemsAreToldAtOnce(t *testing.T) {
 		"positions that are no cell": {func(f files) {
 			f["labels.csv"] = []byte("id,label,package,position\ne1,normal,p1,0\ne2,defect,p1,3\ne3,normal,p2,\ne4,defect,p2,2\ne5,normal,p3,1\ne6,defect,p3,2\n")
 		}, []string{
-			"labels.csv:2: sample e1: position 0 is outside the grid of 1 x 2 cells, which has 1 to 2",
-			"labels.csv:3: sample e2: position 3 is outside the grid of 1 x 2 cells, which has 1 to 2",
-			"labels.csv:4: sample e3: position 0 is outside the grid of 1 x 2 cells, which has 1 to 2",
+			"labels.csv:2: sample e1: position 0 is outside the grid: its 1 x 2 cells have positions 1 to 2",
+			"labels.csv:3: sample e2: position 3 is outside the grid: its 1 x 2 cells have positions 1 to 2",
+			"labels.csv:4: sample e3: position 0 is outside the grid: its 1 x 2 cells have positions 1 to 2",
 		}},
 		"two samples in one cell, and a label that nobody knows": {func(f files) {
 			f["labels.csv"] = []byte(strings.Replace(strings.Replace(sixSamples, "p2,2", "p2,1", 1), "e5,normal", "e5,ok", 1))
 		}, []string{
-			"labels.csv:5: sample e4: position 1 of package p2 is already sample e3's (line 4)",
+			"labels.csv:5: sample e4: position 1 of package p2 is already taken by sample e3 (line 4)",
 			`labels.csv:6: sample e5: label "ok" is neither normal nor defect`,
 		}},
 		"no packages": {func(f files) {
 			f["labels.csv"] = []byte("id,label,package,position\ne1,normal,,1\ne2,defect,,2\n")
-		}, []string{`labels.csv:2: no sample names its package, by which dataset.yaml finds the images (files "images/{channel}/{package}.png")`}},
+		}, []string{`labels.csv:2: no sample names a package, but dataset.yaml needs it to find the images (files "images/{channel}/{package}.png")`}},
 		"a missing photograph is one problem, at its package's first line": {func(f files) {
 			delete(f, "images/GRAY/p2.png")
 		}, []string{"labels.csv:4: package p2: images/GRAY/p2.png is missing"}},
@@ -194,15 +194,15 @@ func TestGridProblemsAreToldAtOnce(t *testing.T) {
 			f["images/AM/p2.png"] = small
 			f["images/AM/p3.png"], f["images/GRAY/p3.png"] = encodePNG(greys(26, 10, func(x, y int) uint8 { return uint8(x) })), encodePNG(greys(26, 10, func(x, y int) uint8 { return uint8(y) }))
 		}, []string{
-			"labels.csv:4: package p2: images/AM/p2.png is 6 x 5 pixels, of which the margins leave 1 x 4: too few for 2 columns and 1 rows",
-			"labels.csv:6: package p3 is 26 x 10 pixels, another size than most packages' 13 x 5; a fixed camera makes one size",
+			"labels.csv:4: package p2: images/AM/p2.png is 6 x 5 pixels; the margins leave 1 x 4, too few for 2 columns and 1 rows",
+			"labels.csv:6: package p3 is 26 x 10 pixels, but most packages are 13 x 5; all must have the same size",
 		}},
 		"channels of unequal size": {func(f files) {
 			f["images/GRAY/p1.png"] = encodePNG(greys(12, 5, func(x, y int) uint8 { return uint8(x) }))
 		}, []string{"labels.csv:2: package p1: images/GRAY/p1.png is 12 x 5 pixels, but channel AM is 13 x 5"}},
 		"a photograph that was copied": {func(f files) {
 			f["images/AM/p3.png"] = f["images/AM/p1.png"]
-		}, []string{"labels.csv:6: package p3: the image of AM is, byte for byte, that of package p1 (line 2)"}},
+		}, []string{"labels.csv:6: package p3: the image of AM is byte for byte the same as that of package p1 (line 2)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := gridSet()
@@ -212,14 +212,14 @@ func TestGridProblemsAreToldAtOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, told(dir, &ProblemsError{report.Problems})); diff != "" {
+			if diff := cmp.Diff(c.want, problemTexts(dir, &ProblemsError{report.Problems})); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-func TestCheckOfAGridCountsPhotographs(t *testing.T) {
+func TestCheckOfAGridCountsImageFiles(t *testing.T) {
 	report, err := Check(context.Background(), gridSet().write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -232,9 +232,9 @@ func TestCheckOfAGridCountsPhotographs(t *testing.T) {
 	}
 }
 
-// TestACellsDigestSaysWhichCell: a package's samples share their files, and a
+// TestSampleDigestCoversTheCell: a package's samples share their files, and a
 // correction is for one of them.
-func TestACellsDigestSaysWhichCell(t *testing.T) {
+func TestSampleDigestCoversTheCell(t *testing.T) {
 	f := gridSet()
 	digests := digestsOf(t, f.write(t))
 	if digests["e1"] == digests["e2"] {
@@ -255,7 +255,7 @@ func TestACellsDigestSaysWhichCell(t *testing.T) {
 	swapped["labels.csv"] = []byte(strings.NewReplacer("e1,normal,p1,1", "e1,normal,p1,2", "e2,defect,p1,2", "e2,defect,p1,1").Replace(sixSamples))
 	dir = swapped.write(t)
 	_, err = Load(context.Background(), dir, dir+"/c.csv", nil)
-	want := "c.csv:2: sample e1: the correction is for images " + short(digests["e1"])
+	want := "c.csv:2: sample e1: the correction is for images with digest " + shortDigest(digests["e1"])
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q in it", err, want)
 	}

@@ -22,8 +22,8 @@ func TestParseLabelsSaysWhatIsWrong(t *testing.T) {
 		"semicolons": {"id;label;package;position\n",
 			[]string{`labels.csv:1: the header is "id;label;package;position"; it must be "id,label,package,position", separated by commas`}},
 		"a line too short and one too long": {head + "e1,normal\ne2,normal,p1,2,hello\n", []string{
-			"labels.csv:2: has 2 fields where the header has 4 (id,label,package,position)",
-			"labels.csv:3: has 5 fields where the header has 4 (id,label,package,position)",
+			"labels.csv:2: has 2 fields, but the header has 4 (id,label,package,position)",
+			"labels.csv:3: has 5 fields, but the header has 4 (id,label,package,position)",
 		}},
 		"labels that nobody knows": {head + "e1,Normal,p1,1\ne2,ok,p1,2\ne3,,p1,3\n", []string{
 			`labels.csv:2: sample e1: label "Normal" is neither normal nor defect`,
@@ -33,14 +33,14 @@ func TestParseLabelsSaysWhatIsWrong(t *testing.T) {
 		"the same id twice": {head + "e1,normal,p1,1\ne2,normal,p1,2\ne1,defect,p2,1\n", []string{"labels.csv:4: sample e1 is already in line 2"}},
 		"ids that would leave the set": {head + "../../etc/passwd,normal,p1,1\na/b,normal,p1,2\n,normal,p1,3\n" + `"a` + "\n" + `b",normal,p1,4` + "\n", []string{
 			`labels.csv:2: id "../../etc/passwd" begins with a dot`,
-			`labels.csv:3: id "a/b" holds a path separator`,
+			`labels.csv:3: id "a/b" contains a path separator`,
 			`labels.csv:4: id "" is empty`,
-			`labels.csv:5: id "a\nb" holds a character that cannot be printed`,
+			`labels.csv:5: id "a\nb" contains a character that cannot be printed`,
 		}},
-		"some packages missing": {head + "e1,normal,p1,1\ne2,normal,,2\n", []string{"labels.csv:3: sample e2 names no package though others do"}},
+		"some packages missing": {head + "e1,normal,p1,1\ne2,normal,,2\n", []string{"labels.csv:3: sample e2 names no package, but other samples do"}},
 		"a position of no number": {head + "e1,normal,p1,first\ne2,normal,p1,-1\n", []string{
-			`labels.csv:2: sample e1: position "first" is not a whole number from 0 up`,
-			`labels.csv:3: sample e2: position "-1" is not a whole number from 0 up`,
+			`labels.csv:2: sample e1: position "first" is not a whole number, 0 or more`,
+			`labels.csv:3: sample e2: position "-1" is not a whole number, 0 or more`,
 		}},
 		"a stray quote, and the rest is still read": {head + "e1,nor\"mal,p1,1\ne2,bad,p1,2\n", []string{
 			`labels.csv:2: is not comma-separated text: bare " in non-quoted-field`,
@@ -91,7 +91,7 @@ func FuzzParseLabels(f *testing.F) {
 				t.Errorf("sample %q in line %d of %d", s.ID, s.Line, lines)
 			}
 		}
-		placed, found := whole.placed("labels.csv", samples)
+		placed, found := whole.checkLayout("labels.csv", samples)
 		if len(placed) < len(samples) && len(found)+len(ps) == 0 {
 			t.Error("samples were left out without a word")
 		}

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-func TestAListIsReadAsASetWouldBe(t *testing.T) {
+func TestListImagesAreInTheOrderOfTheIndices(t *testing.T) {
 	dir := t.TempDir()
 	for name, value := range map[string]uint8{"a.png": 10, "b.png": 200} {
 		writePicture(t, filepath.Join(dir, name), image.NewUniform(color.Gray{Y: value}), 4, 4)
@@ -30,7 +30,7 @@ func TestAListIsReadAsASetWouldBe(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithAListIsToldWithItsLine(t *testing.T) {
+func TestListProblemsNameTheirFileAndLine(t *testing.T) {
 	dir := t.TempDir()
 	writePicture(t, filepath.Join(dir, "good.png"), image.NewUniform(color.Gray{Y: 1}), 4, 4)
 	writePicture(t, filepath.Join(dir, "small.png"), image.NewUniform(color.Gray{Y: 1}), 2, 2)
@@ -38,13 +38,13 @@ func TestWhatIsWrongWithAListIsToldWithItsLine(t *testing.T) {
 	writeText(t, filepath.Join(dir, "text.png"), "no picture")
 	for name, c := range map[string]struct{ list, want string }{
 		"channels in another order": {"id,NORMAL,GRAY\n", `:1: the header is "id,NORMAL,GRAY"; it must be "id,GRAY,NORMAL"`},
-		"nothing below the header":  {"id,GRAY,NORMAL\n", ":1: has a header and no samples below it"},
+		"nothing below the header":  {"id,GRAY,NORMAL\n", ":1: has a header but no samples below it"},
 		"an id that leaves":         {"id,GRAY,NORMAL\n../x,good.png,good.png\n", `:2: id "../x"`},
 		"an id twice":               {"id,GRAY,NORMAL\nx,good.png,good.png\nx,good.png,good.png\n", ":3: sample x is already in line 2"},
 		"a channel without a file":  {"id,GRAY,NORMAL\nx,good.png,\n", ":2: sample x: channel NORMAL has no file"},
 		"a file that is not there":  {"id,GRAY,NORMAL\nx,good.png,none.png\n", ":2: sample x: " + filepath.Join(dir, "none.png")},
 		"a file of another size":    {"id,GRAY,NORMAL\nx,good.png,small.png\n", "is 2 x 2 pixels, but channel GRAY is 4 x 4"},
-		"no picture":                {"id,GRAY,NORMAL\nx,good.png,text.png\n", "text.png is no PNG, JPEG or TIFF"},
+		"no picture":                {"id,GRAY,NORMAL\nx,good.png,text.png\n", "text.png is not a readable PNG, JPEG or TIFF"},
 		"16 bits without a range":   {"id,GRAY,NORMAL\nx,wide.png,good.png\n", "wide.png has 16 bits a pixel"},
 	} {
 		file := filepath.Join(dir, "list.csv")

@@ -124,7 +124,7 @@ func TestLoadGoodSet(t *testing.T) {
 	}
 }
 
-func TestDigestsFollowWhatTheyCover(t *testing.T) {
+func TestDigestsChangeWithWhatTheyCover(t *testing.T) {
 	digests := func(f files, overlay string) Digests {
 		t.Helper()
 		s, err := Load(context.Background(), f.write(t), overlay, nil)
@@ -155,7 +155,7 @@ func TestDigestsFollowWhatTheyCover(t *testing.T) {
 	}
 }
 
-func TestLoadNamesEveryProblem(t *testing.T) {
+func TestLoadReturnsEveryProblem(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(f files)
 		want   []string // the directory left out
@@ -163,7 +163,7 @@ func TestLoadNamesEveryProblem(t *testing.T) {
 		"no dataset.yaml": {func(f files) { delete(f, "dataset.yaml") }, []string{"dataset.yaml: is missing"}},
 		"no labels":       {func(f files) { delete(f, "labels.csv") }, []string{"labels.csv: is missing"}},
 		"a header and no samples": {func(f files) { f["labels.csv"] = []byte("id,label,package,position\n") },
-			[]string{"labels.csv:1: has a header and no samples below it"}},
+			[]string{"labels.csv:1: has a header but no samples below it"}},
 		"an empty labels file": {func(f files) { f["labels.csv"] = nil },
 			[]string{"labels.csv: is empty; it needs the header id,label,package,position"}},
 		"one class": {func(f files) {
@@ -187,15 +187,15 @@ func TestLoadNamesEveryProblem(t *testing.T) {
 			c.change(f)
 			dir := f.write(t)
 			_, err := Load(context.Background(), dir, "", nil)
-			if diff := cmp.Diff(c.want, told(dir, err)); diff != "" {
+			if diff := cmp.Diff(c.want, problemTexts(dir, err)); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// told is a ProblemsError's sentences without the directory.
-func told(dir string, err error) []string {
+// problemTexts returns a ProblemsError's sentences without the directory.
+func problemTexts(dir string, err error) []string {
 	var e *ProblemsError
 	if !errors.As(err, &e) {
 		return []string{fmt.Sprintf("not a ProblemsError: %v", err)}
@@ -226,7 +226,7 @@ func TestErrorTextIsBounded(t *testing.T) {
 	}
 }
 
-func TestPackNamesEveryProblem(t *testing.T) {
+func TestPackReturnsEveryProblem(t *testing.T) {
 	f := goodSet()
 	f["images/AM/e2.png"] = []byte("not an image")
 	f["images/GRAY/e3.png"] = encodePNG(greys(8, 4, func(x, y int) uint8 { return uint8(x) }))
@@ -241,13 +241,13 @@ func TestPackNamesEveryProblem(t *testing.T) {
 	}
 	_, err = s.Pack(context.Background(), 4, nil)
 	want := []string{
-		"labels.csv:3: sample e2: images/AM/e2.png is no PNG, JPEG or TIFF that can be read: image: unknown format",
+		"labels.csv:3: sample e2: images/AM/e2.png is not a readable PNG, JPEG or TIFF file: image: unknown format",
 		"labels.csv:4: sample e3: images/GRAY/e3.png is 8 x 4 pixels, but channel AM is 4 x 4",
-		"labels.csv:5: sample e4 is 6 x 4 pixels, another shape than most samples' 4 x 4; a fixed camera makes one shape",
-		"labels.csv:6: sample e5: images/AM/e5.png has the header of a 4 x 4 png, but what follows cannot be decoded: png: invalid format: unexpected EOF",
-		"labels.csv:7: sample e6: images/AM/e6.png has 16 bits a pixel, and dataset.yaml has no range16 to say which values they use",
+		"labels.csv:5: sample e4 is 6 x 4 pixels, but most samples are 4 x 4; all must have the same ratio of width to height",
+		"labels.csv:6: sample e5: images/AM/e5.png has the header of a 4 x 4 png image, but its pixels cannot be decoded: png: invalid format: unexpected EOF",
+		"labels.csv:7: sample e6: images/AM/e6.png has 16 bits a pixel, but dataset.yaml has no range16: add range16 to say which values are used",
 	}
-	if diff := cmp.Diff(want, told(dir, err)); diff != "" {
+	if diff := cmp.Diff(want, problemTexts(dir, err)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPlaceAgreesWithScikitLearn: with equal shares the placement is
+// TestAssignFoldsAgreesWithScikitLearn: with equal shares the placement is
 // StratifiedGroupKFold's. testdata/stratified_group_kfold.py made the cases.
-func TestPlaceAgreesWithScikitLearn(t *testing.T) {
+func TestAssignFoldsAgreesWithScikitLearn(t *testing.T) {
 	text, err := os.ReadFile("testdata/stratified_group_kfold.json")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestPlaceAgreesWithScikitLearn(t *testing.T) {
 			for f := range shares {
 				shares[f] = 1 / float64(c.Folds)
 			}
-			if diff := cmp.Diff(c.Where, place(c.Counts, shares)); diff != "" {
+			if diff := cmp.Diff(c.Where, assignFolds(c.Counts, shares)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -50,7 +50,7 @@ func packed(n, size int, defect func(i int) bool) *Set {
 		}
 		s.Samples = append(s.Samples, sample)
 	}
-	s.rows = slices.Clone(s.Samples)
+	s.listed = slices.Clone(s.Samples)
 	return s
 }
 
@@ -140,7 +140,7 @@ func TestSplitIsRepeatable(t *testing.T) {
 		t.Error("two seeds gave one split")
 	}
 	// Pinned: a resumed trial must find its split again after an upgrade.
-	if got, want := short(split(1).Digest), "sha256:20221c6b1f72…"; got != want {
+	if got, want := shortDigest(split(1).Digest), "sha256:20221c6b1f72…"; got != want {
 		t.Errorf("the split of seed 1 is %s, want %s", got, want)
 	}
 }
@@ -176,7 +176,7 @@ func TestSplitRefuses(t *testing.T) {
 	}
 }
 
-func TestSplitWithoutPackagesKeepsBlocksAndSaysSo(t *testing.T) {
+func TestSplitWithoutPackagesKeepsBlocksAndAddsANote(t *testing.T) {
 	s := packed(480, 15, scattered(0.3))
 	named, err := s.Split(SplitSpec{0.15, 0.2, 1, GroupByPackage})
 	if err != nil {
@@ -197,7 +197,7 @@ func TestSplitWithoutPackagesKeepsBlocksAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestExcludingASampleMovesNoBlock(t *testing.T) {
+func TestExcludingASampleMovesNoBlockBorder(t *testing.T) {
 	s := packed(480, 15, scattered(0.3))
 	for i := range s.Samples {
 		s.Samples[i].Package = ""
