@@ -140,7 +140,8 @@ func (s *Set) decodeChannel(content []byte) (*plane, string) {
 		return nil, err.Error()
 	}
 	if p.wide && s.Config.Range16 == nil {
-		return nil, "has 16 bits a pixel, but " + ConfigFile + " has no range16: add range16 to say which values are used"
+		return nil, fmt.Sprintf("has 16 bits a pixel, but %s has no range16: add range16 to say which values are used",
+			ConfigFile)
 	}
 	if s.Config.Grid != nil {
 		if reason := s.Config.Grid.misfit(p.shape()); reason != "" {
@@ -186,7 +187,8 @@ func (s *Set) checkShapes(captures []capture, shapes []shape) problems {
 		key, property = func(s shape) shape { return s }, "size"
 	}
 	counts := map[shape]int{}
-	var most shape // a shape with the most common key; of equally common keys, the one that was counted so often first
+	// A shape with the most common key. Of equally common keys, that which reached the number first.
+	var most shape
 	for _, sh := range shapes {
 		if sh.width == 0 {
 			continue

@@ -24,9 +24,11 @@ const ConfigFile = "dataset.yaml"
 
 // Config is the content of dataset.yaml.
 type Config struct {
-	Name        string   `yaml:"name"`
-	Channels    []string `yaml:"channels,flow"`         // in the order in which the network sees them
-	Files       string   `yaml:"files"`                 // pattern with {id} or {package}, and {channel}; relative to the set
+	Name     string   `yaml:"name"`
+	Channels []string `yaml:"channels,flow"` // in the order in which the network sees them
+	// Files is the pattern of an image file's path, relative to the set: with {id}, or with a grid
+	// {package}, and with {channel}.
+	Files       string   `yaml:"files"`
 	Labels      string   `yaml:"labels"`                // relative to the set
 	Corrections string   `yaml:"corrections,omitempty"` // relative to the set; "" when there is no such file
 	Range16     *Range16 `yaml:"range16,omitempty"`     // nil: the set has no 16-bit images

@@ -11,8 +11,10 @@ import (
 // Correction is one line of corrections.csv. Lines are only ever appended to the file: of several lines
 // for one sample, the last one counts.
 type Correction struct {
-	ID       string // of the sample
-	Digest   string // of the sample's channel files, one after the other in the set's order; with a grid see sampleDigest
+	ID string // of the sample
+	// Digest is that of the sample's channel files, one after the other in the set's channel order. With a
+	// grid it also covers the sample's cell; see sampleDigest.
+	Digest   string
 	From     Label  // the label in labels.csv
 	To       string // normal, defect, keep (the label is right after all) or exclude
 	Reason   string

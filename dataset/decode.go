@@ -38,8 +38,8 @@ func decode(content []byte) (*plane, error) {
 		return nil, fmt.Errorf("is not a readable PNG, JPEG or TIFF file: %w", err)
 	}
 	if w, h := header.Width, header.Height; w <= 0 || h <= 0 || max(w, h) > maxSide || w*h > maxPixels {
-		return nil, fmt.Errorf("has the header of an image of %d x %d pixels; an image may have 1 to %d a side and at most %d in all",
-			w, h, maxSide, maxPixels)
+		return nil, fmt.Errorf("has the header of an image of %d x %d pixels; "+
+			"an image may have 1 to %d a side and at most %d in all", w, h, maxSide, maxPixels)
 	}
 	picture, _, err := image.Decode(bytes.NewReader(content))
 	if err != nil {

@@ -51,7 +51,8 @@ func copyFile(to io.Writer, file string, limit int64, size func(int64)) error {
 	defer f.Close()
 	if n <= limit {
 		size(n)
-		n, err = io.Copy(to, io.LimitReader(f, limit+1)) // the file may grow meanwhile, or have no true size, as in /proc
+		// The file may grow while it is copied, and the size of a file in /proc is 0 whatever it holds.
+		n, err = io.Copy(to, io.LimitReader(f, limit+1))
 	}
 	if err == nil && n > limit {
 		return unfit(fmt.Sprintf("has %d bytes or more; the limit for this kind of file is %d", n, limit))

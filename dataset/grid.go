@@ -96,7 +96,8 @@ func parseGrid(file string, node *yaml.Node, ps *problems) *Grid {
 
 func parseMargin(file string, node *yaml.Node, ps *problems) (m Margin) {
 	if node.Kind != yaml.MappingNode {
-		ps.addf(file, node.Line, "margin needs a number of pixels for each side, as in {left: 12, top: 8, right: 12, bottom: 8}")
+		ps.addf(file, node.Line,
+			"margin needs a number of pixels for each side, as in {left: 12, top: 8, right: 12, bottom: 8}")
 		return m
 	}
 	fields := []string{"left", "top", "right", "bottom"}

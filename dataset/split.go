@@ -43,8 +43,8 @@ type Split struct {
 // one of the classes, because nothing could be measured on that part.
 func (s *Set) Split(spec SplitSpec) (Split, error) {
 	if !(spec.Test >= 0 && spec.Validation >= 0 && spec.Test+spec.Validation < 1) { // also refuses NaN
-		return Split{}, fmt.Errorf("split: test %v and validation %v must be shares of 0 or more that leave some for training",
-			spec.Test, spec.Validation)
+		return Split{}, fmt.Errorf("split: test %v and validation %v must be shares of 0 or more "+
+			"that leave some for training", spec.Test, spec.Validation)
 	}
 	groups, note, err := s.groups(spec.GroupBy)
 	if err != nil {
@@ -158,7 +158,9 @@ func assignFolds(counts [][2]int, shares []float64) []int {
 		total[1] += float64(c[1])
 	}
 	// For two classes the standard deviation is half the difference.
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(difference(counts[b]), difference(counts[a])) })
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(difference(counts[b]), difference(counts[a]))
+	})
 
 	held := make([][2]float64, len(shares)) // samples by fold and class
 	folds := make([]int, len(counts))
@@ -174,7 +176,8 @@ func assignFolds(counts [][2]int, shares []float64) []int {
 			meanSpread := (spread(held, shares, total, 0) + spread(held, shares, total, 1)) / 2
 			held[f][0] -= float64(counts[g][0])
 			held[f][1] -= float64(counts[g][1])
-			tie := math.Abs(meanSpread-bestSpread) <= 1e-8+1e-5*math.Abs(bestSpread) // numpy.isclose, as in scikit-learn
+			// The tolerance of numpy.isclose, which scikit-learn uses.
+			tie := math.Abs(meanSpread-bestSpread) <= 1e-8+1e-5*math.Abs(bestSpread)
 			if best < 0 || (meanSpread < bestSpread && !tie) || tie && size < bestSize {
 				best, bestSpread, bestSize = f, meanSpread, size
 			}
