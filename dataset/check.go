@@ -95,7 +95,7 @@ func Check(ctx context.Context, dir, overlay string, progress func(done, total i
 	return result, nil
 }
 
-// checkedCapture is a capture's captureInfo and each of its files by itself.
+// checkedCapture holds what Check needs to know about a capture: its captureInfo, and data of each file.
 type checkedCapture struct {
 	captureInfo
 	fileDigests []string    // one per channel; "" where the file could not be read

@@ -1,4 +1,4 @@
-// Digests: what tells whether two trials read the same bytes.
+// Digests: they identify the bytes that a trial read.
 
 package dataset
 

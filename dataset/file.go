@@ -51,7 +51,7 @@ func copyFile(to io.Writer, file string, limit int64, size func(int64)) error {
 	defer f.Close()
 	if n <= limit {
 		size(n)
-		// The file may grow while it is copied, and the size of a file in /proc is 0 whatever it holds.
+		// The file may grow while it is copied, and a file in /proc has size 0 but is not empty.
 		n, err = io.Copy(to, io.LimitReader(f, limit+1))
 	}
 	if err == nil && n > limit {

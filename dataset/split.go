@@ -16,7 +16,7 @@ import (
 // SplitSpec says how to split a set.
 type SplitSpec struct {
 	Test, Validation float64 // shares of the samples, 0 for an empty part; training gets the rest
-	Seed             int64   // decides between packages with the same numbers of normal and defect samples
+	Seed             int64   // decides the order of packages that assignFolds treats as equal
 	GroupBy          string  // GroupByPackage or GroupByNone
 }
 
@@ -50,7 +50,8 @@ func (s *Set) Split(spec SplitSpec) (Split, error) {
 	if err != nil {
 		return Split{}, err
 	}
-	// The seed decides the order of groups with the same counts, and nothing else.
+	// assignFolds sorts the groups, so the shuffle only decides the order of groups with the same difference
+	// between their class counts.
 	random := rand.New(rand.NewPCG(uint64(spec.Seed), 0x73706c6974)) // "split" in ASCII
 	random.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
 
@@ -147,8 +148,8 @@ func (s *Set) groups(by string) (groups [][]int, note string, err error) {
 // size. It takes the groups in descending order of the standard deviation of their class counts. It puts
 // each group into the fold for which the mean spread over the classes becomes smallest; see spread. If
 // that is a tie, it takes the fold that has fewer samples relative to its share. With equal shares the
-// result is scikit-learn's (testdata has its answers), except where scikit-learn lets the last bit of a
-// sum decide a tie.
+// result is scikit-learn's (testdata has its answers), except where the last bit of a sum decides a tie in
+// scikit-learn.
 func assignFolds(counts [][2]int, shares []float64) []int {
 	order := make([]int, len(counts))
 	var total [2]float64
