@@ -80,7 +80,7 @@ func (o *datasetCheckOptions) run(ctx context.Context) error {
 }
 
 // printReport writes the report for people: counts first, problems last, where the eye ends up.
-func printReport(w io.Writer, r *dataset.Report) error {
+func printReport(w io.Writer, r *dataset.CheckResult) error {
 	var b strings.Builder
 	if r.Name != "" {
 		fmt.Fprintf(&b, "%s: %d samples in %s, %d channels (%s)\n", clean(r.Name), r.Samples, packagesOf(r), len(r.Channels), clean(strings.Join(r.Channels, ", ")))
@@ -121,7 +121,7 @@ func printReport(w io.Writer, r *dataset.Report) error {
 	return err
 }
 
-func packagesOf(r *dataset.Report) string {
+func packagesOf(r *dataset.CheckResult) string {
 	switch len(r.Packages) {
 	case 0:
 		return "no packages (labels.csv names none, so a split will keep successive samples together)"

@@ -83,7 +83,7 @@ func TestDatasetCheckListsProblemsAndFails(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
 	_, problems, _ := strings.Cut(out, "\nProblems\n")
-	want := `labels.csv:3: sample e0002: images/W/e0002.png is no PNG, JPEG or TIFF that can be read: image: unknown format
+	want := `labels.csv:3: sample e0002: images/W/e0002.png is not a readable PNG, JPEG or TIFF file: image: unknown format
 labels.csv:4: sample e0003: images/GRAY/e0003.png is missing
 `
 	if diff := cmp.Diff(want, strings.ReplaceAll(problems, dir+"/", "")); diff != "" {
@@ -91,7 +91,7 @@ labels.csv:4: sample e0003: images/GRAY/e0003.png is missing
 	}
 
 	code, out, _ = plumbDataset("check", dir, "-o", "json")
-	var report dataset.Report
+	var report dataset.CheckResult
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
