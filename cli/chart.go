@@ -7,7 +7,7 @@ import (
 )
 
 // progress shows done of total in w cells, filled by parts of a cell where the glyphs have them.
-func (g glyphs) progress(done, total, w int) string {
+func progress(g glyphs, done, total, w int) string {
 	parts := len(g.bar) - 1
 	filled := 0
 	if total > 0 {
@@ -22,7 +22,7 @@ func (g glyphs) progress(done, total, w int) string {
 
 // sparkline draws values between lo and hi in at most w cells; where there are more values than cells, a cell is the mean of
 // its share.
-func (g glyphs) sparkline(values []float64, lo, hi float64, w int) string {
+func sparkline(g glyphs, values []float64, lo, hi float64, w int) string {
 	n := min(len(values), w)
 	var b strings.Builder
 	for i := range n {

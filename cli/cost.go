@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -99,48 +98,4 @@ func yield(b api.Best) string {
 		return ""
 	}
 	return fmt.Sprintf("%.3g AUC-PR per GPU-hour", v)
-}
-
-// attemptWords tells what became of a trial's attempts, where there was more than one.
-func attemptWords(t api.TrialStatus) string {
-	if len(t.Attempts) < 2 {
-		return ""
-	}
-	text := ""
-	for i, a := range t.Attempts {
-		if i > 0 {
-			text += "; "
-		}
-		text += fmt.Sprintf("attempt %d", a.Number)
-		if a.FromEpoch != nil && *a.FromEpoch > 0 {
-			text += fmt.Sprintf(" from epoch %d", *a.FromEpoch)
-		}
-		if a.Class != "" {
-			text += fmt.Sprintf(" %s at epoch %d", clean(a.Class), a.Epoch)
-		}
-		var cost []string
-		if a.GPUSeconds > 0 {
-			cost = append(cost, human(time.Duration(a.GPUSeconds)*time.Second)+" of GPU")
-		}
-		if a.LostSeconds != nil && *a.LostSeconds > 0 {
-			cost = append(cost, human(time.Duration(*a.LostSeconds)*time.Second)+" lost")
-		}
-		if len(cost) > 0 {
-			text += " (" + strings.Join(cost, ", ") + ")"
-		}
-	}
-	return text
-}
-
-// cohortWords tells what earlyStopping.cohort would have done; of what it has done the trial's message tells.
-func cohortWords(t api.TrialStatus) string {
-	c := t.Cohort
-	if c == nil || !c.DryRun {
-		return ""
-	}
-	text := fmt.Sprintf("earlyStopping.cohort would have stopped it at epoch %d: AUC-PR %s, the others' median %s", c.Epoch, number(c.AUCPR, 4), number(c.Median, 4))
-	if v, err := strconv.ParseFloat(string(c.Cost), 64); err == nil {
-		text += map[bool]string{true: "; it would have cost nothing", false: "; it would have cost " + number(c.Cost, 4) + " of the best"}[v == 0]
-	}
-	return text
 }

@@ -52,12 +52,3 @@ func TestTheYieldIsWhatStatusSays(t *testing.T) {
 		}
 	}
 }
-
-// What -o json prints of cost is what status says, attempt by attempt.
-func TestTheBestAsADocumentSaysWhatItTook(t *testing.T) {
-	run := readRun(t, "eventful")
-	out := bestDocument(run, noon)
-	if out.AUCPRPerGPUHour != "13.7207" || len(out.Attempts) != 1 || out.Attempts[0].GPUSeconds != 230 || out.TrialCost.GPUSeconds != 230 {
-		t.Errorf("%s per GPU-hour after %+v: %+v", out.AUCPRPerGPUHour, out.TrialCost, out.Attempts)
-	}
-}

@@ -9,21 +9,24 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"plumbline.dev/plumbline/dataset"
 )
 
 // datasetCheckOptions are what `plumb dataset check` was asked.
 type datasetCheckOptions struct {
-	genericiooptions.IOStreams
+	io *ioStreams
+
 	dir         string
 	corrections string
 	output      output
 }
 
-func newDatasetCheckCmd(streams genericiooptions.IOStreams) *cobra.Command {
-	o := &datasetCheckOptions{IOStreams: streams}
+func newCmdDatasetCheck(f *factory, runF func(context.Context, *datasetCheckOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runDatasetCheck
+	}
+	o := &datasetCheckOptions{io: f.io}
 	cmd := &cobra.Command{
 		Use:   "check DIR",
 		Short: "Read all of a set, count what is in it, and list everything that is wrong",
@@ -44,7 +47,7 @@ Exits with 1 when something is wrong.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = args[0]
-			return o.run(cmd.Context())
+			return runF(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVar(&o.corrections, "corrections", "", "lay these corrections over the labels, in place of those that dataset.yaml names")
@@ -52,19 +55,19 @@ Exits with 1 when something is wrong.`,
 	return cmd
 }
 
-func (o *datasetCheckOptions) run(ctx context.Context) error {
-	bar := newProgressBar(o.ErrOut, "reading "+clean(o.dir))
+func runDatasetCheck(ctx context.Context, o *datasetCheckOptions) error {
+	bar := newProgressBar(o.io, "reading "+clean(o.dir))
 	report, err := dataset.Check(ctx, o.dir, o.corrections, bar.show)
 	bar.close()
 	if err != nil {
 		return err
 	}
 	if o.output.format == "json" {
-		encoder := json.NewEncoder(o.Out)
+		encoder := json.NewEncoder(o.io.Out)
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(report)
 	} else {
-		err = printReport(o.Out, report)
+		err = printReport(o.io, report)
 	}
 	if err != nil {
 		return fmt.Errorf("print the report: %w", err)
@@ -80,7 +83,8 @@ func (o *datasetCheckOptions) run(ctx context.Context) error {
 }
 
 // printReport writes the report for people: counts first, problems last, where the eye ends up.
-func printReport(w io.Writer, r *dataset.Report) error {
+func printReport(streams *ioStreams, r *dataset.Report) error {
+	style := streams.plainStyle()
 	var b strings.Builder
 	if r.Name != "" {
 		fmt.Fprintf(&b, "%s: %d samples in %s, %d channels (%s)\n", clean(r.Name), r.Samples, packagesOf(r), len(r.Channels), clean(strings.Join(r.Channels, ", ")))
@@ -97,17 +101,17 @@ func printReport(w io.Writer, r *dataset.Report) error {
 		}{{dataset.Normal, r.Classes.Normal}, {dataset.Defect, r.Classes.Defect}} {
 			classes = append(classes, []string{c.label.String(), strconv.Itoa(c.n), fmt.Sprintf("%.1f %%", 100*float64(c.n)/float64(max(r.Samples, 1)))})
 		}
-		printCounts(&b, []string{"CLASS", "SAMPLES", "SHARE"}, classes)
+		printCounts(&b, style, []string{"CLASS", "SAMPLES", "SHARE"}, classes)
 		packages := [][]string{}
 		for _, p := range r.Packages {
 			packages = append(packages, []string{clean(p.Name), strconv.Itoa(p.Normal), strconv.Itoa(p.Defect)})
 		}
-		printCounts(&b, []string{"PACKAGE", "NORMAL", "DEFECT"}, packages)
+		printCounts(&b, style, []string{"PACKAGE", "NORMAL", "DEFECT"}, packages)
 		sizes := [][]string{}
 		for _, s := range r.Sizes {
 			sizes = append(sizes, []string{fmt.Sprintf("%d x %d", s.Width, s.Height), strconv.Itoa(s.Bits), strconv.Itoa(s.Files)})
 		}
-		printCounts(&b, []string{"SIZE", "BITS", "FILES"}, sizes)
+		printCounts(&b, style, []string{"SIZE", "BITS", "FILES"}, sizes)
 	}
 	if len(r.Problems) == 0 {
 		fmt.Fprintf(&b, "\nNo problems. Data %s, labels %s\n", r.Digests.Data, r.Digests.Labels)
@@ -117,7 +121,7 @@ func printReport(w io.Writer, r *dataset.Report) error {
 			b.WriteString(clean(p.String()) + "\n")
 		}
 	}
-	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
+	_, err := io.WriteString(streams.Out, strings.TrimPrefix(b.String(), "\n"))
 	return err
 }
 
@@ -132,7 +136,7 @@ func packagesOf(r *dataset.Report) string {
 }
 
 // printCounts writes a table whose first column is text and whose others are numbers.
-func printCounts(b *strings.Builder, titles []string, rows [][]string) {
+func printCounts(b *strings.Builder, plainStyle style, titles []string, rows [][]string) {
 	if len(rows) == 0 {
 		return
 	}
@@ -140,11 +144,11 @@ func printCounts(b *strings.Builder, titles []string, rows [][]string) {
 	for i, title := range titles {
 		cols[i] = column{title: title, right: i > 0}
 		for _, row := range rows {
-			cols[i].cells = append(cols[i].cells, span{text: row[i]})
+			cols[i].cells = append(cols[i].cells, plain(row[i]))
 		}
 	}
 	b.WriteString("\n")
 	for _, l := range table(cols, len(rows), 0) {
-		b.WriteString(plainStyle().draw(l, 0) + "\n")
+		b.WriteString(plainStyle.draw(l, 0) + "\n")
 	}
 }

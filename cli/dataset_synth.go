@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"plumbline.dev/plumbline/dataset"
 	"plumbline.dev/plumbline/dataset/synth"
@@ -18,15 +17,19 @@ import (
 
 // datasetSynthOptions are what `plumb dataset synth` was asked.
 type datasetSynthOptions struct {
-	genericiooptions.IOStreams
+	io *ioStreams
+
 	spec  synth.Spec
 	grid  string // ROWSxCOLUMNS; "" for every eraser by itself
 	out   string
 	force bool
 }
 
-func newDatasetSynthCmd(streams genericiooptions.IOStreams) *cobra.Command {
-	o := &datasetSynthOptions{IOStreams: streams}
+func newCmdDatasetSynth(f *factory, runF func(context.Context, *datasetSynthOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runDatasetSynth
+	}
+	o := &datasetSynthOptions{io: f.io}
 	cmd := &cobra.Command{
 		Use:   "synth --out DIR",
 		Short: "Make a set of erasers with a printed logo under six lights",
@@ -44,21 +47,21 @@ shows examples. The same flags give the same bytes; --grid photographs whole pac
 			if err := o.readGrid(cmd.Flags().Changed("package-size")); err != nil {
 				return err
 			}
-			return o.run(cmd.Context())
+			return runF(cmd.Context(), o)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&o.out, "out", "", "directory to make; it must be empty or not there")
-	f.BoolVar(&o.force, "force", false, "replace a set that was made here before")
-	f.IntVar(&o.spec.Samples, "samples", 1381, "erasers to make")
-	f.Float64Var(&o.spec.Prevalence, "prevalence", 0.12, "share of defective ones")
-	f.Float64Var(&o.spec.MinSeverity, "min-severity", 0.2, "severity of the gentlest defect; the worst is 1")
-	f.Float64Var(&o.spec.LabelNoise, "label-noise", 0.06, "share of wrong labels")
-	f.Int64Var(&o.spec.Seed, "seed", 7, "another seed, another set")
-	f.IntVar(&o.spec.Size, "size", 96, "side of an image in pixels")
-	f.IntVar(&o.spec.PackageSize, "package-size", 15, "erasers to a package; with --grid at most, and by default, its cells")
-	f.StringVar(&o.grid, "grid", "", "photograph whole packages, in so many rows and columns, as in 3x5")
-	f.StringSliceVar(&o.spec.Channels, "channels", synth.Lights(), "lights, in the order of the channels")
+	flags := cmd.Flags()
+	flags.StringVar(&o.out, "out", "", "directory to make; it must be empty or not there")
+	flags.BoolVar(&o.force, "force", false, "replace a set that was made here before")
+	flags.IntVar(&o.spec.Samples, "samples", 1381, "erasers to make")
+	flags.Float64Var(&o.spec.Prevalence, "prevalence", 0.12, "share of defective ones")
+	flags.Float64Var(&o.spec.MinSeverity, "min-severity", 0.2, "severity of the gentlest defect; the worst is 1")
+	flags.Float64Var(&o.spec.LabelNoise, "label-noise", 0.06, "share of wrong labels")
+	flags.Int64Var(&o.spec.Seed, "seed", 7, "another seed, another set")
+	flags.IntVar(&o.spec.Size, "size", 96, "side of an image in pixels")
+	flags.IntVar(&o.spec.PackageSize, "package-size", 15, "erasers to a package; with --grid at most, and by default, its cells")
+	flags.StringVar(&o.grid, "grid", "", "photograph whole packages, in so many rows and columns, as in 3x5")
+	flags.StringSliceVar(&o.spec.Channels, "channels", synth.Lights(), "lights, in the order of the channels")
 	_ = cmd.MarkFlagDirname("out")
 	_ = cmd.RegisterFlagCompletionFunc("channels", listCompletion(synth.Lights()))
 	return cmd
@@ -85,14 +88,14 @@ func (o *datasetSynthOptions) readGrid(sized bool) error {
 	return nil
 }
 
-func (o *datasetSynthOptions) run(ctx context.Context) error {
+func runDatasetSynth(ctx context.Context, o *datasetSynthOptions) error {
 	if o.out == "" {
 		return usagef("--out is missing: the directory to make")
 	}
 	if err := o.spec.Check(); err != nil {
 		return usageError{err}
 	}
-	bar := newProgressBar(o.ErrOut, "making "+clean(o.out))
+	bar := newProgressBar(o.io, "making "+clean(o.out))
 	made, err := synth.Write(ctx, o.spec, o.out, o.force, bar.show)
 	bar.close()
 	switch {
@@ -101,8 +104,8 @@ func (o *datasetSynthOptions) run(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	fmt.Fprintf(o.Out, "%s: %d samples in %d packages, channels %s\n", clean(o.out), made.Samples, made.Packages, strings.Join(o.spec.Channels, ", "))
-	fmt.Fprintf(o.Out, "%d defective (%.1f %%), %d labels wrong\n", made.Defects, 100*float64(made.Defects)/float64(made.Samples), made.Flipped)
-	fmt.Fprintf(o.Out, "Look at %s; what each image really shows is in %s\n", filepath.Join(o.out, synth.SheetFile), filepath.Join(o.out, synth.TruthFile))
+	fmt.Fprintf(o.io.Out, "%s: %d samples in %d packages, channels %s\n", clean(o.out), made.Samples, made.Packages, strings.Join(o.spec.Channels, ", "))
+	fmt.Fprintf(o.io.Out, "%d defective (%.1f %%), %d labels wrong\n", made.Defects, 100*float64(made.Defects)/float64(made.Samples), made.Flipped)
+	fmt.Fprintf(o.io.Out, "Look at %s; what each image really shows is in %s\n", filepath.Join(o.out, synth.SheetFile), filepath.Join(o.out, synth.TruthFile))
 	return nil
 }

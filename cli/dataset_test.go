@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -9,22 +8,22 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"plumbline.dev/plumbline/dataset"
 )
 
 // plumbDataset runs one `plumb dataset` command line as main would.
-func plumbDataset(args ...string) (code int, out, errOut string) {
-	streams, _, stdout, stderr := genericiooptions.NewTestIOStreams()
-	code = run(context.Background(), newCluster(streams), append([]string{"plumb", "dataset"}, args...))
-	return code, stdout.String(), stderr.String()
+func plumbDataset(t *testing.T, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	p := &program{tree: func(f *factory) *plumb { return newPlumb(f, "", newCmdDataset(f)) }}
+	code = p.run(t, append([]string{"dataset"}, args...)...)
+	return code, p.out.String(), p.err.String()
 }
 
 func synthetic(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "set")
-	code, out, errOut := plumbDataset("synth", "--out", dir, "--samples", "12", "--prevalence", "0.25", "--size", "32", "--package-size", "6", "--label-noise", "0", "--channels", "GRAY,W")
+	code, out, errOut := plumbDataset(t, "synth", "--out", dir, "--samples", "12", "--prevalence", "0.25", "--size", "32", "--package-size", "6", "--label-noise", "0", "--channels", "GRAY,W")
 	if code != exitOK || errOut != "" {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
@@ -37,7 +36,7 @@ func synthetic(t *testing.T) string {
 
 func TestDatasetCheck(t *testing.T) {
 	dir := synthetic(t)
-	code, out, errOut := plumbDataset("check", dir)
+	code, out, errOut := plumbDataset(t, "check", dir)
 	if code != exitOK || errOut != "" {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
@@ -55,11 +54,11 @@ func TestDatasetCheck(t *testing.T) {
 
 func TestDatasetOfWholePackages(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "set")
-	code, out, errOut := plumbDataset("synth", "--out", dir, "--samples", "10", "--prevalence", "0.3", "--size", "32", "--label-noise", "0", "--channels", "GRAY", "--grid", "2x3")
+	code, out, errOut := plumbDataset(t, "synth", "--out", dir, "--samples", "10", "--prevalence", "0.3", "--size", "32", "--label-noise", "0", "--channels", "GRAY", "--grid", "2x3")
 	if code != exitOK || !strings.HasPrefix(out, dir+": 10 samples in 2 packages, channels GRAY\n") {
 		t.Fatalf("exit %d: %s%s", code, out, errOut)
 	}
-	code, out, errOut = plumbDataset("check", dir)
+	code, out, errOut = plumbDataset(t, "check", dir)
 	if code != exitOK {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
@@ -78,7 +77,7 @@ func TestDatasetCheckListsProblemsAndFails(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "images/GRAY/e0003.png")); err != nil {
 		t.Fatal(err)
 	}
-	code, out, errOut := plumbDataset("check", dir)
+	code, out, errOut := plumbDataset(t, "check", dir)
 	if code != exitFailed || errOut != "error: data set "+dir+" has 2 problems, listed above\n" {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
@@ -90,7 +89,7 @@ labels.csv:4: sample e0003: images/GRAY/e0003.png is missing
 		t.Error(diff)
 	}
 
-	code, out, _ = plumbDataset("check", dir, "-o", "json")
+	code, out, _ = plumbDataset(t, "check", dir, "-o", "json")
 	var report dataset.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v in %s", err, out)
@@ -118,7 +117,7 @@ func TestDatasetRefusals(t *testing.T) {
 		"a verb that is none":            {[]string{"chekc", dir}, exitUsage, `unknown command "chekc" for "plumb dataset"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, _, errOut := plumbDataset(c.args...)
+			code, _, errOut := plumbDataset(t, c.args...)
 			if code != c.code || !strings.Contains(errOut, c.want) {
 				t.Errorf("exit %d, want %d: %q, want %q in it", code, c.code, errOut, c.want)
 			}

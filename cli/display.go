@@ -1,11 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"os"
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -19,14 +16,15 @@ type display interface {
 	close()
 }
 
-func newDisplay(c *cluster, name string) display {
-	if s := terminal(c.Out); s != nil {
-		return &liveDisplay{screen: s, style: detectStyle(os.Getenv), name: name, now: c.now, ticker: time.NewTicker(time.Second)}
+func newDisplay(streams *ioStreams, name string, now func() time.Time) display {
+	if s := streams.screenOn(streams.Out); s != nil {
+		return &liveDisplay{screen: s, style: streams.style, name: name, now: now, ticker: time.NewTicker(time.Second)}
 	}
-	return &lineDisplay{out: c.Out, errOut: c.ErrOut, name: name, now: c.now}
+	return &lineDisplay{out: streams.Out, errOut: streams.ErrOut, name: name, now: now}
 }
 
-// liveDisplay draws a runView again whenever something comes, and once a second, for the clocks in it and because the terminal may have been resized.
+// liveDisplay draws a runView again whenever something comes, and once a second, for the clocks in it and because the
+// terminal may have been resized.
 type liveDisplay struct {
 	screen *screen
 	style  style
@@ -117,13 +115,4 @@ func noticeOf(s sighting, name string) string {
 		return "waiting for run " + name + " to be created"
 	}
 	return ""
-}
-
-// lostLine says why a connection was lost, without the address of each request.
-func lostLine(err error) string {
-	var request *url.Error
-	if errors.As(err, &request) {
-		err = request.Err
-	}
-	return "connection lost, trying again: " + clean(err.Error())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -171,4 +172,13 @@ func (f *follower) options(raw *metav1.ListOptions) *client.ListOptions {
 		FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, f.key.Name),
 		Raw:           raw,
 	}
+}
+
+// lostLine says why a connection was lost, without the address of each request.
+func lostLine(err error) string {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	return "connection lost, trying again: " + clean(err.Error())
 }

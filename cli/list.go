@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -17,13 +16,19 @@ import (
 
 // listOptions are what `plumb list` was asked.
 type listOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+	now     func() time.Time
+
 	all    bool
 	output output
 }
 
-func newListCmd(c *cluster) *cobra.Command {
-	o := &listOptions{cluster: c}
+func newCmdList(f *factory, runF func(context.Context, *listOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runList
+	}
+	o := &listOptions{io: f.io, cluster: f.cluster, now: f.now}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
@@ -32,15 +37,15 @@ func newListCmd(c *cluster) *cobra.Command {
   plumb list -A            # of all namespaces
   plumb list -o name       # for scripts`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "list the runs of all namespaces")
 	o.output.addTo(cmd, "json", "yaml", "name")
 	return cmd
 }
 
-func (o *listOptions) run(ctx context.Context) error {
-	cl, namespace, err := o.connect()
+func runList(ctx context.Context, o *listOptions) error {
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -52,17 +57,17 @@ func (o *listOptions) run(ctx context.Context) error {
 		return fmt.Errorf("list runs in %s: %w", where(namespace), err)
 	}
 	if printer := o.output.printer(); printer != nil {
-		return printObject(printer, &runs, o.Out)
+		return printObject(printer, &runs, o.io.Out)
 	}
 	if len(runs.Items) == 0 {
 		elsewhere := "; all namespaces: plumb list -A"
 		if o.all {
 			elsewhere = ""
 		}
-		fmt.Fprintf(o.ErrOut, "There are no runs in %s. config/README.md (\"The first run\") starts one%s\n", where(namespace), elsewhere)
+		fmt.Fprintf(o.io.ErrOut, "There are no runs in %s. config/README.md (\"The first run\") starts one%s\n", where(namespace), elsewhere)
 		return nil
 	}
-	printLines(o.Out, listTable(runs.Items, o.all, o.now()))
+	o.io.printLines(listTable(runs.Items, o.all, o.now()))
 	return nil
 }
 
@@ -96,34 +101,4 @@ func gpuHours(c api.Cost) string {
 		return ""
 	}
 	return expenseOf(c).amount()
-}
-
-// grid is a table of plain text as kubectl prints it: as wide as it must be.
-type grid struct{ cols []column }
-
-func (g *grid) header(titles ...string) {
-	for _, t := range titles {
-		g.cols = append(g.cols, column{title: t})
-	}
-}
-
-func (g *grid) row(cells ...string) {
-	for i, c := range cells {
-		g.cols[i].cells = append(g.cols[i].cells, span{text: cmp.Or(clean(c), "-")})
-	}
-}
-
-func (g *grid) lines() []line {
-	rows := 0
-	if len(g.cols) > 0 {
-		rows = len(g.cols[0].cells)
-	}
-	return table(g.cols, rows, 0)
-}
-
-// printLines prints without colour or limit.
-func printLines(w io.Writer, lines []line) {
-	for _, l := range lines {
-		fmt.Fprintln(w, plainStyle().draw(l, 0))
-	}
 }

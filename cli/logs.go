@@ -10,44 +10,46 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	clientscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
 // logsOptions are what `plumb logs` was asked.
 type logsOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+
 	name   string
 	trial  string // "" for all
 	follow bool
 }
 
-func newLogsCmd(c *cluster) *cobra.Command {
-	o := &logsOptions{cluster: c}
+func newCmdLogs(f *factory, runF func(context.Context, *logsOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runLogs
+	}
+	o := &logsOptions{io: f.io, cluster: f.cluster}
 	cmd := &cobra.Command{
 		Use:   "logs RUN [TRIAL]",
 		Short: "Print the log of a trial's newest pod, or of all trials' with their names before each line",
 		Example: `  plumb logs erasers d50 -f
   plumb logs erasers`,
 		Args:              arguments(1, "RUN", "TRIAL"),
-		ValidArgsFunction: c.completion(proposeRuns, proposeTrials),
+		ValidArgsFunction: f.cluster.completion(proposeRuns, proposeTrials),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.name = args[0]; len(args) == 2 {
 				o.trial = args[1]
 			}
-			return o.run(cmd.Context())
+			return runF(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on as the pod writes, until it ends")
 	return cmd
 }
 
-func (o *logsOptions) run(ctx context.Context) error {
-	cl, namespace, err := o.connect()
+func runLogs(ctx context.Context, o *logsOptions) error {
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -61,9 +63,9 @@ func (o *logsOptions) run(ctx context.Context) error {
 		case t == nil:
 			return fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, o.trial, trialNames(r))
 		case t.Pod == "":
-			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s%s", t.Name, t.Phase, r.Name, o.inNamespace())
+			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s%s", t.Name, t.Phase, r.Name, o.cluster.inNamespace())
 		}
-		return o.podLog(ctx, r, *t, o.Out)
+		return o.podLog(ctx, r, *t, o.io.Out)
 	}
 	if !slices.ContainsFunc(r.Status.Trials, func(t api.TrialStatus) bool { return t.Pod != "" }) {
 		return o.noPods(r)
@@ -77,7 +79,7 @@ func (o *logsOptions) noPods(r *api.TrainingRun) error {
 	if over, _ := ended(r); over {
 		yet = ""
 	}
-	return fmt.Errorf("run %q has no pods%s: it is %s\nWhy: plumb watch %s%s", r.Name, yet, phaseOf(r), r.Name, o.inNamespace())
+	return fmt.Errorf("run %q has no pods%s: it is %s\nWhy: plumb watch %s%s", r.Name, yet, phaseOf(r), r.Name, o.cluster.inNamespace())
 }
 
 // allLogs prints every trial's log, line by line with the trial's name; one that cannot be read does not end the others.
@@ -93,12 +95,12 @@ func (o *logsOptions) allLogs(ctx context.Context, r *api.TrainingRun) error {
 			err := o.podLog(ctx, r, t, pipe)
 			pipe.Close()
 			if err != nil {
-				fmt.Fprintln(o.ErrOut, explain(err, ""))
+				fmt.Fprintln(o.io.ErrOut, explain(err, ""))
 				return reported{err}
 			}
 			return nil
 		})
-		g.Go(func() error { return prefix(log, o.Out, pad(t.Name, 5, false), &mu) })
+		g.Go(func() error { return prefix(log, o.io.Out, pad(t.Name, 5, false), &mu) })
 	}
 	return g.Wait()
 }
@@ -125,10 +127,10 @@ func prefix(r *io.PipeReader, w io.Writer, name string, mu *sync.Mutex) error {
 
 // podLog copies the log of a trial's newest pod to w.
 func (o *logsOptions) podLog(ctx context.Context, r *api.TrainingRun, t api.TrialStatus, w io.Writer) error {
-	log, err := o.openLog(ctx, r.Namespace, t.Pod, o.follow)
+	log, err := o.cluster.openLog(ctx, r.Namespace, t.Pod, o.follow)
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("pod %s of trial %s is gone, and its log with it\nWhat became of the trial: plumb watch %s%s", t.Pod, t.Name, r.Name, o.inNamespace())
+		return fmt.Errorf("pod %s of trial %s is gone, and its log with it\nWhat became of the trial: plumb watch %s%s", t.Pod, t.Name, r.Name, o.cluster.inNamespace())
 	case err != nil:
 		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)
 	}
@@ -137,20 +139,4 @@ func (o *logsOptions) podLog(ctx context.Context, r *api.TrainingRun, t api.Tria
 		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)
 	}
 	return nil
-}
-
-// openLog streams the log of a pod.
-func (c *cluster) openLog(ctx context.Context, namespace, pod string, follow bool) (io.ReadCloser, error) {
-	cfg, err := c.config()
-	if err != nil {
-		return nil, err
-	}
-	cfg.APIPath, cfg.GroupVersion = "/api", &corev1.SchemeGroupVersion
-	cfg.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
-	rc, err := rest.RESTClientFor(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return rc.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{Follow: follow}, clientscheme.ParameterCodec).Stream(ctx)
 }

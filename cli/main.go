@@ -2,35 +2,33 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
-
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first Ctrl-C ends what listens to ctx; a second one ends the program, whatever it waits for
-	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	code := run(ctx, newCluster(streams), os.Args)
+	// The first Ctrl-C ends what listens to ctx; a second one ends the program, whatever it waits for.
+	context.AfterFunc(ctx, stop)
+	code := plumbTree(newFactory(systemStreams()), os.Args[0]).execute(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
-// run executes one command line and returns the exit code that exit.go documents.
-func run(ctx context.Context, c *cluster, args []string) int {
-	root, started := newRootCmd(c, args[0])
-	root.SetArgs(args[1:])
-	cmd, err := root.ExecuteContextC(ctx)
-	code := exitCode(ctx, err, *started)
-	usage := ""
-	if !*started {
-		usage = "See: " + cmd.CommandPath() + " --help"
+// plumbTree returns the whole command tree of the program that was called as arg0.
+func plumbTree(f *factory, arg0 string) *plumb {
+	p := newPlumb(f, ownVersion().String(),
+		newCmdList(f, nil), newCmdWatch(f, nil), newCmdBest(f, nil), newCmdLogs(f, nil),
+		newCmdSuspend(f, nil), newCmdResume(f, nil), newCmdStop(f, nil), newCmdRetry(f, nil),
+		newCmdPromote(f, nil), newCmdModels(f, nil), newCmdPrune(f, nil),
+		newCmdDataset(f),
+		newCmdVersion(f, nil),
+	)
+	if name := filepath.Base(arg0); strings.HasPrefix(name, "kubectl-") {
+		p.actAsPlugin(strings.ReplaceAll(name, "-", " "))
 	}
-	if text := explain(err, usage); text != "" && code != exitInterrupted {
-		fmt.Fprintln(c.ErrOut, text)
-	}
-	return code
+	return p
 }

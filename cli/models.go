@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -19,14 +18,20 @@ import (
 
 // modelsOptions are what `plumb models` was asked.
 type modelsOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+	now     func() time.Time
+
 	model  string // "" for all
 	all    bool
 	output output
 }
 
-func newModelsCmd(c *cluster) *cobra.Command {
-	o := &modelsOptions{cluster: c}
+func newCmdModels(f *factory, runF func(context.Context, *modelsOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runModels
+	}
+	o := &modelsOptions{io: f.io, cluster: f.cluster, now: f.now}
 	cmd := &cobra.Command{
 		Use:   "models [MODEL]",
 		Short: "List models and their versions: where each came from and where it is",
@@ -37,12 +42,12 @@ func newModelsCmd(c *cluster) *cobra.Command {
   plumb models erasers
   plumb models erasers -o json`,
 		Args:              arguments(0, "MODEL"),
-		ValidArgsFunction: c.completion(proposeModels, nil),
+		ValidArgsFunction: f.cluster.completion(proposeModels, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				o.model = args[0]
 			}
-			return o.run(cmd.Context())
+			return runF(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "list the models of all namespaces")
@@ -50,8 +55,8 @@ func newModelsCmd(c *cluster) *cobra.Command {
 	return cmd
 }
 
-func (o *modelsOptions) run(ctx context.Context) error {
-	cl, namespace, err := o.connect()
+func runModels(ctx context.Context, o *modelsOptions) error {
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -75,21 +80,14 @@ func (o *modelsOptions) run(ctx context.Context) error {
 	}
 	sortVersions(versions.Items)
 	if printer := o.output.printer(); printer != nil {
-		return printObject(printer, &versions, o.Out)
+		return printObject(printer, &versions, o.io.Out)
 	}
 	if len(models.Items)+len(versions.Items) == 0 {
-		fmt.Fprintf(o.ErrOut, "There are no models in %s. plumb promote RUN --model NAME shows how to make one.\n", where(namespace))
+		fmt.Fprintf(o.io.ErrOut, "There are no models in %s. plumb promote RUN --model NAME shows how to make one.\n", where(namespace))
 		return nil
 	}
-	printLines(o.Out, modelsTable(models.Items, versions.Items, o.all, o.now()))
+	o.io.printLines(o.table(models.Items, versions.Items))
 	return nil
-}
-
-func where(namespace string) string {
-	if namespace == "" {
-		return "any namespace"
-	}
-	return "namespace " + namespace
 }
 
 func sortVersions(versions []api.ModelVersion) {
@@ -98,15 +96,16 @@ func sortVersions(versions []api.ModelVersion) {
 	})
 }
 
-// modelsTable shows every version, sorted already, then the models that have none.
-func modelsTable(models []api.Model, versions []api.ModelVersion, namespaces bool, now time.Time) []line {
+// table shows every version, sorted already, then the models that have none.
+func (o *modelsOptions) table(models []api.Model, versions []api.ModelVersion) []line {
 	var t grid
-	if namespaces {
+	now := o.now()
+	if o.all {
 		t.header("NAMESPACE")
 	}
 	t.header("MODEL", "VERSION", "PUBLISHED", "RUN", "TRIAL", "EPOCH", "AUC-PR", "BY", "AGE", "URI")
 	add := func(namespace string, cells ...string) {
-		if namespaces {
+		if o.all {
 			cells = append([]string{namespace}, cells...)
 		}
 		t.row(cells...)
@@ -115,7 +114,7 @@ func modelsTable(models []api.Model, versions []api.ModelVersion, namespaces boo
 	for _, v := range versions {
 		has[client.ObjectKey{Namespace: v.Namespace, Name: v.Spec.Model}] = true
 		add(v.Namespace, v.Spec.Model, strconv.FormatInt(v.Spec.Version, 10), published(&v), v.Spec.Run.Name, v.Spec.Trial, strconv.Itoa(int(v.Spec.Epoch)),
-			number(v.Spec.Metrics.AUCPR, 4), truncate(clean(v.Spec.PromotedBy), 32, plainStyle().cut), age(v.CreationTimestamp, now), v.Status.URI)
+			number(v.Spec.Metrics.AUCPR, 4), truncate(clean(v.Spec.PromotedBy), 32, o.io.style.cut), age(v.CreationTimestamp, now), v.Status.URI)
 	}
 	for _, m := range models {
 		if !has[client.ObjectKeyFromObject(&m)] {
@@ -134,14 +133,4 @@ func published(v *api.ModelVersion) string {
 		return "no"
 	}
 	return "waiting"
-}
-
-// publishing is the sentence on how far a version has come.
-func publishing(v *api.ModelVersion) string {
-	for _, kind := range []string{api.ConditionPublished, api.ConditionVerified} {
-		if m := conditionMessage(v.Status.Conditions, kind, metav1.ConditionFalse); m != "" {
-			return m
-		}
-	}
-	return conditionMessage(v.Status.Conditions, api.ConditionPublished, metav1.ConditionUnknown)
 }

@@ -20,7 +20,9 @@ import (
 
 // promoteOptions are what `plumb promote` was asked.
 type promoteOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+
 	name        string
 	model       string
 	trial       string // "": the run's best
@@ -31,8 +33,11 @@ type promoteOptions struct {
 	output      output
 }
 
-func newPromoteCmd(c *cluster) *cobra.Command {
-	o := &promoteOptions{cluster: c}
+func newCmdPromote(f *factory, runF func(context.Context, *promoteOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runPromote
+	}
+	o := &promoteOptions{io: f.io, cluster: f.cluster}
 	cmd := &cobra.Command{
 		Use:   "promote RUN --model NAME",
 		Short: "Make a run's best checkpoint the next version of a model, and publish it",
@@ -47,26 +52,26 @@ not at all. Numbers are never used twice: of two promotions at once, each gets i
   plumb promote erasers --model erasers --trial d18 --reason "half the latency, within noise of d50"
   plumb promote erasers --model erasers --no-wait -o name`,
 		Args:              arguments(1, "RUN"),
-		ValidArgsFunction: c.completion(proposeRuns, nil),
+		ValidArgsFunction: f.cluster.completion(proposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
-			return o.run(cmd.Context())
+			return runF(cmd.Context(), o)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "the Model that gets another version (required)")
-	f.StringVar(&o.trial, "trial", "", "promote this trial's best checkpoint instead of the run's, such as d50")
-	f.StringVar(&o.reason, "reason", "", "why, for those who read it later")
-	f.BoolVar(&o.provisional, "provisional", false, "promote what is best now, though the run has not ended")
-	f.BoolVar(&o.noWait, "no-wait", false, "return as soon as the ModelVersion exists, and not when it is published")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait")
+	flags := cmd.Flags()
+	flags.StringVar(&o.model, "model", "", "the Model that gets another version (required)")
+	flags.StringVar(&o.trial, "trial", "", "promote this trial's best checkpoint instead of the run's, such as d50")
+	flags.StringVar(&o.reason, "reason", "", "why, for those who read it later")
+	flags.BoolVar(&o.provisional, "provisional", false, "promote what is best now, though the run has not ended")
+	flags.BoolVar(&o.noWait, "no-wait", false, "return as soon as the ModelVersion exists, and not when it is published")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait")
 	o.output.addTo(cmd, "json", "yaml", "name")
-	_ = cmd.RegisterFlagCompletionFunc("model", c.flagCompletion(proposeModels, 0))
-	_ = cmd.RegisterFlagCompletionFunc("trial", c.flagCompletion(proposeTrials, 1))
+	_ = cmd.RegisterFlagCompletionFunc("model", f.cluster.flagCompletion(proposeModels, 0))
+	_ = cmd.RegisterFlagCompletionFunc("trial", f.cluster.flagCompletion(proposeTrials, 1))
 	return cmd
 }
 
-func (o *promoteOptions) run(ctx context.Context) error {
+func runPromote(ctx context.Context, o *promoteOptions) error {
 	switch {
 	case o.model == "":
 		return usagef("--model is missing: say which model gets another version. See which there are: plumb models")
@@ -75,7 +80,7 @@ func (o *promoteOptions) run(ctx context.Context) error {
 	case o.timeout <= 0:
 		return usagef("--timeout %s is not above 0", o.timeout)
 	}
-	cl, namespace, err := o.connect()
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,7 @@ func (o *promoteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	spec, err := promotion(run, o.trial, o.provisional, o.inNamespace())
+	spec, err := promotion(run, o.trial, o.provisional, o.cluster.inNamespace())
 	if err != nil {
 		return err
 	}
@@ -105,7 +110,7 @@ func (o *promoteOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.ErrOut, "Created %s: %s of run %s, epoch %d, AUC-PR %s\n", version.Name, spec.Trial, run.Name, spec.Epoch, number(spec.Metrics.AUCPR, 4))
+	fmt.Fprintf(o.io.ErrOut, "Created %s: %s of run %s, epoch %d, AUC-PR %s\n", version.Name, spec.Trial, run.Name, spec.Epoch, number(spec.Metrics.AUCPR, 4))
 
 	// 3. Until it is published.
 	if !o.noWait {
@@ -114,10 +119,10 @@ func (o *promoteOptions) run(ctx context.Context) error {
 		}
 	}
 	if printer := o.output.printer(); printer != nil {
-		return printObject(printer, version, o.Out)
+		return printObject(printer, version, o.io.Out)
 	}
 	if version.Status.URI != "" {
-		fmt.Fprintf(o.Out, "%s version %d is published: %s\n", version.Spec.Model, version.Spec.Version, clean(version.Status.URI))
+		fmt.Fprintf(o.io.Out, "%s version %d is published: %s\n", version.Spec.Model, version.Spec.Version, clean(version.Status.URI))
 	}
 	return nil
 }
@@ -217,7 +222,7 @@ func (o *promoteOptions) untilPublished(ctx context.Context, cl client.WithWatch
 	told := ""
 	err := follow(ctx, cl, &api.ModelVersionList{}, client.ObjectKeyFromObject(v), func(s sighting) {
 		if s.lost != nil {
-			fmt.Fprintln(o.ErrOut, lostLine(s.lost))
+			fmt.Fprintln(o.io.ErrOut, lostLine(s.lost))
 			return
 		}
 		seen, ok := s.object.(*api.ModelVersion)
@@ -230,7 +235,7 @@ func (o *promoteOptions) untilPublished(ctx context.Context, cl client.WithWatch
 			end = fmt.Errorf("%s was not published: %s\nThe number is spent; put right what it says and promote again. Its Job: %s", v.Name, publishing(seen), cmp.Or(clean(seen.Status.Job), "none"))
 		case publishing(seen) != told:
 			v, told = seen, publishing(seen)
-			fmt.Fprintf(o.ErrOut, "%s: %s\n", v.Name, told)
+			fmt.Fprintf(o.io.ErrOut, "%s: %s\n", v.Name, told)
 		}
 		if end != nil {
 			cancel()
@@ -242,12 +247,22 @@ func (o *promoteOptions) untilPublished(ctx context.Context, cl client.WithWatch
 	case end != nil:
 		return nil, end
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, timeoutError{fmt.Errorf("%s is not published after %s: %s\nIt goes on. Look again: plumb models %s%s, kubectl -n %s describe mver %s", v.Name, o.timeout, cmp.Or(told, "the operator has not said anything about it; is it running?"), v.Spec.Model, o.inNamespace(), v.Namespace, v.Name)}
+		return nil, timeoutError{fmt.Errorf("%s is not published after %s: %s\nIt goes on. Look again: plumb models %s%s, kubectl -n %s describe mver %s", v.Name, o.timeout, cmp.Or(told, "the operator has not said anything about it; is it running?"), v.Spec.Model, o.cluster.inNamespace(), v.Namespace, v.Name)}
 	}
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(o.ErrOut, "%s exists, and publishing goes on. Look again: plumb models %s%s\n", v.Name, v.Spec.Model, o.inNamespace())
+		fmt.Fprintf(o.io.ErrOut, "%s exists, and publishing goes on. Look again: plumb models %s%s\n", v.Name, v.Spec.Model, o.cluster.inNamespace())
 	}
 	return nil, fmt.Errorf("wait for model version %s: %w", v.Name, err)
 }
 
 var errPublished = errors.New("published")
+
+// publishing is the sentence on how far a version has come.
+func publishing(v *api.ModelVersion) string {
+	for _, kind := range []string{api.ConditionPublished, api.ConditionVerified} {
+		if m := conditionMessage(v.Status.Conditions, kind, metav1.ConditionFalse); m != "" {
+			return m
+		}
+	}
+	return conditionMessage(v.Status.Conditions, api.ConditionPublished, metav1.ConditionUnknown)
+}

@@ -2,41 +2,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
-
-func model(name string, lastNumber int64) *api.Model {
-	return &api.Model{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"}, Spec: api.ModelSpec{Registry: api.Registry{URI: "file:///models"}}, Status: api.ModelStatus{LastNumber: lastNumber}}
-}
-
-func modelVersion(name string, number int64) *api.ModelVersion {
-	return &api.ModelVersion{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"}, Spec: api.ModelVersionSpec{Model: name[:strings.LastIndex(name, "-v")], Version: number}}
-}
-
-// asAnna lets the API server say who asks.
-func asAnna(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
-	if r, ok := obj.(*authenticationv1.SelfSubjectReview); ok {
-		r.Status.UserInfo.Username = "anna@example.com"
-		return nil
-	}
-	return c.Create(ctx, obj, opts...)
-}
 
 func TestPromote(t *testing.T) {
 	tests := map[string]struct {
@@ -63,7 +40,7 @@ func TestPromote(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			run := readRun(t, tt.run)
-			p := &program{objects: append(tt.objects, run), funcs: interceptor.Funcs{Create: asAnna}}
+			p := &program{tree: verbs(newCmdPromote), objects: append(tt.objects, run), funcs: interceptor.Funcs{Create: asAnna}}
 			args := append([]string{"promote", "erasers", "--model", "eraser", "--no-wait"}, tt.args...)
 			if code := p.run(t, args...); code != tt.code {
 				t.Fatalf("exit code %d, want %d; stderr:\n%s", code, tt.code, p.err.String())
@@ -96,7 +73,7 @@ func TestPromote(t *testing.T) {
 func TestPromotionsAtOnce(t *testing.T) {
 	var listed sync.WaitGroup
 	listed.Add(2)
-	shared := &program{objects: []client.Object{readRun(t, "finished"), model("eraser", 4)}, funcs: interceptor.Funcs{
+	shared := &program{tree: verbs(newCmdPromote), objects: []client.Object{readRun(t, "finished"), model("eraser", 4)}, funcs: interceptor.Funcs{
 		Create: asAnna,
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			err := c.List(ctx, list, opts...)
@@ -112,7 +89,7 @@ func TestPromotionsAtOnce(t *testing.T) {
 	var both sync.WaitGroup
 	for i := range names {
 		both.Go(func() {
-			p := &program{client: shared.client}
+			p := &program{tree: verbs(newCmdPromote), client: shared.client}
 			if code := p.run(t, "promote", "erasers", "--model", "eraser", "--no-wait", "-o", "name"); code != 0 {
 				t.Errorf("exit code %d: %s", code, p.err.String())
 			}
@@ -158,7 +135,7 @@ func TestPromoteWaits(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &program{objects: []client.Object{readRun(t, "finished"), model("eraser", 0)}, funcs: interceptor.Funcs{
+			p := &program{tree: verbs(newCmdPromote), objects: []client.Object{readRun(t, "finished"), model("eraser", 0)}, funcs: interceptor.Funcs{
 				Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
 					err := asAnna(ctx, c, obj, opts...)
 					v, ok := obj.(*api.ModelVersion)
@@ -211,26 +188,14 @@ func TestModelManifestIsWhole(t *testing.T) {
 	}
 }
 
-func TestExplain(t *testing.T) {
-	gk := schema.GroupKind{Group: "plumbline.dev", Kind: "TrainingRun"}
-	tests := map[string]struct {
-		err  error
-		want string
-	}{
-		"nothing":                    {nil, ""},
-		"words on the screen":        {reported{errors.New("x")}, ""},
-		"an API that is not there":   {&meta.NoKindMatchError{GroupKind: gk, SearchedVersions: []string{"v1alpha1"}}, "Plumbline is not installed in this cluster: config/README.md has the steps (build and push the images first).\nOr is it another cluster?"},
-		"rights that are missing":    {apierrors.NewForbidden(schema.GroupResource{Resource: "trainingruns"}, "x", errors.New("no")), "kubectl auth can-i --list"},
-		"no kubeconfig":              {clientcmd.ErrEmptyConfig, "error: there is no kubeconfig\nSet KUBECONFIG"},
-		"a mistake in typing":        {errors.New("unknown flag: --x"), "See: plumb list --help"},
-		"escapes in an API's answer": {apierrors.NewBadRequest("a\x1b[2Jb"), "error: ab"},
-	}
-	for name, tt := range tests {
+func TestPromoteAnswers(t *testing.T) {
+	for name, want := range map[string]answer{
+		"promote without saying to what":      {args: "promote good", code: 2, err: []string{"--model is missing"}},
+		"complete a model":                    {args: "__complete promote good --model ", out: []string{"eraser\tfile:///models", "unused"}},
+		"complete the trial that is promoted": {args: "__complete promote good --trial ", out: []string{"d50\tSucceeded 8/8"}},
+	} {
 		t.Run(name, func(t *testing.T) {
-			got := explain(tt.err, "See: plumb list --help")
-			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
-				t.Errorf("got %q, want it to hold %q", got, tt.want)
-			}
+			want.check(t, &program{tree: verbs(newCmdPromote), objects: inspection(t)})
 		})
 	}
 }

@@ -25,7 +25,10 @@ import (
 
 // pruneOptions are what `plumb prune` was asked.
 type pruneOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+	now     func() time.Time
+
 	template  string // "": the newest run
 	olderThan time.Duration
 	all       bool
@@ -49,8 +52,11 @@ A Job with a run's image and volumes looks at the checkpoint store, and its log 
 
 `
 
-func newPruneCmd(c *cluster) *cobra.Command {
-	o := &pruneOptions{cluster: c}
+func newCmdPrune(f *factory, runF func(context.Context, *pruneOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runPrune
+	}
+	o := &pruneOptions{io: f.io, cluster: f.cluster, now: f.now}
 	cmd := &cobra.Command{
 		Use:   "prune",
 		Short: "Remove checkpoints that no run and no model version needs",
@@ -59,29 +65,29 @@ func newPruneCmd(c *cluster) *cobra.Command {
   plumb prune --older-than 72h          # show, ask, remove
   plumb prune --unknown --yes           # deleted runs' as well, without asking`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
-	f := cmd.Flags()
-	f.StringVar(&o.template, "template-from", "", "the run whose checkpoint store is pruned, with its image and volumes (default the newest)")
-	f.DurationVar(&o.olderThan, "older-than", 720*time.Hour, "leave runs that ended more recently, and images that were used")
-	f.BoolVarP(&o.all, "all-namespaces", "A", false, "look at the runs of all namespaces: they may share the store")
-	f.BoolVar(&o.unknown, "unknown", false, "remove directories of runs that do not exist any more")
-	f.BoolVar(&o.dryRun, "dry-run", false, "show what would go, and stop")
-	f.BoolVarP(&o.yes, "yes", "y", false, "remove without showing and asking first")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait for each Job")
+	flags := cmd.Flags()
+	flags.StringVar(&o.template, "template-from", "", "the run whose checkpoint store is pruned, with its image and volumes (default the newest)")
+	flags.DurationVar(&o.olderThan, "older-than", 720*time.Hour, "leave runs that ended more recently, and images that were used")
+	flags.BoolVarP(&o.all, "all-namespaces", "A", false, "look at the runs of all namespaces: they may share the store")
+	flags.BoolVar(&o.unknown, "unknown", false, "remove directories of runs that do not exist any more")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "show what would go, and stop")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "remove without showing and asking first")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait for each Job")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "yes")
-	_ = cmd.RegisterFlagCompletionFunc("template-from", c.flagCompletion(proposeRuns, 0))
+	_ = cmd.RegisterFlagCompletionFunc("template-from", f.cluster.flagCompletion(proposeRuns, 0))
 	return cmd
 }
 
-func (o *pruneOptions) run(ctx context.Context) error {
+func runPrune(ctx context.Context, o *pruneOptions) error {
 	switch {
 	case o.olderThan < 0:
 		return usagef("--older-than %s is below 0", o.olderThan)
 	case o.timeout <= 0:
 		return usagef("--timeout %s is not above 0", o.timeout)
 	}
-	cl, namespace, err := o.connect()
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -89,7 +95,7 @@ func (o *pruneOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.ErrOut, "The checkpoints of run %s: %s, in namespace %s. Of %d runs all is kept, of %d only what is named: %d checkpoints\n",
+	fmt.Fprintf(o.io.ErrOut, "The checkpoints of run %s: %s, in namespace %s. Of %d runs all is kept, of %d only what is named: %d checkpoints\n",
 		run.Name, clean(string(run.Spec.Checkpoint.URI)), namespace, len(keep.Live), len(keep.Ended), len(keep.Checkpoints))
 	if !o.yes {
 		if err := o.runJob(ctx, cl, run, keep, true); err != nil || o.dryRun {
@@ -139,22 +145,22 @@ func (o *pruneOptions) gather(ctx context.Context, cl client.Client, namespace s
 
 // ask waits for a yes.
 func (o *pruneOptions) ask(ctx context.Context) error {
-	fmt.Fprint(o.ErrOut, "Remove these? [y/N] ")
+	fmt.Fprint(o.io.ErrOut, "Remove these? [y/N] ")
 	said := make(chan string, 1)
 	go func() { // it may never come back: nothing ends a read from a terminal
-		answer, _ := bufio.NewReader(o.In).ReadString('\n') // an end is an answer, too: no
+		answer, _ := bufio.NewReader(o.io.In).ReadString('\n') // an end is an answer, too: no
 		said <- answer
 	}()
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(o.ErrOut, "\nNothing was removed")
+		fmt.Fprintln(o.io.ErrOut, "\nNothing was removed")
 		return ctx.Err()
 	case answer := <-said:
 		if !strings.HasSuffix(answer, "\n") {
-			fmt.Fprintln(o.ErrOut)
+			fmt.Fprintln(o.io.ErrOut)
 		}
 		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-			return errors.New("nothing was removed\nWithout a question: plumb prune --yes" + o.inNamespace())
+			return errors.New("nothing was removed\nWithout a question: plumb prune --yes" + o.cluster.inNamespace())
 		}
 		return nil
 	}
@@ -174,15 +180,15 @@ func (o *pruneOptions) runJob(ctx context.Context, cl client.WithWatch, run *api
 	}
 	config.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID, BlockOwnerDeletion: ptr.To(false)}}
 	if err := cl.Update(ctx, config); err != nil { // it would stay behind
-		fmt.Fprintf(o.ErrOut, "ConfigMap %s must be deleted by hand: %v\n", config.Name, err)
+		fmt.Fprintf(o.io.ErrOut, "ConfigMap %s must be deleted by hand: %v\n", config.Name, err)
 	}
-	fmt.Fprintf(o.ErrOut, "Job %s is at work; if it takes long: kubectl -n %s describe job %s\n", job.Name, job.Namespace, job.Name)
+	fmt.Fprintf(o.io.ErrOut, "Job %s is at work; if it takes long: kubectl -n %s describe job %s\n", job.Name, job.Namespace, job.Name)
 	failed, err := o.untilEnded(ctx, cl, job)
 	if err != nil {
 		return err
 	}
 	if err := o.jobLog(ctx, cl, job); err != nil {
-		fmt.Fprintln(o.ErrOut, explain(err, ""))
+		fmt.Fprintln(o.io.ErrOut, explain(err, ""))
 	}
 	if failed != "" {
 		return jobFailed(job, failed, dryRun)
@@ -231,7 +237,7 @@ func (o *pruneOptions) untilEnded(ctx context.Context, cl client.WithWatch, job 
 		return "", timeoutError{fmt.Errorf("the Job %s has not ended after %s\nIt goes on, but removes nothing if it begins later than %s after its list was made: then plumb prune again. Why it takes so long: kubectl -n %s describe job %s", job.Name, o.timeout, wire.KeepMaxAge, job.Namespace, job.Name)}
 	}
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(o.ErrOut, "Job %s goes on. What it says: kubectl -n %s logs -f job/%s. To end it: kubectl -n %s delete job %s\n", job.Name, job.Namespace, job.Name, job.Namespace, job.Name)
+		fmt.Fprintf(o.io.ErrOut, "Job %s goes on. What it says: kubectl -n %s logs -f job/%s. To end it: kubectl -n %s delete job %s\n", job.Name, job.Namespace, job.Name, job.Namespace, job.Name)
 	}
 	return "", fmt.Errorf("wait for Job %s, which goes on: %w", job.Name, err)
 }
@@ -246,14 +252,14 @@ func (o *pruneOptions) jobLog(ctx context.Context, cl client.Client, job *batchv
 		return fmt.Errorf("the Job %s has no pod, so no log", job.Name)
 	}
 	newest := slices.MaxFunc(pods.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
-	log, err := o.openLog(ctx, job.Namespace, newest.Name, false)
+	log, err := o.cluster.openLog(ctx, job.Namespace, newest.Name, false)
 	if err != nil {
 		return fmt.Errorf("read the log of pod %s: %w", newest.Name, err)
 	}
 	defer log.Close()
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
-		fmt.Fprintln(o.Out, printable(lines.Text()))
+		fmt.Fprintln(o.io.Out, printable(lines.Text()))
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the log of pod %s: %w", newest.Name, err)

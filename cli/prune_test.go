@@ -2,103 +2,26 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
 )
-
-const day = 24 * time.Hour
-
-// kept is a run with one trial whose best lies in a run's directory; ended that long ago, or not at all with -1.
-func kept(uid string, endedAgo time.Duration, bestIn string) api.TrainingRun {
-	r := api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Name: "run-" + uid, Namespace: "inspection", UID: types.UID(uid)}}
-	if endedAgo >= 0 {
-		r.Status.CompletionTime = &metav1.Time{Time: noon.Add(-endedAgo)}
-		r.Status.Conditions = []metav1.Condition{{Type: api.ConditionSucceeded, Status: metav1.ConditionTrue}}
-	}
-	if bestIn != "" {
-		best := api.BestMetrics{Checkpoint: api.CheckpointRef{URI: "file:///checkpoints/" + bestIn + "/d50/d50-a1-p/best-e0007"}}
-		r.Status.Trials = []api.TrialStatus{{Name: "d50", Best: &best}}
-	}
-	return r
-}
-
-func TestWhatAPruneMustLeave(t *testing.T) {
-	goesOn := func(r api.TrainingRun, from string) api.TrainingRun {
-		r.Spec.Checkpoint.ResumeFrom = ptr.To(from)
-		return r
-	}
-	version := api.ModelVersion{ObjectMeta: metav1.ObjectMeta{Name: "eraser-v1", Namespace: "inspection"},
-		Spec: api.ModelVersionSpec{Checkpoint: api.CheckpointRef{URI: "file:///mnt/store/gone/d18/d18-a2-q/best-e0003"}}}
-	place := func(uid string) string { return uid + "/d50/d50-a1-p/best-e0007" }
-	noTime := kept("a", 40*day, "")
-	noTime.Status.CompletionTime = nil
-	for name, test := range map[string]struct {
-		runs     []api.TrainingRun
-		versions []api.ModelVersion
-		want     wire.Keep
-		err      string
-	}{
-		"a live run is whole": {runs: []api.TrainingRun{kept("a", -1, "a")},
-			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
-		"so is one that ended lately": {runs: []api.TrainingRun{kept("a", 29*day, "a")},
-			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
-		"and one that does not say when": {runs: []api.TrainingRun{noTime}, want: wire.Keep{Live: []string{"a"}}},
-		"of an older one the bests stay": {runs: []api.TrainingRun{kept("b", 31*day, "b"), kept("a", 30*day, "a")},
-			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a"), place("b")}}},
-		"what a live run goes on from is whole": {runs: []api.TrainingRun{kept("a", 40*day, "a"), goesOn(kept("b", -1, ""), "a"), goesOn(kept("c", -1, ""), "gone")},
-			want: wire.Keep{Live: []string{"a", "b", "c", "gone"}, Checkpoints: []string{place("a")}}},
-		"a best in an older run's directory stays": {runs: []api.TrainingRun{kept("a", 40*day, ""), goesOn(kept("b", 35*day, "a"), "a")},
-			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a")}}},
-		"what was promoted stays, although its run is gone": {versions: []api.ModelVersion{version},
-			want: wire.Keep{Checkpoints: []string{"gone/d18/d18-a2-q/best-e0003"}}},
-		"a checkpoint that cannot be understood ends it": {runs: []api.TrainingRun{kept("a", 40*day, "a/..")},
-			err: `trial d50 of run inspection/run-a names the checkpoint "file:///checkpoints/a/../d50/d50-a1-p/best-e0007"`},
-	} {
-		got, err := keepList(test.runs, test.versions, 30*day, false, noon)
-		if test.err != "" {
-			if err == nil || !strings.Contains(err.Error(), test.err) {
-				t.Errorf("%s: error %v, want %q", name, err, test.err)
-			}
-			continue
-		}
-		test.want.Version, test.want.Made, test.want.IdleSeconds = wire.Version, noon, 30*24*3600
-		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
-			t.Errorf("%s: error %v\n%s", name, err, diff)
-		}
-		text, err := json.Marshal(got)
-		if err == nil {
-			_, err = wire.DecodeKeep(text)
-		}
-		if err != nil {
-			t.Errorf("%s: the trainer would refuse it: %v", name, err)
-		}
-	}
-}
 
 // pruneCluster ends every Job at once, as told, and has a log for each.
 func pruneCluster(t *testing.T, end batchv1.JobConditionType) (*program, string) {
 	old := named(t, "finished", "old")
 	old.Status.CompletionTime = &metav1.Time{Time: noon.Add(-31 * day)}
-	p := &program{objects: []client.Object{old}}
+	p := &program{tree: verbs(newCmdPrune), objects: []client.Object{old}}
 	p.funcs.Create = func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 		if job, ok := o.(*batchv1.Job); ok {
 			job.Status.Conditions = []batchv1.JobCondition{{Type: end, Status: corev1.ConditionTrue, Message: "Job has reached the specified backoff limit"}}
@@ -140,7 +63,7 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, server := pruneCluster(t, test.end)
-			p.in = test.in
+			p.in = strings.NewReader(test.in)
 			if code := p.run(t, append([]string{"--server", server}, strings.Split(test.args, " ")...)...); code != test.code {
 				t.Errorf("exit code %d, want %d: %s", code, test.code, p.err.String())
 			}
@@ -191,10 +114,9 @@ func TestCtrlCEndsAPrune(t *testing.T) {
 				press() // only a Job that has not ended is watched
 				return c.Watch(ctx, list, opts...)
 			}
-			c := newCluster(genericiooptions.IOStreams{In: interrupting{press}, Out: &p.out, ErrOut: &p.err})
-			c.dial, c.now = p.dial, func() time.Time { return noon }
-			args := append([]string{"plumb", "--server", server, "-n", "inspection"}, strings.Split(test.args, " ")...)
-			if code := run(ctx, c, args); code != exitInterrupted {
+			p.in = interrupting{press}
+			args := append([]string{"--server", server}, strings.Split(test.args, " ")...)
+			if code := p.runContext(t, ctx, args...); code != exitInterrupted {
 				t.Errorf("exit code %d, want %d", code, exitInterrupted)
 			}
 			inOrder(t, "stderr", p.err.String(), test.err)
@@ -214,23 +136,5 @@ func checkConfig(t *testing.T, c client.Client, j batchv1.Job) {
 	}
 	if len(config.OwnerReferences) != 1 || config.OwnerReferences[0].Name != j.Name {
 		t.Errorf("the keep list belongs to %+v", config.OwnerReferences)
-	}
-}
-
-func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
-	run := named(t, "finished", "old")
-	run.Labels = map[string]string{plan.QueueLabel: "gpus"}
-	run.Spec.Template.NodeSelector = map[string]string{"gpu": "h100"}
-	job, config, err := pruneJob(run, "plumb-prune-x", wire.Keep{}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pod := job.Spec.Template.Spec
-	c := pod.Containers[0]
-	if _, gpu := c.Resources.Limits[api.ResourceGPU]; gpu || pod.NodeSelector != nil || *pod.AutomountServiceAccountToken || !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.SecurityContext.RunAsNonRoot {
-		t.Errorf("pod %+v", pod)
-	}
-	if _, queued := config.Labels[plan.QueueLabel]; queued || job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
-		t.Errorf("labels %v and %v, image %s", job.Labels, config.Labels, c.Image)
 	}
 }

@@ -23,7 +23,9 @@ import (
 
 // retryOptions are what `plumb retry` was asked.
 type retryOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+
 	name    string
 	newName string // "": the next free one
 	depths  []int
@@ -32,8 +34,11 @@ type retryOptions struct {
 	output  output
 }
 
-func newRetryCmd(c *cluster) *cobra.Command {
-	o := &retryOptions{cluster: c}
+func newCmdRetry(f *factory, runF func(context.Context, *retryOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runRetry
+	}
+	o := &retryOptions{io: f.io, cluster: f.cluster}
 	cmd := &cobra.Command{
 		Use:   "retry RUN",
 		Short: "Make another run that goes on from an ended run's checkpoints",
@@ -47,24 +52,24 @@ are needed until the new one has ended: plumb prune leaves them.`,
   plumb retry erasers --epochs 60                 # train longer
   plumb retry erasers --depths 101 --anew         # one depth, from nothing`,
 		Args:              arguments(1, "RUN"),
-		ValidArgsFunction: c.completion(proposeRuns, nil),
+		ValidArgsFunction: f.cluster.completion(proposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
-			return o.run(cmd.Context())
+			return runF(cmd.Context(), o)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&o.newName, "name", "", "of the new run (default the old one's with -r1, -r2, ...)")
-	f.IntSliceVar(&o.depths, "depths", nil, "retry these depths alone (default all of them)")
-	f.Int32Var(&o.epochs, "epochs", 0, "train so many epochs in all (default as many as before)")
-	f.BoolVar(&o.anew, "anew", false, "begin from nothing, and not from the old run's checkpoints")
+	flags := cmd.Flags()
+	flags.StringVar(&o.newName, "name", "", "of the new run (default the old one's with -r1, -r2, ...)")
+	flags.IntSliceVar(&o.depths, "depths", nil, "retry these depths alone (default all of them)")
+	flags.Int32Var(&o.epochs, "epochs", 0, "train so many epochs in all (default as many as before)")
+	flags.BoolVar(&o.anew, "anew", false, "begin from nothing, and not from the old run's checkpoints")
 	o.output.addTo(cmd, "json", "yaml", "name")
 	_ = cmd.RegisterFlagCompletionFunc("depths", listCompletion(wire.Depths))
 	return cmd
 }
 
-func (o *retryOptions) run(ctx context.Context) error {
-	cl, namespace, err := o.connect()
+func runRetry(ctx context.Context, o *retryOptions) error {
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -80,21 +85,21 @@ func (o *retryOptions) run(ctx context.Context) error {
 		return err
 	}
 	if printer := o.output.printer(); printer != nil {
-		return printObject(printer, next, o.Out)
+		return printObject(printer, next, o.io.Out)
 	}
 	does := "goes on from the checkpoints of " + old.Name
 	if o.anew {
 		does = "begins from nothing"
 	}
-	fmt.Fprintf(o.Out, "run %s %s: %s\n", next.Name, does, depthNames(next.Spec.Depths))
-	fmt.Fprintf(o.ErrOut, "Follow it: plumb watch %s%s\n", next.Name, o.inNamespace())
+	fmt.Fprintf(o.io.Out, "run %s %s: %s\n", next.Name, does, depthNames(next.Spec.Depths))
+	fmt.Fprintf(o.io.ErrOut, "Follow it: plumb watch %s%s\n", next.Name, o.cluster.inNamespace())
 	return nil
 }
 
 // successor is the new run, still without a name.
 func (o *retryOptions) successor(old *api.TrainingRun) (*api.TrainingRun, error) {
 	if over, _ := ended(old); !over {
-		return nil, fmt.Errorf("run %q has not ended: it is %s\nWait for it: plumb watch %s%s. Or end it: plumb stop %s%s %s", old.Name, phaseOf(old), old.Name, o.inNamespace(), old.Name, o.inNamespace(), strings.ReplaceAll(trialNames(old), ",", ""))
+		return nil, fmt.Errorf("run %q has not ended: it is %s\nWait for it: plumb watch %s%s. Or end it: plumb stop %s%s %s", old.Name, phaseOf(old), old.Name, o.cluster.inNamespace(), old.Name, o.cluster.inNamespace(), strings.ReplaceAll(trialNames(old), ",", ""))
 	}
 	next := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: old.Namespace, Labels: maps.Clone(old.Labels), Annotations: maps.Clone(old.Annotations)}}
 	delete(next.Annotations, corev1.LastAppliedConfigAnnotation)
@@ -116,10 +121,10 @@ func (o *retryOptions) successor(old *api.TrainingRun) (*api.TrainingRun, error)
 		kept := slices.DeleteFunc(slices.Clone(next.Spec.Depths), func(d api.Depth) bool { return slices.Contains(missing, d) })
 		others := ""
 		if len(kept) > 0 {
-			others = fmt.Sprintf("Retry the others: plumb retry %s --depths %s%s. ", old.Name, list(kept), o.inNamespace())
+			others = fmt.Sprintf("Retry the others: plumb retry %s --depths %s%s. ", old.Name, list(kept), o.cluster.inNamespace())
 		}
 		return nil, fmt.Errorf("%s of run %q probably left no checkpoint to go on from, and would fail for want of one\n%sFrom nothing: plumb retry %s --depths %s --anew%s. If you know that it did, make a run with checkpoint.resumeFrom: %s",
-			depthNames(missing), old.Name, others, old.Name, list(missing), o.inNamespace(), old.UID)
+			depthNames(missing), old.Name, others, old.Name, list(missing), o.cluster.inNamespace(), old.UID)
 	}
 	uid := string(old.UID)
 	next.Spec.Checkpoint.ResumeFrom = &uid
@@ -195,7 +200,7 @@ func (o *retryOptions) keepPhases(old, next *api.TrainingRun) error {
 		var had, apart []string
 		for _, p := range before {
 			had = append(had, fmt.Sprintf("%s headEpochs %d and warmupEpochs %d", depthNames(alike[p]), p.head, p.warmup))
-			apart = append(apart, fmt.Sprintf("plumb retry %s --depths %s --epochs %d%s", old.Name, list(alike[p]), o.epochs, o.inNamespace()))
+			apart = append(apart, fmt.Sprintf("plumb retry %s --depths %s --epochs %d%s", old.Name, list(alike[p]), o.epochs, o.cluster.inNamespace()))
 		}
 		return fmt.Errorf("the trials of run %q had phases of different lengths, which one run with %d epochs for all cannot give them: %s\nRetry those apart that differ: %s",
 			old.Name, o.epochs, strings.Join(had, "; "), strings.Join(apart, ", "))

@@ -1,10 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"path/filepath"
 	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -40,55 +39,66 @@ Flags:
 Use "{{.CommandPath}} [command] --help" for more about a command.{{end}}
 `
 
-// newRootCmd is the whole command tree. started becomes true once a command line was accepted and its verb runs: what fails
-// before that is the user's typing.
-func newRootCmd(c *cluster, arg0 string) (root *cobra.Command, started *bool) {
-	started = new(bool)
-	root = &cobra.Command{
+// plumb is the command tree.
+type plumb struct {
+	*cobra.Command
+	streams *ioStreams
+	started bool // a command line was accepted, and its verb runs: what fails before that is the user's typing
+}
+
+// newPlumb returns the command tree with the verbs, in the order in which help lists them.
+func newPlumb(f *factory, version string, verbs ...*cobra.Command) *plumb {
+	p := &plumb{streams: f.io}
+	p.Command = &cobra.Command{
 		Use:           "plumb",
 		Short:         "Follow training runs and promote the best depth",
 		Long:          rootHelp,
 		Example:       rootExample,
-		SilenceErrors: true, // explain prints them
+		SilenceErrors: true, // execute prints them
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cmd.ValidateFlagGroups(); err != nil { // cobra itself looks later, when the verb counts as started
 				return err
 			}
-			*started = true
+			p.started = true
 			return nil
 		},
 		DisableAutoGenTag: true,
-		Version:           ownVersion().String(),
+		Version:           version,
 	}
-	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetIn(c.In)
-	root.SetOut(c.Out)
-	root.SetErr(c.ErrOut)
-	root.SetUsageTemplate(usageTemplate)
-	c.flags.AddFlags(root.PersistentFlags())
-	_ = root.RegisterFlagCompletionFunc("namespace", c.flagCompletion(proposeNamespaces, 0))
-	_ = root.RegisterFlagCompletionFunc("context", c.proposeContexts)
+	p.SetVersionTemplate("{{.Version}}\n")
+	p.SetIn(f.io.In)
+	p.SetOut(f.io.Out)
+	p.SetErr(f.io.ErrOut)
+	p.SetUsageTemplate(usageTemplate)
+	f.cluster.addFlags(p.Command)
+	p.AddCommand(verbs...)
+	p.AddCommand(newOptionsCmd())
+	return p
+}
 
-	root.AddCommand(
-		newListCmd(c), newWatchCmd(c), newBestCmd(c), newLogsCmd(c),
-		newSuspendCmd(c), newResumeCmd(c), newStopCmd(c), newRetryCmd(c),
-		newPromoteCmd(c), newModelsCmd(c), newPruneCmd(c),
-		newDatasetCmd(c.IOStreams),
-		newVersionCmd(c), newOptionsCmd(),
-	)
-	if name := filepath.Base(arg0); strings.HasPrefix(name, "kubectl-") {
-		actAsPlugin(root, strings.ReplaceAll(name, "-", " "))
+// execute runs one command line, without the program's name, and returns the exit code that package exitcode documents.
+// An error is printed to stderr, with the next step where there is one.
+func (p *plumb) execute(ctx context.Context, args []string) int {
+	p.SetArgs(args)
+	cmd, err := p.ExecuteContextC(ctx)
+	code := exitCode(ctx, err, p.started)
+	usage := ""
+	if !p.started {
+		usage = "See: " + cmd.CommandPath() + " --help"
 	}
-	return root, started
+	if text := explain(err, usage); text != "" && code != exitInterrupted {
+		fmt.Fprintln(p.streams.ErrOut, text)
+	}
+	return code
 }
 
 // ownName is this program where help shows a command to type.
 var ownName = regexp.MustCompile(`\bplumb\b`)
 
 // actAsPlugin has help say `kubectl plumb`, which is how the user has called it and perhaps the only name that is installed.
-func actAsPlugin(root *cobra.Command, called string) {
-	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: called}
+func (p *plumb) actAsPlugin(called string) {
+	p.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: called}
 	var rename func(*cobra.Command)
 	rename = func(cmd *cobra.Command) {
 		cmd.Long, cmd.Example = ownName.ReplaceAllString(cmd.Long, called), ownName.ReplaceAllString(cmd.Example, called)
@@ -96,7 +106,7 @@ func actAsPlugin(root *cobra.Command, called string) {
 			rename(sub)
 		}
 	}
-	rename(root)
+	rename(p.Command)
 }
 
 // newOptionsCmd prints the flags that every verb takes.
@@ -109,18 +119,5 @@ func newOptionsCmd() *cobra.Command {
 			cmd.Printf("These flags are kubectl's, and every command that talks to a cluster takes them:\n\n%s", cmd.Root().PersistentFlags().FlagUsages())
 			return nil
 		},
-	}
-}
-
-// arguments wants between least and all of the named arguments, and says which are missing or too many.
-func arguments(least int, names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		switch {
-		case len(args) < least:
-			return fmt.Errorf("%s is missing", names[len(args)])
-		case len(args) > len(names):
-			return fmt.Errorf("%q is one argument too many", args[len(names)])
-		}
-		return nil
 	}
 }

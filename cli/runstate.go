@@ -2,13 +2,13 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/duration"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
@@ -54,21 +54,38 @@ func trialNames(r *api.TrainingRun) string {
 	return strings.Join(names, ", ")
 }
 
-// number shows d with the given digits, or what it holds if that is no number.
-func number[D ~string](d D, digits int) string {
-	v, err := strconv.ParseFloat(string(d), 64)
-	if err != nil {
-		return truncate(clean(string(d)), 8, "")
+// noBest says why a run has no best checkpoint.
+func noBest(r *api.TrainingRun, inNamespace string) error {
+	over, _ := ended(r)
+	if !over {
+		return fmt.Errorf("run %q has no checkpoint yet: it is %s\nFollow it: plumb watch %s%s", r.Name, phaseOf(r), r.Name, inNamespace)
 	}
-	return strconv.FormatFloat(v, 'f', digits, 64)
+	why := conditionMessage(r.Status.Conditions, api.ConditionBestSelected, metav1.ConditionFalse)
+	if why == "" {
+		why = conditionMessage(r.Status.Conditions, api.ConditionFailed, metav1.ConditionTrue)
+	}
+	return fmt.Errorf("run %q ended without a best checkpoint: %s\nSee its trials: plumb watch %s%s", r.Name, why, r.Name, inNamespace)
 }
 
-// interval shows the 95 % interval of m, or "" where there is none.
-func interval(m api.Metrics, dash string) string {
-	if m.AUCPRLow == "" || m.AUCPRHigh == "" {
+// mustGoOn refuses what could not have an effect: a run that has ended stays as it is.
+func mustGoOn(r *api.TrainingRun, inNamespace string) error {
+	if over, _ := ended(r); over {
+		return fmt.Errorf("run %q has ended (%s), which nothing changes\nAnother run from its checkpoints: plumb retry %s%s", r.Name, phaseOf(r), r.Name, inNamespace)
+	}
+	return nil
+}
+
+// cohortWords tells what earlyStopping.cohort would have done; of what it has done the trial's message tells.
+func cohortWords(t api.TrialStatus) string {
+	c := t.Cohort
+	if c == nil || !c.DryRun {
 		return ""
 	}
-	return number(m.AUCPRLow, 2) + dash + number(m.AUCPRHigh, 2)
+	text := fmt.Sprintf("earlyStopping.cohort would have stopped it at epoch %d: AUC-PR %s, the others' median %s", c.Epoch, number(c.AUCPR, 4), number(c.Median, 4))
+	if v, err := strconv.ParseFloat(string(c.Cost), 64); err == nil {
+		text += map[bool]string{true: "; it would have cost nothing", false: "; it would have cost " + number(c.Cost, 4) + " of the best"}[v == 0]
+	}
+	return text
 }
 
 // took is how long the run has been going, or went.
@@ -82,13 +99,3 @@ func took(r *api.TrainingRun, now time.Time) time.Duration {
 	}
 	return max(0, now.Sub(start))
 }
-
-// age is what kubectl prints under AGE.
-func age(t metav1.Time, now time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return human(now.Sub(t.Time))
-}
-
-func human(d time.Duration) string { return duration.HumanDuration(max(0, d)) }

@@ -59,7 +59,7 @@ func (v runView) title() line {
 	if v.run.DeletionTimestamp != nil {
 		phase = "Being deleted"
 	}
-	l := line{{v.run.Name, bold}, {text: dot}, {phase, phasePaint(phase)}}
+	l := line{painted(v.run.Name, bold), plain(dot), painted(phase, phasePaint(phase))}
 	for _, part := range []string{
 		suffixed(clean(v.run.Status.Done), " trials ended"),
 		suffixed(clean(v.run.Status.Progress), " epochs"),
@@ -68,7 +68,7 @@ func (v runView) title() line {
 		expenseOf(costOfRun(v.run, v.now)).String(),
 	} {
 		if part != "" {
-			l = append(l, span{text: dot + part})
+			l = append(l, plain(dot+part))
 		}
 	}
 	return l
@@ -122,12 +122,15 @@ func (v runView) best() line {
 	if b.Provisional {
 		name = "best so far: "
 	}
-	l := line{{text: name}, {clean(b.Trial), bold}, {text: fmt.Sprintf(" at epoch %d, AUC-PR ", b.Epoch)}, {number(b.AUCPR, 4), bold}}
+	l := line{
+		plain(name), painted(clean(b.Trial), bold),
+		plain(fmt.Sprintf(" at epoch %d, AUC-PR ", b.Epoch)), painted(number(b.AUCPR, 4), bold),
+	}
 	if b.Prevalence != "" {
-		l = append(l, span{text: " (a blind model: " + number(b.Prevalence, 2) + ")"})
+		l = append(l, plain(" (a blind model: "+number(b.Prevalence, 2)+")"))
 	}
 	if u := b.RunnerUp; u != nil {
-		l = append(l, span{text: fmt.Sprintf(", runner-up %s %s", clean(u.Trial), number(u.AUCPR, 4))})
+		l = append(l, plain(fmt.Sprintf(", runner-up %s %s", clean(u.Trial), number(u.AUCPR, 4))))
 	}
 	return l
 }
@@ -136,7 +139,7 @@ func (v runView) best() line {
 func (v runView) trials() []line {
 	trials := v.run.Status.Trials
 	if len(trials) == 0 {
-		return []line{{{"no trials yet", dim}}}
+		return []line{{painted("no trials yet", dim)}}
 	}
 	lo, hi := curveRange(trials)
 	cols := []column{
@@ -144,14 +147,15 @@ func (v runView) trials() []line {
 		{title: "PHASE"},
 		{title: "EPOCH", rank: 1, right: true},
 		{min: 6, max: 16, rank: 3, elastic: func(row, w int) span {
-			return span{v.style.progress(int(trials[row].Epoch), int(trials[row].Epochs), w), phasePaint(string(trials[row].Phase))}
+			t := trials[row]
+			return painted(progress(v.style.glyphs, int(t.Epoch), int(t.Epochs), w), phasePaint(string(t.Phase)))
 		}},
 		{title: "AUC-PR", rank: 7, right: true},
 		{title: "BEST", rank: 2, right: true},
 		{title: "INTERVAL", rank: 6},
 		{title: "AT", rank: 8, right: true},
 		{title: "CURVE", min: 6, max: 24, rank: 4, elastic: func(row, w int) span {
-			return span{v.style.sparkline(curve(trials[row]), lo, hi, w), cyan}
+			return painted(sparkline(v.style.glyphs, curve(trials[row]), lo, hi, w), cyan)
 		}},
 		{title: "S/EPOCH", rank: 9, right: true},
 		{title: "LEFT", rank: 5, right: true},
@@ -166,9 +170,9 @@ func (v runView) trials() []line {
 
 // row is a trial's cells, in the order of the columns; those of elastic columns stay empty.
 func (v runView) row(t api.TrialStatus) []span {
-	name := span{text: "  " + clean(t.Name)}
+	name := plain("  " + clean(t.Name))
 	if b := v.run.Status.Best; b != nil && b.Trial == t.Name {
-		name = span{v.style.best + " " + clean(t.Name), bold}
+		name = painted(v.style.best+" "+clean(t.Name), bold)
 	}
 	epoch, last, best, ci, at, pace, left := "-", "-", "-", "", "-", "-", "-"
 	if t.Epochs > 0 {
@@ -187,7 +191,10 @@ func (v runView) row(t api.TrialStatus) []span {
 		}
 	}
 	phase := clean(string(t.Phase))
-	return []span{name, {phase, phasePaint(phase)}, {text: epoch}, {}, {text: last}, {best, bold}, {text: ci}, {text: at}, {}, {text: pace}, {text: left}}
+	return []span{
+		name, painted(phase, phasePaint(phase)), plain(epoch), {}, plain(last), painted(best, bold),
+		plain(ci), plain(at), {}, plain(pace), plain(left),
+	}
 }
 
 // notes are the sentences: of the run's conditions, of the trials, and of plumb itself. Trials that say the same share a line.
@@ -242,7 +249,7 @@ func told(trials []api.TrialStatus, message string) bool {
 func (v runView) wrapped(s string, p paint, n int) []line {
 	var out []line
 	for _, l := range wrap(s, v.width, n, v.style.cut) {
-		out = append(out, line{{l, p}})
+		out = append(out, line{painted(l, p)})
 	}
 	return out
 }

@@ -16,19 +16,24 @@ type screen struct {
 	drawn []int // columns of the lines that are on the screen
 }
 
-// terminal returns a screen for w, or nil when w is no terminal that can be drawn on.
-func terminal(w io.Writer) *screen {
+// newScreen returns a screen on w, whose size may change between two pictures. Width is in columns, height in lines.
+func newScreen(w io.Writer, size func() (width, height int)) *screen {
+	return &screen{out: w, size: size}
+}
+
+// screenOn returns a screen for w, or nil when w is no terminal that can be drawn on.
+func (s *ioStreams) screenOn(w io.Writer) *screen {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
+	if !ok || !term.IsTerminal(int(f.Fd())) || s.dumb {
 		return nil
 	}
-	return &screen{out: w, size: func() (int, int) {
+	return newScreen(w, func() (int, int) {
 		width, height, err := term.GetSize(int(f.Fd()))
 		if err != nil || width <= 0 || height <= 0 {
 			return 80, 24
 		}
 		return width, height
-	}}
+	})
 }
 
 const (
@@ -53,7 +58,7 @@ func (s *screen) draw(lines []string) {
 	s.drawn = s.drawn[:0]
 	for _, l := range lines {
 		b.WriteString(l + clearToEOL + "\r\n")
-		s.drawn = append(s.drawn, columns(escapes.ReplaceAllString(l, "")))
+		s.drawn = append(s.drawn, columns(stripEscapes(l)))
 	}
 	b.WriteString(clearBelow)
 	_, _ = s.out.Write(b.Bytes()) // in one piece: no flicker

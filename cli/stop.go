@@ -15,14 +15,19 @@ import (
 
 // stopOptions are what `plumb stop` was asked.
 type stopOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+
 	name   string
 	trials []string
 	output output
 }
 
-func newStopCmd(c *cluster) *cobra.Command {
-	o := &stopOptions{cluster: c}
+func newCmdStop(f *factory, runF func(context.Context, *stopOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runStop
+	}
+	o := &stopOptions{io: f.io, cluster: f.cluster}
 	cmd := &cobra.Command{
 		Use:   "stop RUN TRIAL...",
 		Short: "End trials of a run now, for good; their best checkpoints compete",
@@ -37,13 +42,13 @@ checkpoints. This adds to spec.stopTrials.`,
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 {
-				return c.completion(proposeRuns, nil)(cmd, args, typed)
+				return f.cluster.completion(proposeRuns, nil)(cmd, args, typed)
 			}
-			return c.flagCompletion(proposeStoppable, 1)(cmd, args, typed)
+			return f.cluster.flagCompletion(proposeStoppable, 1)(cmd, args, typed)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name, o.trials = args[0], args[1:]
-			return o.run(cmd.Context())
+			return runF(cmd.Context(), o)
 		},
 	}
 	o.output.addTo(cmd, "json", "yaml", "name")
@@ -61,8 +66,8 @@ func proposeStoppable(ctx context.Context, cl client.Client, namespace string, a
 }
 
 // run adds to spec.stopTrials. Somebody else may add at the same time, so it is read and written as one.
-func (o *stopOptions) run(ctx context.Context) error {
-	cl, namespace, err := o.connect()
+func runStop(ctx context.Context, o *stopOptions) error {
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -88,22 +93,22 @@ func (o *stopOptions) run(ctx context.Context) error {
 		return err
 	}
 	if printer := o.output.printer(); printer != nil {
-		return printObject(printer, r, o.Out)
+		return printObject(printer, r, o.io.Out)
 	}
 	for _, t := range o.trials {
 		if slices.Contains(fresh, t) {
-			fmt.Fprintf(o.Out, "trial %s of run %s is stopped: its pod saves itself and ends\n", t, r.Name)
+			fmt.Fprintf(o.io.Out, "trial %s of run %s is stopped: its pod saves itself and ends\n", t, r.Name)
 		} else {
-			fmt.Fprintf(o.Out, "trial %s of run %s is being stopped already\n", t, r.Name)
+			fmt.Fprintf(o.io.Out, "trial %s of run %s is being stopped already\n", t, r.Name)
 		}
 	}
-	fmt.Fprintf(o.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, o.inNamespace())
+	fmt.Fprintf(o.io.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, o.cluster.inNamespace())
 	return nil
 }
 
 // stoppable are those of the named trials that nobody has named before. One that is not there, or has ended, is a mistake.
 func (o *stopOptions) stoppable(r *api.TrainingRun) (fresh []string, err error) {
-	if err := o.mustGoOn(r); err != nil {
+	if err := mustGoOn(r, o.cluster.inNamespace()); err != nil {
 		return nil, err
 	}
 	for _, name := range o.trials {
@@ -113,7 +118,7 @@ func (o *stopOptions) stoppable(r *api.TrainingRun) (fresh []string, err error) 
 		case t == nil && !depth:
 			return nil, fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, name, trialNames(r))
 		case t != nil && t.Phase.Terminal():
-			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s", name, r.Name, t.Phase, r.Name, o.inNamespace())
+			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s", name, r.Name, t.Phase, r.Name, o.cluster.inNamespace())
 		case slices.Contains(r.Spec.StopTrials, api.TrialName(name)) || slices.Contains(fresh, name):
 		default:
 			fresh = append(fresh, name)

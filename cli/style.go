@@ -1,24 +1,22 @@
 package main
 
-import (
-	"os"
-	"strings"
-)
+import "strings"
 
 // glyphs are the characters that pictures are drawn with.
 type glyphs struct {
-	bar      []rune // of one cell, from empty to full
-	curve    []rune // from low to high
-	best     string
-	cut      string // shows that text was cut off
-	dash     string // of an interval
-	dot      string // between parts of a line
-	fallback string // a value that is not there
+	bar   []rune // of one cell, from empty to full
+	curve []rune // from low to high
+	best  string
+	cut   string // shows that text was cut off
+	dash  string // of an interval
+	dot   string // between parts of a line
 }
 
 var (
-	unicodeGlyphs = glyphs{bar: []rune("░▏▎▍▌▋▊▉█"), curve: []rune("▁▂▃▄▅▆▇█"), best: "★", cut: "…", dash: "–", dot: "·", fallback: "-"}
-	asciiGlyphs   = glyphs{bar: []rune(".#"), curve: []rune("_.-~^"), best: "*", cut: "~", dash: "-", dot: "|", fallback: "-"}
+	unicodeGlyphs = glyphs{
+		bar: []rune("░▏▎▍▌▋▊▉█"), curve: []rune("▁▂▃▄▅▆▇█"), best: "★", cut: "…", dash: "–", dot: "·",
+	}
+	asciiGlyphs = glyphs{bar: []rune(".#"), curve: []rune("_.-~^"), best: "*", cut: "~", dash: "-", dot: "|"}
 )
 
 // style is how a terminal is drawn on.
@@ -41,8 +39,6 @@ func detectStyle(getenv func(string) string) style {
 	return s
 }
 
-func plainStyle() style { return style{glyphs: detectStyle(os.Getenv).glyphs} }
-
 // paint is an ANSI colour, as the digits of its escape sequence.
 type paint string
 
@@ -63,6 +59,12 @@ type span struct {
 }
 
 type line []span
+
+// plain returns s without colour.
+func plain(s string) span { return span{text: s} }
+
+// painted returns s in one colour.
+func painted(s string, p paint) span { return span{text: s, paint: p} }
 
 // draw renders l in at most w columns; w = 0 does not limit.
 func (s style) draw(l line, w int) string {

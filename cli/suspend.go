@@ -7,20 +7,21 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
 // suspendOptions are what `plumb suspend` and `plumb resume` were asked.
 type suspendOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+
 	name    string
 	suspend bool // false: resume
 	output  output
 }
 
-func newSuspendCmd(c *cluster) *cobra.Command {
-	return (&suspendOptions{cluster: c, suspend: true}).addTo(&cobra.Command{
+func newCmdSuspend(f *factory, runF func(context.Context, *suspendOptions) error) *cobra.Command {
+	o := &suspendOptions{io: f.io, cluster: f.cluster, suspend: true}
+	return newCmd(f, o, runF, &cobra.Command{
 		Use:   "suspend RUN",
 		Short: "Stop all pods of a run until it is resumed",
 		Long: `Stop all pods of a run until it is resumed.
@@ -31,8 +32,9 @@ spec.suspend.`,
 	})
 }
 
-func newResumeCmd(c *cluster) *cobra.Command {
-	return (&suspendOptions{cluster: c}).addTo(&cobra.Command{
+func newCmdResume(f *factory, runF func(context.Context, *suspendOptions) error) *cobra.Command {
+	o := &suspendOptions{io: f.io, cluster: f.cluster}
+	return newCmd(f, o, runF, &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Let a suspended run go on from its checkpoints",
 		Long: `Let a suspended run go on from its checkpoints. This takes spec.suspend back.
@@ -42,21 +44,24 @@ A run that has ended does not go on: plumb retry makes another one from its chec
 	})
 }
 
-// addTo gives a command what both have.
-func (o *suspendOptions) addTo(cmd *cobra.Command) *cobra.Command {
+// newCmd gives a command what both have.
+func newCmd(f *factory, o *suspendOptions, runF func(context.Context, *suspendOptions) error, cmd *cobra.Command) *cobra.Command {
+	if runF == nil {
+		runF = runSuspend
+	}
 	cmd.Args = arguments(1, "RUN")
-	cmd.ValidArgsFunction = o.completion(proposeRuns, nil)
+	cmd.ValidArgsFunction = f.cluster.completion(proposeRuns, nil)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.name = args[0]
-		return o.run(cmd.Context())
+		return runF(cmd.Context(), o)
 	}
 	o.output.addTo(cmd, "json", "yaml", "name")
 	return cmd
 }
 
 // run changes nothing but spec.suspend, and says what follows.
-func (o *suspendOptions) run(ctx context.Context) error {
-	cl, namespace, err := o.connect()
+func runSuspend(ctx context.Context, o *suspendOptions) error {
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -64,7 +69,7 @@ func (o *suspendOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := o.mustGoOn(r); err != nil {
+	if err := mustGoOn(r, o.cluster.inNamespace()); err != nil {
 		return err
 	}
 	already := ptr.Deref(r.Spec.Suspend, false) == o.suspend
@@ -76,25 +81,17 @@ func (o *suspendOptions) run(ctx context.Context) error {
 		}
 	}
 	if printer := o.output.printer(); printer != nil {
-		return printObject(printer, r, o.Out)
+		return printObject(printer, r, o.io.Out)
 	}
 	switch {
 	case already:
-		fmt.Fprintf(o.Out, "run %s is %s already\n", r.Name, map[bool]string{true: "suspended", false: "not suspended"}[o.suspend])
+		fmt.Fprintf(o.io.Out, "run %s is %s already\n", r.Name, map[bool]string{true: "suspended", false: "not suspended"}[o.suspend])
 	case o.suspend:
-		fmt.Fprintf(o.Out, "run %s is suspended: its pods save themselves and end\n", r.Name)
-		fmt.Fprintf(o.ErrOut, "Go on: plumb resume %s%s\n", r.Name, o.inNamespace())
+		fmt.Fprintf(o.io.Out, "run %s is suspended: its pods save themselves and end\n", r.Name)
+		fmt.Fprintf(o.io.ErrOut, "Go on: plumb resume %s%s\n", r.Name, o.cluster.inNamespace())
 	default:
-		fmt.Fprintf(o.Out, "run %s goes on from its checkpoints\n", r.Name)
-		fmt.Fprintf(o.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, o.inNamespace())
-	}
-	return nil
-}
-
-// mustGoOn refuses what could not have an effect: a run that has ended stays as it is.
-func (c *cluster) mustGoOn(r *api.TrainingRun) error {
-	if over, _ := ended(r); over {
-		return fmt.Errorf("run %q has ended (%s), which nothing changes\nAnother run from its checkpoints: plumb retry %s%s", r.Name, phaseOf(r), r.Name, c.inNamespace())
+		fmt.Fprintf(o.io.Out, "run %s goes on from its checkpoints\n", r.Name)
+		fmt.Fprintf(o.io.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, o.cluster.inNamespace())
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func table(cols []column, rows, w int) []line {
 	lines := make([]line, 0, rows+1)
 	header := line{}
 	for i, c := range cols {
-		header = append(header, cell(span{c.title, bold}, c, widths[i], i, len(cols))...)
+		header = append(header, cell(painted(c.title, bold), c, widths[i], i, len(cols))...)
 	}
 	lines = append(lines, header)
 	for row := range rows {
@@ -82,5 +82,5 @@ func cell(sp span, c column, width, i, n int) line {
 	if i == n-1 {
 		return line{sp}
 	}
-	return line{sp, {text: gap}}
+	return line{sp, plain(gap)}
 }

@@ -12,11 +12,14 @@ import (
 // escapes are the sequences that programs write for terminals: CSI, OSC and two-character ones.
 var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)|\x1b[@-Z\\\\^_]")
 
+// stripEscapes removes the escape sequences that programs write for terminals.
+func stripEscapes(s string) string { return escapes.ReplaceAllString(s, "") }
+
 // clean makes text from a status safe on a terminal and puts it on one line. A pod's message may hold anything: escape sequences
 // are dropped whole, white space becomes one space, and what else could move the cursor, reverse the line or is not text at
 // all becomes the replacement character.
 func clean(s string) string {
-	s = escapes.ReplaceAllString(s, "")
+	s = stripEscapes(s)
 	var b strings.Builder
 	space := true // drops leading white space
 	for _, r := range s {
@@ -43,7 +46,7 @@ func printable(s string) string {
 			return utf8.RuneError
 		}
 		return r
-	}, escapes.ReplaceAllString(s, ""))
+	}, stripEscapes(s))
 }
 
 // runeWidth is how many columns of a terminal r takes: 0 for marks on the letter before, 2 for East Asian wide ones.

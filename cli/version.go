@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -24,7 +25,9 @@ const (
 
 // versionOptions are what `plumb version` was asked.
 type versionOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+
 	client bool
 	output output
 }
@@ -51,8 +54,11 @@ func (v plumbVersion) String() string {
 	return fmt.Sprintf("plumb       %s (wire %s, %s, %s)", v.Release, v.Wire, v.Go, v.Platform)
 }
 
-func newVersionCmd(c *cluster) *cobra.Command {
-	o := &versionOptions{cluster: c}
+func newCmdVersion(f *factory, runF func(context.Context, *versionOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runVersion
+	}
+	o := &versionOptions{io: f.io, cluster: f.cluster}
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the versions of plumb, of the cluster, and of the API installed in it",
@@ -60,17 +66,17 @@ func newVersionCmd(c *cluster) *cobra.Command {
   plumb version --client   # asks no cluster
   plumb version -o json | jq -r .kubernetes.gitVersion`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return o.run() },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	cmd.Flags().BoolVar(&o.client, "client", false, "do not ask the cluster")
 	o.output.addTo(cmd, "json", "yaml")
 	return cmd
 }
 
-func (o *versionOptions) run() error {
+func runVersion(_ context.Context, o *versionOptions) error {
 	v := versions{Plumb: ownVersion()}
 	if o.output.format == "" {
-		fmt.Fprintln(o.Out, v.Plumb) // before the cluster is asked, which may not answer
+		fmt.Fprintln(o.io.Out, v.Plumb) // before the cluster is asked, which may not answer
 	}
 	var old error
 	if !o.client {
@@ -80,14 +86,14 @@ func (o *versionOptions) run() error {
 		old = tooOld(v.Kubernetes)
 	}
 	if o.output.format != "" {
-		return cmp.Or(o.output.printDocument(v, o.Out), old)
+		return cmp.Or(o.output.printDocument(v, o.io.Out), old)
 	}
 	return old
 }
 
 // ask adds what the cluster says.
 func (o *versionOptions) ask(v *versions) error {
-	cfg, err := o.config()
+	cfg, err := o.cluster.config()
 	if err != nil {
 		return err
 	}
@@ -107,7 +113,7 @@ func (o *versionOptions) ask(v *versions) error {
 		v.Plumbline = api.GroupVersion.String()
 	}
 	if o.output.format == "" {
-		fmt.Fprintf(o.Out, "kubernetes  %s\nplumbline   %s\n", clean(v.Kubernetes.GitVersion), cmp.Or(v.Plumbline, "not installed"))
+		fmt.Fprintf(o.io.Out, "kubernetes  %s\nplumbline   %s\n", clean(v.Kubernetes.GitVersion), cmp.Or(v.Plumbline, "not installed"))
 	}
 	return nil
 }

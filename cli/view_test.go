@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -62,7 +60,7 @@ func TestRunViewOnPoorTerminals(t *testing.T) {
 		"one with colour gets it outside the counted width": {
 			view: runView{width: 80, style: style{glyphs: unicodeGlyphs, colour: true}},
 			want: func(lines []string) bool {
-				return strings.Contains(lines[0], "\x1b[36mRunning\x1b[0m") && columns(escapes.ReplaceAllString(lines[3], "")) <= 80
+				return strings.Contains(lines[0], "\x1b[36mRunning\x1b[0m") && columns(stripEscapes(lines[3])) <= 80
 			},
 		},
 	}
@@ -102,74 +100,5 @@ func TestWhatIsWaitedForIsToldOnce(t *testing.T) {
 		if last := lines[len(lines)-1]; last != tc.want || lines[len(lines)-2] != "" {
 			t.Errorf("%s: want %q alone, got:\n%s", name, tc.want, strings.Join(lines, "\n"))
 		}
-	}
-}
-
-func TestTimeLeftIsCountedDown(t *testing.T) {
-	run := readRun(t, "running") // d101 needs the most: 96 seconds
-	d := &liveDisplay{screen: &screen{out: &bytes.Buffer{}, size: func() (int, int) { return 140, 40 }}, style: style{glyphs: unicodeGlyphs}, now: func() time.Time { return noon }}
-	d.show(sighting{object: run})
-	v := runView{run: run, seen: d.seen, now: noon.Add(20 * time.Second)}
-	trial := *findTrial(run, "d101")
-	if got, _ := v.left(trial); got != 76*time.Second {
-		t.Errorf("20 s after the epoch was seen %s are left, want 1m16s", got)
-	}
-	v.now = noon.Add(time.Hour)
-	if got, _ := v.left(trial); got != 0 {
-		t.Errorf("an hour later %s are left, want 0", got)
-	}
-}
-
-// TestChangesGolden tells a run's story in lines, as a log has it.
-func TestChangesGolden(t *testing.T) {
-	var story strings.Builder
-	var before *api.TrainingRun
-	for _, state := range []string{"waiting", "running", "running", "eventful", "suspended", "finished"} {
-		after := readRun(t, state)
-		fmt.Fprintf(&story, "--- %s\n", state)
-		for _, l := range changes(before, after) {
-			fmt.Fprintln(&story, l)
-		}
-		before = after
-	}
-	for _, state := range []string{"failed", "odd"} {
-		fmt.Fprintf(&story, "--- %s, at first sight\n%s\n", state, strings.Join(changes(nil, readRun(t, state)), "\n"))
-	}
-	golden(t, "changes.txt", story.String())
-}
-
-func TestBestGolden(t *testing.T) {
-	var all strings.Builder
-	for _, state := range []string{"finished", "running", "eventful"} {
-		fmt.Fprintf(&all, "--- %s\n", state)
-		for _, l := range bestView(readRun(t, state), noon) {
-			drawn := style{glyphs: unicodeGlyphs}.draw(l, 0)
-			if n := columns(drawn); n > 101 {
-				t.Errorf("%s: a line of %d columns: %s", state, n, drawn)
-			}
-			fmt.Fprintln(&all, drawn)
-		}
-	}
-	golden(t, "best.txt", all.String())
-}
-
-func TestScreenDrawsOverWhatItDrew(t *testing.T) {
-	var out bytes.Buffer
-	width := 40
-	s := &screen{out: &out, size: func() (int, int) { return width, 24 }}
-	s.draw([]string{"one", strings.Repeat("x", 40)})
-	first := out.String()
-	out.Reset()
-	width = 20 // the second line now takes two rows
-	s.draw([]string{"two"})
-	if strings.Contains(first, "\x1b[2A") || strings.Contains(first, "A\r") {
-		t.Errorf("the first picture moves the cursor up: %q", first)
-	}
-	if want := "\x1b[?25l\x1b[3A\rtwo\x1b[K\r\n\x1b[J"; out.String() != want {
-		t.Errorf("drew %q, want %q", out.String(), want)
-	}
-	s.close()
-	if !strings.HasSuffix(out.String(), showCursor) {
-		t.Error("the cursor is not given back")
 	}
 }

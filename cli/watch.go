@@ -4,24 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
 // watchOptions are what `plumb watch` was asked.
 type watchOptions struct {
-	*cluster
+	io      *ioStreams
+	cluster *cluster
+	now     func() time.Time
+
 	name string
 	wait bool
 }
 
-func newWatchCmd(c *cluster) *cobra.Command {
-	o := &watchOptions{cluster: c}
+func newCmdWatch(f *factory, runF func(context.Context, *watchOptions) error) *cobra.Command {
+	if runF == nil {
+		runF = runWatch
+	}
+	o := &watchOptions{io: f.io, cluster: f.cluster, now: f.now}
 	cmd := &cobra.Command{
 		Use:   "watch RUN",
 		Short: "Follow a run until it ends",
@@ -36,18 +41,18 @@ star marks the best trial so far. NO_COLOR turns colour off.
   plumb watch erasers | tee run.log   # a line per change
   plumb watch erasers && plumb promote erasers --model erasers`,
 		Args:              arguments(1, "RUN"),
-		ValidArgsFunction: c.completion(proposeRuns, nil),
+		ValidArgsFunction: f.cluster.completion(proposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
-			return o.run(cmd.Context())
+			return runF(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait for the run when it does not exist yet")
 	return cmd
 }
 
-func (o *watchOptions) run(ctx context.Context) error {
-	cl, namespace, err := o.connect()
+func runWatch(ctx context.Context, o *watchOptions) error {
+	cl, namespace, err := o.cluster.connect()
 	if err != nil {
 		return err
 	}
@@ -64,7 +69,7 @@ func (o *watchOptions) run(ctx context.Context) error {
 		})
 	}()
 
-	d := newDisplay(o.cluster, o.name)
+	d := newDisplay(o.io, o.name, o.now)
 	last, err := o.untilOver(sightings, failed, d)
 	d.close()
 	switch {
@@ -111,29 +116,15 @@ func (o *watchOptions) untilOver(sightings <-chan sighting, failed <-chan error,
 // verdict is the exit code's reason, and what to do next. The display has told the rest.
 func (o *watchOptions) verdict(r *api.TrainingRun) error {
 	if _, succeeded := ended(r); succeeded {
-		fmt.Fprintf(o.ErrOut, "Next: plumb best %s%s, then plumb promote %s%s --model NAME\n", r.Name, o.inNamespace(), r.Name, o.inNamespace())
+		fmt.Fprintf(o.io.ErrOut, "Next: plumb best %s%s, then plumb promote %s%s --model NAME\n", r.Name, o.cluster.inNamespace(), r.Name, o.cluster.inNamespace())
 		return nil
 	}
 	hint := ""
 	for _, t := range r.Status.Trials {
 		if t.Phase == api.TrialFailed && t.Pod != "" {
-			hint = fmt.Sprintf("\nLook at its log: plumb logs %s %s%s", r.Name, clean(t.Name), o.inNamespace())
+			hint = fmt.Sprintf("\nLook at its log: plumb logs %s %s%s", r.Name, clean(t.Name), o.cluster.inNamespace())
 			break
 		}
 	}
 	return fmt.Errorf("run %q failed%s", r.Name, hint)
-}
-
-// absentRun is the error for a run that is not there: it names those that are.
-func absentRun(ctx context.Context, cl client.Client, namespace, name, hint string) error {
-	var runs api.TrainingRunList
-	there := "There are no runs in it"
-	if err := cl.List(ctx, &runs, client.InNamespace(namespace)); err == nil && len(runs.Items) > 0 {
-		names := make([]string, 0, len(runs.Items))
-		for _, r := range runs.Items {
-			names = append(names, r.Name)
-		}
-		there = "Its runs: " + strings.Join(names, ", ")
-	}
-	return fmt.Errorf("run %q does not exist in namespace %s\n%s. Another namespace: -n NAMESPACE, all of them: plumb list -A%s", name, namespace, there, hint)
 }

@@ -1,87 +1,17 @@
 package main
 
 import (
-	"context"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
 )
-
-func TestTheLifeOfARunIsChangedByItsSpec(t *testing.T) {
-	type spec struct {
-		Suspend    *bool
-		StopTrials []api.TrialName
-	}
-	for name, test := range map[string]struct {
-		state    string
-		spec     spec // before
-		args     string
-		code     int
-		want     spec // after
-		out, err []string
-	}{
-		"suspend": {state: "running", args: "suspend erasers", want: spec{Suspend: ptr.To(true)},
-			out: []string{"run erasers is suspended: its pods save themselves and end\n"}, err: []string{"plumb resume erasers -n inspection"}},
-		"suspend again": {state: "running", spec: spec{Suspend: ptr.To(true)}, args: "suspend erasers", want: spec{Suspend: ptr.To(true)},
-			out: []string{"run erasers is suspended already"}},
-		"suspend, for scripts": {state: "running", args: "suspend erasers -o name", want: spec{Suspend: ptr.To(true)}, out: []string{"trainingrun.plumbline.dev/erasers\n"}},
-		"resume": {state: "running", spec: spec{Suspend: ptr.To(true)}, args: "resume erasers", want: spec{Suspend: ptr.To(false)},
-			out: []string{"run erasers goes on from its checkpoints"}, err: []string{"plumb watch erasers -n inspection"}},
-		"resume what is not suspended": {state: "running", args: "resume erasers", out: []string{"run erasers is not suspended already"}},
-		"suspend what has ended": {state: "finished", args: "suspend erasers", code: 1,
-			err: []string{`run "erasers" has ended (Succeeded), which nothing changes`, "plumb retry erasers -n inspection"}},
-		"suspend what is not there": {state: "running", args: "suspend eraser", code: 1, err: []string{`run "eraser" does not exist`}},
-		"stop a trial": {state: "running", args: "stop erasers d152", want: spec{StopTrials: []api.TrialName{"d152"}},
-			out: []string{"trial d152 of run erasers is stopped: its pod saves itself and ends\n"}},
-		"stop two, of which one is named": {state: "running", spec: spec{StopTrials: []api.TrialName{"d152"}}, args: "stop erasers d152 d101",
-			want: spec{StopTrials: []api.TrialName{"d152", "d101"}}, out: []string{"d152 of run erasers is being stopped already", "d101 of run erasers is stopped"}},
-		"stop one twice": {state: "running", args: "stop erasers d101 d101", want: spec{StopTrials: []api.TrialName{"d101"}}},
-		"stop a trial, for scripts": {state: "running", args: "stop erasers d152 -o json", want: spec{StopTrials: []api.TrialName{"d152"}},
-			out: []string{`"kind": "TrainingRun"`, `"stopTrials": [`, `"d152"`}},
-		"stop a trial that there is not": {state: "running", args: "stop erasers d151", code: 1,
-			err: []string{`run "erasers" has no trial "d151"`, "Its trials: d18, d34, d50, d101, d152"}},
-		"stop a trial that has ended":  {state: "running", args: "stop erasers d18", code: 1, err: []string{"trial d18 of run \"erasers\" has ended: it is Succeeded"}},
-		"stop in a run that has ended": {state: "finished", args: "stop erasers d18", code: 1, err: []string{"has ended (Succeeded)"}},
-		"stop what":                    {state: "running", args: "stop erasers", code: 2, err: []string{"TRIAL is missing"}},
-		"propose what can be stopped":  {state: "running", args: "__complete stop erasers d50 ", out: []string{"d34\tFinishing 8/8", "d101\tRunning 3/8", "d152"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			run := readRun(t, test.state)
-			run.Spec.Suspend, run.Spec.StopTrials = test.spec.Suspend, test.spec.StopTrials
-			p := &program{objects: []client.Object{run}}
-			tries := 0
-			p.funcs.Patch = func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
-				if tries++; tries == 1 && strings.HasPrefix(test.args, "stop ") { // somebody else was faster
-					return apierrors.NewConflict(api.GroupVersion.WithResource("trainingruns").GroupResource(), o.GetName(), nil)
-				}
-				return c.Patch(ctx, o, patch, opts...)
-			}
-			if code := p.run(t, strings.Split(test.args, " ")...); code != test.code {
-				t.Errorf("exit code %d, want %d: %s", code, test.code, p.err.String())
-			}
-			inOrder(t, "stdout", p.out.String(), test.out)
-			inOrder(t, "stderr", p.err.String(), test.err)
-			if p.client == nil {
-				return
-			}
-			var after api.TrainingRun
-			if err := p.client.Get(t.Context(), client.ObjectKeyFromObject(run), &after); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, spec{after.Spec.Suspend, after.Spec.StopTrials}); diff != "" {
-				t.Errorf("spec:\n%s", diff)
-			}
-		})
-	}
-}
 
 func TestRetryMakesARunThatGoesOn(t *testing.T) {
 	failed := func(t *testing.T) *api.TrainingRun { // d152 failed in epoch 7, d101 before its first
@@ -134,7 +64,7 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 				run = readRun(t, test.state)
 			}
 			first, second, long := named(t, "finished", "taken-r1"), named(t, "finished", "taken-r2"), named(t, "finished", strings.Repeat("x", 40))
-			p := &program{objects: []client.Object{run, named(t, "finished", "taken"), first, second, long}}
+			p := &program{tree: verbs(newCmdRetry), objects: []client.Object{run, named(t, "finished", "taken"), first, second, long}}
 			if code := p.run(t, strings.Split(test.args, " ")...); code != test.code {
 				t.Errorf("exit code %d, want %d: %s", code, test.code, p.err.String())
 			}
@@ -192,7 +122,7 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 			if !test.scratch {
 				run.Spec.Pretrained = &api.Pretrained{URI: "file:///weights/resnet{depth}.safetensors"}
 			}
-			p := &program{objects: []client.Object{run}}
+			p := &program{tree: verbs(newCmdRetry), objects: []client.Object{run}}
 			if code := p.run(t, strings.Fields("retry erasers --name next "+test.args)...); code != test.code {
 				t.Fatalf("exit code %d, want %d: %s", code, test.code, p.err.String())
 			}
@@ -236,5 +166,15 @@ func TestWhichTrialsHaveSavedThemselves(t *testing.T) {
 		if got := hasSaved(&test.trial, test.every); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
+	}
+}
+
+func TestRetryAnswers(t *testing.T) {
+	for name, want := range map[string]answer{
+		"complete depths": {args: "__complete retry good --depths 18,1", out: []string{"18,34\n18,50\n18,101\n18,152\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want.check(t, &program{tree: verbs(newCmdRetry), objects: inspection(t)})
+		})
 	}
 }

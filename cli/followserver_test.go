@@ -1,114 +1,18 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"flag"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
-	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// golden compares got with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got; go test -update writes it):\n%s", path, diff)
-	}
-}
-
-// readRun reads one of testdata/runs.
-func readRun(t *testing.T, name string) *api.TrainingRun {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "runs", name+".yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r api.TrainingRun
-	if err := yaml.UnmarshalStrict(b, &r); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return &r
-}
-
-// noon is when every test happens: ten minutes after the runs in testdata were created.
-var noon = time.Date(2026, 11, 24, 6, 10, 0, 0, time.UTC)
-
-// program is plumb before a fake cluster.
-type program struct {
-	objects  []client.Object
-	funcs    interceptor.Funcs
-	in       string
-	out, err bytes.Buffer
-	client   client.WithWatch
-}
-
-// dial makes the fake client, once, so that a test can look at what a command left behind.
-func (p *program) dial(*rest.Config) (client.WithWatch, error) {
-	if p.client == nil {
-		byName := func(o client.Object) []string { return []string{o.GetName()} }
-		p.client = fake.NewClientBuilder().WithScheme(scheme()).WithObjects(p.objects...).WithInterceptorFuncs(p.funcs).
-			WithIndex(&api.TrainingRun{}, metav1.ObjectNameField, byName).
-			WithIndex(&api.ModelVersion{}, metav1.ObjectNameField, byName).
-			WithIndex(&batchv1.Job{}, metav1.ObjectNameField, byName).Build()
-	}
-	return p.client, nil
-}
-
-// run executes a command line in namespace inspection and returns its exit code.
-func (p *program) run(t *testing.T, args ...string) int {
-	t.Helper()
-	return p.runContext(t, t.Context(), args...)
-}
-
-func (p *program) runContext(t *testing.T, ctx context.Context, args ...string) int {
-	t.Helper()
-	c := newCluster(genericiooptions.IOStreams{In: strings.NewReader(p.in), Out: &p.out, ErrOut: &p.err})
-	c.dial = p.dial
-	c.now = func() time.Time { return noon }
-	return run(ctx, c, append([]string{"plumb", "--server", "http://nowhere.invalid", "-n", "inspection"}, args...))
-}
-
-// noKubeconfig keeps the developer's own cluster out of the tests.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Setenv("KUBECONFIG", filepath.Join(os.TempDir(), "plumb-test-without-a-kubeconfig"))
-	os.Unsetenv("LC_ALL")
-	os.Unsetenv("LC_CTYPE")
-	os.Setenv("LANG", "C.UTF-8")
-	os.Exit(m.Run())
-}
 
 // step answers one request for TrainingRuns.
 type step func(w http.ResponseWriter, r *http.Request)
@@ -198,15 +102,5 @@ func refused(code int, reason metav1.StatusReason) step {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(code)
 		encode(w, status(code, reason))
-	}
-}
-
-func status(code int, reason metav1.StatusReason) metav1.Status {
-	return metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: fmt.Sprintf("says %s", reason)}
-}
-
-func encode(w http.ResponseWriter, v any) {
-	if err := json.NewEncoder(w).Encode(v); err != nil {
-		panic(err)
 	}
 }

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func inOrder(t *testing.T, what, text string, parts []string) {
+	t.Helper()
+	rest := text
+	for _, part := range parts {
+		i := strings.Index(rest, part)
+		if i < 0 {
+			t.Errorf("%s lacks %q, or has it too early:\n%s", what, part, text)
+			return
+		}
+		rest = rest[i+len(part):]
+	}
+}

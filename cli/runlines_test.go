@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// TestChangesGolden tells a run's story in lines, as a log has it.
+func TestChangesGolden(t *testing.T) {
+	var story strings.Builder
+	var before *api.TrainingRun
+	for _, state := range []string{"waiting", "running", "running", "eventful", "suspended", "finished"} {
+		after := readRun(t, state)
+		fmt.Fprintf(&story, "--- %s\n", state)
+		for _, l := range changes(before, after) {
+			fmt.Fprintln(&story, l)
+		}
+		before = after
+	}
+	for _, state := range []string{"failed", "odd"} {
+		fmt.Fprintf(&story, "--- %s, at first sight\n%s\n", state, strings.Join(changes(nil, readRun(t, state)), "\n"))
+	}
+	golden(t, "changes.txt", story.String())
+}
