@@ -5,10 +5,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"plumbline.dev/plumbline/cli/clustertest"
+	"plumbline.dev/plumbline/cli/factory"
+	"plumbline.dev/plumbline/cli/root"
 )
 
 func TestNamedAsAKubectlPlugin(t *testing.T) {
-	root := plumbTree((&program{}).factory(), "/usr/local/bin/kubectl-plumb")
+	root := plumbTree((&clustertest.Program{}).Factory(), "/usr/local/bin/kubectl-plumb")
 	if want := "  kubectl plumb list  "; !strings.HasPrefix(root.Example, want) {
 		t.Errorf("help's example is %q, want it to begin with %q", root.Example, want)
 	}
@@ -22,18 +26,18 @@ func TestNamedAsAKubectlPlugin(t *testing.T) {
 }
 
 // whole is the command tree that main runs.
-func whole(f *factory) *plumb { return plumbTree(f, "plumb") }
+func whole(f *factory.Factory) *root.Plumb { return plumbTree(f, "plumb") }
 
 func TestTheWholeTree(t *testing.T) {
-	for name, want := range map[string]answer{
-		"a command that there is not":   {args: "wacth good", code: 2, err: []string{"unknown command", "watch"}},
-		"a flag that there is not":      {args: "list --everything", code: 2, err: []string{"unknown flag: --everything", "See: plumb list --help"}},
-		"options lists kubectl's flags": {args: "options", out: []string{"--context", "--kubeconfig"}},
-		"version is a flag too":         {args: "--version", out: []string{"plumb  ", "wire 1."}},
-		"complete channels":             {args: "__complete dataset synth --channels ", out: []string{"AM\n", "GRAY\n"}},
+	for name, want := range map[string]clustertest.Answer{
+		"a command that there is not":   {Args: "wacth good", Code: 2, Err: []string{"unknown command", "watch"}},
+		"a flag that there is not":      {Args: "list --everything", Code: 2, Err: []string{"unknown flag: --everything", "See: plumb list --help"}},
+		"options lists kubectl's flags": {Args: "options", Out: []string{"--context", "--kubeconfig"}},
+		"version is a flag too":         {Args: "--version", Out: []string{"plumb  ", "wire 1."}},
+		"complete channels":             {Args: "__complete dataset synth --channels ", Out: []string{"AM\n", "GRAY\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.check(t, &program{tree: whole, objects: inspection(t)})
+			want.Check(t, &clustertest.Program{Tree: whole, Objects: clustertest.Inspection(t)})
 		})
 	}
 }

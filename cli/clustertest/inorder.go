@@ -1,0 +1,19 @@
+package clustertest
+
+import (
+	"strings"
+	"testing"
+)
+
+func InOrder(t *testing.T, what, text string, parts []string) {
+	t.Helper()
+	rest := text
+	for _, part := range parts {
+		i := strings.Index(rest, part)
+		if i < 0 {
+			t.Errorf("%s lacks %q, or has it too early:\n%s", what, part, text)
+			return
+		}
+		rest = rest[i+len(part):]
+	}
+}

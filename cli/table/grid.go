@@ -1,0 +1,30 @@
+package table
+
+import (
+	"cmp"
+
+	"plumbline.dev/plumbline/cli/text"
+)
+
+// Grid is a table of plain text as kubectl prints it: as wide as it must be.
+type Grid struct{ cols []Column }
+
+func (g *Grid) Header(titles ...string) {
+	for _, t := range titles {
+		g.cols = append(g.cols, Column{Title: t})
+	}
+}
+
+func (g *Grid) Row(cells ...string) {
+	for i, c := range cells {
+		g.cols[i].Cells = append(g.cols[i].Cells, text.Plain(cmp.Or(text.Clean(c), "-")))
+	}
+}
+
+func (g *Grid) Lines() []text.Line {
+	rows := 0
+	if len(g.cols) > 0 {
+		rows = len(g.cols[0].Cells)
+	}
+	return Lines(g.cols, rows, 0)
+}
