@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// arguments wants between least and all of the named arguments, and says which are missing or too many.
+// Between wants between least and all of the named arguments, and says which are missing or too many.
 func Between(least int, names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
@@ -21,7 +21,7 @@ func Between(least int, names ...string) cobra.PositionalArgs {
 	}
 }
 
-// listCompletion completes the last part of a flag's value that is a list, such as 18,34, by what is not in it yet.
+// CompleteList completes the last part of a flag's value that is a list, such as 18,34, by what is not in it yet.
 func CompleteList[T any](values []T) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, typed string) (proposals []string, _ cobra.ShellCompDirective) {
 		before := typed[:strings.LastIndexByte(typed, ',')+1]

@@ -22,7 +22,7 @@ type Cluster struct {
 	Dial  func(*rest.Config) (client.WithWatch, error)
 }
 
-// newCluster returns the cluster that kubectl's flags and the kubeconfig name.
+// New returns the cluster that kubectl's flags and the kubeconfig name.
 func New() *Cluster {
 	return &Cluster{
 		flags: genericclioptions.NewConfigFlags(true),
@@ -60,7 +60,7 @@ func (c *Cluster) Connect() (client.WithWatch, string, error) {
 	return cl, namespace, nil
 }
 
-// inNamespace is the flag to repeat in a command that is proposed.
+// NamespaceFlag is the flag to repeat in a command that is proposed.
 func (c *Cluster) NamespaceFlag() string {
 	if *c.flags.Namespace == "" {
 		return ""
@@ -68,6 +68,7 @@ func (c *Cluster) NamespaceFlag() string {
 	return " -n " + *c.flags.Namespace
 }
 
+// Config returns the connection that flags and kubeconfig name.
 func (c *Cluster) Config() (*rest.Config, error) {
 	cfg, err := c.flags.ToRESTConfig()
 	if err != nil {

@@ -22,9 +22,9 @@ const (
 )
 
 // Completion proposes names: first completes the first argument, second the second.
-func (c *Cluster) Completion(first, second proposer) cobra.CompletionFunc {
+func (c *Cluster) Completion(first, second Proposer) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		var propose proposer
+		var propose Proposer
 		switch len(args) {
 		case 0:
 			propose = first
@@ -48,9 +48,10 @@ func (c *Cluster) Completion(first, second proposer) cobra.CompletionFunc {
 	}
 }
 
-// proposer lists names with a description after a tab, given the arguments before.
-type proposer func(ctx context.Context, cl client.Client, namespace string, args []string) ([]string, error)
+// Proposer lists names with a description after a tab, given the arguments before.
+type Proposer func(ctx context.Context, cl client.Client, namespace string, args []string) ([]string, error)
 
+// ProposeRuns lists the runs of a namespace.
 func ProposeRuns(ctx context.Context, cl client.Client, namespace string, _ []string) ([]string, error) {
 	var runs api.TrainingRunList
 	err := cl.List(ctx, &runs, client.InNamespace(namespace), client.Limit(completionLimit))
@@ -61,6 +62,7 @@ func ProposeRuns(ctx context.Context, cl client.Client, namespace string, _ []st
 	return names, err
 }
 
+// ProposeTrials lists the trials of the run that is the first argument.
 func ProposeTrials(ctx context.Context, cl client.Client, namespace string, args []string) ([]string, error) {
 	var r api.TrainingRun
 	err := cl.Get(ctx, client.ObjectKey{Namespace: namespace, Name: args[0]}, &r)
@@ -71,6 +73,7 @@ func ProposeTrials(ctx context.Context, cl client.Client, namespace string, args
 	return names, err
 }
 
+// ProposeModels lists the models of a namespace.
 func ProposeModels(ctx context.Context, cl client.Client, namespace string, _ []string) ([]string, error) {
 	var models api.ModelList
 	err := cl.List(ctx, &models, client.InNamespace(namespace), client.Limit(completionLimit))
@@ -81,6 +84,7 @@ func ProposeModels(ctx context.Context, cl client.Client, namespace string, _ []
 	return names, err
 }
 
+// proposeNamespaces lists the namespaces of the cluster.
 func proposeNamespaces(ctx context.Context, cl client.Client, _ string, _ []string) ([]string, error) {
 	var namespaces corev1.NamespaceList
 	err := cl.List(ctx, &namespaces, client.Limit(completionLimit))
@@ -100,8 +104,8 @@ func (c *Cluster) proposeContexts(*cobra.Command, []string, string) ([]string, c
 	return slices.Sorted(maps.Keys(raw.Contexts)), cobra.ShellCompDirectiveNoFileComp
 }
 
-// FlagCompletion adapts a proposer to a flag's value; the command's own arguments are passed on.
-func (c *Cluster) FlagCompletion(propose proposer, needs int) cobra.CompletionFunc {
+// FlagCompletion adapts a Proposer to a flag's value; the command's own arguments are passed on.
+func (c *Cluster) FlagCompletion(propose Proposer, needs int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(args) < needs {
 			return nil, cobra.ShellCompDirectiveNoFileComp

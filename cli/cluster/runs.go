@@ -38,7 +38,7 @@ func AbsentRun(ctx context.Context, cl client.Client, namespace, name, hint stri
 	return fmt.Errorf("run %q does not exist in namespace %s\n%s. Another namespace: -n NAMESPACE, all of them: plumb list -A%s", name, namespace, there, hint)
 }
 
-// where says in words which namespace is meant; "" is all of them.
+// DescribeNamespace says in words which namespace is meant; "" is all of them.
 func DescribeNamespace(namespace string) string {
 	if namespace == "" {
 		return "any namespace"

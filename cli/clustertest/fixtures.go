@@ -43,10 +43,12 @@ func Named(t *testing.T, state, name string) *api.TrainingRun {
 	return r
 }
 
+// Model is a Model whose highest version number so far is lastNumber.
 func Model(name string, lastNumber int64) *api.Model {
 	return &api.Model{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"}, Spec: api.ModelSpec{Registry: api.Registry{URI: "file:///models"}}, Status: api.ModelStatus{LastNumber: lastNumber}}
 }
 
+// ModelVersion is a version of the model that its name, such as eraser-v2, begins with.
 func ModelVersion(name string, number int64) *api.ModelVersion {
 	return &api.ModelVersion{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"}, Spec: api.ModelVersionSpec{Model: name[:strings.LastIndex(name, "-v")], Version: number}}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// InOrder checks that text, which is called what, holds the parts in that order.
 func InOrder(t *testing.T, what, text string, parts []string) {
 	t.Helper()
 	rest := text

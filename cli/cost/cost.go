@@ -8,7 +8,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// costOf is what a trial's pods took. The operator counts a pod when it has ended; those that run are counted here, up to now.
+// Of is what a trial's pods took. The operator counts a pod when it has ended; those that run are counted here, up to now.
 func Of(r *api.TrainingRun, t api.TrialStatus, now time.Time) api.Cost {
 	var c api.Cost
 	if t.Cost != nil {
@@ -24,7 +24,7 @@ func Of(r *api.TrainingRun, t api.TrialStatus, now time.Time) api.Cost {
 	return c
 }
 
-// costOfRun is the sum over its trials.
+// OfRun is the sum over its trials.
 func OfRun(r *api.TrainingRun, now time.Time) (sum api.Cost) {
 	for _, t := range r.Status.Trials {
 		c := Of(r, t, now)
@@ -57,6 +57,7 @@ type expense struct {
 	Unit        string // GPU or pod
 }
 
+// ExpenseOf returns c in the unit that matters.
 func ExpenseOf(c api.Cost) expense {
 	if c.GPUSeconds > 0 {
 		return expense{float64(c.GPUSeconds) / 3600, float64(c.LostGPUSeconds) / 3600, "GPU"}

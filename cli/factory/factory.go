@@ -14,7 +14,7 @@ type Factory struct {
 	Now     func() time.Time
 }
 
-// newFactory returns the factory of this process, with the real clock.
+// New returns the factory of this process, with the real clock.
 func New(streams *iostreams.IOStreams) *Factory {
 	return &Factory{IO: streams, Cluster: cluster.New(), Now: time.Now}
 }

@@ -42,7 +42,7 @@ type follower struct {
 	lost    bool // the last try failed, and see was told
 }
 
-// follow calls see with all that happens to the object until ctx ends, the object is deleted, or an error that trying again
+// Object calls see with all that happens to the object until ctx ends, the object is deleted, or an error that trying again
 // would not mend. An error before the first answer is such an error.
 func Object(ctx context.Context, cl client.WithWatch, list client.ObjectList, key types.NamespacedName, see func(Sighting)) error {
 	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 7, Cap: 15 * time.Second}
@@ -176,7 +176,7 @@ func (f *follower) options(raw *metav1.ListOptions) *client.ListOptions {
 	}
 }
 
-// lostLine says why a connection was lost, without the address of each request.
+// LostMessage says why a connection was lost, without the address of each request.
 func LostMessage(err error) string {
 	var request *url.Error
 	if errors.As(err, &request) {

@@ -16,7 +16,7 @@ type IOStreams struct {
 	dumb        bool // a terminal that cannot be drawn on
 }
 
-// systemStreams returns the streams of this process. The environment decides how they are drawn on.
+// System returns the streams of this process. The environment decides how they are drawn on.
 func System() *IOStreams {
 	return &IOStreams{
 		In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr,

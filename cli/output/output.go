@@ -17,19 +17,21 @@ import (
 	"plumbline.dev/plumbline/cli/cluster"
 )
 
-// output is the flag -o: a table or a sentence for people unless it says otherwise. It is refused where it is read, with the command
+// Flag is the flag -o: a table or a sentence for people unless it says otherwise. It is refused where it is read, with the command
 // line, if it is not among the verb's formats.
 type Flag struct {
 	Format  string // "": for people
 	formats []string
 }
 
+// AddTo gives cmd the flag, with these formats.
 func (o *Flag) AddTo(cmd *cobra.Command, formats ...string) {
 	o.formats = formats
 	cmd.Flags().VarP(o, "output", "o", "print "+strings.Join(formats, "|")+", for programs")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// String, Type and Set make it a pflag.Value.
 func (o *Flag) String() string { return o.Format }
 func (o *Flag) Type() string   { return "string" }
 

@@ -13,14 +13,14 @@ import (
 	"plumbline.dev/plumbline/cli/iostreams"
 )
 
-const rootHelp = `Follow training runs on Kubernetes, see which ResNet depth is best, and promote it to a model.
+const help = `Follow training runs on Kubernetes, see which ResNet depth is best, and promote it to a model.
 
 A run (a TrainingRun, made with kubectl apply) has one trial per depth. The operator keeps the best AUC-PR checkpoint of the
 whole sweep; promote makes it a numbered version of a model that TensorFlow Serving can load.
 
 ` + exitcode.Help
 
-const rootExample = `  plumb list                              # the runs in this namespace
+const example = `  plumb list                              # the runs in this namespace
   plumb watch erasers                     # follow one until it ends
   plumb best erasers                      # what it found, and why
   plumb promote erasers --model erasers   # publish it
@@ -51,15 +51,15 @@ type Plumb struct {
 	started bool // a command line was accepted, and its verb runs: what fails before that is the user's typing
 }
 
-// newPlumb returns the command tree with the verbs, in the order in which help lists them.
+// New returns the command tree with the verbs, in the order in which help lists them.
 func New(f *factory.Factory, version string, verbs ...*cobra.Command) *Plumb {
 	p := &Plumb{streams: f.IO}
 	p.Command = &cobra.Command{
 		Use:           "plumb",
 		Short:         "Follow training runs and promote the best depth",
-		Long:          rootHelp,
-		Example:       rootExample,
-		SilenceErrors: true, // execute prints them
+		Long:          help,
+		Example:       example,
+		SilenceErrors: true, // Execute prints them
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cmd.ValidateFlagGroups(); err != nil { // cobra itself looks later, when the verb counts as started
@@ -92,8 +92,8 @@ func (p *Plumb) Execute(ctx context.Context, args []string) int {
 	if !p.started {
 		usage = "See: " + cmd.CommandPath() + " --help"
 	}
-	if text := failure.Explain(err, usage); text != "" && code != exitcode.Interrupted {
-		fmt.Fprintln(p.streams.ErrOut, text)
+	if message := failure.Explain(err, usage); message != "" && code != exitcode.Interrupted {
+		fmt.Fprintln(p.streams.ErrOut, message)
 	}
 	return code
 }

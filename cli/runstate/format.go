@@ -1,6 +1,7 @@
 package runstate
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -36,4 +37,18 @@ func Age(t metav1.Time, now time.Time) string {
 	return Human(now.Sub(t.Time))
 }
 
+// Human shows d as kubectl shows an age; below 0 is 0.
 func Human(d time.Duration) string { return duration.HumanDuration(max(0, d)) }
+
+// CohortWords tells what earlyStopping.cohort would have done; of what it has done the trial's message tells.
+func CohortWords(t api.TrialStatus) string {
+	c := t.Cohort
+	if c == nil || !c.DryRun {
+		return ""
+	}
+	words := fmt.Sprintf("earlyStopping.cohort would have stopped it at epoch %d: AUC-PR %s, the others' median %s", c.Epoch, Number(c.AUCPR, 4), Number(c.Median, 4))
+	if v, err := strconv.ParseFloat(string(c.Cost), 64); err == nil {
+		words += map[bool]string{true: "; it would have cost nothing", false: "; it would have cost " + Number(c.Cost, 4) + " of the best"}[v == 0]
+	}
+	return words
+}

@@ -14,7 +14,7 @@ type Column struct {
 
 const gap = "  " // between columns
 
-// table lays columns out for a terminal of w columns; w = 0 does not limit.
+// Lines lays columns out for a terminal of w columns; w = 0 does not limit.
 func Lines(cols []Column, rows, w int) []text.Line {
 	widths := make([]int, len(cols))
 	total := -len(gap)
@@ -33,7 +33,7 @@ func Lines(cols []Column, rows, w int) []text.Line {
 			}
 		}
 		if cols[drop].Rank == 0 {
-			break // style.draw cuts what is too long
+			break // text.Style.Draw cuts what is too long
 		}
 		total -= widths[drop] + len(gap)
 		cols = append(cols[:drop:drop], cols[drop+1:]...)

@@ -12,6 +12,7 @@ type Glyphs struct {
 	Dot   string // between parts of a line
 }
 
+// The sets of glyphs: Unicode, and ASCII for terminals of another character set.
 var (
 	Unicode = Glyphs{
 		Bar: []rune("░▏▎▍▌▋▊▉█"), Curve: []rune("▁▂▃▄▅▆▇█"), Best: "★", Cut: "…", Dash: "–", Dot: "·",
@@ -42,6 +43,7 @@ func DetectStyle(getenv func(string) string) Style {
 // Paint is an ANSI colour, as the digits of its escape sequence.
 type Paint string
 
+// The paints that plumb uses.
 const (
 	noPaint Paint = ""
 	Bold    Paint = "1"
@@ -52,12 +54,13 @@ const (
 	Cyan    Paint = "36"
 )
 
-// Span is text in one colour, line a row of spans. Width is counted before colour is added.
+// Span is text in one colour. Width is counted before colour is added.
 type Span struct {
 	Text  string
 	paint Paint
 }
 
+// Line is a row of spans.
 type Line []Span
 
 // Plain returns s without colour.

@@ -16,7 +16,7 @@ import (
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
-// bestOptions are what `plumb best` was asked.
+// Options are what `plumb best` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -26,6 +26,7 @@ type Options struct {
 	Output output.Flag
 }
 
+// NewCmdBest returns `plumb best`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdBest(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runBest
@@ -70,7 +71,7 @@ func runBest(ctx context.Context, o *Options) error {
 	return nil
 }
 
-// bestOutput is what -o json and -o yaml print: status.best, with where it comes from and its test metrics.
+// document is what -o json and -o yaml print: status.best, with where it comes from and its test metrics.
 type document struct {
 	Namespace string       `json:"namespace"`
 	Run       string       `json:"run"`

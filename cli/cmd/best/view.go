@@ -13,7 +13,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// bestView is the whole answer: the best, its figures, all trials.
+// view is the whole answer: the best, its figures, all trials.
 func view(r *api.TrainingRun, now time.Time, cut string) []text.Line {
 	b := r.Status.Best
 	trial := runstate.FindTrial(r, b.Trial)

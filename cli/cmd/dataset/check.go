@@ -19,7 +19,7 @@ import (
 	"plumbline.dev/plumbline/dataset"
 )
 
-// datasetCheckOptions are what `plumb dataset check` was asked.
+// CheckOptions are what `plumb dataset check` was asked.
 type CheckOptions struct {
 	IO *iostreams.IOStreams
 

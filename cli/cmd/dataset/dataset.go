@@ -6,7 +6,7 @@ import (
 	"plumbline.dev/plumbline/cli/factory"
 )
 
-// newDatasetCmd holds the verbs that need no cluster: a set is looked at, or made, where it lies.
+// NewCmdDataset holds the verbs that need no cluster: a set is looked at, or made, where it lies.
 func NewCmdDataset(f *factory.Factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dataset",

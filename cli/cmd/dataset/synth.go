@@ -20,7 +20,7 @@ import (
 	"plumbline.dev/plumbline/dataset/synth"
 )
 
-// datasetSynthOptions are what `plumb dataset synth` was asked.
+// SynthOptions are what `plumb dataset synth` was asked.
 type SynthOptions struct {
 	IO *iostreams.IOStreams
 

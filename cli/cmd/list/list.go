@@ -22,7 +22,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// listOptions are what `plumb list` was asked.
+// Options are what `plumb list` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -32,6 +32,7 @@ type Options struct {
 	Output output.Flag
 }
 
+// NewCmdList returns `plumb list`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdList(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runList

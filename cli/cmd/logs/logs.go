@@ -22,7 +22,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// logsOptions are what `plumb logs` was asked.
+// Options are what `plumb logs` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -32,6 +32,7 @@ type Options struct {
 	Follow bool
 }
 
+// NewCmdLogs returns `plumb logs`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdLogs(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runLogs
@@ -68,7 +69,7 @@ func runLogs(ctx context.Context, o *Options) error {
 		t := runstate.FindTrial(r, o.Trial)
 		switch {
 		case t == nil:
-			return fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, o.Trial, runstate.TrialNames(r))
+			return runstate.NoTrial(r, o.Trial)
 		case t.Pod == "":
 			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s%s", t.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
 		}

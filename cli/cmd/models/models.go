@@ -24,7 +24,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// modelsOptions are what `plumb models` was asked.
+// Options are what `plumb models` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -35,6 +35,7 @@ type Options struct {
 	Output output.Flag
 }
 
+// NewCmdModels returns `plumb models`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdModels(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runModels

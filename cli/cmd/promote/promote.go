@@ -28,7 +28,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// promoteOptions are what `plumb promote` was asked.
+// Options are what `plumb promote` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -43,6 +43,7 @@ type Options struct {
 	Output      output.Flag
 }
 
+// NewCmdPromote returns `plumb promote`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdPromote(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runPromote
@@ -161,7 +162,7 @@ func promotion(r *api.TrainingRun, trial string, provisional bool, inNamespace s
 	}
 	t := runstate.FindTrial(r, trial)
 	if t == nil {
-		return spec, fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, trial, runstate.TrialNames(r))
+		return spec, runstate.NoTrial(r, trial)
 	}
 	if t.Best == nil {
 		return spec, fmt.Errorf("trial %s of run %q has no committed checkpoint: %s\nSee what the others have: plumb best %s%s", t.Name, r.Name, cmp.Or(text.Clean(t.Message), text.Clean(string(t.Phase))), r.Name, inNamespace)

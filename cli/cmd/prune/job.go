@@ -27,13 +27,13 @@ const (
 	keptSeconds = 3600
 )
 
-// What a prune takes: it reads manifests and removes files. The memory is TensorFlow's library, which the trainer's image loads.
-var resources = corev1.ResourceRequirements{
+// jobResources are what a prune takes: it reads manifests and removes files. The memory is TensorFlow's library, which the trainer's image loads.
+var jobResources = corev1.ResourceRequirements{
 	Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("512Mi")},
 	Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
 }
 
-// pruneJob is the Job, and the ConfigMap that holds its keep list. It sees what the run's trials saw, but for the GPU and its nodes, and
+// newJob is the Job, and the ConfigMap that holds its keep list. It sees what the run's trials saw, but for the GPU and its nodes, and
 // is admitted by the restricted Pod Security standard as they are.
 func newJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*batchv1.Job, *corev1.ConfigMap, error) {
 	store, err := wire.LocalPath(string(run.Spec.Checkpoint.URI))
@@ -66,7 +66,7 @@ func newJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*ba
 func podSpec(t api.PodTemplate, args []string, config string) corev1.PodSpec {
 	env := []corev1.EnvVar{{Name: "HOME", Value: scratchDir}, {Name: "TMPDIR", Value: scratchDir}} // the root file system is read-only
 	env = append(env, plan.Env(t)...)
-	volumes, mounts := volumes(t, config)
+	volumes, mounts := podVolumes(t, config)
 	return corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever,
 		AutomountServiceAccountToken: ptr.To(false),
@@ -76,13 +76,13 @@ func podSpec(t api.PodTemplate, args []string, config string) corev1.PodSpec {
 		Volumes:                      volumes,
 		SecurityContext:              plan.PodSecurity(),
 		Containers: []corev1.Container{{
-			Name: container, Image: t.Image, ImagePullPolicy: t.ImagePullPolicy, Args: args, Env: env, Resources: resources, VolumeMounts: mounts,
+			Name: container, Image: t.Image, ImagePullPolicy: t.ImagePullPolicy, Args: args, Env: env, Resources: jobResources, VolumeMounts: mounts,
 			SecurityContext: plan.ContainerSecurity(),
 		}},
 	}
 }
 
-func volumes(t api.PodTemplate, config string) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
+func podVolumes(t api.PodTemplate, config string) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
 	volumes, mounts = plan.Volumes(t)
 	volumes = append(volumes,
 		corev1.Volume{Name: "plumbline-keep", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config}}}},

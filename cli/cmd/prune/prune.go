@@ -30,7 +30,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// pruneOptions are what `plumb prune` was asked.
+// Options are what `plumb prune` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -59,6 +59,7 @@ A Job with a run's image and volumes looks at the checkpoint store, and its log 
 
 `
 
+// NewCmdPrune returns `plumb prune`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdPrune(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runPrune

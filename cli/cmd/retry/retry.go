@@ -28,7 +28,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// retryOptions are what `plumb retry` was asked.
+// Options are what `plumb retry` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -41,6 +41,7 @@ type Options struct {
 	Output  output.Flag
 }
 
+// NewCmdRetry returns `plumb retry`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdRetry(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runRetry

@@ -19,7 +19,7 @@ import (
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
-// stopOptions are what `plumb stop` was asked.
+// Options are what `plumb stop` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -29,6 +29,7 @@ type Options struct {
 	Output output.Flag
 }
 
+// NewCmdStop returns `plumb stop`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdStop(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runStop
@@ -71,7 +72,7 @@ func proposeStoppable(ctx context.Context, cl client.Client, namespace string, a
 	}), err
 }
 
-// run adds to spec.stopTrials. Somebody else may add at the same time, so it is read and written as one.
+// runStop adds to spec.stopTrials. Somebody else may add at the same time, so it is read and written as one.
 func runStop(ctx context.Context, o *Options) error {
 	cl, namespace, err := o.Cluster.Connect()
 	if err != nil {
@@ -122,7 +123,7 @@ func (o *Options) stoppable(r *api.TrainingRun) (fresh []string, err error) {
 		t := runstate.FindTrial(r, name)
 		switch {
 		case t == nil && !depth:
-			return nil, fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, name, runstate.TrialNames(r))
+			return nil, runstate.NoTrial(r, name)
 		case t != nil && t.Phase.Terminal():
 			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s", name, r.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
 		case slices.Contains(r.Spec.StopTrials, api.TrialName(name)) || slices.Contains(fresh, name):

@@ -16,7 +16,7 @@ import (
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
-// suspendOptions are what `plumb suspend` and `plumb resume` were asked.
+// Options are what `plumb suspend` and `plumb resume` were asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -26,6 +26,7 @@ type Options struct {
 	Output  output.Flag
 }
 
+// NewCmdSuspend returns `plumb suspend`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdSuspend(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{IO: f.IO, Cluster: f.Cluster, Suspend: true}
 	return newCmd(f, o, runF, &cobra.Command{
@@ -39,6 +40,7 @@ spec.suspend.`,
 	})
 }
 
+// NewCmdResume returns `plumb resume`. runF is as for NewCmdSuspend.
 func NewCmdResume(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{IO: f.IO, Cluster: f.Cluster}
 	return newCmd(f, o, runF, &cobra.Command{
@@ -66,7 +68,7 @@ func newCmd(f *factory.Factory, o *Options, runF func(context.Context, *Options)
 	return cmd
 }
 
-// run changes nothing but spec.suspend, and says what follows.
+// runSuspend changes nothing but spec.suspend, and says what follows.
 func runSuspend(ctx context.Context, o *Options) error {
 	cl, namespace, err := o.Cluster.Connect()
 	if err != nil {

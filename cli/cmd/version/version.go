@@ -28,7 +28,7 @@ const (
 	lowestMinor = 31
 )
 
-// versionOptions are what `plumb version` was asked.
+// Options are what `plumb version` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -51,14 +51,17 @@ type plumbVersion struct {
 	Platform string `json:"platform"`
 }
 
+// Own returns the versions of this program.
 func Own() plumbVersion {
 	return plumbVersion{Release: wire.Release, Wire: wire.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 }
 
+// String is the line that people read.
 func (v plumbVersion) String() string {
 	return fmt.Sprintf("plumb       %s (wire %s, %s, %s)", v.Release, v.Wire, v.Go, v.Platform)
 }
 
+// NewCmdVersion returns `plumb version`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdVersion(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runVersion

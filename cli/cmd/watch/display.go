@@ -26,7 +26,7 @@ func newDisplay(streams *iostreams.IOStreams, name string, now func() time.Time)
 	return &lineDisplay{out: streams.Out, errOut: streams.ErrOut, name: name, now: now}
 }
 
-// liveDisplay draws a runView again whenever something comes, and once a second, for the clocks in it and because the
+// liveDisplay draws a view again whenever something comes, and once a second, for the clocks in it and because the
 // terminal may have been resized.
 type liveDisplay struct {
 	screen *iostreams.Screen
@@ -37,7 +37,7 @@ type liveDisplay struct {
 
 	run    *api.TrainingRun
 	epochs map[string]int32     // of each trial, when seen was set
-	seen   map[string]time.Time // see runView
+	seen   map[string]time.Time // see view
 	notice string
 }
 

@@ -14,7 +14,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// runView is one picture of a run on a terminal: what plumb watch draws again and again.
+// view is one picture of a run on a terminal: what plumb watch draws again and again.
 type view struct {
 	run    *api.TrainingRun
 	now    time.Time

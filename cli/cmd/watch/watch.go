@@ -20,7 +20,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// watchOptions are what `plumb watch` was asked.
+// Options are what `plumb watch` was asked.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -30,6 +30,7 @@ type Options struct {
 	Wait bool
 }
 
+// NewCmdWatch returns `plumb watch`. Tests may replace runF, which is given what the command line says; nil runs the command.
 func NewCmdWatch(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runWatch
