@@ -26,11 +26,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, unlisten := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first Ctrl-C ends what listens to ctx; a second one ends the program, whatever it waits for.
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, unlisten)
 	code := plumbTree(factory.New(iostreams.System()), os.Args[0]).Execute(ctx, os.Args[1:])
-	stop()
+	unlisten()
 	os.Exit(code)
 }
 

@@ -12,11 +12,11 @@ import (
 )
 
 func TestNamedAsAKubectlPlugin(t *testing.T) {
-	root := plumbTree((&clustertest.Program{}).Factory(), "/usr/local/bin/kubectl-plumb")
-	if want := "  kubectl plumb list  "; !strings.HasPrefix(root.Example, want) {
-		t.Errorf("help's example is %q, want it to begin with %q", root.Example, want)
+	tree := plumbTree((&clustertest.Program{}).Factory(), "/usr/local/bin/kubectl-plumb")
+	if want := "  kubectl plumb list  "; !strings.HasPrefix(tree.Example, want) {
+		t.Errorf("help's example is %q, want it to begin with %q", tree.Example, want)
 	}
-	watch, _, err := root.Find([]string{"watch"})
+	watch, _, err := tree.Find([]string{"watch"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,8 @@ func Lines(cols []Column, rows, w int) []text.Line {
 	total := -len(gap)
 	for i, c := range cols {
 		widths[i] = max(text.Columns(c.Title), c.Min)
-		for _, cell := range c.Cells {
-			widths[i] = max(widths[i], text.Columns(cell.Text))
+		for _, span := range c.Cells {
+			widths[i] = max(widths[i], text.Columns(span.Text))
 		}
 		total += widths[i] + len(gap)
 	}

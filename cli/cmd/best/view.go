@@ -35,11 +35,11 @@ func view(r *api.TrainingRun, now time.Time, cut string) []text.Line {
 	facts.Row("Checkpoint", b.Checkpoint.URI)
 	facts.Row("Digest", b.Checkpoint.Digest)
 	if e := cost.ExpenseOf(cost.OfRun(r, now)); e.Hours > 0 {
-		cost := e.String()
+		spent := e.String()
 		if lost := e.LostShare(); lost != "" {
-			cost += ", " + lost + " of it lost to attempts that were repeated"
+			spent += ", " + lost + " of it lost to attempts that were repeated"
 		}
-		facts.Row("Cost", cost)
+		facts.Row("Cost", spent)
 	}
 	if y := cost.Yield(*b); y != "" {
 		facts.Row("Yield", fmt.Sprintf("%s: %s after %s", y, b.Trial, cost.ExpenseOf(cost.Of(r, *trial, now))))
@@ -142,15 +142,15 @@ func attemptWords(t api.TrialStatus) string {
 		if a.Class != "" {
 			words += fmt.Sprintf(" %s at epoch %d", text.Clean(a.Class), a.Epoch)
 		}
-		var cost []string
+		var spent []string
 		if a.GPUSeconds > 0 {
-			cost = append(cost, runstate.Human(time.Duration(a.GPUSeconds)*time.Second)+" of GPU")
+			spent = append(spent, runstate.Human(time.Duration(a.GPUSeconds)*time.Second)+" of GPU")
 		}
 		if a.LostSeconds != nil && *a.LostSeconds > 0 {
-			cost = append(cost, runstate.Human(time.Duration(*a.LostSeconds)*time.Second)+" lost")
+			spent = append(spent, runstate.Human(time.Duration(*a.LostSeconds)*time.Second)+" lost")
 		}
-		if len(cost) > 0 {
-			words += " (" + strings.Join(cost, ", ") + ")"
+		if len(spent) > 0 {
+			words += " (" + strings.Join(spent, ", ") + ")"
 		}
 	}
 	return words

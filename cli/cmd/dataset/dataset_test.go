@@ -12,6 +12,7 @@ import (
 	"plumbline.dev/plumbline/cli/clustertest"
 	"plumbline.dev/plumbline/cli/exitcode"
 	"plumbline.dev/plumbline/cli/factory"
+	"plumbline.dev/plumbline/cli/golden"
 	"plumbline.dev/plumbline/cli/root"
 	"plumbline.dev/plumbline/dataset"
 )
@@ -44,16 +45,7 @@ func TestDatasetCheck(t *testing.T) {
 	if code != exitcode.OK || errOut != "" {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
-	for _, want := range []string{
-		"synthetic-erasers: 12 samples in 2 packages, 2 channels (GRAY, W)\n",
-		"CLASS   SAMPLES   SHARE\nnormal        9  75.0 %\ndefect        3  25.0 %\n",
-		"SIZE     BITS  FILES\n32 x 32     8     24\n",
-		"\nNo problems. Data sha256:",
-	} {
-		if !strings.Contains(out, want) {
-			t.Errorf("lacks %q:\n%s", want, out)
-		}
-	}
+	golden.Check(t, "check", out)
 }
 
 func TestDatasetOfWholePackages(t *testing.T) {
@@ -66,11 +58,7 @@ func TestDatasetOfWholePackages(t *testing.T) {
 	if code != exitcode.OK {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
-	for _, want := range []string{"grid: photographs of whole packages, 2 rows of 3 cells\n", "SIZE     BITS  FILES\n96 x 64     8      2\n"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("lacks %q:\n%s", want, out)
-		}
-	}
+	golden.Check(t, "check-grid", out)
 }
 
 func TestDatasetCheckListsProblemsAndFails(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 
 func TestListAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"list":                         {Args: "list", Out: []string{"NAME", "bad", "Failed", "5/5", "good", "Succeeded", "d50", "0.9058", "38/40", "10m"}},
-		"list of all namespaces":       {Args: "list -A", Out: []string{"NAMESPACE", "inspection", "lab", "elsewhere"}},
+		"list":                         {Args: "list", Golden: "list"},
+		"list of all namespaces":       {Args: "list -A", Golden: "list-all-namespaces"},
 		"list of an empty namespace":   {Args: "list -n nothing", Err: []string{`There are no runs in namespace nothing. config/README.md ("The first run") starts one; all namespaces: plumb list -A`}},
 		"list for scripts":             {Args: "list -o name", Out: []string{"trainingrun.plumbline.dev/bad\n", "trainingrun.plumbline.dev/good\n"}},
 		"list as yaml names each kind": {Args: "list -o yaml", Out: []string{"kind: TrainingRun", "kind: TrainingRunList"}},

@@ -14,6 +14,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/cli/clustertest"
+	"plumbline.dev/plumbline/cli/golden"
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
@@ -167,8 +168,10 @@ func TestPromoteWaits(t *testing.T) {
 
 func TestModelManifestIsWhole(t *testing.T) {
 	run := clustertest.ReadRun(t, "finished")
+	manifest := modelManifest("eraser", run)
+	golden.Check(t, "manifest", manifest)
 	var m api.Model
-	if err := yaml.UnmarshalStrict([]byte(modelManifest("eraser", run)), &m); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(manifest), &m); err != nil {
 		t.Fatal(err)
 	}
 	pod := m.Spec.Publishing
