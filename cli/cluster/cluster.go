@@ -35,7 +35,9 @@ func New() *Cluster {
 // Scheme knows our types, and the few of Kubernetes' that the verbs touch.
 func Scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{api.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, authenticationv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		api.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, authenticationv1.AddToScheme,
+	} {
 		if err := add(s); err != nil {
 			panic(err) // two types of one name: a mistake in this program
 		}
@@ -75,7 +77,8 @@ func (c *Cluster) Config() (*rest.Config, error) {
 		return nil, fmt.Errorf("read kubeconfig: %w", err)
 	}
 	// Where no file, no flag and no pod names a cluster, kubectl's flags name this machine's, which nobody has meant.
-	if raw, err := c.flags.ToRawKubeConfigLoader().RawConfig(); err == nil && len(raw.Clusters) == 0 && *c.flags.APIServer == "" && cfg.BearerToken == "" {
+	raw, err := c.flags.ToRawKubeConfigLoader().RawConfig()
+	if err == nil && len(raw.Clusters) == 0 && *c.flags.APIServer == "" && cfg.BearerToken == "" {
 		return nil, clientcmd.ErrEmptyConfig
 	}
 	cfg.UserAgent = "plumb"

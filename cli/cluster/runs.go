@@ -35,7 +35,9 @@ func AbsentRun(ctx context.Context, cl client.Client, namespace, name, hint stri
 		}
 		there = "Its runs: " + strings.Join(names, ", ")
 	}
-	return fmt.Errorf("run %q does not exist in namespace %s\n%s. Another namespace: -n NAMESPACE, all of them: plumb list -A%s", name, namespace, there, hint)
+	return fmt.Errorf("run %q does not exist in namespace %s\n"+
+		"%s. Another namespace: -n NAMESPACE, all of them: plumb list -A%s",
+		name, namespace, there, hint)
 }
 
 // DescribeNamespace says in words which namespace is meant; "" is all of them.

@@ -45,12 +45,19 @@ func Named(t *testing.T, state, name string) *api.TrainingRun {
 
 // Model is a Model whose highest version number so far is lastNumber.
 func Model(name string, lastNumber int64) *api.Model {
-	return &api.Model{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"}, Spec: api.ModelSpec{Registry: api.Registry{URI: "file:///models"}}, Status: api.ModelStatus{LastNumber: lastNumber}}
+	return &api.Model{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"},
+		Spec:       api.ModelSpec{Registry: api.Registry{URI: "file:///models"}},
+		Status:     api.ModelStatus{LastNumber: lastNumber},
+	}
 }
 
 // ModelVersion is a version of the model that its name, such as eraser-v2, begins with.
 func ModelVersion(name string, number int64) *api.ModelVersion {
-	return &api.ModelVersion{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"}, Spec: api.ModelVersionSpec{Model: name[:strings.LastIndex(name, "-v")], Version: number}}
+	return &api.ModelVersion{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"},
+		Spec:       api.ModelVersionSpec{Model: name[:strings.LastIndex(name, "-v")], Version: number},
+	}
 }
 
 // AsAnna lets the API server say who asks.
@@ -69,7 +76,13 @@ func Inspection(t *testing.T) []client.Object {
 	elsewhere.Namespace = "lab"
 	v := ModelVersion("eraser-v2", 2)
 	v.Spec.Run.Name, v.Spec.Trial, v.Spec.Epoch, v.Spec.PromotedBy = "good", "d50", 8, "anna"
-	v.Status = api.ModelVersionStatus{URI: "file:///models/eraser/2", Conditions: []metav1.Condition{{Type: api.ConditionPublished, Status: metav1.ConditionTrue}}}
+	v.Status = api.ModelVersionStatus{
+		URI:        "file:///models/eraser/2",
+		Conditions: []metav1.Condition{{Type: api.ConditionPublished, Status: metav1.ConditionTrue}},
+	}
 	ten := ModelVersion("eraser-v10", 10)
-	return []client.Object{Named(t, "finished", "good"), Named(t, "failed", "bad"), Named(t, "waiting", "new"), elsewhere, Model("eraser", 10), Model("unused", 0), v, ten}
+	return []client.Object{
+		Named(t, "finished", "good"), Named(t, "failed", "bad"), Named(t, "waiting", "new"), elsewhere,
+		Model("eraser", 10), Model("unused", 0), v, ten,
+	}
 }

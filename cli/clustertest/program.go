@@ -36,12 +36,15 @@ type Program struct {
 	Client   client.WithWatch // nil until the first command that connects
 }
 
+// newCmd is what each verb exports: NewCmd<Verb>.
+type newCmd[O any] = func(f *factory.Factory, runF func(context.Context, *O) error) *cobra.Command
+
 // Verbs returns a command tree that has these verbs and no others.
-func Verbs[O any](newCmds ...func(*factory.Factory, func(context.Context, *O) error) *cobra.Command) func(*factory.Factory) *root.Plumb {
+func Verbs[O any](newCmds ...newCmd[O]) func(*factory.Factory) *root.Plumb {
 	return func(f *factory.Factory) *root.Plumb {
 		var all []*cobra.Command
-		for _, newCmd := range newCmds {
-			all = append(all, newCmd(f, nil))
+		for _, cmd := range newCmds {
+			all = append(all, cmd(f, nil))
 		}
 		return root.New(f, "", all...)
 	}
@@ -51,7 +54,8 @@ func Verbs[O any](newCmds ...func(*factory.Factory, func(context.Context, *O) er
 func (p *Program) Dial(*rest.Config) (client.WithWatch, error) {
 	if p.Client == nil {
 		byName := func(o client.Object) []string { return []string{o.GetName()} }
-		p.Client = fake.NewClientBuilder().WithScheme(cluster.Scheme()).WithObjects(p.Objects...).WithInterceptorFuncs(p.Funcs).
+		p.Client = fake.NewClientBuilder().
+			WithScheme(cluster.Scheme()).WithObjects(p.Objects...).WithInterceptorFuncs(p.Funcs).
 			WithIndex(&api.TrainingRun{}, metav1.ObjectNameField, byName).
 			WithIndex(&api.ModelVersion{}, metav1.ObjectNameField, byName).
 			WithIndex(&batchv1.Job{}, metav1.ObjectNameField, byName).Build()

@@ -74,7 +74,9 @@ func nextStep(err error, usage string) string {
 	var network *net.OpError
 	switch {
 	case meta.IsNoMatchError(err):
-		return "Plumbline is not installed in this cluster: config/README.md has the steps (build and push the images first).\nOr is it another cluster? Look at: kubectl config get-contexts, and pass --context."
+		return "Plumbline is not installed in this cluster: config/README.md has the steps " +
+			"(build and push the images first).\n" +
+			"Or is it another cluster? Look at: kubectl config get-contexts, and pass --context."
 	case clientcmd.IsEmptyConfig(err):
 		return "Set KUBECONFIG or pass --kubeconfig; `make up` starts a cluster on this machine and prints its own."
 	case apierrors.IsUnauthorized(err):

@@ -17,10 +17,16 @@ func TestExplain(t *testing.T) {
 		err  error
 		want string
 	}{
-		"nothing":                    {nil, ""},
-		"words on the screen":        {Reported(errors.New("x")), ""},
-		"an API that is not there":   {&meta.NoKindMatchError{GroupKind: gk, SearchedVersions: []string{"v1alpha1"}}, "Plumbline is not installed in this cluster: config/README.md has the steps (build and push the images first).\nOr is it another cluster?"},
-		"rights that are missing":    {apierrors.NewForbidden(schema.GroupResource{Resource: "trainingruns"}, "x", errors.New("no")), "kubectl auth can-i --list"},
+		"nothing":             {nil, ""},
+		"words on the screen": {Reported(errors.New("x")), ""},
+		"an API that is not there": {
+			&meta.NoKindMatchError{GroupKind: gk, SearchedVersions: []string{"v1alpha1"}},
+			"Plumbline is not installed in this cluster: config/README.md has the steps (build and push the images first).\nOr is it another cluster?",
+		},
+		"rights that are missing": {
+			apierrors.NewForbidden(schema.GroupResource{Resource: "trainingruns"}, "x", errors.New("no")),
+			"kubectl auth can-i --list",
+		},
 		"no kubeconfig":              {clientcmd.ErrEmptyConfig, "error: there is no kubeconfig\nSet KUBECONFIG"},
 		"a mistake in typing":        {errors.New("unknown flag: --x"), "See: plumb list --help"},
 		"escapes in an API's answer": {apierrors.NewBadRequest("a\x1b[2Jb"), "error: ab"},

@@ -44,7 +44,9 @@ type follower struct {
 
 // Object calls see with all that happens to the object until ctx ends, the object is deleted, or an error that trying again
 // would not mend. An error before the first answer is such an error.
-func Object(ctx context.Context, cl client.WithWatch, list client.ObjectList, key types.NamespacedName, see func(Sighting)) error {
+func Object(
+	ctx context.Context, cl client.WithWatch, list client.ObjectList, key types.NamespacedName, see func(Sighting),
+) error {
 	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 7, Cap: 15 * time.Second}
 	return (&follower{client: cl, list: list, key: key, see: see, backoff: backoff}).run(ctx)
 }
@@ -82,7 +84,8 @@ var errGone = errors.New("deleted")
 
 // hopeless errors end the same way however often one tries.
 func hopeless(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) || meta.IsNoMatchError(err)
+	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) ||
+		apierrors.IsBadRequest(err) || meta.IsNoMatchError(err)
 }
 
 // once lists if it must, then watches until the watch ends. A watch that the server closed is no error.
@@ -92,7 +95,8 @@ func (f *follower) once(ctx context.Context) error {
 			return err
 		}
 	}
-	w, err := f.client.Watch(ctx, f.newList(), f.options(&metav1.ListOptions{ResourceVersion: f.version, AllowWatchBookmarks: true}))
+	fromVersion := f.options(&metav1.ListOptions{ResourceVersion: f.version, AllowWatchBookmarks: true})
+	w, err := f.client.Watch(ctx, f.newList(), fromVersion)
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,14 @@ import (
 // at is run "erasers" in a version, with that many epochs done.
 func at(version, uid, progress string) *api.TrainingRun {
 	return &api.TrainingRun{
-		TypeMeta:   metav1.TypeMeta{Kind: "TrainingRun", APIVersion: api.GroupVersion.String()},
-		ObjectMeta: metav1.ObjectMeta{Name: "erasers", Namespace: "inspection", UID: types.UID(uid), ResourceVersion: version},
-		Status:     api.TrainingRunStatus{Progress: progress},
+		TypeMeta: metav1.TypeMeta{Kind: "TrainingRun", APIVersion: api.GroupVersion.String()},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:            "erasers",
+			Namespace:       "inspection",
+			UID:             types.UID(uid),
+			ResourceVersion: version,
+		},
+		Status: api.TrainingRunStatus{Progress: progress},
 	}
 }
 
@@ -36,22 +41,39 @@ func TestFollow(t *testing.T) {
 		wantErr func(error) bool
 	}{
 		"a watch that the server ends is taken up where it ended": {
-			steps: []step{listed("10", at("9", "a", "1/8")), watched("MODIFIED", at("11", "a", "2/8")), watched("MODIFIED", at("12", "a", "3/8"), "DELETED", at("13", "a", "3/8"))},
+			steps: []step{
+				listed("10", at("9", "a", "1/8")),
+				watched("MODIFIED", at("11", "a", "2/8")),
+				watched("MODIFIED", at("12", "a", "3/8"), "DELETED", at("13", "a", "3/8")),
+			},
 			want:  []string{"1/8", "2/8", "3/8", "gone 3/8"},
 			asked: []string{"list", "watch from 10", "watch from 11"},
 		},
 		"a bookmark moves the version on without being news": {
-			steps: []step{listed("10", at("9", "a", "1/8")), watched("BOOKMARK", at("40", "", "")), watched("DELETED", at("41", "a", "1/8"))},
+			steps: []step{
+				listed("10", at("9", "a", "1/8")),
+				watched("BOOKMARK", at("40", "", "")),
+				watched("DELETED", at("41", "a", "1/8")),
+			},
 			want:  []string{"1/8", "gone 1/8"},
 			asked: []string{"list", "watch from 10", "watch from 40"},
 		},
 		"a version that the server has forgotten is listed anew": {
-			steps: []step{listed("10", at("9", "a", "1/8")), watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)), listed("90", at("88", "a", "5/8")), watched("DELETED", at("91", "a", "5/8"))},
+			steps: []step{
+				listed("10", at("9", "a", "1/8")),
+				watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)),
+				listed("90", at("88", "a", "5/8")),
+				watched("DELETED", at("91", "a", "5/8")),
+			},
 			want:  []string{"1/8", "5/8", "gone 5/8"},
 			asked: []string{"list", "watch from 10", "list", "watch from 90"},
 		},
 		"a server that is away for a while is told of, and then that it is back": {
-			steps: []step{listed("10", at("9", "a", "1/8")), refused(503, metav1.StatusReasonServiceUnavailable), watched("DELETED", at("11", "a", "1/8"))},
+			steps: []step{
+				listed("10", at("9", "a", "1/8")),
+				refused(503, metav1.StatusReasonServiceUnavailable),
+				watched("DELETED", at("11", "a", "1/8")),
+			},
 			want:  []string{"1/8", "lost", "1/8", "gone 1/8"},
 			asked: []string{"list", "watch from 10", "watch from 10"},
 		},
@@ -61,12 +83,20 @@ func TestFollow(t *testing.T) {
 			asked: []string{"list", "watch from 10"},
 		},
 		"a run that was deleted while the version was forgotten is gone": {
-			steps: []step{listed("10", at("9", "a", "1/8")), watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)), listed("90")},
+			steps: []step{
+				listed("10", at("9", "a", "1/8")),
+				watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)),
+				listed("90"),
+			},
 			want:  []string{"1/8", "gone 1/8"},
 			asked: []string{"list", "watch from 10", "list"},
 		},
 		"another run under the same name means that the first is gone": {
-			steps: []step{listed("10", at("9", "a", "1/8")), watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)), listed("90", at("89", "b", "0/8"))},
+			steps: []step{
+				listed("10", at("9", "a", "1/8")),
+				watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)),
+				listed("90", at("89", "b", "0/8")),
+			},
 			want:  []string{"1/8", "gone 1/8"},
 			asked: []string{"list", "watch from 10", "list"},
 		},
@@ -87,7 +117,11 @@ func TestFollow(t *testing.T) {
 			server := &scripted{steps: tt.steps}
 			var seen []string
 			f := &follower{
-				client: server.start(t), list: &api.TrainingRunList{}, key: types.NamespacedName{Namespace: "inspection", Name: "erasers"},
+				client: server.start(
+					t,
+				),
+				list:    &api.TrainingRunList{},
+				key:     types.NamespacedName{Namespace: "inspection", Name: "erasers"},
 				see:     func(s Sighting) { seen = append(seen, inAWord(s)) },
 				backoff: wait.Backoff{Duration: time.Microsecond, Steps: 1},
 			}
@@ -108,7 +142,13 @@ func TestFollow(t *testing.T) {
 func TestFollowEndsWithItsContext(t *testing.T) {
 	server := &scripted{steps: []step{listed("10", at("9", "a", "1/8"))}}
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Object(ctx, server.start(t), &api.TrainingRunList{}, types.NamespacedName{Namespace: "inspection", Name: "erasers"}, func(Sighting) { cancel() })
+	err := Object(
+		ctx,
+		server.start(t),
+		&api.TrainingRunList{},
+		types.NamespacedName{Namespace: "inspection", Name: "erasers"},
+		func(Sighting) { cancel() },
+	)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
 	}

@@ -44,14 +44,38 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/trainingruns"):
 		s.next(r)(w, r)
 	case r.URL.Path == "/apis/plumbline.dev/v1alpha1":
-		clustertest.WriteJSON(w, metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: api.GroupVersion.String(), APIResources: []metav1.APIResource{
-			{Name: "trainingruns", SingularName: "trainingrun", Kind: "TrainingRun", Namespaced: true, Verbs: metav1.Verbs{"get", "list", "watch"}},
-		}})
+		clustertest.WriteJSON(
+			w,
+			metav1.APIResourceList{
+				TypeMeta:     metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
+				GroupVersion: api.GroupVersion.String(),
+				APIResources: []metav1.APIResource{
+					{
+						Name:         "trainingruns",
+						SingularName: "trainingrun",
+						Kind:         "TrainingRun",
+						Namespaced:   true,
+						Verbs:        metav1.Verbs{"get", "list", "watch"},
+					},
+				},
+			},
+		)
 	case r.URL.Path == "/apis" || r.URL.Path == "/apis/plumbline.dev":
 		v := metav1.GroupVersionForDiscovery{GroupVersion: api.GroupVersion.String(), Version: api.GroupVersion.Version}
-		g := metav1.APIGroup{TypeMeta: metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}, Name: api.GroupVersion.Group, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v}
+		g := metav1.APIGroup{
+			TypeMeta:         metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"},
+			Name:             api.GroupVersion.Group,
+			Versions:         []metav1.GroupVersionForDiscovery{v},
+			PreferredVersion: v,
+		}
 		if r.URL.Path == "/apis" {
-			clustertest.WriteJSON(w, metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}, Groups: []metav1.APIGroup{g}})
+			clustertest.WriteJSON(
+				w,
+				metav1.APIGroupList{
+					TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"},
+					Groups:   []metav1.APIGroup{g},
+				},
+			)
 			return
 		}
 		clustertest.WriteJSON(w, g)
@@ -82,7 +106,10 @@ func (s *scripted) next(r *http.Request) step {
 // listed answers a list.
 func listed(version string, runs ...*api.TrainingRun) step {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		list := api.TrainingRunList{TypeMeta: metav1.TypeMeta{Kind: "TrainingRunList", APIVersion: api.GroupVersion.String()}, ListMeta: metav1.ListMeta{ResourceVersion: version}}
+		list := api.TrainingRunList{
+			TypeMeta: metav1.TypeMeta{Kind: "TrainingRunList", APIVersion: api.GroupVersion.String()},
+			ListMeta: metav1.ListMeta{ResourceVersion: version},
+		}
 		for _, r := range runs {
 			list.Items = append(list.Items, *r)
 		}

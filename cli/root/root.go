@@ -62,7 +62,8 @@ func New(f *factory.Factory, version string, verbs ...*cobra.Command) *Plumb {
 		SilenceErrors: true, // Execute prints them
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmd.ValidateFlagGroups(); err != nil { // cobra itself looks later, when the verb counts as started
+			// cobra itself looks later, when the verb counts as started.
+			if err := cmd.ValidateFlagGroups(); err != nil {
 				return err
 			}
 			p.started = true
@@ -106,7 +107,8 @@ func (p *Plumb) ActAsPlugin(called string) {
 	p.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: called}
 	var rename func(*cobra.Command)
 	rename = func(cmd *cobra.Command) {
-		cmd.Long, cmd.Example = ownName.ReplaceAllString(cmd.Long, called), ownName.ReplaceAllString(cmd.Example, called)
+		cmd.Long = ownName.ReplaceAllString(cmd.Long, called)
+		cmd.Example = ownName.ReplaceAllString(cmd.Example, called)
 		for _, sub := range cmd.Commands() {
 			rename(sub)
 		}
@@ -121,7 +123,8 @@ func newOptionsCmd() *cobra.Command {
 		Short: "List the flags that every command takes",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.Printf("These flags are kubectl's, and every command that talks to a cluster takes them:\n\n%s", cmd.Root().PersistentFlags().FlagUsages())
+			cmd.Printf("These flags are kubectl's, and every command that talks to a cluster takes them:\n\n%s",
+				cmd.Root().PersistentFlags().FlagUsages())
 			return nil
 		},
 	}

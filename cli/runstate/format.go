@@ -46,9 +46,14 @@ func CohortWords(t api.TrialStatus) string {
 	if c == nil || !c.DryRun {
 		return ""
 	}
-	words := fmt.Sprintf("earlyStopping.cohort would have stopped it at epoch %d: AUC-PR %s, the others' median %s", c.Epoch, Number(c.AUCPR, 4), Number(c.Median, 4))
+	words := fmt.Sprintf("earlyStopping.cohort would have stopped it at epoch %d: AUC-PR %s, the others' median %s",
+		c.Epoch, Number(c.AUCPR, 4), Number(c.Median, 4))
 	if v, err := strconv.ParseFloat(string(c.Cost), 64); err == nil {
-		words += map[bool]string{true: "; it would have cost nothing", false: "; it would have cost " + Number(c.Cost, 4) + " of the best"}[v == 0]
+		price := "nothing"
+		if v != 0 {
+			price = Number(c.Cost, 4) + " of the best"
+		}
+		words += "; it would have cost " + price
 	}
 	return words
 }

@@ -15,7 +15,8 @@ type Glyphs struct {
 // The sets of glyphs: Unicode, and ASCII for terminals of another character set.
 var (
 	Unicode = Glyphs{
-		Bar: []rune("░▏▎▍▌▋▊▉█"), Curve: []rune("▁▂▃▄▅▆▇█"), Best: "★", Cut: "…", Dash: "–", Dot: "·",
+		Bar: []rune("░▏▎▍▌▋▊▉█"), Curve: []rune("▁▂▃▄▅▆▇█"),
+		Best: "★", Cut: "…", Dash: "–", Dot: "·",
 	}
 	ASCII = Glyphs{Bar: []rune(".#"), Curve: []rune("_.-~^"), Best: "*", Cut: "~", Dash: "-", Dot: "|"}
 )

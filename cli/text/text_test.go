@@ -10,7 +10,10 @@ import (
 
 func TestClean(t *testing.T) {
 	tests := map[string]struct{ in, want string }{
-		"plain text stays":                                   {"labels.csv:12: unknown label", "labels.csv:12: unknown label"},
+		"plain text stays": {
+			"labels.csv:12: unknown label",
+			"labels.csv:12: unknown label",
+		},
 		"white space becomes one space":                      {"\n a\r\n\tb \u2028 c\n", "a b c"},
 		"colours are dropped":                                {"\x1b[1;31mred\x1b[0m", "red"},
 		"a title or a link is dropped":                       {"\x1b]0;owned\x07a\x1b]8;;http://x\x1b\\b", "ab"},
@@ -34,7 +37,10 @@ func FuzzClean(f *testing.F) {
 	f.Add("\x1b[31mx\x1b]0;t\x07\u202e\x9b\x00")
 	f.Fuzz(func(t *testing.T, s string) {
 		got := Clean(s)
-		if i := strings.IndexFunc(got, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }); i >= 0 {
+		if i := strings.IndexFunc(
+			got,
+			func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) },
+		); i >= 0 {
 			t.Errorf("%q became %q", s, got)
 		}
 		for _, w := range []int{0, 1, 7, 80} {
@@ -56,11 +62,21 @@ func TestWrap(t *testing.T) {
 		w, n int
 		want []string
 	}{
-		"breaks at spaces":                            {"the label is unknown", 10, 3, []string{"the label", "is unknown"}},
-		"a word that is too long is broken":           {"abcdefghij k", 4, 9, []string{"abcd", "efgh", "ij k"}},
-		"what does not fit is cut":                    {"one two three four", 5, 2, []string{"one", "two…"}},
-		"wide characters count twice and stay whole":  {"図図図 x", 5, 9, []string{"図図", "図 x"}},
-		"a mark stays with its letter":                {"e\u0301e\u0301e\u0301", 2, 9, []string{"e\u0301e\u0301", "e\u0301"}},
+		"breaks at spaces": {
+			"the label is unknown",
+			10,
+			3,
+			[]string{"the label", "is unknown"},
+		},
+		"a word that is too long is broken":          {"abcdefghij k", 4, 9, []string{"abcd", "efgh", "ij k"}},
+		"what does not fit is cut":                   {"one two three four", 5, 2, []string{"one", "two…"}},
+		"wide characters count twice and stay whole": {"図図図 x", 5, 9, []string{"図図", "図 x"}},
+		"a mark stays with its letter": {
+			"e\u0301e\u0301e\u0301",
+			2,
+			9,
+			[]string{"e\u0301e\u0301", "e\u0301"},
+		},
 		"a width that holds nothing gives no endless": {"図", 1, 9, nil},
 	}
 	for name, tt := range tests {

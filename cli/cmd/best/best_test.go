@@ -30,7 +30,10 @@ func TestBestGolden(t *testing.T) {
 }
 
 func TestBestAsJSON(t *testing.T) {
-	p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdBest), Objects: []client.Object{clustertest.ReadRun(t, "finished")}}
+	p := &clustertest.Program{
+		Tree:    clustertest.Verbs(NewCmdBest),
+		Objects: []client.Object{clustertest.ReadRun(t, "finished")},
+	}
 	p.Run(t, "best", "erasers", "-o", "json")
 	var got struct {
 		Run, Trial string
@@ -42,7 +45,8 @@ func TestBestAsJSON(t *testing.T) {
 		t.Fatalf("%v:\n%s", err, p.Out.String())
 	}
 	want := clustertest.ReadRun(t, "finished").Status
-	if got.Run != "erasers" || got.Trial != "d50" || got.Epoch != 8 || got.Checkpoint != want.Best.Checkpoint || got.Test.AUCPR != "0.8600" {
+	if got.Run != "erasers" || got.Trial != "d50" || got.Epoch != 8 || got.Checkpoint != want.Best.Checkpoint ||
+		got.Test.AUCPR != "0.8600" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -51,7 +55,8 @@ func TestBestAsJSON(t *testing.T) {
 func TestTheBestAsADocumentSaysWhatItTook(t *testing.T) {
 	run := clustertest.ReadRun(t, "eventful")
 	out := newDocument(run, clustertest.Noon)
-	if out.AUCPRPerGPUHour != "13.7207" || len(out.Attempts) != 1 || out.Attempts[0].GPUSeconds != 230 || out.TrialCost.GPUSeconds != 230 {
+	if out.AUCPRPerGPUHour != "13.7207" || len(out.Attempts) != 1 || out.Attempts[0].GPUSeconds != 230 ||
+		out.TrialCost.GPUSeconds != 230 {
 		t.Errorf("%s per GPU-hour after %+v: %+v", out.AUCPRPerGPUHour, out.TrialCost, out.Attempts)
 	}
 }

@@ -22,7 +22,8 @@ func view(r *api.TrainingRun, now time.Time, cut string) []text.Line {
 	}
 	var facts table.Grid
 	facts.Header("", "")
-	facts.Row("Run", fmt.Sprintf("%s in namespace %s, %s, %s trials ended, %s", r.Name, r.Namespace, runstate.Phase(r), r.Status.Done, runstate.Human(runstate.Took(r, now))))
+	facts.Row("Run", fmt.Sprintf("%s in namespace %s, %s, %s trials ended, %s",
+		r.Name, r.Namespace, runstate.Phase(r), r.Status.Done, runstate.Human(runstate.Took(r, now))))
 	best := fmt.Sprintf("%s, epoch %d of %d", b.Trial, b.Epoch, trial.Epochs)
 	if b.Provisional {
 		best += " (so far: trials that may still win are running)"
@@ -65,7 +66,11 @@ func metricsRow(split string, m api.Metrics) []string {
 	if m.Samples > 0 {
 		samples = strconv.Itoa(int(m.Samples))
 	}
-	return []string{split, runstate.Number(m.AUCPR, 4), runstate.Interval(m, "-"), runstate.Number(m.Prevalence, 4), runstate.Number(m.F1, 4), runstate.Number(m.Precision, 4), runstate.Number(m.Recall, 4), runstate.Number(m.Threshold, 4), samples}
+	return []string{
+		split, runstate.Number(m.AUCPR, 4), runstate.Interval(m, "-"), runstate.Number(m.Prevalence, 4),
+		runstate.Number(m.F1, 4), runstate.Number(m.Precision, 4), runstate.Number(m.Recall, 4),
+		runstate.Number(m.Threshold, 4), samples,
+	}
 }
 
 // trialGrid is the table of all trials of a run. Of attempts it says how many, and how many of these were ended from outside.
@@ -79,7 +84,8 @@ func trialGrid(r *api.TrainingRun, now time.Time) []text.Line {
 	for _, s := range r.Status.Trials {
 		best, ci, at, test, attempts := "", "", "", "", ""
 		if s.Best != nil {
-			best, ci, at = runstate.Number(s.Best.AUCPR, 4), runstate.Interval(s.Best.Metrics, "-"), fmt.Sprintf("@%d", s.Best.Epoch)
+			best, at = runstate.Number(s.Best.AUCPR, 4), fmt.Sprintf("@%d", s.Best.Epoch)
+			ci = runstate.Interval(s.Best.Metrics, "-")
 		}
 		if s.Test != nil {
 			test = runstate.Number(s.Test.AUCPR, 4)
@@ -91,7 +97,8 @@ func trialGrid(r *api.TrainingRun, now time.Time) []text.Line {
 		if s.Interruptions > 0 {
 			interrupted = strconv.Itoa(int(s.Interruptions))
 		}
-		row := []string{s.Name, string(s.Phase), fmt.Sprintf("%d/%d", s.Epoch, s.Epochs), best, ci, at, test, attempts, interrupted}
+		epoch := fmt.Sprintf("%d/%d", s.Epoch, s.Epochs)
+		row := []string{s.Name, string(s.Phase), epoch, best, ci, at, test, attempts, interrupted}
 		if e := cost.ExpenseOf(cost.Of(r, s, now)); all.Hours > 0 {
 			row = append(row, e.Amount(), e.LostShare())
 		}

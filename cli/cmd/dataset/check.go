@@ -56,7 +56,8 @@ Exits with 1 when something is wrong.`,
 			return runF(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&o.Corrections, "corrections", "", "lay these corrections over the labels, in place of those that dataset.yaml names")
+	cmd.Flags().StringVar(&o.Corrections, "corrections", "",
+		"lay these corrections over the labels, in place of those that dataset.yaml names")
 	o.Output.AddTo(cmd, "json")
 	return cmd
 }
@@ -93,7 +94,9 @@ func printReport(streams *iostreams.IOStreams, r *dataset.Report) error {
 	style := streams.PlainStyle()
 	var b strings.Builder
 	if r.Name != "" {
-		fmt.Fprintf(&b, "%s: %d samples in %s, %d channels (%s)\n", text.Clean(r.Name), r.Samples, packagesOf(r), len(r.Channels), text.Clean(strings.Join(r.Channels, ", ")))
+		channels := text.Clean(strings.Join(r.Channels, ", "))
+		fmt.Fprintf(&b, "%s: %d samples in %s, %d channels (%s)\n",
+			text.Clean(r.Name), r.Samples, packagesOf(r), len(r.Channels), channels)
 		if g := r.Grid; g != nil {
 			fmt.Fprintf(&b, "grid: photographs of whole packages, %d rows of %d cells\n", g.Rows, g.Columns)
 		}
@@ -105,7 +108,8 @@ func printReport(streams *iostreams.IOStreams, r *dataset.Report) error {
 			label dataset.Label
 			n     int
 		}{{dataset.Normal, r.Classes.Normal}, {dataset.Defect, r.Classes.Defect}} {
-			classes = append(classes, []string{c.label.String(), strconv.Itoa(c.n), fmt.Sprintf("%.1f %%", 100*float64(c.n)/float64(max(r.Samples, 1)))})
+			share := fmt.Sprintf("%.1f %%", 100*float64(c.n)/float64(max(r.Samples, 1)))
+			classes = append(classes, []string{c.label.String(), strconv.Itoa(c.n), share})
 		}
 		printCounts(&b, style, []string{"CLASS", "SAMPLES", "SHARE"}, classes)
 		packages := [][]string{}
@@ -115,7 +119,8 @@ func printReport(streams *iostreams.IOStreams, r *dataset.Report) error {
 		printCounts(&b, style, []string{"PACKAGE", "NORMAL", "DEFECT"}, packages)
 		sizes := [][]string{}
 		for _, s := range r.Sizes {
-			sizes = append(sizes, []string{fmt.Sprintf("%d x %d", s.Width, s.Height), strconv.Itoa(s.Bits), strconv.Itoa(s.Files)})
+			size := fmt.Sprintf("%d x %d", s.Width, s.Height)
+			sizes = append(sizes, []string{size, strconv.Itoa(s.Bits), strconv.Itoa(s.Files)})
 		}
 		printCounts(&b, style, []string{"SIZE", "BITS", "FILES"}, sizes)
 	}

@@ -28,7 +28,24 @@ func plumbDataset(t *testing.T, args ...string) (code int, out, errOut string) {
 func synthetic(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "set")
-	code, out, errOut := plumbDataset(t, "synth", "--out", dir, "--samples", "12", "--prevalence", "0.25", "--size", "32", "--package-size", "6", "--label-noise", "0", "--channels", "GRAY,W")
+	code, out, errOut := plumbDataset(
+		t,
+		"synth",
+		"--out",
+		dir,
+		"--samples",
+		"12",
+		"--prevalence",
+		"0.25",
+		"--size",
+		"32",
+		"--package-size",
+		"6",
+		"--label-noise",
+		"0",
+		"--channels",
+		"GRAY,W",
+	)
 	if code != exitcode.OK || errOut != "" {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
@@ -50,7 +67,24 @@ func TestDatasetCheck(t *testing.T) {
 
 func TestDatasetOfWholePackages(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "set")
-	code, out, errOut := plumbDataset(t, "synth", "--out", dir, "--samples", "10", "--prevalence", "0.3", "--size", "32", "--label-noise", "0", "--channels", "GRAY", "--grid", "2x3")
+	code, out, errOut := plumbDataset(
+		t,
+		"synth",
+		"--out",
+		dir,
+		"--samples",
+		"10",
+		"--prevalence",
+		"0.3",
+		"--size",
+		"32",
+		"--label-noise",
+		"0",
+		"--channels",
+		"GRAY",
+		"--grid",
+		"2x3",
+	)
 	if code != exitcode.OK || !strings.HasPrefix(out, dir+": 10 samples in 2 packages, channels GRAY\n") {
 		t.Fatalf("exit %d: %s%s", code, out, errOut)
 	}

@@ -64,7 +64,8 @@ shows examples. The same flags give the same bytes; --grid photographs whole pac
 	flags.Float64Var(&o.Spec.LabelNoise, "label-noise", 0.06, "share of wrong labels")
 	flags.Int64Var(&o.Spec.Seed, "seed", 7, "another seed, another set")
 	flags.IntVar(&o.Spec.Size, "size", 96, "side of an image in pixels")
-	flags.IntVar(&o.Spec.PackageSize, "package-size", 15, "erasers to a package; with --grid at most, and by default, its cells")
+	flags.IntVar(&o.Spec.PackageSize, "package-size", 15,
+		"erasers to a package; with --grid at most, and by default, its cells")
 	flags.StringVar(&o.Grid, "grid", "", "photograph whole packages, in so many rows and columns, as in 3x5")
 	flags.StringSliceVar(&o.Spec.Channels, "channels", synth.Lights(), "lights, in the order of the channels")
 	_ = cmd.MarkFlagDirname("out")
@@ -109,8 +110,11 @@ func runSynth(ctx context.Context, o *SynthOptions) error {
 	case err != nil:
 		return err
 	}
-	fmt.Fprintf(o.IO.Out, "%s: %d samples in %d packages, channels %s\n", text.Clean(o.Out), made.Samples, made.Packages, strings.Join(o.Spec.Channels, ", "))
-	fmt.Fprintf(o.IO.Out, "%d defective (%.1f %%), %d labels wrong\n", made.Defects, 100*float64(made.Defects)/float64(made.Samples), made.Flipped)
-	fmt.Fprintf(o.IO.Out, "Look at %s; what each image really shows is in %s\n", filepath.Join(o.Out, synth.SheetFile), filepath.Join(o.Out, synth.TruthFile))
+	fmt.Fprintf(o.IO.Out, "%s: %d samples in %d packages, channels %s\n",
+		text.Clean(o.Out), made.Samples, made.Packages, strings.Join(o.Spec.Channels, ", "))
+	fmt.Fprintf(o.IO.Out, "%d defective (%.1f %%), %d labels wrong\n",
+		made.Defects, 100*float64(made.Defects)/float64(made.Samples), made.Flipped)
+	fmt.Fprintf(o.IO.Out, "Look at %s; what each image really shows is in %s\n",
+		filepath.Join(o.Out, synth.SheetFile), filepath.Join(o.Out, synth.TruthFile))
 	return nil
 }

@@ -73,7 +73,8 @@ func runList(ctx context.Context, o *Options) error {
 		if o.All {
 			elsewhere = ""
 		}
-		fmt.Fprintf(o.IO.ErrOut, "There are no runs in %s. config/README.md (\"The first run\") starts one%s\n", cluster.DescribeNamespace(namespace), elsewhere)
+		fmt.Fprintf(o.IO.ErrOut, "There are no runs in %s. config/README.md (\"The first run\") starts one%s\n",
+			cluster.DescribeNamespace(namespace), elsewhere)
 		return nil
 	}
 	o.IO.PrintLines(listTable(runs.Items, o.All, o.Now()))
@@ -83,7 +84,10 @@ func runList(ctx context.Context, o *Options) error {
 // listTable shows runs, those of a namespace together, the newest last as it is nearest to the prompt.
 func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []text.Line {
 	slices.SortStableFunc(runs, func(a, b api.TrainingRun) int {
-		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+		return cmp.Or(
+			strings.Compare(a.Namespace, b.Namespace),
+			a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+			strings.Compare(a.Name, b.Name))
 	})
 	var t table.Grid
 	if namespaces {
@@ -99,7 +103,9 @@ func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []text.Li
 		if namespaces {
 			row = append(row, r.Namespace)
 		}
-		t.Row(append(row, r.Name, string(runstate.Phase(&r)), r.Status.Done, best, aucPR, r.Status.Progress, gpuHours(cost.OfRun(&r, now)), runstate.Age(r.CreationTimestamp, now))...)
+		row = append(row, r.Name, string(runstate.Phase(&r)), r.Status.Done, best, aucPR, r.Status.Progress,
+			gpuHours(cost.OfRun(&r, now)), runstate.Age(r.CreationTimestamp, now))
+		t.Row(row...)
 	}
 	return t.Lines()
 }

@@ -71,7 +71,8 @@ func runLogs(ctx context.Context, o *Options) error {
 		case t == nil:
 			return runstate.NoTrial(r, o.Trial)
 		case t.Pod == "":
-			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s%s", t.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
+			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s%s",
+				t.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
 		}
 		return o.podLog(ctx, r, *t, o.IO.Out)
 	}
@@ -87,7 +88,8 @@ func (o *Options) noPods(r *api.TrainingRun) error {
 	if over, _ := runstate.Ended(r); over {
 		yet = ""
 	}
-	return fmt.Errorf("run %q has no pods%s: it is %s\nWhy: plumb watch %s%s", r.Name, yet, runstate.Phase(r), r.Name, o.Cluster.NamespaceFlag())
+	return fmt.Errorf("run %q has no pods%s: it is %s\nWhy: plumb watch %s%s",
+		r.Name, yet, runstate.Phase(r), r.Name, o.Cluster.NamespaceFlag())
 }
 
 // allLogs prints every trial's log, line by line with the trial's name; one that cannot be read does not end the others.
@@ -138,7 +140,8 @@ func (o *Options) podLog(ctx context.Context, r *api.TrainingRun, t api.TrialSta
 	log, err := o.Cluster.OpenLog(ctx, r.Namespace, t.Pod, o.Follow)
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("pod %s of trial %s is gone, and its log with it\nWhat became of the trial: plumb watch %s%s", t.Pod, t.Name, r.Name, o.Cluster.NamespaceFlag())
+		return fmt.Errorf("pod %s of trial %s is gone, and its log with it\nWhat became of the trial: plumb watch %s%s",
+			t.Pod, t.Name, r.Name, o.Cluster.NamespaceFlag())
 	case err != nil:
 		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)
 	}

@@ -31,13 +31,29 @@ func TestLogsAskTheServer(t *testing.T) {
 		code     int
 		out, err []string
 	}{
-		"the log of a trial, as it is":              {args: "logs erasers d18 -f", out: []string{"epoch 1\nfollow=true\n"}},
-		"the log of all trials, and which are gone": {args: "logs erasers", code: 1, out: []string{"d18   epoch 1\nd18   follow="}, err: []string{"of trial d", "is gone, and its log with it\nWhat became of the trial: plumb watch erasers -n inspection"}},
+		"the log of a trial, as it is": {
+			args: "logs erasers d18 -f",
+			out:  []string{"epoch 1\nfollow=true\n"},
+		},
+		"the log of all trials, and which are gone": {
+			args: "logs erasers",
+			code: 1,
+			out:  []string{"d18   epoch 1\nd18   follow="},
+			err: []string{
+				"of trial d",
+				"is gone, and its log with it\nWhat became of the trial: plumb watch erasers -n inspection",
+			},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdLogs), Objects: []client.Object{clustertest.ReadRun(t, "finished")}}
-			if code := p.Run(t, append([]string{"--server", server.URL}, strings.Split(tt.args, " ")...)...); code != tt.code {
+			p := &clustertest.Program{
+				Tree:    clustertest.Verbs(NewCmdLogs),
+				Objects: []client.Object{clustertest.ReadRun(t, "finished")},
+			}
+			if code := p.Run(
+				t,
+				append([]string{"--server", server.URL}, strings.Split(tt.args, " ")...)...); code != tt.code {
 				t.Errorf("exit code %d, want %d: %s", code, tt.code, p.Err.String())
 			}
 			clustertest.InOrder(t, "stdout", p.Out.String(), tt.out)

@@ -82,9 +82,12 @@ func runModels(ctx context.Context, o *Options) error {
 	}
 	if o.Model != "" {
 		models.Items = slices.DeleteFunc(models.Items, func(m api.Model) bool { return m.Name != o.Model })
-		versions.Items = slices.DeleteFunc(versions.Items, func(v api.ModelVersion) bool { return v.Spec.Model != o.Model })
+		versions.Items = slices.DeleteFunc(versions.Items, func(v api.ModelVersion) bool {
+			return v.Spec.Model != o.Model
+		})
 		if len(models.Items)+len(versions.Items) == 0 {
-			return fmt.Errorf("model %q does not exist in %s\nSee which do: plumb models -A", o.Model, cluster.DescribeNamespace(namespace))
+			return fmt.Errorf("model %q does not exist in %s\nSee which do: plumb models -A",
+				o.Model, cluster.DescribeNamespace(namespace))
 		}
 	}
 	sortVersions(versions.Items)
@@ -92,7 +95,8 @@ func runModels(ctx context.Context, o *Options) error {
 		return output.PrintObject(printer, &versions, o.IO.Out)
 	}
 	if len(models.Items)+len(versions.Items) == 0 {
-		fmt.Fprintf(o.IO.ErrOut, "There are no models in %s. plumb promote RUN --model NAME shows how to make one.\n", cluster.DescribeNamespace(namespace))
+		fmt.Fprintf(o.IO.ErrOut, "There are no models in %s. plumb promote RUN --model NAME shows how to make one.\n",
+			cluster.DescribeNamespace(namespace))
 		return nil
 	}
 	o.IO.PrintLines(o.table(models.Items, versions.Items))
@@ -101,7 +105,10 @@ func runModels(ctx context.Context, o *Options) error {
 
 func sortVersions(versions []api.ModelVersion) {
 	slices.SortFunc(versions, func(a, b api.ModelVersion) int {
-		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Spec.Model, b.Spec.Model), cmp.Compare(a.Spec.Version, b.Spec.Version))
+		return cmp.Or(
+			strings.Compare(a.Namespace, b.Namespace),
+			strings.Compare(a.Spec.Model, b.Spec.Model),
+			cmp.Compare(a.Spec.Version, b.Spec.Version))
 	})
 }
 
@@ -122,12 +129,15 @@ func (o *Options) table(models []api.Model, versions []api.ModelVersion) []text.
 	has := map[client.ObjectKey]bool{}
 	for _, v := range versions {
 		has[client.ObjectKey{Namespace: v.Namespace, Name: v.Spec.Model}] = true
-		add(v.Namespace, v.Spec.Model, strconv.FormatInt(v.Spec.Version, 10), published(&v), v.Spec.Run.Name, v.Spec.Trial, strconv.Itoa(int(v.Spec.Epoch)),
-			runstate.Number(v.Spec.Metrics.AUCPR, 4), text.Truncate(text.Clean(v.Spec.PromotedBy), 32, o.IO.Style.Cut), runstate.Age(v.CreationTimestamp, now), v.Status.URI)
+		by := text.Truncate(text.Clean(v.Spec.PromotedBy), 32, o.IO.Style.Cut)
+		add(v.Namespace, v.Spec.Model, strconv.FormatInt(v.Spec.Version, 10), published(&v),
+			v.Spec.Run.Name, v.Spec.Trial, strconv.Itoa(int(v.Spec.Epoch)), runstate.Number(v.Spec.Metrics.AUCPR, 4),
+			by, runstate.Age(v.CreationTimestamp, now), v.Status.URI)
 	}
 	for _, m := range models {
 		if !has[client.ObjectKeyFromObject(&m)] {
-			add(m.Namespace, m.Name, "", "", "", "", "", "", "", runstate.Age(m.CreationTimestamp, now), string(m.Spec.Registry.URI))
+			age := runstate.Age(m.CreationTimestamp, now)
+			add(m.Namespace, m.Name, "", "", "", "", "", "", "", age, string(m.Spec.Registry.URI))
 		}
 	}
 	return t.Lines()

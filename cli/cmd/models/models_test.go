@@ -14,7 +14,10 @@ func TestModelsAnswers(t *testing.T) {
 		"a model that is not there": {Args: "models nothing", Code: 1, Err: []string{`model "nothing" does not exist in namespace inspection`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(t, &clustertest.Program{Tree: clustertest.Verbs(NewCmdModels), Objects: clustertest.Inspection(t)})
+			want.Check(
+				t,
+				&clustertest.Program{Tree: clustertest.Verbs(NewCmdModels), Objects: clustertest.Inspection(t)},
+			)
 		})
 	}
 }

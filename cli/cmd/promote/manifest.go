@@ -20,13 +20,15 @@ const (
 // checkpoints, and has one volume more for the registry.
 func modelManifest(name string, r *api.TrainingRun) string {
 	pod := *r.Spec.Template.DeepCopy()
-	pod.NodeSelector, pod.Tolerations, pod.RuntimeClassName, pod.Resources.Claims = nil, nil, nil, nil // those of a GPU node, mostly
+	// These are mostly those of a GPU node.
+	pod.NodeSelector, pod.Tolerations, pod.RuntimeClassName, pod.Resources.Claims = nil, nil, nil, nil
 	delete(pod.Resources.Requests, api.ResourceGPU)
 	delete(pod.Resources.Limits, api.ResourceGPU)
 	mounted := slices.ContainsFunc(pod.VolumeMounts, func(m api.VolumeMount) bool { return m.MountPath == modelsPath })
 	taken := slices.ContainsFunc(pod.Volumes, func(v api.Volume) bool { return v.Name == modelsVolume })
 	if !mounted && !taken {
-		pod.Volumes = append(pod.Volumes, api.Volume{Name: modelsVolume, PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: modelsVolume}})
+		claim := &corev1.PersistentVolumeClaimVolumeSource{ClaimName: modelsVolume}
+		pod.Volumes = append(pod.Volumes, api.Volume{Name: modelsVolume, PersistentVolumeClaim: claim})
 		pod.VolumeMounts = append(pod.VolumeMounts, api.VolumeMount{Name: modelsVolume, MountPath: modelsPath})
 	}
 	model := api.Model{

@@ -74,7 +74,8 @@ not at all. Numbers are never used twice: of two promotions at once, each gets i
 	flags.StringVar(&o.Trial, "trial", "", "promote this trial's best checkpoint instead of the run's, such as d50")
 	flags.StringVar(&o.Reason, "reason", "", "why, for those who read it later")
 	flags.BoolVar(&o.Provisional, "provisional", false, "promote what is best now, though the run has not ended")
-	flags.BoolVar(&o.NoWait, "no-wait", false, "return as soon as the ModelVersion exists, and not when it is published")
+	flags.BoolVar(&o.NoWait, "no-wait", false,
+		"return as soon as the ModelVersion exists, and not when it is published")
 	flags.DurationVar(&o.Timeout, "timeout", 10*time.Minute, "how long to wait")
 	o.Output.AddTo(cmd, "json", "yaml", "name")
 	_ = cmd.RegisterFlagCompletionFunc("model", f.Cluster.FlagCompletion(cluster.ProposeModels, 0))
@@ -85,7 +86,8 @@ not at all. Numbers are never used twice: of two promotions at once, each gets i
 func runPromote(ctx context.Context, o *Options) error {
 	switch {
 	case o.Model == "":
-		return failure.Usagef("--model is missing: say which model gets another version. See which there are: plumb models")
+		return failure.Usagef("--model is missing: say which model gets another version. " +
+			"See which there are: plumb models")
 	case len(o.Reason) > maxReason:
 		return failure.Usagef("--reason has %d bytes; %d are kept", len(o.Reason), maxReason)
 	case o.Timeout <= 0:
@@ -109,7 +111,9 @@ func runPromote(ctx context.Context, o *Options) error {
 	err = cl.Get(ctx, client.ObjectKey{Namespace: namespace, Name: o.Model}, &model)
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("model %q does not exist in namespace %s\nCreate it, with the registry that you serve from, then promote again. With this run's image and volumes:\n\n%s",
+		return fmt.Errorf("model %q does not exist in namespace %s\n"+
+			"Create it, with the registry that you serve from, then promote again. "+
+			"With this run's image and volumes:\n\n%s",
 			o.Model, namespace, modelManifest(o.Model, run))
 	case err != nil:
 		return fmt.Errorf("read model %q in namespace %s: %w", o.Model, namespace, err)
@@ -121,7 +125,8 @@ func runPromote(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.IO.ErrOut, "Created %s: %s of run %s, epoch %d, AUC-PR %s\n", version.Name, spec.Trial, run.Name, spec.Epoch, runstate.Number(spec.Metrics.AUCPR, 4))
+	fmt.Fprintf(o.IO.ErrOut, "Created %s: %s of run %s, epoch %d, AUC-PR %s\n",
+		version.Name, spec.Trial, run.Name, spec.Epoch, runstate.Number(spec.Metrics.AUCPR, 4))
 
 	// 3. Until it is published.
 	if !o.NoWait {
@@ -133,7 +138,8 @@ func runPromote(ctx context.Context, o *Options) error {
 		return output.PrintObject(printer, version, o.IO.Out)
 	}
 	if version.Status.URI != "" {
-		fmt.Fprintf(o.IO.Out, "%s version %d is published: %s\n", version.Spec.Model, version.Spec.Version, text.Clean(version.Status.URI))
+		fmt.Fprintf(o.IO.Out, "%s version %d is published: %s\n",
+			version.Spec.Model, version.Spec.Version, text.Clean(version.Status.URI))
 	}
 	return nil
 }
@@ -148,9 +154,12 @@ func promotion(r *api.TrainingRun, trial string, provisional bool, inNamespace s
 	if !provisional && (!over || best != nil && best.Provisional) {
 		have := "nothing to promote yet"
 		if best != nil {
-			have = fmt.Sprintf("its best so far, %s at epoch %d, may still be beaten", text.Clean(best.Trial), best.Epoch)
+			have = fmt.Sprintf("its best so far, %s at epoch %d, may still be beaten",
+				text.Clean(best.Trial), best.Epoch)
 		}
-		return api.ModelVersionSpec{}, fmt.Errorf("run %q has not ended (%s, %s trials ended): %s\nWait for it: plumb watch %s%s. Or promote what it has now: --provisional", r.Name, runstate.Phase(r), cmp.Or(r.Status.Done, "no"), have, r.Name, inNamespace)
+		return api.ModelVersionSpec{}, fmt.Errorf("run %q has not ended (%s, %s trials ended): %s\n"+
+			"Wait for it: plumb watch %s%s. Or promote what it has now: --provisional",
+			r.Name, runstate.Phase(r), cmp.Or(r.Status.Done, "no"), have, r.Name, inNamespace)
 	}
 	spec := api.ModelVersionSpec{Run: api.RunRef{Name: r.Name, UID: string(r.UID)}}
 	if trial == "" {
@@ -165,7 +174,9 @@ func promotion(r *api.TrainingRun, trial string, provisional bool, inNamespace s
 		return spec, runstate.NoTrial(r, trial)
 	}
 	if t.Best == nil {
-		return spec, fmt.Errorf("trial %s of run %q has no committed checkpoint: %s\nSee what the others have: plumb best %s%s", t.Name, r.Name, cmp.Or(text.Clean(t.Message), text.Clean(string(t.Phase))), r.Name, inNamespace)
+		return spec, fmt.Errorf("trial %s of run %q has no committed checkpoint: %s\n"+
+			"See what the others have: plumb best %s%s",
+			t.Name, r.Name, cmp.Or(text.Clean(t.Message), text.Clean(string(t.Phase))), r.Name, inNamespace)
 	}
 	spec.Trial, spec.Depth = t.Name, t.Depth
 	return withBest(spec, *t.Best), nil
@@ -178,7 +189,9 @@ func withBest(spec api.ModelVersionSpec, b api.BestMetrics) api.ModelVersionSpec
 
 // createVersion takes the first number above all that the model ever had. Whoever else promotes at the same time may take it
 // first: the API server refuses a name that exists, and then the next number is tried.
-func createVersion(ctx context.Context, cl client.Client, model *api.Model, spec api.ModelVersionSpec) (*api.ModelVersion, error) {
+func createVersion(
+	ctx context.Context, cl client.Client, model *api.Model, spec api.ModelVersionSpec,
+) (*api.ModelVersion, error) {
 	var versions api.ModelVersionList
 	if err := cl.List(ctx, &versions, client.InNamespace(model.Namespace)); err != nil {
 		return nil, fmt.Errorf("list versions of model %q in namespace %s: %w", model.Name, model.Namespace, err)
@@ -189,7 +202,9 @@ func createVersion(ctx context.Context, cl client.Client, model *api.Model, spec
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: model.Namespace,
 				Name:      fmt.Sprintf("%s-v%d", model.Name, number),
-				Labels:    map[string]string{api.LabelModel: model.Name, api.LabelRun: spec.Run.Name, api.LabelTrial: spec.Trial},
+				Labels: map[string]string{
+					api.LabelModel: model.Name, api.LabelRun: spec.Run.Name, api.LabelTrial: spec.Trial,
+				},
 			},
 			Spec: spec,
 		}
@@ -226,7 +241,9 @@ func who(ctx context.Context, cl client.Client) string {
 }
 
 // untilPublished waits for the version's end, telling how it goes.
-func (o *Options) untilPublished(ctx context.Context, cl client.WithWatch, v *api.ModelVersion) (*api.ModelVersion, error) {
+func (o *Options) untilPublished(
+	ctx context.Context, cl client.WithWatch, v *api.ModelVersion,
+) (*api.ModelVersion, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	var end error
@@ -243,7 +260,9 @@ func (o *Options) untilPublished(ctx context.Context, cl client.WithWatch, v *ap
 		case meta.IsStatusConditionTrue(seen.Status.Conditions, api.ConditionPublished):
 			v, end = seen, errPublished
 		case seen.Status.CompletionTime != nil:
-			end = fmt.Errorf("%s was not published: %s\nThe number is spent; put right what it says and promote again. Its Job: %s", v.Name, publishing(seen), cmp.Or(text.Clean(seen.Status.Job), "none"))
+			end = fmt.Errorf("%s was not published: %s\n"+
+				"The number is spent; put right what it says and promote again. Its Job: %s",
+				v.Name, publishing(seen), cmp.Or(text.Clean(seen.Status.Job), "none"))
 		case publishing(seen) != told:
 			v, told = seen, publishing(seen)
 			fmt.Fprintf(o.IO.ErrOut, "%s: %s\n", v.Name, told)
@@ -258,11 +277,14 @@ func (o *Options) untilPublished(ctx context.Context, cl client.WithWatch, v *ap
 	case end != nil:
 		return nil, end
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, failure.Timeoutf("%s is not published after %s: %s\nIt goes on. Look again: plumb models %s%s, kubectl -n %s describe mver %s", v.Name, o.Timeout,
-			cmp.Or(told, "the operator has not said anything about it; is it running?"), v.Spec.Model, o.Cluster.NamespaceFlag(), v.Namespace, v.Name)
+		state := cmp.Or(told, "the operator has not said anything about it; is it running?")
+		return nil, failure.Timeoutf("%s is not published after %s: %s\n"+
+			"It goes on. Look again: plumb models %s%s, kubectl -n %s describe mver %s",
+			v.Name, o.Timeout, state, v.Spec.Model, o.Cluster.NamespaceFlag(), v.Namespace, v.Name)
 	}
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(o.IO.ErrOut, "%s exists, and publishing goes on. Look again: plumb models %s%s\n", v.Name, v.Spec.Model, o.Cluster.NamespaceFlag())
+		fmt.Fprintf(o.IO.ErrOut, "%s exists, and publishing goes on. Look again: plumb models %s%s\n",
+			v.Name, v.Spec.Model, o.Cluster.NamespaceFlag())
 	}
 	return nil, fmt.Errorf("wait for model version %s: %w", v.Name, err)
 }

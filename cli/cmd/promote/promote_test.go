@@ -27,23 +27,94 @@ func TestPromote(t *testing.T) {
 		created string   // the ModelVersion that is then there; "" for none
 		says    []string // on stderr
 	}{
-		"the first version is 1":                             {run: "finished", objects: []client.Object{clustertest.Model("eraser", 0)}, created: "eraser-v1", says: []string{"Created eraser-v1: d50 of run erasers, epoch 8, AUC-PR 0.9058"}},
-		"the next number is above those that exist":          {run: "finished", objects: []client.Object{clustertest.Model("eraser", 0), clustertest.ModelVersion("eraser-v3", 3), clustertest.ModelVersion("other-v9", 9)}, created: "eraser-v4"},
-		"a number that was deleted is not used again":        {run: "finished", objects: []client.Object{clustertest.Model("eraser", 7), clustertest.ModelVersion("eraser-v3", 3)}, created: "eraser-v8"},
-		"another trial's best can be promoted":               {run: "finished", objects: []client.Object{clustertest.Model("eraser", 0)}, args: []string{"--trial", "d18", "--reason", "half the latency"}, created: "eraser-v1"},
-		"a failed trial's checkpoint too":                    {run: "finished", objects: []client.Object{clustertest.Model("eraser", 0)}, args: []string{"--trial", "d152"}, created: "eraser-v1"},
-		"a run that still runs is refused":                   {run: "running", objects: []client.Object{clustertest.Model("eraser", 0)}, code: 1, says: []string{"has not ended (Running, 1/5 trials ended): its best so far, d34 at epoch 7, may still be beaten", "--provisional", "plumb watch erasers -n inspection"}},
-		"unless its provisional best is wanted":              {run: "running", objects: []client.Object{clustertest.Model("eraser", 0)}, args: []string{"--provisional"}, created: "eraser-v1"},
-		"a run without a checkpoint is refused with its why": {run: "failed", objects: []client.Object{clustertest.Model("eraser", 0)}, code: 1, says: []string{"ended without a best checkpoint: no trial has a committed checkpoint"}},
-		"a trial that is not there is refused":               {run: "finished", objects: []client.Object{clustertest.Model("eraser", 0)}, args: []string{"--trial", "d99"}, code: 1, says: []string{`has no trial "d99"`, "Its trials: d18, d34, d50, d101, d152"}},
-		"a trial without a checkpoint is refused":            {run: "running", objects: []client.Object{clustertest.Model("eraser", 0)}, args: []string{"--trial", "d152", "--provisional"}, code: 1, says: []string{"trial d152 of run \"erasers\" has no committed checkpoint: the image is being pulled"}},
-		"a missing model is shown as a manifest":             {run: "finished", code: 1, says: []string{`model "eraser" does not exist in namespace inspection`, "kind: Model", "claimName: models"}},
-		"a reason that is too long is refused before":        {run: "finished", args: []string{"--reason", strings.Repeat("x", 1025)}, code: 2, says: []string{"--reason has 1025 bytes; 1024 are kept"}},
+		"the first version is 1": {
+			run:     "finished",
+			objects: []client.Object{clustertest.Model("eraser", 0)},
+			created: "eraser-v1",
+			says:    []string{"Created eraser-v1: d50 of run erasers, epoch 8, AUC-PR 0.9058"},
+		},
+		"the next number is above those that exist": {
+			run: "finished",
+			objects: []client.Object{
+				clustertest.Model("eraser", 0),
+				clustertest.ModelVersion("eraser-v3", 3),
+				clustertest.ModelVersion("other-v9", 9),
+			},
+			created: "eraser-v4",
+		},
+		"a number that was deleted is not used again": {
+			run:     "finished",
+			objects: []client.Object{clustertest.Model("eraser", 7), clustertest.ModelVersion("eraser-v3", 3)},
+			created: "eraser-v8",
+		},
+		"another trial's best can be promoted": {
+			run:     "finished",
+			objects: []client.Object{clustertest.Model("eraser", 0)},
+			args:    []string{"--trial", "d18", "--reason", "half the latency"},
+			created: "eraser-v1",
+		},
+		"a failed trial's checkpoint too": {
+			run:     "finished",
+			objects: []client.Object{clustertest.Model("eraser", 0)},
+			args:    []string{"--trial", "d152"},
+			created: "eraser-v1",
+		},
+		"a run that still runs is refused": {
+			run:     "running",
+			objects: []client.Object{clustertest.Model("eraser", 0)},
+			code:    1,
+			says: []string{
+				"has not ended (Running, 1/5 trials ended): its best so far, d34 at epoch 7, may still be beaten",
+				"--provisional",
+				"plumb watch erasers -n inspection",
+			},
+		},
+		"unless its provisional best is wanted": {
+			run:     "running",
+			objects: []client.Object{clustertest.Model("eraser", 0)},
+			args:    []string{"--provisional"},
+			created: "eraser-v1",
+		},
+		"a run without a checkpoint is refused with its why": {
+			run:     "failed",
+			objects: []client.Object{clustertest.Model("eraser", 0)},
+			code:    1,
+			says:    []string{"ended without a best checkpoint: no trial has a committed checkpoint"},
+		},
+		"a trial that is not there is refused": {
+			run:     "finished",
+			objects: []client.Object{clustertest.Model("eraser", 0)},
+			args:    []string{"--trial", "d99"},
+			code:    1,
+			says:    []string{`has no trial "d99"`, "Its trials: d18, d34, d50, d101, d152"},
+		},
+		"a trial without a checkpoint is refused": {
+			run:     "running",
+			objects: []client.Object{clustertest.Model("eraser", 0)},
+			args:    []string{"--trial", "d152", "--provisional"},
+			code:    1,
+			says:    []string{"trial d152 of run \"erasers\" has no committed checkpoint: the image is being pulled"},
+		},
+		"a missing model is shown as a manifest": {
+			run:  "finished",
+			code: 1,
+			says: []string{`model "eraser" does not exist in namespace inspection`, "kind: Model", "claimName: models"},
+		},
+		"a reason that is too long is refused before": {
+			run:  "finished",
+			args: []string{"--reason", strings.Repeat("x", 1025)},
+			code: 2,
+			says: []string{"--reason has 1025 bytes; 1024 are kept"},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			run := clustertest.ReadRun(t, tt.run)
-			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdPromote), Objects: append(tt.objects, run), Funcs: interceptor.Funcs{Create: clustertest.AsAnna}}
+			p := &clustertest.Program{
+				Tree:    clustertest.Verbs(NewCmdPromote),
+				Objects: append(tt.objects, run),
+				Funcs:   interceptor.Funcs{Create: clustertest.AsAnna},
+			}
 			args := append([]string{"promote", "erasers", "--model", "eraser", "--no-wait"}, tt.args...)
 			if code := p.Run(t, args...); code != tt.code {
 				t.Fatalf("exit code %d, want %d; stderr:\n%s", code, tt.code, p.Err.String())
@@ -57,13 +128,25 @@ func TestPromote(t *testing.T) {
 				return
 			}
 			var v api.ModelVersion
-			if err := p.Client.Get(t.Context(), client.ObjectKey{Namespace: "inspection", Name: tt.created}, &v); err != nil {
+			if err := p.Client.Get(
+				t.Context(),
+				client.ObjectKey{Namespace: "inspection", Name: tt.created},
+				&v,
+			); err != nil {
 				t.Fatal(err)
 			}
 			trial := runstate.FindTrial(run, v.Spec.Trial)
 			want := api.ModelVersionSpec{
-				Model: "eraser", Version: v.Spec.Version, Run: api.RunRef{Name: "erasers", UID: string(run.UID)}, Trial: trial.Name, Depth: trial.Depth,
-				Epoch: trial.Best.Epoch, Checkpoint: trial.Best.Checkpoint, Metrics: trial.Best.Metrics, PromotedBy: "anna@example.com", Reason: v.Spec.Reason,
+				Model:      "eraser",
+				Version:    v.Spec.Version,
+				Run:        api.RunRef{Name: "erasers", UID: string(run.UID)},
+				Trial:      trial.Name,
+				Depth:      trial.Depth,
+				Epoch:      trial.Best.Epoch,
+				Checkpoint: trial.Best.Checkpoint,
+				Metrics:    trial.Best.Metrics,
+				PromotedBy: "anna@example.com",
+				Reason:     v.Spec.Reason,
 			}
 			if diff := cmp.Diff(want, v.Spec); diff != "" {
 				t.Errorf("what was promoted (-want +got):\n%s", diff)
@@ -76,15 +159,19 @@ func TestPromote(t *testing.T) {
 func TestPromotionsAtOnce(t *testing.T) {
 	var listed sync.WaitGroup
 	listed.Add(2)
-	shared := &clustertest.Program{Tree: clustertest.Verbs(NewCmdPromote), Objects: []client.Object{clustertest.ReadRun(t, "finished"), clustertest.Model("eraser", 4)}, Funcs: interceptor.Funcs{
-		Create: clustertest.AsAnna,
-		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
-			err := c.List(ctx, list, opts...)
-			listed.Done()
-			listed.Wait()
-			return err
+	shared := &clustertest.Program{
+		Tree:    clustertest.Verbs(NewCmdPromote),
+		Objects: []client.Object{clustertest.ReadRun(t, "finished"), clustertest.Model("eraser", 4)},
+		Funcs: interceptor.Funcs{
+			Create: clustertest.AsAnna,
+			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+				err := c.List(ctx, list, opts...)
+				listed.Done()
+				listed.Wait()
+				return err
+			},
 		},
-	}}
+	}
 	if _, err := shared.Dial(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +188,8 @@ func TestPromotionsAtOnce(t *testing.T) {
 	}
 	both.Wait()
 	got := strings.Join(names, " ")
-	if first, second := "modelversion.plumbline.dev/eraser-v5", "modelversion.plumbline.dev/eraser-v6"; got != first+" "+second && got != second+" "+first {
+	if first, second := "modelversion.plumbline.dev/eraser-v5", "modelversion.plumbline.dev/eraser-v6"; got != first+" "+second &&
+		got != second+" "+first {
 		t.Errorf("two promotions at once made %q", got)
 	}
 }
@@ -120,17 +208,33 @@ func TestPromoteWaits(t *testing.T) {
 		says   string // the end of stderr
 	}{
 		"until it is published": {
-			status: api.ModelVersionStatus{URI: "file:///models/eraser/1", Conditions: []metav1.Condition{published(metav1.ConditionTrue, "x")}, CompletionTime: &now},
-			out:    "eraser version 1 is published: file:///models/eraser/1\n",
+			status: api.ModelVersionStatus{
+				URI:            "file:///models/eraser/1",
+				Conditions:     []metav1.Condition{published(metav1.ConditionTrue, "x")},
+				CompletionTime: &now,
+			},
+			out: "eraser version 1 is published: file:///models/eraser/1\n",
 		},
 		"until it is given up, with the condition's sentence": {
-			status: api.ModelVersionStatus{Job: "eraser-v1-p1", Conditions: []metav1.Condition{published(metav1.ConditionFalse, "weights.safetensors: sha256 does not match the manifest")}, CompletionTime: &now},
-			code:   1, says: "eraser-v1 was not published: weights.safetensors: sha256 does not match the manifest",
+			status: api.ModelVersionStatus{
+				Job: "eraser-v1-p1",
+				Conditions: []metav1.Condition{
+					published(metav1.ConditionFalse, "weights.safetensors: sha256 does not match the manifest"),
+				},
+				CompletionTime: &now,
+			},
+			code: 1,
+			says: "eraser-v1 was not published: weights.safetensors: sha256 does not match the manifest",
 		},
 		"not for ever": {
-			status: api.ModelVersionStatus{Conditions: []metav1.Condition{published(metav1.ConditionFalse, "Job eraser-v1-p1 checks, exports and publishes")}},
-			args:   []string{"--timeout", "200ms"},
-			code:   3, says: "eraser-v1 is not published after 200ms: Job eraser-v1-p1 checks, exports and publishes",
+			status: api.ModelVersionStatus{
+				Conditions: []metav1.Condition{
+					published(metav1.ConditionFalse, "Job eraser-v1-p1 checks, exports and publishes"),
+				},
+			},
+			args: []string{"--timeout", "200ms"},
+			code: 3,
+			says: "eraser-v1 is not published after 200ms: Job eraser-v1-p1 checks, exports and publishes",
 		},
 		"and notices that it was deleted": {
 			remove: true, code: 1, says: "eraser-v1 was deleted before it was published",
@@ -138,22 +242,28 @@ func TestPromoteWaits(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdPromote), Objects: []client.Object{clustertest.ReadRun(t, "finished"), clustertest.Model("eraser", 0)}, Funcs: interceptor.Funcs{
-				Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
-					err := clustertest.AsAnna(ctx, c, obj, opts...)
-					v, ok := obj.(*api.ModelVersion)
-					if !ok || err != nil {
-						return err
-					}
-					if tt.remove {
-						return c.Delete(ctx, v.DeepCopy())
-					}
-					operator := v.DeepCopy()
-					operator.Status = tt.status
-					return c.Update(ctx, operator)
+			p := &clustertest.Program{
+				Tree:    clustertest.Verbs(NewCmdPromote),
+				Objects: []client.Object{clustertest.ReadRun(t, "finished"), clustertest.Model("eraser", 0)},
+				Funcs: interceptor.Funcs{
+					Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+						err := clustertest.AsAnna(ctx, c, obj, opts...)
+						v, ok := obj.(*api.ModelVersion)
+						if !ok || err != nil {
+							return err
+						}
+						if tt.remove {
+							return c.Delete(ctx, v.DeepCopy())
+						}
+						operator := v.DeepCopy()
+						operator.Status = tt.status
+						return c.Update(ctx, operator)
+					},
 				},
-			}}
-			if code := p.Run(t, append([]string{"promote", "erasers", "--model", "eraser"}, tt.args...)...); code != tt.code {
+			}
+			if code := p.Run(
+				t,
+				append([]string{"promote", "erasers", "--model", "eraser"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit code %d, want %d; stderr:\n%s", code, tt.code, p.Err.String())
 			}
 			if p.Out.String() != tt.out {
@@ -200,7 +310,10 @@ func TestPromoteAnswers(t *testing.T) {
 		"complete the trial that is promoted": {Args: "__complete promote good --trial ", Out: []string{"d50\tSucceeded 8/8"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(t, &clustertest.Program{Tree: clustertest.Verbs(NewCmdPromote), Objects: clustertest.Inspection(t)})
+			want.Check(
+				t,
+				&clustertest.Program{Tree: clustertest.Verbs(NewCmdPromote), Objects: clustertest.Inspection(t)},
+			)
 		})
 	}
 }

@@ -15,13 +15,17 @@ import (
 // keepList says what a prune must leave. A run is pruned only when it ended longer ago than olderThan, and then all its trials' bests
 // stay. Everything else that exists is live, and so is what a run that has not ended goes on from. A checkpoint that is named and
 // cannot be understood ends it all: what might be removed could be it.
-func keepList(runs []api.TrainingRun, versions []api.ModelVersion, olderThan time.Duration, unknown bool, now time.Time) (wire.Keep, error) {
+func keepList(
+	runs []api.TrainingRun, versions []api.ModelVersion, olderThan time.Duration, unknown bool, now time.Time,
+) (wire.Keep, error) {
 	live, old, checkpoints := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var odd error
 	name := func(what, uri string) {
 		place, ok := wire.PlaceOf(uri)
 		if !ok && odd == nil {
-			odd = fmt.Errorf("%s names the checkpoint %q, which is not of the form .../<run uid>/<trial>/<writer>/<name>: nothing is pruned while it is not clear what that is", what, text.Clean(uri))
+			odd = fmt.Errorf("%s names the checkpoint %q, which is not of the form "+
+				".../<run uid>/<trial>/<writer>/<name>: nothing is pruned while it is not clear what that is",
+				what, text.Clean(uri))
 		}
 		checkpoints[place] = true
 	}
@@ -41,7 +45,8 @@ func keepList(runs []api.TrainingRun, versions []api.ModelVersion, olderThan tim
 		}
 		for _, t := range r.Status.Trials {
 			if t.Best != nil {
-				name(fmt.Sprintf("trial %s of run %s/%s", text.Clean(t.Name), r.Namespace, r.Name), t.Best.Checkpoint.URI)
+				trial := fmt.Sprintf("trial %s of run %s/%s", text.Clean(t.Name), r.Namespace, r.Name)
+				name(trial, t.Best.Checkpoint.URI)
 			}
 		}
 	}
@@ -50,8 +55,12 @@ func keepList(runs []api.TrainingRun, versions []api.ModelVersion, olderThan tim
 	}
 	maps.DeleteFunc(old, func(uid string, _ bool) bool { return live[uid] })
 	return wire.Keep{
-		Version: wire.Version, Made: now.UTC(),
-		Live: slices.Sorted(maps.Keys(live)), Ended: slices.Sorted(maps.Keys(old)), Checkpoints: slices.Sorted(maps.Keys(checkpoints)),
-		Unknown: unknown, IdleSeconds: int64(olderThan.Seconds()),
+		Version:     wire.Version,
+		Made:        now.UTC(),
+		Live:        slices.Sorted(maps.Keys(live)),
+		Ended:       slices.Sorted(maps.Keys(old)),
+		Checkpoints: slices.Sorted(maps.Keys(checkpoints)),
+		Unknown:     unknown,
+		IdleSeconds: int64(olderThan.Seconds()),
 	}, odd
 }

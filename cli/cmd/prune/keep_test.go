@@ -20,13 +20,17 @@ const day = 24 * time.Hour
 
 // kept is a run with one trial whose best lies in a run's directory; ended that long ago, or not at all with -1.
 func endedRun(uid string, endedAgo time.Duration, bestIn string) api.TrainingRun {
-	r := api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Name: "run-" + uid, Namespace: "inspection", UID: types.UID(uid)}}
+	r := api.TrainingRun{
+		ObjectMeta: metav1.ObjectMeta{Name: "run-" + uid, Namespace: "inspection", UID: types.UID(uid)},
+	}
 	if endedAgo >= 0 {
 		r.Status.CompletionTime = &metav1.Time{Time: clustertest.Noon.Add(-endedAgo)}
 		r.Status.Conditions = []metav1.Condition{{Type: api.ConditionSucceeded, Status: metav1.ConditionTrue}}
 	}
 	if bestIn != "" {
-		best := api.BestMetrics{Checkpoint: api.CheckpointRef{URI: "file:///checkpoints/" + bestIn + "/d50/d50-a1-p/best-e0007"}}
+		best := api.BestMetrics{
+			Checkpoint: api.CheckpointRef{URI: "file:///checkpoints/" + bestIn + "/d50/d50-a1-p/best-e0007"},
+		}
 		r.Status.Trials = []api.TrialStatus{{Name: "d50", Best: &best}}
 	}
 	return r
@@ -37,8 +41,12 @@ func TestWhatAPruneMustLeave(t *testing.T) {
 		r.Spec.Checkpoint.ResumeFrom = ptr.To(from)
 		return r
 	}
-	version := api.ModelVersion{ObjectMeta: metav1.ObjectMeta{Name: "eraser-v1", Namespace: "inspection"},
-		Spec: api.ModelVersionSpec{Checkpoint: api.CheckpointRef{URI: "file:///mnt/store/gone/d18/d18-a2-q/best-e0003"}}}
+	version := api.ModelVersion{
+		ObjectMeta: metav1.ObjectMeta{Name: "eraser-v1", Namespace: "inspection"},
+		Spec: api.ModelVersionSpec{
+			Checkpoint: api.CheckpointRef{URI: "file:///mnt/store/gone/d18/d18-a2-q/best-e0003"},
+		},
+	}
 	place := func(uid string) string { return uid + "/d50/d50-a1-p/best-e0007" }
 	noTime := endedRun("a", 40*day, "")
 	noTime.Status.CompletionTime = nil

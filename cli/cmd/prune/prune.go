@@ -76,8 +76,10 @@ func NewCmdPrune(f *factory.Factory, runF func(context.Context, *Options) error)
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.Template, "template-from", "", "the run whose checkpoint store is pruned, with its image and volumes (default the newest)")
-	flags.DurationVar(&o.OlderThan, "older-than", 720*time.Hour, "leave runs that ended more recently, and images that were used")
+	flags.StringVar(&o.Template, "template-from", "",
+		"the run whose checkpoint store is pruned, with its image and volumes (default the newest)")
+	flags.DurationVar(&o.OlderThan, "older-than", 720*time.Hour,
+		"leave runs that ended more recently, and images that were used")
 	flags.BoolVarP(&o.All, "all-namespaces", "A", false, "look at the runs of all namespaces: they may share the store")
 	flags.BoolVar(&o.Unknown, "unknown", false, "remove directories of runs that do not exist any more")
 	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would go, and stop")
@@ -103,8 +105,10 @@ func runPrune(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.IO.ErrOut, "The checkpoints of run %s: %s, in namespace %s. Of %d runs all is kept, of %d only what is named: %d checkpoints\n",
-		run.Name, text.Clean(string(run.Spec.Checkpoint.URI)), namespace, len(keep.Live), len(keep.Ended), len(keep.Checkpoints))
+	fmt.Fprintf(o.IO.ErrOut, "The checkpoints of run %s: %s, in namespace %s. "+
+		"Of %d runs all is kept, of %d only what is named: %d checkpoints\n",
+		run.Name, text.Clean(string(run.Spec.Checkpoint.URI)), namespace,
+		len(keep.Live), len(keep.Ended), len(keep.Checkpoints))
 	if !o.Yes {
 		if err := o.runJob(ctx, cl, run, keep, true); err != nil || o.DryRun {
 			return err
@@ -143,7 +147,10 @@ func (o *Options) gather(ctx context.Context, cl client.Client, namespace string
 	}
 	own := slices.DeleteFunc(runs.Items, func(r api.TrainingRun) bool { return r.Namespace != namespace })
 	if len(own) == 0 {
-		return nil, wire.Keep{}, fmt.Errorf("namespace %s has no run to take the store, the image and the volumes from\nIn a namespace that has: plumb prune -n NAMESPACE. By hand, where the store is: plumbline-trainer prune --help", namespace)
+		return nil, wire.Keep{}, fmt.Errorf(
+			"namespace %s has no run to take the store, the image and the volumes from\n"+
+				"In a namespace that has: plumb prune -n NAMESPACE. "+
+				"By hand, where the store is: plumbline-trainer prune --help", namespace)
 	}
 	newest := slices.MaxFunc(own, func(a, b api.TrainingRun) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
@@ -175,7 +182,9 @@ func (o *Options) ask(ctx context.Context) error {
 }
 
 // runJob makes the Job, waits for its end, and prints its log.
-func (o *Options) runJob(ctx context.Context, cl client.WithWatch, run *api.TrainingRun, keep wire.Keep, dryRun bool) error {
+func (o *Options) runJob(
+	ctx context.Context, cl client.WithWatch, run *api.TrainingRun, keep wire.Keep, dryRun bool,
+) error {
 	job, config, err := newJob(run, "plumb-prune-"+rand.String(5), keep, dryRun)
 	if err != nil {
 		return err
@@ -184,13 +193,17 @@ func (o *Options) runJob(ctx context.Context, cl client.WithWatch, run *api.Trai
 		return fmt.Errorf("create the keep list, ConfigMap %s: %w", config.Name, err)
 	}
 	if err := cl.Create(ctx, job); err != nil {
-		return errors.Join(fmt.Errorf("create Job %s: %w", job.Name, err), cl.Delete(context.WithoutCancel(ctx), config))
+		err = fmt.Errorf("create Job %s: %w", job.Name, err)
+		return errors.Join(err, cl.Delete(context.WithoutCancel(ctx), config))
 	}
-	config.OwnerReferences = []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID, BlockOwnerDeletion: ptr.To(false)}}
+	config.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID, BlockOwnerDeletion: ptr.To(false),
+	}}
 	if err := cl.Update(ctx, config); err != nil { // it would stay behind
 		fmt.Fprintf(o.IO.ErrOut, "ConfigMap %s must be deleted by hand: %v\n", config.Name, err)
 	}
-	fmt.Fprintf(o.IO.ErrOut, "Job %s is at work; if it takes long: kubectl -n %s describe job %s\n", job.Name, job.Namespace, job.Name)
+	fmt.Fprintf(o.IO.ErrOut, "Job %s is at work; if it takes long: kubectl -n %s describe job %s\n",
+		job.Name, job.Namespace, job.Name)
 	failed, err := o.untilEnded(ctx, cl, job)
 	if err != nil {
 		return err
@@ -206,9 +219,11 @@ func (o *Options) runJob(ctx context.Context, cl client.WithWatch, run *api.Trai
 
 // jobFailed says what has become of the store, and where to read why.
 func jobFailed(job *batchv1.Job, failed string, dryRun bool) error {
-	next := "What its log lists as removed is gone, the rest is as it was. Put right what is said above, then plumb prune again"
+	next := "What its log lists as removed is gone, the rest is as it was. " +
+		"Put right what is said above, then plumb prune again"
 	if dryRun {
-		next = fmt.Sprintf("Nothing was removed. Why is in its log, above, or: kubectl -n %s logs job/%s", job.Namespace, job.Name)
+		next = fmt.Sprintf("Nothing was removed. Why is in its log, above, or: kubectl -n %s logs job/%s",
+			job.Namespace, job.Name)
 	}
 	return fmt.Errorf("the Job %s failed: %s\n%s", job.Name, text.Clean(failed), next)
 }
@@ -242,11 +257,15 @@ func (o *Options) untilEnded(ctx context.Context, cl client.WithWatch, job *batc
 	case over:
 		return failed, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return "", failure.Timeoutf("the Job %s has not ended after %s\nIt goes on, but removes nothing if it begins later than %s after its list was made: then plumb prune again. Why it takes so long: kubectl -n %s describe job %s",
+		return "", failure.Timeoutf("the Job %s has not ended after %s\n"+
+			"It goes on, but removes nothing if it begins later than %s after its list was made: "+
+			"then plumb prune again. Why it takes so long: kubectl -n %s describe job %s",
 			job.Name, o.Timeout, wire.KeepMaxAge, job.Namespace, job.Name)
 	}
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(o.IO.ErrOut, "Job %s goes on. What it says: kubectl -n %s logs -f job/%s. To end it: kubectl -n %s delete job %s\n", job.Name, job.Namespace, job.Name, job.Namespace, job.Name)
+		fmt.Fprintf(o.IO.ErrOut, "Job %s goes on. What it says: kubectl -n %s logs -f job/%s. "+
+			"To end it: kubectl -n %s delete job %s\n",
+			job.Name, job.Namespace, job.Name, job.Namespace, job.Name)
 	}
 	return "", fmt.Errorf("wait for Job %s, which goes on: %w", job.Name, err)
 }
@@ -254,13 +273,16 @@ func (o *Options) untilEnded(ctx context.Context, cl client.WithWatch, job *batc
 // jobLog prints the log of the Job's newest pod.
 func (o *Options) jobLog(ctx context.Context, cl client.Client, job *batchv1.Job) error {
 	var pods corev1.PodList
-	if err := cl.List(ctx, &pods, client.InNamespace(job.Namespace), client.MatchingLabels{batchv1.JobNameLabel: job.Name}); err != nil {
+	ofJob := client.MatchingLabels{batchv1.JobNameLabel: job.Name}
+	if err := cl.List(ctx, &pods, client.InNamespace(job.Namespace), ofJob); err != nil {
 		return fmt.Errorf("list the pods of Job %s: %w", job.Name, err)
 	}
 	if len(pods.Items) == 0 {
 		return fmt.Errorf("the Job %s has no pod, so no log", job.Name)
 	}
-	newest := slices.MaxFunc(pods.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	newest := slices.MaxFunc(pods.Items, func(a, b corev1.Pod) int {
+		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
+	})
 	log, err := o.Cluster.OpenLog(ctx, job.Namespace, newest.Name, false)
 	if err != nil {
 		return fmt.Errorf("read the log of pod %s: %w", newest.Name, err)

@@ -26,8 +26,16 @@ func jobCluster(t *testing.T, end batchv1.JobConditionType) (*clustertest.Progra
 	p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdPrune), Objects: []client.Object{old}}
 	p.Funcs.Create = func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 		if job, ok := o.(*batchv1.Job); ok {
-			job.Status.Conditions = []batchv1.JobCondition{{Type: end, Status: corev1.ConditionTrue, Message: "Job has reached the specified backoff limit"}}
-			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: job.Namespace, Name: job.Name + "-x", Labels: map[string]string{batchv1.JobNameLabel: job.Name}}}
+			job.Status.Conditions = []batchv1.JobCondition{
+				{Type: end, Status: corev1.ConditionTrue, Message: "Job has reached the specified backoff limit"},
+			}
+			pod := &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{
+					Namespace: job.Namespace,
+					Name:      job.Name + "-x",
+					Labels:    map[string]string{batchv1.JobNameLabel: job.Name},
+				},
+			}
 			if err := c.Create(ctx, pod); err != nil {
 				return err
 			}
@@ -66,7 +74,9 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, server := jobCluster(t, test.end)
 			p.In = strings.NewReader(test.in)
-			if code := p.Run(t, append([]string{"--server", server}, strings.Split(test.args, " ")...)...); code != test.code {
+			if code := p.Run(
+				t,
+				append([]string{"--server", server}, strings.Split(test.args, " ")...)...); code != test.code {
 				t.Errorf("exit code %d, want %d: %s", code, test.code, p.Err.String())
 			}
 			clustertest.InOrder(t, "stdout", p.Out.String(), test.out)
@@ -81,10 +91,22 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 			var told []string
 			for _, j := range jobs.Items {
 				args := strings.Join(j.Spec.Template.Spec.Containers[0].Args, " ")
-				told = append(told, strings.TrimSpace(strings.TrimPrefix(args, "prune --checkpoints /checkpoints --keep /plumbline/prune/keep.json")))
+				told = append(
+					told,
+					strings.TrimSpace(
+						strings.TrimPrefix(args, "prune --checkpoints /checkpoints --keep /plumbline/prune/keep.json"),
+					),
+				)
 				checkConfig(t, p.Client, j)
 			}
-			if len(told) != len(test.jobs) || strings.Count(strings.Join(told, ","), "--dry-run") != strings.Count(strings.Join(test.jobs, ","), "--dry-run") {
+			if len(told) != len(test.jobs) ||
+				strings.Count(
+					strings.Join(told, ","),
+					"--dry-run",
+				) != strings.Count(
+					strings.Join(test.jobs, ","),
+					"--dry-run",
+				) {
 				t.Errorf("Jobs with %q, want %q", told, test.jobs)
 			}
 		})

@@ -107,9 +107,14 @@ func runRetry(ctx context.Context, o *Options) error {
 // successor is the new run, still without a name.
 func (o *Options) successor(old *api.TrainingRun) (*api.TrainingRun, error) {
 	if over, _ := runstate.Ended(old); !over {
-		return nil, fmt.Errorf("run %q has not ended: it is %s\nWait for it: plumb watch %s%s. Or end it: plumb stop %s%s %s", old.Name, runstate.Phase(old), old.Name, o.Cluster.NamespaceFlag(), old.Name, o.Cluster.NamespaceFlag(), strings.ReplaceAll(runstate.TrialNames(old), ",", ""))
+		inNamespace, trials := o.Cluster.NamespaceFlag(), strings.ReplaceAll(runstate.TrialNames(old), ",", "")
+		return nil, fmt.Errorf("run %q has not ended: it is %s\n"+
+			"Wait for it: plumb watch %s%s. Or end it: plumb stop %s%s %s",
+			old.Name, runstate.Phase(old), old.Name, inNamespace, old.Name, inNamespace, trials)
 	}
-	next := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: old.Namespace, Labels: maps.Clone(old.Labels), Annotations: maps.Clone(old.Annotations)}}
+	next := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{
+		Namespace: old.Namespace, Labels: maps.Clone(old.Labels), Annotations: maps.Clone(old.Annotations),
+	}}
 	delete(next.Annotations, corev1.LastAppliedConfigAnnotation)
 	old.Spec.DeepCopyInto(&next.Spec)
 	next.Spec.Suspend, next.Spec.StopTrials, next.Spec.Checkpoint.ResumeFrom = nil, nil, nil
@@ -126,12 +131,18 @@ func (o *Options) successor(old *api.TrainingRun) (*api.TrainingRun, error) {
 		return nil, err
 	}
 	if missing := withoutCheckpoint(old, next.Spec.Depths); len(missing) > 0 {
-		kept := slices.DeleteFunc(slices.Clone(next.Spec.Depths), func(d api.Depth) bool { return slices.Contains(missing, d) })
+		kept := slices.DeleteFunc(slices.Clone(next.Spec.Depths), func(d api.Depth) bool {
+			return slices.Contains(missing, d)
+		})
 		others := ""
 		if len(kept) > 0 {
-			others = fmt.Sprintf("Retry the others: plumb retry %s --depths %s%s. ", old.Name, list(kept), o.Cluster.NamespaceFlag())
+			others = fmt.Sprintf("Retry the others: plumb retry %s --depths %s%s. ",
+				old.Name, list(kept), o.Cluster.NamespaceFlag())
 		}
-		return nil, fmt.Errorf("%s of run %q probably left no checkpoint to go on from, and would fail for want of one\n%sFrom nothing: plumb retry %s --depths %s --anew%s. If you know that it did, make a run with checkpoint.resumeFrom: %s",
+		return nil, fmt.Errorf("%s of run %q probably left no checkpoint to go on from, "+
+			"and would fail for want of one\n"+
+			"%sFrom nothing: plumb retry %s --depths %s --anew%s. "+
+			"If you know that it did, make a run with checkpoint.resumeFrom: %s",
 			depthNames(missing), old.Name, others, old.Name, list(missing), o.Cluster.NamespaceFlag(), old.UID)
 	}
 	uid := string(old.UID)
@@ -146,11 +157,14 @@ func (o *Options) chooseDepths(old *api.TrainingRun, spec *api.TrainingRunSpec) 
 	spec.Depths = nil
 	for _, d := range o.Depths {
 		if runstate.FindTrial(old, fmt.Sprintf("d%d", d)) == nil {
-			return failure.Usagef("--depths: run %q has no trial d%d. Its trials: %s", old.Name, d, runstate.TrialNames(old))
+			return failure.Usagef("--depths: run %q has no trial d%d. Its trials: %s",
+				old.Name, d, runstate.TrialNames(old))
 		}
 		spec.Depths = append(spec.Depths, api.Depth(d))
 	}
-	spec.Overrides = slices.DeleteFunc(spec.Overrides, func(v api.DepthOverride) bool { return !slices.Contains(spec.Depths, v.Depth) })
+	spec.Overrides = slices.DeleteFunc(spec.Overrides, func(v api.DepthOverride) bool {
+		return !slices.Contains(spec.Depths, v.Depth)
+	})
 	return nil
 }
 
@@ -160,7 +174,8 @@ func (o *Options) raiseEpochs(old *api.TrainingRun, spec *api.TrainingRunSpec) e
 	}
 	for _, t := range old.Status.Trials {
 		if !o.Anew && o.Epochs < t.Epochs && slices.Contains(spec.Depths, t.Depth) {
-			return failure.Usagef("--epochs %d is below the %d that %s was to train: they may only grow", o.Epochs, t.Epochs, t.Name)
+			return failure.Usagef("--epochs %d is below the %d that %s was to train: they may only grow",
+				o.Epochs, t.Epochs, t.Name)
 		}
 	}
 	if spec.Hyperparameters == nil {
@@ -207,10 +222,14 @@ func (o *Options) keepPhases(old, next *api.TrainingRun) error {
 	if len(before) > 1 { // overrides have no phases
 		var had, apart []string
 		for _, p := range before {
-			had = append(had, fmt.Sprintf("%s headEpochs %d and warmupEpochs %d", depthNames(alike[p]), p.head, p.warmup))
-			apart = append(apart, fmt.Sprintf("plumb retry %s --depths %s --epochs %d%s", old.Name, list(alike[p]), o.Epochs, o.Cluster.NamespaceFlag()))
+			had = append(had,
+				fmt.Sprintf("%s headEpochs %d and warmupEpochs %d", depthNames(alike[p]), p.head, p.warmup))
+			apart = append(apart, fmt.Sprintf("plumb retry %s --depths %s --epochs %d%s",
+				old.Name, list(alike[p]), o.Epochs, o.Cluster.NamespaceFlag()))
 		}
-		return fmt.Errorf("the trials of run %q had phases of different lengths, which one run with %d epochs for all cannot give them: %s\nRetry those apart that differ: %s",
+		return fmt.Errorf("the trials of run %q had phases of different lengths, "+
+			"which one run with %d epochs for all cannot give them: %s\n"+
+			"Retry those apart that differ: %s",
 			old.Name, o.Epochs, strings.Join(had, "; "), strings.Join(apart, ", "))
 	}
 	h := next.Spec.Hyperparameters
@@ -233,7 +252,8 @@ func withoutCheckpoint(old *api.TrainingRun, depths []api.Depth) (missing []api.
 // says nothing: it has no more than is needed to predict.
 func hasSaved(t *api.TrialStatus, everyEpochs int32) bool {
 	return t.Epoch >= everyEpochs || t.Phase == api.TrialSucceeded || t.Epoch > 0 && t.Epoch >= t.Epochs ||
-		slices.ContainsFunc(t.Attempts, func(a api.AttemptStatus) bool { return a.Class == string(wire.ClassInterrupted) })
+		slices.ContainsFunc(t.Attempts,
+			func(a api.AttemptStatus) bool { return a.Class == string(wire.ClassInterrupted) })
 }
 
 // numbered is a name that retry has given before.
@@ -263,7 +283,8 @@ func (o *Options) create(ctx context.Context, cl client.Client, next *api.Traini
 		case !apierrors.IsAlreadyExists(err):
 			return fmt.Errorf("create run %q in namespace %s: %w", next.Name, next.Namespace, err)
 		case o.NewName != "":
-			return fmt.Errorf("run %q exists already in namespace %s\nChoose another --name, or leave it out", next.Name, next.Namespace)
+			return fmt.Errorf("run %q exists already in namespace %s\nChoose another --name, or leave it out",
+				next.Name, next.Namespace)
 		}
 	}
 }

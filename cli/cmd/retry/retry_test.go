@@ -23,7 +23,10 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 		r.Labels = map[string]string{"kueue.x-k8s.io/queue-name": "gpus"}
 		r.Annotations = map[string]string{corev1.LastAppliedConfigAnnotation: "{}", "team": "vision"}
 		r.Spec.Suspend, r.Spec.StopTrials = ptr.To(false), []api.TrialName{"d34"}
-		r.Spec.Overrides = []api.DepthOverride{{Depth: 152, BatchSize: ptr.To(int32(8))}, {Depth: 18, Epochs: ptr.To(int32(8))}}
+		r.Spec.Overrides = []api.DepthOverride{
+			{Depth: 152, BatchSize: ptr.To(int32(8))},
+			{Depth: 18, Epochs: ptr.To(int32(8))},
+		}
 		return r
 	}
 	for name, test := range map[string]struct {
@@ -65,8 +68,23 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 			if test.state != "" {
 				run = clustertest.ReadRun(t, test.state)
 			}
-			first, second, long := clustertest.Named(t, "finished", "taken-r1"), clustertest.Named(t, "finished", "taken-r2"), clustertest.Named(t, "finished", strings.Repeat("x", 40))
-			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdRetry), Objects: []client.Object{run, clustertest.Named(t, "finished", "taken"), first, second, long}}
+			first, second, long := clustertest.Named(
+				t,
+				"finished",
+				"taken-r1",
+			), clustertest.Named(
+				t,
+				"finished",
+				"taken-r2",
+			), clustertest.Named(
+				t,
+				"finished",
+				strings.Repeat("x", 40),
+			)
+			p := &clustertest.Program{
+				Tree:    clustertest.Verbs(NewCmdRetry),
+				Objects: []client.Object{run, clustertest.Named(t, "finished", "taken"), first, second, long},
+			}
 			if code := p.Run(t, strings.Split(test.args, " ")...); code != test.code {
 				t.Errorf("exit code %d, want %d: %s", code, test.code, p.Err.String())
 			}
@@ -83,7 +101,11 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 				return
 			}
 			var r api.TrainingRun
-			if err := p.Client.Get(t.Context(), client.ObjectKey{Namespace: "inspection", Name: test.created}, &r); err != nil {
+			if err := p.Client.Get(
+				t.Context(),
+				client.ObjectKey{Namespace: "inspection", Name: test.created},
+				&r,
+			); err != nil {
 				t.Fatal(err)
 			}
 			if test.check != nil && !test.check(&r) {
@@ -133,16 +155,29 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 				return
 			}
 			var next api.TrainingRun
-			if err := p.Client.Get(t.Context(), client.ObjectKey{Namespace: "inspection", Name: "next"}, &next); err != nil {
+			if err := p.Client.Get(
+				t.Context(),
+				client.ObjectKey{Namespace: "inspection", Name: "next"},
+				&next,
+			); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]*int32{test.head, test.warmup}, []*int32{next.Spec.Hyperparameters.HeadEpochs, next.Spec.Hyperparameters.WarmupEpochs}); diff != "" {
+			if diff := cmp.Diff(
+				[]*int32{test.head, test.warmup},
+				[]*int32{next.Spec.Hyperparameters.HeadEpochs, next.Spec.Hyperparameters.WarmupEpochs},
+			); diff != "" {
 				t.Errorf("headEpochs and warmupEpochs:\n%s", diff)
 			}
 			for _, d := range next.Spec.Depths {
 				was, _ := phasesOf(run, d)
 				if is, err := phasesOf(&next, d); err != nil || !strings.Contains(test.args, "--anew") && is != was {
-					t.Errorf("d%d had %+v and will have %+v, error %v: its checkpoint would be refused", d, was, is, err)
+					t.Errorf(
+						"d%d had %+v and will have %+v, error %v: its checkpoint would be refused",
+						d,
+						was,
+						is,
+						err,
+					)
 				}
 			}
 		})
@@ -150,7 +185,10 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 }
 
 func TestWhichTrialsHaveSavedThemselves(t *testing.T) {
-	interrupted := []api.AttemptStatus{{Number: 1, Class: string(wire.ClassInterrupted)}, {Number: 2, Class: string(wire.ClassCrash)}}
+	interrupted := []api.AttemptStatus{
+		{Number: 1, Class: string(wire.ClassInterrupted)},
+		{Number: 2, Class: string(wire.ClassCrash)},
+	}
 	for name, test := range map[string]struct {
 		trial api.TrialStatus
 		every int32
@@ -176,7 +214,10 @@ func TestRetryAnswers(t *testing.T) {
 		"complete depths": {Args: "__complete retry good --depths 18,1", Out: []string{"18,34\n18,50\n18,101\n18,152\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(t, &clustertest.Program{Tree: clustertest.Verbs(NewCmdRetry), Objects: clustertest.Inspection(t)})
+			want.Check(
+				t,
+				&clustertest.Program{Tree: clustertest.Verbs(NewCmdRetry), Objects: clustertest.Inspection(t)},
+			)
 		})
 	}
 }

@@ -91,7 +91,8 @@ func runStop(ctx context.Context, o *Options) error {
 		for _, t := range fresh {
 			r.Spec.StopTrials = append(r.Spec.StopTrials, api.TrialName(t))
 		}
-		if err := cl.Patch(ctx, r, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+		if err := cl.Patch(ctx, r, patch); err != nil {
 			return fmt.Errorf("change spec.stopTrials of run %q in namespace %s: %w", o.Run, namespace, err)
 		}
 		return nil
@@ -125,7 +126,8 @@ func (o *Options) stoppable(r *api.TrainingRun) (fresh []string, err error) {
 		case t == nil && !depth:
 			return nil, runstate.NoTrial(r, name)
 		case t != nil && t.Phase.Terminal():
-			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s", name, r.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
+			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s",
+				name, r.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
 		case slices.Contains(r.Spec.StopTrials, api.TrialName(name)) || slices.Contains(fresh, name):
 		default:
 			fresh = append(fresh, name)

@@ -47,7 +47,11 @@ func TestStopChangesTheSpec(t *testing.T) {
 			tries := 0
 			p.Funcs.Patch = func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
 				if tries++; tries == 1 { // somebody else was faster
-					return apierrors.NewConflict(api.GroupVersion.WithResource("trainingruns").GroupResource(), o.GetName(), nil)
+					return apierrors.NewConflict(
+						api.GroupVersion.WithResource("trainingruns").GroupResource(),
+						o.GetName(),
+						nil,
+					)
 				}
 				return c.Patch(ctx, o, patch, opts...)
 			}

@@ -54,7 +54,9 @@ A run that has ended does not go on: plumb retry makes another one from its chec
 }
 
 // newCmd gives a command what both have.
-func newCmd(f *factory.Factory, o *Options, runF func(context.Context, *Options) error, cmd *cobra.Command) *cobra.Command {
+func newCmd(
+	f *factory.Factory, o *Options, runF func(context.Context, *Options) error, cmd *cobra.Command,
+) *cobra.Command {
 	if runF == nil {
 		runF = runSuspend
 	}
@@ -94,7 +96,8 @@ func runSuspend(ctx context.Context, o *Options) error {
 	}
 	switch {
 	case already:
-		fmt.Fprintf(o.IO.Out, "run %s is %s already\n", r.Name, map[bool]string{true: "suspended", false: "not suspended"}[o.Suspend])
+		state := map[bool]string{true: "suspended", false: "not suspended"}[o.Suspend]
+		fmt.Fprintf(o.IO.Out, "run %s is %s already\n", r.Name, state)
 	case o.Suspend:
 		fmt.Fprintf(o.IO.Out, "run %s is suspended: its pods save themselves and end\n", r.Name)
 		fmt.Fprintf(o.IO.ErrOut, "Go on: plumb resume %s%s\n", r.Name, o.Cluster.NamespaceFlag())

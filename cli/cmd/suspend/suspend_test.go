@@ -40,7 +40,10 @@ func TestSuspendAndResumeChangeTheSpec(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run := clustertest.ReadRun(t, test.state)
 			run.Spec.Suspend, run.Spec.StopTrials = test.spec.Suspend, test.spec.StopTrials
-			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdSuspend, NewCmdResume), Objects: []client.Object{run}}
+			p := &clustertest.Program{
+				Tree:    clustertest.Verbs(NewCmdSuspend, NewCmdResume),
+				Objects: []client.Object{run},
+			}
 			if code := p.Run(t, strings.Split(test.args, " ")...); code != test.code {
 				t.Errorf("exit code %d, want %d: %s", code, test.code, p.Err.String())
 			}

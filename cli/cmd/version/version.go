@@ -53,7 +53,8 @@ type plumbVersion struct {
 
 // Own returns the versions of this program.
 func Own() plumbVersion {
-	return plumbVersion{Release: wire.Release, Wire: wire.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	platform := runtime.GOOS + "/" + runtime.GOARCH
+	return plumbVersion{Release: wire.Release, Wire: wire.Version, Go: runtime.Version(), Platform: platform}
 }
 
 // String is the line that people read.
@@ -121,7 +122,8 @@ func (o *Options) ask(v *versions) error {
 		v.Plumbline = api.GroupVersion.String()
 	}
 	if o.Output.Format == "" {
-		fmt.Fprintf(o.IO.Out, "kubernetes  %s\nplumbline   %s\n", text.Clean(v.Kubernetes.GitVersion), cmp.Or(v.Plumbline, "not installed"))
+		fmt.Fprintf(o.IO.Out, "kubernetes  %s\nplumbline   %s\n",
+			text.Clean(v.Kubernetes.GitVersion), cmp.Or(v.Plumbline, "not installed"))
 	}
 	return nil
 }
@@ -133,5 +135,7 @@ func tooOld(v *version.Info) error {
 	if err1 != nil || err2 != nil || major > lowestMajor || major == lowestMajor && minor >= lowestMinor {
 		return nil
 	}
-	return fmt.Errorf("kubernetes %s is too old: Plumbline needs %d.%d or newer, for the rules in its CRDs\nUpgrade the cluster, or use another one with --context", text.Clean(v.GitVersion), lowestMajor, lowestMinor)
+	return fmt.Errorf("kubernetes %s is too old: Plumbline needs %d.%d or newer, for the rules in its CRDs\n"+
+		"Upgrade the cluster, or use another one with --context",
+		text.Clean(v.GitVersion), lowestMajor, lowestMinor)
 }

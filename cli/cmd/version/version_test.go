@@ -20,7 +20,14 @@ func TestLowestKubernetesIsTheChartsToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("kubeVersion: \">=%d.%d.0-0\"", lowestMajor, lowestMinor); !strings.Contains(string(chart), want) {
+	if want := fmt.Sprintf(
+		"kubeVersion: \">=%d.%d.0-0\"",
+		lowestMajor,
+		lowestMinor,
+	); !strings.Contains(
+		string(chart),
+		want,
+	) {
 		t.Errorf("charts/plumbline/Chart.yaml does not say %s", want)
 	}
 }
@@ -31,7 +38,10 @@ func TestVersionAnswers(t *testing.T) {
 		"the client's version for scripts": {Args: "version --client -o json", Out: []string{`"plumb": {`, `"wire": "1.`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(t, &clustertest.Program{Tree: clustertest.Verbs(NewCmdVersion), Objects: clustertest.Inspection(t)})
+			want.Check(
+				t,
+				&clustertest.Program{Tree: clustertest.Verbs(NewCmdVersion), Objects: clustertest.Inspection(t)},
+			)
 		})
 	}
 }
@@ -54,13 +64,28 @@ func TestVersionAsksTheServer(t *testing.T) {
 		code     int
 		out, err []string
 	}{
-		"a server that is too old, for scripts": {args: "version -o yaml", code: 1, out: []string{"gitVersion: v1.30.2-gke", "plumb:"}, err: []string{"too old"}},
-		"a server that is too old":              {args: "version", code: 1, out: []string{"kubernetes  v1.30.2-gke", "plumbline   not installed"}, err: []string{"too old: Plumbline needs 1.31 or newer"}},
+		"a server that is too old, for scripts": {
+			args: "version -o yaml",
+			code: 1,
+			out:  []string{"gitVersion: v1.30.2-gke", "plumb:"},
+			err:  []string{"too old"},
+		},
+		"a server that is too old": {
+			args: "version",
+			code: 1,
+			out:  []string{"kubernetes  v1.30.2-gke", "plumbline   not installed"},
+			err:  []string{"too old: Plumbline needs 1.31 or newer"},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdVersion), Objects: []client.Object{clustertest.ReadRun(t, "finished")}}
-			if code := p.Run(t, append([]string{"--server", server.URL}, strings.Split(tt.args, " ")...)...); code != tt.code {
+			p := &clustertest.Program{
+				Tree:    clustertest.Verbs(NewCmdVersion),
+				Objects: []client.Object{clustertest.ReadRun(t, "finished")},
+			}
+			if code := p.Run(
+				t,
+				append([]string{"--server", server.URL}, strings.Split(tt.args, " ")...)...); code != tt.code {
 				t.Errorf("exit code %d, want %d: %s", code, tt.code, p.Err.String())
 			}
 			clustertest.InOrder(t, "stdout", p.Out.String(), tt.out)

@@ -56,7 +56,8 @@ func trialChanges(old, t api.TrialStatus) []string {
 	if t.Epoch > old.Epoch {
 		out = append(out, fmt.Sprintf("%s epoch %d/%d%s", name, t.Epoch, t.Epochs, trialMetrics(t)))
 	}
-	if t.Phase != old.Phase || t.Attempt != old.Attempt && t.Attempt > 1 || t.Message != old.Message && t.Phase != api.TrialSucceeded {
+	if t.Phase != old.Phase || t.Attempt != old.Attempt && t.Attempt > 1 ||
+		t.Message != old.Message && t.Phase != api.TrialSucceeded {
 		s := name + " " + text.Clean(string(t.Phase))
 		if t.Attempt > 1 {
 			s += fmt.Sprintf(", attempt %d", t.Attempt)
@@ -78,7 +79,8 @@ func trialMetrics(t api.TrialStatus) string {
 		s += ", AUC-PR " + runstate.Number(t.Last.AUCPR, 4)
 	}
 	if t.Best != nil {
-		s += fmt.Sprintf(", best %s%s at epoch %d", runstate.Number(t.Best.AUCPR, 4), bracketed(t.Best.Metrics), t.Best.Epoch)
+		s += fmt.Sprintf(", best %s%s at epoch %d",
+			runstate.Number(t.Best.AUCPR, 4), bracketed(t.Best.Metrics), t.Best.Epoch)
 	}
 	if t.SecondsLeft != nil && t.Phase == api.TrialRunning {
 		s += ", " + runstate.Human(time.Duration(*t.SecondsLeft)*time.Second) + " left"
@@ -91,7 +93,8 @@ func sameBest(a, b api.Best) bool {
 }
 
 func bestLine(b api.Best) string {
-	s := fmt.Sprintf("%s at epoch %d, AUC-PR %s%s", text.Clean(b.Trial), b.Epoch, runstate.Number(b.AUCPR, 4), bracketed(b.Metrics))
+	s := fmt.Sprintf("%s at epoch %d, AUC-PR %s%s",
+		text.Clean(b.Trial), b.Epoch, runstate.Number(b.AUCPR, 4), bracketed(b.Metrics))
 	if b.Provisional {
 		return s + ", provisional"
 	}
@@ -108,7 +111,9 @@ func runLine(r *api.TrainingRun) string {
 	}
 	suspended := ""
 	if runstate.Phase(r) == api.RunSuspended { // False while pods still save themselves
-		suspended = cmp.Or(runstate.ConditionMessage(r.Status.Conditions, api.ConditionSuspended, metav1.ConditionTrue), runstate.ConditionMessage(r.Status.Conditions, api.ConditionSuspended, metav1.ConditionFalse))
+		suspended = cmp.Or(
+			runstate.ConditionMessage(r.Status.Conditions, api.ConditionSuspended, metav1.ConditionTrue),
+			runstate.ConditionMessage(r.Status.Conditions, api.ConditionSuspended, metav1.ConditionFalse))
 	}
 	for _, m := range []string{
 		suspended,

@@ -23,7 +23,12 @@ func TestChangesGolden(t *testing.T) {
 		before = after
 	}
 	for _, state := range []string{"failed", "odd"} {
-		fmt.Fprintf(&story, "--- %s, at first sight\n%s\n", state, strings.Join(changes(nil, clustertest.ReadRun(t, state)), "\n"))
+		fmt.Fprintf(
+			&story,
+			"--- %s, at first sight\n%s\n",
+			state,
+			strings.Join(changes(nil, clustertest.ReadRun(t, state)), "\n"),
+		)
 	}
 	golden.Check(t, "changes", story.String())
 }

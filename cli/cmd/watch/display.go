@@ -54,7 +54,10 @@ func (d *liveDisplay) show(s follow.Sighting) {
 
 func (d *liveDisplay) again() {
 	width, height := d.screen.Size()
-	v := view{run: d.run, now: d.now(), seen: d.seen, notice: d.notice, width: width, height: height - 1, style: d.style}
+	v := view{
+		run: d.run, now: d.now(), seen: d.seen, notice: d.notice,
+		width: width, height: height - 1, style: d.style,
+	}
 	d.screen.Draw(v.lines())
 }
 

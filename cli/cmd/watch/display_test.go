@@ -14,7 +14,11 @@ import (
 
 func TestTimeLeftIsCountedDown(t *testing.T) {
 	run := clustertest.ReadRun(t, "running") // d101 needs the most: 96 seconds
-	d := &liveDisplay{screen: &iostreams.Screen{Out: &bytes.Buffer{}, Size: func() (int, int) { return 140, 40 }}, style: text.Style{Glyphs: text.Unicode}, now: func() time.Time { return clustertest.Noon }}
+	d := &liveDisplay{
+		screen: &iostreams.Screen{Out: &bytes.Buffer{}, Size: func() (int, int) { return 140, 40 }},
+		style:  text.Style{Glyphs: text.Unicode},
+		now:    func() time.Time { return clustertest.Noon },
+	}
 	d.show(follow.Sighting{Object: run})
 	v := view{run: run, seen: d.seen, now: clustertest.Noon.Add(20 * time.Second)}
 	trial := *runstate.FindTrial(run, "d101")

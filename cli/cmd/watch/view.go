@@ -186,7 +186,8 @@ func (v view) row(t api.TrialStatus) []text.Span {
 		last = runstate.Number(t.Last.AUCPR, 4)
 	}
 	if t.Best != nil {
-		best, ci, at = runstate.Number(t.Best.AUCPR, 4), runstate.Interval(t.Best.Metrics, v.style.Dash), fmt.Sprintf("@%d", t.Best.Epoch)
+		best, at = runstate.Number(t.Best.AUCPR, 4), fmt.Sprintf("@%d", t.Best.Epoch)
+		ci = runstate.Interval(t.Best.Metrics, v.style.Dash)
 	}
 	if d, ok := v.left(t); ok {
 		left = runstate.Human(d)
@@ -196,7 +197,8 @@ func (v view) row(t api.TrialStatus) []text.Span {
 	}
 	phase := text.Clean(string(t.Phase))
 	return []text.Span{
-		name, text.Painted(phase, phasePaint(phase)), text.Plain(epoch), {}, text.Plain(last), text.Painted(best, text.Bold),
+		name, text.Painted(phase, phasePaint(phase)), text.Plain(epoch), {},
+		text.Plain(last), text.Painted(best, text.Bold),
 		text.Plain(ci), text.Plain(at), {}, text.Plain(pace), text.Plain(left),
 	}
 }
@@ -225,11 +227,13 @@ func (v view) notes() []text.Line {
 	if m := runstate.ConditionMessage(conditions, api.ConditionMetricsHealthy, metav1.ConditionFalse); m != "" {
 		add("reports: "+m, text.Yellow, failureLines)
 	}
-	if m := runstate.ConditionMessage(conditions, api.ConditionFailed, metav1.ConditionTrue); m != "" && !told(v.run.Status.Trials, m) {
+	m := runstate.ConditionMessage(conditions, api.ConditionFailed, metav1.ConditionTrue)
+	if m != "" && !told(v.run.Status.Trials, m) {
 		add("failed: "+m, text.Red, failureLines)
 	}
 	if over, _ := runstate.Ended(v.run); !over {
-		if m := runstate.ConditionMessage(conditions, api.ConditionRunning, metav1.ConditionFalse); m != "" && m != refused && !told(v.run.Status.Trials, m) {
+		m := runstate.ConditionMessage(conditions, api.ConditionRunning, metav1.ConditionFalse)
+		if m != "" && m != refused && !told(v.run.Status.Trials, m) {
 			add("waiting: "+m, text.Dim, noteLines)
 		}
 	}

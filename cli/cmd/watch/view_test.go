@@ -18,7 +18,12 @@ func TestRunViewGolden(t *testing.T) {
 	for _, state := range []string{"waiting", "running", "failed", "finished", "eventful", "suspended", "odd"} {
 		var all strings.Builder
 		for _, width := range []int{140, 80, 40} {
-			v := view{run: clustertest.ReadRun(t, state), now: clustertest.Noon, width: width, style: text.Style{Glyphs: text.Unicode}}
+			v := view{
+				run:   clustertest.ReadRun(t, state),
+				now:   clustertest.Noon,
+				width: width,
+				style: text.Style{Glyphs: text.Unicode},
+			}
 			fmt.Fprintf(&all, "%s\n", strings.Repeat("=", width))
 			for _, l := range v.lines() {
 				if n := text.Columns(l); n > width {
@@ -57,13 +62,16 @@ func TestRunViewOnPoorTerminals(t *testing.T) {
 			view: view{width: 100, style: text.Style{Glyphs: text.ASCII}},
 			want: func(lines []string) bool {
 				drawn := strings.Join(lines, "")
-				return strings.IndexFunc(drawn, func(r rune) bool { return r > 126 }) < 0 && strings.Contains(drawn, "#####") && strings.Contains(drawn, "* d34")
+				return strings.IndexFunc(drawn, func(r rune) bool { return r > 126 }) < 0 &&
+					strings.Contains(drawn, "#####") &&
+					strings.Contains(drawn, "* d34")
 			},
 		},
 		"one with colour gets it outside the counted width": {
 			view: view{width: 80, style: text.Style{Glyphs: text.Unicode, Colour: true}},
 			want: func(lines []string) bool {
-				return strings.Contains(lines[0], "\x1b[36mRunning\x1b[0m") && text.Columns(text.StripEscapes(lines[3])) <= 80
+				return strings.Contains(lines[0], "\x1b[36mRunning\x1b[0m") &&
+					text.Columns(text.StripEscapes(lines[3])) <= 80
 			},
 		},
 	}
@@ -98,7 +106,12 @@ func TestWhatIsWaitedForIsToldOnce(t *testing.T) {
 		"one whose trial says it": {api.TrainingRunStatus{Phase: api.RunRunning, Trials: []api.TrialStatus{{Name: "d18", Phase: api.TrialStarting, Message: "its pod is being started"}},
 			Conditions: []metav1.Condition{condition(api.ConditionRunning, "d18 (ContainerStarting): its pod is being started")}}, "d18: its pod is being started"},
 	} {
-		v := view{run: &api.TrainingRun{Status: tc.status}, now: clustertest.Noon, width: 140, style: text.Style{Glyphs: text.Unicode}}
+		v := view{
+			run:   &api.TrainingRun{Status: tc.status},
+			now:   clustertest.Noon,
+			width: 140,
+			style: text.Style{Glyphs: text.Unicode},
+		}
 		lines := v.lines()
 		if last := lines[len(lines)-1]; last != tc.want || lines[len(lines)-2] != "" {
 			t.Errorf("%s: want %q alone, got:\n%s", name, tc.want, strings.Join(lines, "\n"))

@@ -69,8 +69,9 @@ func runWatch(ctx context.Context, o *Options) error {
 	defer cancel()
 	sightings := make(chan follow.Sighting)
 	failed := make(chan error, 1)
+	key := types.NamespacedName{Namespace: namespace, Name: o.Run}
 	go func() {
-		failed <- follow.Object(ctx, cl, &api.TrainingRunList{}, types.NamespacedName{Namespace: namespace, Name: o.Run}, func(s follow.Sighting) {
+		failed <- follow.Object(ctx, cl, &api.TrainingRunList{}, key, func(s follow.Sighting) {
 			select {
 			case sightings <- s:
 			case <-ctx.Done():
@@ -96,7 +97,9 @@ var (
 )
 
 // untilOver shows what comes, until the run is over.
-func (o *Options) untilOver(sightings <-chan follow.Sighting, failed <-chan error, d display) (*api.TrainingRun, error) {
+func (o *Options) untilOver(
+	sightings <-chan follow.Sighting, failed <-chan error, d display,
+) (*api.TrainingRun, error) {
 	for {
 		select {
 		case s := <-sightings:
@@ -125,13 +128,15 @@ func (o *Options) untilOver(sightings <-chan follow.Sighting, failed <-chan erro
 // verdict is the exit code's reason, and what to do next. The display has told the rest.
 func (o *Options) verdict(r *api.TrainingRun) error {
 	if _, succeeded := runstate.Ended(r); succeeded {
-		fmt.Fprintf(o.IO.ErrOut, "Next: plumb best %s%s, then plumb promote %s%s --model NAME\n", r.Name, o.Cluster.NamespaceFlag(), r.Name, o.Cluster.NamespaceFlag())
+		fmt.Fprintf(o.IO.ErrOut, "Next: plumb best %s%s, then plumb promote %s%s --model NAME\n",
+			r.Name, o.Cluster.NamespaceFlag(), r.Name, o.Cluster.NamespaceFlag())
 		return nil
 	}
 	hint := ""
 	for _, t := range r.Status.Trials {
 		if t.Phase == api.TrialFailed && t.Pod != "" {
-			hint = fmt.Sprintf("\nLook at its log: plumb logs %s %s%s", r.Name, text.Clean(t.Name), o.Cluster.NamespaceFlag())
+			hint = fmt.Sprintf("\nLook at its log: plumb logs %s %s%s",
+				r.Name, text.Clean(t.Name), o.Cluster.NamespaceFlag())
 			break
 		}
 	}

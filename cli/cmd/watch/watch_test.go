@@ -17,11 +17,16 @@ import (
 func TestWatchWaitsForTheRunAndItsEnd(t *testing.T) {
 	// The fake server knows no resource versions: what happens between a list and its watch would be lost on it.
 	watching := make(chan struct{}, 8)
-	p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdWatch), Funcs: interceptor.Funcs{Watch: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
-		w, err := c.Watch(ctx, list, opts...)
-		watching <- struct{}{}
-		return w, err
-	}}}
+	p := &clustertest.Program{
+		Tree: clustertest.Verbs(NewCmdWatch),
+		Funcs: interceptor.Funcs{
+			Watch: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+				w, err := c.Watch(ctx, list, opts...)
+				watching <- struct{}{}
+				return w, err
+			},
+		},
+	}
 	if _, err := p.Dial(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +67,10 @@ func TestWatchWaitsForTheRunAndItsEnd(t *testing.T) {
 func TestWatchIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdWatch), Objects: []client.Object{clustertest.ReadRun(t, "running")}}
+	p := &clustertest.Program{
+		Tree:    clustertest.Verbs(NewCmdWatch),
+		Objects: []client.Object{clustertest.ReadRun(t, "running")},
+	}
 	if code := p.RunContext(t, ctx, "watch", "erasers"); code != exitcode.Interrupted {
 		t.Errorf("exit code %d, want %d", code, exitcode.Interrupted)
 	}
@@ -77,7 +85,10 @@ func TestWatchAnswers(t *testing.T) {
 		"complete a run":                 {Args: "__complete watch ", Out: []string{"bad\tFailed 5/5", "good\tSucceeded 5/5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(t, &clustertest.Program{Tree: clustertest.Verbs(NewCmdWatch), Objects: clustertest.Inspection(t)})
+			want.Check(
+				t,
+				&clustertest.Program{Tree: clustertest.Verbs(NewCmdWatch), Objects: clustertest.Inspection(t)},
+			)
 		})
 	}
 }
