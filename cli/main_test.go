@@ -30,11 +30,18 @@ func whole(f *factory.Factory) *root.Plumb { return plumbTree(f, "plumb") }
 
 func TestTheWholeTree(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"a command that there is not":   {Args: "wacth good", Code: 2, Err: []string{"unknown command", "watch"}},
-		"a flag that there is not":      {Args: "list --everything", Code: 2, Err: []string{"unknown flag: --everything", "See: plumb list --help"}},
+		"a command that there is not": {Args: "wacth good", Code: 2, Err: []string{"unknown command", "watch"}},
+		"a flag that there is not": {
+			Args: "list --everything",
+			Code: 2,
+			Err:  []string{"unknown flag: --everything", "See: plumb list --help"},
+		},
 		"options lists kubectl's flags": {Args: "options", Out: []string{"--context", "--kubeconfig"}},
 		"version is a flag too":         {Args: "--version", Out: []string{"plumb  ", "wire 1."}},
-		"complete channels":             {Args: "__complete dataset synth --channels ", Out: []string{"AM\n", "GRAY\n"}},
+		"complete channels": {
+			Args: "__complete dataset synth --channels ",
+			Out:  []string{"AM\n", "GRAY\n"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want.Check(t, &clustertest.Program{Tree: whole, Objects: clustertest.Inspection(t)})

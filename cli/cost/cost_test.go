@@ -18,12 +18,34 @@ func TestWhatAPodThatRunsHasCostSoFarIsCountedIn(t *testing.T) {
 		trial api.TrialStatus
 		want  api.Cost
 	}{
-		"nothing yet":                  {api.TrialStatus{Phase: api.TrialWaiting}, api.Cost{}},
-		"what has ended":               {api.TrialStatus{Cost: &api.Cost{PodSeconds: 50, GPUSeconds: 50, LostSeconds: 9}}, api.Cost{PodSeconds: 50, GPUSeconds: 50, LostSeconds: 9}},
-		"and what has not":             {api.TrialStatus{Phase: api.TrialRunning, Cost: &api.Cost{PodSeconds: 50, GPUSeconds: 50}, Attempts: []api.AttemptStatus{{EndTime: ago(0), StartTime: ago(time.Hour)}, {StartTime: ago(time.Minute)}}}, api.Cost{PodSeconds: 110, GPUSeconds: 110}},
-		"a pod that no node has taken": {api.TrialStatus{Phase: api.TrialStarting, Attempts: []api.AttemptStatus{{}}}, api.Cost{}},
-		"a clock that is behind":       {api.TrialStatus{Phase: api.TrialRunning, Attempts: []api.AttemptStatus{{StartTime: ago(-time.Minute)}}}, api.Cost{}},
-		"a trial that has ended, whose last pod nobody saw end": {api.TrialStatus{Phase: api.TrialFailed, Attempts: []api.AttemptStatus{{StartTime: ago(time.Minute)}}}, api.Cost{}},
+		"nothing yet": {api.TrialStatus{Phase: api.TrialWaiting}, api.Cost{}},
+		"what has ended": {
+			api.TrialStatus{Cost: &api.Cost{PodSeconds: 50, GPUSeconds: 50, LostSeconds: 9}},
+			api.Cost{PodSeconds: 50, GPUSeconds: 50, LostSeconds: 9},
+		},
+		"and what has not": {
+			api.TrialStatus{
+				Phase: api.TrialRunning,
+				Cost:  &api.Cost{PodSeconds: 50, GPUSeconds: 50},
+				Attempts: []api.AttemptStatus{
+					{EndTime: ago(0), StartTime: ago(time.Hour)},
+					{StartTime: ago(time.Minute)},
+				},
+			},
+			api.Cost{PodSeconds: 110, GPUSeconds: 110},
+		},
+		"a pod that no node has taken": {
+			api.TrialStatus{Phase: api.TrialStarting, Attempts: []api.AttemptStatus{{}}},
+			api.Cost{},
+		},
+		"a clock that is behind": {
+			api.TrialStatus{Phase: api.TrialRunning, Attempts: []api.AttemptStatus{{StartTime: ago(-time.Minute)}}},
+			api.Cost{},
+		},
+		"a trial that has ended, whose last pod nobody saw end": {
+			api.TrialStatus{Phase: api.TrialFailed, Attempts: []api.AttemptStatus{{StartTime: ago(time.Minute)}}},
+			api.Cost{},
+		},
 	} {
 		test.trial.Depth = 18
 		if diff := cmp.Diff(test.want, Of(run, test.trial, clustertest.Noon)); diff != "" {
@@ -47,7 +69,11 @@ func TestExpensesAreInTheUnitThatMatters(t *testing.T) {
 }
 
 func TestTheYieldIsWhatStatusSays(t *testing.T) {
-	for said, want := range map[api.Decimal]string{"": "", "13.6969": "13.7 AUC-PR per GPU-hour", "0.0029": "0.0029 AUC-PR per GPU-hour"} {
+	for said, want := range map[api.Decimal]string{
+		"":        "",
+		"13.6969": "13.7 AUC-PR per GPU-hour",
+		"0.0029":  "0.0029 AUC-PR per GPU-hour",
+	} {
 		if got := Yield(api.Best{AUCPRPerGPUHour: said}); got != want {
 			t.Errorf("%q: %q, want %q", said, got, want)
 		}

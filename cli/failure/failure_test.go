@@ -21,7 +21,8 @@ func TestExplain(t *testing.T) {
 		"words on the screen": {Reported(errors.New("x")), ""},
 		"an API that is not there": {
 			&meta.NoKindMatchError{GroupKind: gk, SearchedVersions: []string{"v1alpha1"}},
-			"Plumbline is not installed in this cluster: config/README.md has the steps (build and push the images first).\nOr is it another cluster?",
+			"Plumbline is not installed in this cluster: config/README.md has the steps " +
+				"(build and push the images first).\nOr is it another cluster?",
 		},
 		"rights that are missing": {
 			apierrors.NewForbidden(schema.GroupResource{Resource: "trainingruns"}, "x", errors.New("no")),

@@ -117,9 +117,7 @@ func TestFollow(t *testing.T) {
 			server := &scripted{steps: tt.steps}
 			var seen []string
 			f := &follower{
-				client: server.start(
-					t,
-				),
+				client:  server.start(t),
 				list:    &api.TrainingRunList{},
 				key:     types.NamespacedName{Namespace: "inspection", Name: "erasers"},
 				see:     func(s Sighting) { seen = append(seen, inAWord(s)) },
@@ -142,13 +140,8 @@ func TestFollow(t *testing.T) {
 func TestFollowEndsWithItsContext(t *testing.T) {
 	server := &scripted{steps: []step{listed("10", at("9", "a", "1/8"))}}
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Object(
-		ctx,
-		server.start(t),
-		&api.TrainingRunList{},
-		types.NamespacedName{Namespace: "inspection", Name: "erasers"},
-		func(Sighting) { cancel() },
-	)
+	key := types.NamespacedName{Namespace: "inspection", Name: "erasers"}
+	err := Object(ctx, server.start(t), &api.TrainingRunList{}, key, func(Sighting) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
 	}

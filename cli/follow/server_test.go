@@ -44,22 +44,17 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/trainingruns"):
 		s.next(r)(w, r)
 	case r.URL.Path == "/apis/plumbline.dev/v1alpha1":
-		clustertest.WriteJSON(
-			w,
-			metav1.APIResourceList{
-				TypeMeta:     metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
-				GroupVersion: api.GroupVersion.String(),
-				APIResources: []metav1.APIResource{
-					{
-						Name:         "trainingruns",
-						SingularName: "trainingrun",
-						Kind:         "TrainingRun",
-						Namespaced:   true,
-						Verbs:        metav1.Verbs{"get", "list", "watch"},
-					},
-				},
-			},
-		)
+		clustertest.WriteJSON(w, metav1.APIResourceList{
+			TypeMeta:     metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
+			GroupVersion: api.GroupVersion.String(),
+			APIResources: []metav1.APIResource{{
+				Name:         "trainingruns",
+				SingularName: "trainingrun",
+				Kind:         "TrainingRun",
+				Namespaced:   true,
+				Verbs:        metav1.Verbs{"get", "list", "watch"},
+			}},
+		})
 	case r.URL.Path == "/apis" || r.URL.Path == "/apis/plumbline.dev":
 		v := metav1.GroupVersionForDiscovery{GroupVersion: api.GroupVersion.String(), Version: api.GroupVersion.Version}
 		g := metav1.APIGroup{
@@ -69,13 +64,10 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			PreferredVersion: v,
 		}
 		if r.URL.Path == "/apis" {
-			clustertest.WriteJSON(
-				w,
-				metav1.APIGroupList{
-					TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"},
-					Groups:   []metav1.APIGroup{g},
-				},
-			)
+			clustertest.WriteJSON(w, metav1.APIGroupList{
+				TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"},
+				Groups:   []metav1.APIGroup{g},
+			})
 			return
 		}
 		clustertest.WriteJSON(w, g)

@@ -13,14 +13,14 @@ import (
 
 // Screen draws lines over the ones it drew before, and leaves the last ones in the scrollback.
 type Screen struct {
-	Out   io.Writer
-	Size  func() (width, height int)
+	out   io.Writer
+	size  func() (width, height int)
 	drawn []int // columns of the lines that are on the screen
 }
 
 // NewScreen returns a screen on w, whose size may change between two pictures. Width is in columns, height in lines.
 func NewScreen(w io.Writer, size func() (width, height int)) *Screen {
-	return &Screen{Out: w, Size: size}
+	return &Screen{out: w, size: size}
 }
 
 // ScreenOn returns a screen for w, or nil when w is no terminal that can be drawn on.
@@ -45,6 +45,9 @@ const (
 	clearBelow = "\x1b[J"
 )
 
+// Size returns the columns and lines of the terminal as they are now.
+func (s *Screen) Size() (width, height int) { return s.size() }
+
 // Draw replaces what was drawn before. A terminal that became narrower has broken old lines in two, so they are counted anew.
 func (s *Screen) Draw(lines []string) {
 	width, _ := s.Size()
@@ -63,8 +66,8 @@ func (s *Screen) Draw(lines []string) {
 		s.drawn = append(s.drawn, text.Columns(text.StripEscapes(l)))
 	}
 	b.WriteString(clearBelow)
-	_, _ = s.Out.Write(b.Bytes()) // in one piece: no flicker
+	_, _ = s.out.Write(b.Bytes()) // in one piece: no flicker
 }
 
 // Close gives the cursor back.
-func (s *Screen) Close() { _, _ = io.WriteString(s.Out, showCursor) }
+func (s *Screen) Close() { _, _ = io.WriteString(s.out, showCursor) }

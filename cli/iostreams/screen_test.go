@@ -9,7 +9,7 @@ import (
 func TestScreenDrawsOverWhatItDrew(t *testing.T) {
 	var out bytes.Buffer
 	width := 40
-	s := &Screen{Out: &out, Size: func() (int, int) { return width, 24 }}
+	s := NewScreen(&out, func() (int, int) { return width, 24 })
 	s.Draw([]string{"one", strings.Repeat("x", 40)})
 	first := out.String()
 	out.Reset()

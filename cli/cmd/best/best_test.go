@@ -63,14 +63,41 @@ func TestTheBestAsADocumentSaysWhatItTook(t *testing.T) {
 
 func TestBestAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"best":                              {Args: "best good", Out: []string{"d50, epoch 8 of 8", "Runner-up", "validation (selected on)", "test (scored once)"}},
-		"best of a run without one":         {Args: "best bad", Code: 1, Err: []string{"ended without a best checkpoint: no trial has a committed checkpoint"}},
-		"best of a run that has just begun": {Args: "best new", Code: 1, Err: []string{"has no checkpoint yet: it is Pending", "plumb watch new -n inspection"}},
-		"best of a run that is not there":   {Args: "best god", Code: 1, Err: []string{`run "god" does not exist`, "Its runs: bad, good, new"}},
-		"best in an unknown format":         {Args: "best nothing -o xml", Code: 2, Err: []string{`"xml" is not one of json, yaml`}},
-		"best of nothing":                   {Args: "best", Code: 2, Err: []string{"RUN is missing", "See: plumb best --help"}},
-		"best of too much":                  {Args: "best good bad", Code: 2, Err: []string{`"bad" is one argument too many`}},
-		"complete nothing after the last":   {Args: "__complete best good ", Out: []string{":4"}},
+		"best": {
+			Args: "best good",
+			Out:  []string{"d50, epoch 8 of 8", "Runner-up", "validation (selected on)", "test (scored once)"},
+		},
+		"best of a run without one": {
+			Args: "best bad",
+			Code: 1,
+			Err:  []string{"ended without a best checkpoint: no trial has a committed checkpoint"},
+		},
+		"best of a run that has just begun": {
+			Args: "best new",
+			Code: 1,
+			Err:  []string{"has no checkpoint yet: it is Pending", "plumb watch new -n inspection"},
+		},
+		"best of a run that is not there": {
+			Args: "best god",
+			Code: 1,
+			Err:  []string{`run "god" does not exist`, "Its runs: bad, good, new"},
+		},
+		"best in an unknown format": {
+			Args: "best nothing -o xml",
+			Code: 2,
+			Err:  []string{`"xml" is not one of json, yaml`},
+		},
+		"best of nothing": {
+			Args: "best",
+			Code: 2,
+			Err:  []string{"RUN is missing", "See: plumb best --help"},
+		},
+		"best of too much": {
+			Args: "best good bad",
+			Code: 2,
+			Err:  []string{`"bad" is one argument too many`},
+		},
+		"complete nothing after the last": {Args: "__complete best good ", Out: []string{":4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want.Check(t, &clustertest.Program{Tree: clustertest.Verbs(NewCmdBest), Objects: clustertest.Inspection(t)})

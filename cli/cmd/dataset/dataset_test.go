@@ -28,24 +28,8 @@ func plumbDataset(t *testing.T, args ...string) (code int, out, errOut string) {
 func synthetic(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "set")
-	code, out, errOut := plumbDataset(
-		t,
-		"synth",
-		"--out",
-		dir,
-		"--samples",
-		"12",
-		"--prevalence",
-		"0.25",
-		"--size",
-		"32",
-		"--package-size",
-		"6",
-		"--label-noise",
-		"0",
-		"--channels",
-		"GRAY,W",
-	)
+	code, out, errOut := plumbDataset(t, "synth", "--out", dir, "--samples", "12", "--prevalence", "0.25",
+		"--size", "32", "--package-size", "6", "--label-noise", "0", "--channels", "GRAY,W")
 	if code != exitcode.OK || errOut != "" {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
@@ -67,24 +51,8 @@ func TestDatasetCheck(t *testing.T) {
 
 func TestDatasetOfWholePackages(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "set")
-	code, out, errOut := plumbDataset(
-		t,
-		"synth",
-		"--out",
-		dir,
-		"--samples",
-		"10",
-		"--prevalence",
-		"0.3",
-		"--size",
-		"32",
-		"--label-noise",
-		"0",
-		"--channels",
-		"GRAY",
-		"--grid",
-		"2x3",
-	)
+	code, out, errOut := plumbDataset(t, "synth", "--out", dir, "--samples", "10", "--prevalence", "0.3",
+		"--size", "32", "--label-noise", "0", "--channels", "GRAY", "--grid", "2x3")
 	if code != exitcode.OK || !strings.HasPrefix(out, dir+": 10 samples in 2 packages, channels GRAY\n") {
 		t.Fatalf("exit %d: %s%s", code, out, errOut)
 	}
@@ -132,15 +100,43 @@ func TestDatasetRefusals(t *testing.T) {
 		code int
 		want string
 	}{
-		"no directory":                   {[]string{"check"}, exitcode.Usage, "DIR is missing"},
-		"a missing set":                  {[]string{"check", filepath.Join(dir, "nowhere")}, exitcode.Failed, "nowhere has 1 problem, listed above"},
-		"an unknown format":              {[]string{"check", dir, "-o", "xml"}, exitcode.Usage, `"xml" is not one of json`},
-		"no --out":                       {[]string{"synth"}, exitcode.Usage, "--out is missing"},
-		"a share beyond all":             {[]string{"synth", "--out", dir, "--prevalence", "12"}, exitcode.Usage, "prevalence 12 is not between 0 and 1"},
-		"a grid that is none":            {[]string{"synth", "--out", dir, "--grid", "15"}, exitcode.Usage, `--grid "15" is not rows and columns, as in 3x5`},
-		"a package larger than its grid": {[]string{"synth", "--out", dir, "--grid", "2x3", "--package-size", "7"}, exitcode.Usage, "package-size 7 does not fit into the 6 cells of a 2 x 3 grid"},
-		"a set in the way":               {[]string{"synth", "--out", dir}, exitcode.Failed, "is not empty; name another directory, or replace a set that was made here with --force"},
-		"a verb that is none":            {[]string{"chekc", dir}, exitcode.Usage, `unknown command "chekc" for "plumb dataset"`},
+		"no directory": {[]string{"check"}, exitcode.Usage, "DIR is missing"},
+		"a missing set": {
+			[]string{"check", filepath.Join(dir, "nowhere")},
+			exitcode.Failed,
+			"nowhere has 1 problem, listed above",
+		},
+		"an unknown format": {
+			[]string{"check", dir, "-o", "xml"},
+			exitcode.Usage,
+			`"xml" is not one of json`,
+		},
+		"no --out": {[]string{"synth"}, exitcode.Usage, "--out is missing"},
+		"a share beyond all": {
+			[]string{"synth", "--out", dir, "--prevalence", "12"},
+			exitcode.Usage,
+			"prevalence 12 is not between 0 and 1",
+		},
+		"a grid that is none": {
+			[]string{"synth", "--out", dir, "--grid", "15"},
+			exitcode.Usage,
+			`--grid "15" is not rows and columns, as in 3x5`,
+		},
+		"a package larger than its grid": {
+			[]string{"synth", "--out", dir, "--grid", "2x3", "--package-size", "7"},
+			exitcode.Usage,
+			"package-size 7 does not fit into the 6 cells of a 2 x 3 grid",
+		},
+		"a set in the way": {
+			[]string{"synth", "--out", dir},
+			exitcode.Failed,
+			"is not empty; name another directory, or replace a set that was made here with --force",
+		},
+		"a verb that is none": {
+			[]string{"chekc", dir},
+			exitcode.Usage,
+			`unknown command "chekc" for "plumb dataset"`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, errOut := plumbDataset(t, c.args...)

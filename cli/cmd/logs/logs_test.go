@@ -51,9 +51,8 @@ func TestLogsAskTheServer(t *testing.T) {
 				Tree:    clustertest.Verbs(NewCmdLogs),
 				Objects: []client.Object{clustertest.ReadRun(t, "finished")},
 			}
-			if code := p.Run(
-				t,
-				append([]string{"--server", server.URL}, strings.Split(tt.args, " ")...)...); code != tt.code {
+			args := append([]string{"--server", server.URL}, strings.Split(tt.args, " ")...)
+			if code := p.Run(t, args...); code != tt.code {
 				t.Errorf("exit code %d, want %d: %s", code, tt.code, p.Err.String())
 			}
 			clustertest.InOrder(t, "stdout", p.Out.String(), tt.out)
@@ -80,8 +79,15 @@ func TestLogsOfARunWithoutPods(t *testing.T) {
 
 func TestLogsAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"logs of a trial without a pod": {Args: "logs new d50", Code: 1, Err: []string{"trial d50 has no pod yet: it is Waiting"}},
-		"complete a trial":              {Args: "__complete logs good ", Out: []string{"d18\tSucceeded 8/8", "d152\tFailed 6/8"}},
+		"logs of a trial without a pod": {
+			Args: "logs new d50",
+			Code: 1,
+			Err:  []string{"trial d50 has no pod yet: it is Waiting"},
+		},
+		"complete a trial": {
+			Args: "__complete logs good ",
+			Out:  []string{"d18\tSucceeded 8/8", "d152\tFailed 6/8"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want.Check(t, &clustertest.Program{Tree: clustertest.Verbs(NewCmdLogs), Objects: clustertest.Inspection(t)})

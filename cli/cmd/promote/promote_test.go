@@ -128,11 +128,8 @@ func TestPromote(t *testing.T) {
 				return
 			}
 			var v api.ModelVersion
-			if err := p.Client.Get(
-				t.Context(),
-				client.ObjectKey{Namespace: "inspection", Name: tt.created},
-				&v,
-			); err != nil {
+			key := client.ObjectKey{Namespace: "inspection", Name: tt.created}
+			if err := p.Client.Get(t.Context(), key, &v); err != nil {
 				t.Fatal(err)
 			}
 			trial := runstate.FindTrial(run, v.Spec.Trial)
@@ -164,7 +161,9 @@ func TestPromotionsAtOnce(t *testing.T) {
 		Objects: []client.Object{clustertest.ReadRun(t, "finished"), clustertest.Model("eraser", 4)},
 		Funcs: interceptor.Funcs{
 			Create: clustertest.AsAnna,
-			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			List: func(
+				ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption,
+			) error {
 				err := c.List(ctx, list, opts...)
 				listed.Done()
 				listed.Wait()
@@ -188,8 +187,8 @@ func TestPromotionsAtOnce(t *testing.T) {
 	}
 	both.Wait()
 	got := strings.Join(names, " ")
-	if first, second := "modelversion.plumbline.dev/eraser-v5", "modelversion.plumbline.dev/eraser-v6"; got != first+" "+second &&
-		got != second+" "+first {
+	const first, second = "modelversion.plumbline.dev/eraser-v5", "modelversion.plumbline.dev/eraser-v6"
+	if got != first+" "+second && got != second+" "+first {
 		t.Errorf("two promotions at once made %q", got)
 	}
 }
@@ -246,7 +245,9 @@ func TestPromoteWaits(t *testing.T) {
 				Tree:    clustertest.Verbs(NewCmdPromote),
 				Objects: []client.Object{clustertest.ReadRun(t, "finished"), clustertest.Model("eraser", 0)},
 				Funcs: interceptor.Funcs{
-					Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
+					Create: func(
+						ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption,
+					) error {
 						err := clustertest.AsAnna(ctx, c, obj, opts...)
 						v, ok := obj.(*api.ModelVersion)
 						if !ok || err != nil {
@@ -261,9 +262,8 @@ func TestPromoteWaits(t *testing.T) {
 					},
 				},
 			}
-			if code := p.Run(
-				t,
-				append([]string{"promote", "erasers", "--model", "eraser"}, tt.args...)...); code != tt.code {
+			args := append([]string{"promote", "erasers", "--model", "eraser"}, tt.args...)
+			if code := p.Run(t, args...); code != tt.code {
 				t.Errorf("exit code %d, want %d; stderr:\n%s", code, tt.code, p.Err.String())
 			}
 			if p.Out.String() != tt.out {
@@ -305,15 +305,19 @@ func TestModelManifestIsWhole(t *testing.T) {
 
 func TestPromoteAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"promote without saying to what":      {Args: "promote good", Code: 2, Err: []string{"--model is missing"}},
-		"complete a model":                    {Args: "__complete promote good --model ", Out: []string{"eraser\tfile:///models", "unused"}},
-		"complete the trial that is promoted": {Args: "__complete promote good --trial ", Out: []string{"d50\tSucceeded 8/8"}},
+		"promote without saying to what": {Args: "promote good", Code: 2, Err: []string{"--model is missing"}},
+		"complete a model": {
+			Args: "__complete promote good --model ",
+			Out:  []string{"eraser\tfile:///models", "unused"},
+		},
+		"complete the trial that is promoted": {
+			Args: "__complete promote good --trial ",
+			Out:  []string{"d50\tSucceeded 8/8"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(
-				t,
-				&clustertest.Program{Tree: clustertest.Verbs(NewCmdPromote), Objects: clustertest.Inspection(t)},
-			)
+			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdPromote), Objects: clustertest.Inspection(t)}
+			want.Check(t, p)
 		})
 	}
 }

@@ -19,14 +19,13 @@ func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	}
 	pod := job.Spec.Template.Spec
 	c := pod.Containers[0]
-	if _, gpu := c.Resources.Limits[api.ResourceGPU]; gpu || pod.NodeSelector != nil ||
-		*pod.AutomountServiceAccountToken ||
-		!*c.SecurityContext.ReadOnlyRootFilesystem ||
-		!*pod.SecurityContext.RunAsNonRoot {
+	_, gpu := c.Resources.Limits[api.ResourceGPU]
+	if gpu || pod.NodeSelector != nil || *pod.AutomountServiceAccountToken ||
+		!*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.SecurityContext.RunAsNonRoot {
 		t.Errorf("pod %+v", pod)
 	}
-	if _, queued := config.Labels[plan.QueueLabel]; queued || job.Labels[plan.QueueLabel] != "gpus" ||
-		c.Image != run.Spec.Template.Image {
+	_, queued := config.Labels[plan.QueueLabel]
+	if queued || job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
 		t.Errorf("labels %v and %v, image %s", job.Labels, config.Labels, c.Image)
 	}
 }

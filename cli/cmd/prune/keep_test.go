@@ -61,16 +61,29 @@ func TestWhatAPruneMustLeave(t *testing.T) {
 		"so is one that ended lately": {runs: []api.TrainingRun{endedRun("a", 29*day, "a")},
 			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
 		"and one that does not say when": {runs: []api.TrainingRun{noTime}, want: wire.Keep{Live: []string{"a"}}},
-		"of an older one the bests stay": {runs: []api.TrainingRun{endedRun("b", 31*day, "b"), endedRun("a", 30*day, "a")},
-			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a"), place("b")}}},
-		"what a live run goes on from is whole": {runs: []api.TrainingRun{endedRun("a", 40*day, "a"), goesOn(endedRun("b", -1, ""), "a"), goesOn(endedRun("c", -1, ""), "gone")},
-			want: wire.Keep{Live: []string{"a", "b", "c", "gone"}, Checkpoints: []string{place("a")}}},
-		"a best in an older run's directory stays": {runs: []api.TrainingRun{endedRun("a", 40*day, ""), goesOn(endedRun("b", 35*day, "a"), "a")},
-			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a")}}},
+		"of an older one the bests stay": {
+			runs: []api.TrainingRun{endedRun("b", 31*day, "b"), endedRun("a", 30*day, "a")},
+			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a"), place("b")}},
+		},
+		"what a live run goes on from is whole": {
+			runs: []api.TrainingRun{
+				endedRun("a", 40*day, "a"),
+				goesOn(endedRun("b", -1, ""), "a"),
+				goesOn(endedRun("c", -1, ""), "gone"),
+			},
+			want: wire.Keep{Live: []string{"a", "b", "c", "gone"}, Checkpoints: []string{place("a")}},
+		},
+		"a best in an older run's directory stays": {
+			runs: []api.TrainingRun{endedRun("a", 40*day, ""), goesOn(endedRun("b", 35*day, "a"), "a")},
+			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a")}},
+		},
 		"what was promoted stays, although its run is gone": {versions: []api.ModelVersion{version},
 			want: wire.Keep{Checkpoints: []string{"gone/d18/d18-a2-q/best-e0003"}}},
-		"a checkpoint that cannot be understood ends it": {runs: []api.TrainingRun{endedRun("a", 40*day, "a/..")},
-			err: `trial d50 of run inspection/run-a names the checkpoint "file:///checkpoints/a/../d50/d50-a1-p/best-e0007"`},
+		"a checkpoint that cannot be understood ends it": {
+			runs: []api.TrainingRun{endedRun("a", 40*day, "a/..")},
+			err: `trial d50 of run inspection/run-a names the checkpoint ` +
+				`"file:///checkpoints/a/../d50/d50-a1-p/best-e0007"`,
+		},
 	} {
 		got, err := keepList(test.runs, test.versions, 30*day, false, clustertest.Noon)
 		if test.err != "" {

@@ -57,26 +57,76 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 		jobs     []string // what each was told beyond the usual
 		out, err []string
 	}{
-		"a dry run shows": {args: "prune --dry-run", end: batchv1.JobComplete, jobs: []string{"--dry-run"},
-			out: []string{"would remove     1.5 kB  x/y\n"}, err: []string{"run old: file:///checkpoints", "Of 0 runs all is kept, of 1 only what is named"}},
-		"a yes removes":           {args: "prune", in: "y\n", end: batchv1.JobComplete, jobs: []string{"--dry-run", ""}, err: []string{"Remove these? [y/N] "}},
-		"nothing said is a no":    {args: "prune", end: batchv1.JobComplete, code: 1, jobs: []string{"--dry-run"}, err: []string{"Remove these?", "error: nothing was removed", "plumb prune --yes -n inspection"}},
+		"a dry run shows": {
+			args: "prune --dry-run",
+			end:  batchv1.JobComplete,
+			jobs: []string{"--dry-run"},
+			out:  []string{"would remove     1.5 kB  x/y\n"},
+			err:  []string{"run old: file:///checkpoints", "Of 0 runs all is kept, of 1 only what is named"},
+		},
+		"a yes removes": {
+			args: "prune",
+			in:   "y\n",
+			end:  batchv1.JobComplete,
+			jobs: []string{"--dry-run", ""},
+			err:  []string{"Remove these? [y/N] "},
+		},
+		"nothing said is a no": {
+			args: "prune",
+			end:  batchv1.JobComplete,
+			code: 1,
+			jobs: []string{"--dry-run"},
+			err:  []string{"Remove these?", "error: nothing was removed", "plumb prune --yes -n inspection"},
+		},
 		"yes beforehand asks not": {args: "prune --yes", end: batchv1.JobComplete, jobs: []string{""}},
-		"a Job that fails": {args: "prune --yes", end: batchv1.JobFailed, code: 1, jobs: []string{""},
-			out: []string{"would remove"}, err: []string{"the Job plumb-prune-", "failed: Job has reached the specified backoff limit\nWhat its log lists as removed is gone"}},
-		"a dry run that fails": {args: "prune", end: batchv1.JobFailed, code: 1, jobs: []string{"--dry-run"},
-			err: []string{"backoff limit\nNothing was removed. Why is in its log, above, or: kubectl -n inspection logs job/plumb-prune-"}},
-		"all that is younger is left": {args: "prune --older-than 800h --yes", end: batchv1.JobComplete, jobs: []string{""}, err: []string{"Of 1 runs all is kept, of 0"}},
-		"a run that is not there":     {args: "prune --template-from nothing", code: 1, err: []string{`run "nothing" does not exist`}},
-		"a namespace without runs":    {args: "prune -n nothing", code: 1, err: []string{"namespace nothing has no run to take the store"}},
-		"both at once":                {args: "prune --yes --dry-run", code: 2, err: []string{"if any flags in the group [dry-run yes] are set"}},
+		"a Job that fails": {
+			args: "prune --yes",
+			end:  batchv1.JobFailed,
+			code: 1,
+			jobs: []string{""},
+			out:  []string{"would remove"},
+			err: []string{
+				"the Job plumb-prune-",
+				"failed: Job has reached the specified backoff limit\nWhat its log lists as removed is gone",
+			},
+		},
+		"a dry run that fails": {
+			args: "prune",
+			end:  batchv1.JobFailed,
+			code: 1,
+			jobs: []string{"--dry-run"},
+			err: []string{
+				"backoff limit\n" +
+					"Nothing was removed. Why is in its log, above, or: kubectl -n inspection logs job/plumb-prune-",
+			},
+		},
+		"all that is younger is left": {
+			args: "prune --older-than 800h --yes",
+			end:  batchv1.JobComplete,
+			jobs: []string{""},
+			err:  []string{"Of 1 runs all is kept, of 0"},
+		},
+		"a run that is not there": {
+			args: "prune --template-from nothing",
+			code: 1,
+			err:  []string{`run "nothing" does not exist`},
+		},
+		"a namespace without runs": {
+			args: "prune -n nothing",
+			code: 1,
+			err:  []string{"namespace nothing has no run to take the store"},
+		},
+		"both at once": {
+			args: "prune --yes --dry-run",
+			code: 2,
+			err:  []string{"if any flags in the group [dry-run yes] are set"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, server := jobCluster(t, test.end)
 			p.In = strings.NewReader(test.in)
-			if code := p.Run(
-				t,
-				append([]string{"--server", server}, strings.Split(test.args, " ")...)...); code != test.code {
+			args := append([]string{"--server", server}, strings.Split(test.args, " ")...)
+			if code := p.Run(t, args...); code != test.code {
 				t.Errorf("exit code %d, want %d: %s", code, test.code, p.Err.String())
 			}
 			clustertest.InOrder(t, "stdout", p.Out.String(), test.out)
@@ -91,22 +141,12 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 			var told []string
 			for _, j := range jobs.Items {
 				args := strings.Join(j.Spec.Template.Spec.Containers[0].Args, " ")
-				told = append(
-					told,
-					strings.TrimSpace(
-						strings.TrimPrefix(args, "prune --checkpoints /checkpoints --keep /plumbline/prune/keep.json"),
-					),
-				)
+				args = strings.TrimPrefix(args, "prune --checkpoints /checkpoints --keep /plumbline/prune/keep.json")
+				told = append(told, strings.TrimSpace(args))
 				checkConfig(t, p.Client, j)
 			}
-			if len(told) != len(test.jobs) ||
-				strings.Count(
-					strings.Join(told, ","),
-					"--dry-run",
-				) != strings.Count(
-					strings.Join(test.jobs, ","),
-					"--dry-run",
-				) {
+			dryRuns := func(jobs []string) int { return strings.Count(strings.Join(jobs, ","), "--dry-run") }
+			if len(told) != len(test.jobs) || dryRuns(told) != dryRuns(test.jobs) {
 				t.Errorf("Jobs with %q, want %q", told, test.jobs)
 			}
 		})
@@ -127,14 +167,27 @@ func TestCtrlCEndsAPrune(t *testing.T) {
 		end  batchv1.JobConditionType
 		err  []string
 	}{
-		"at the question":    {args: "prune", end: batchv1.JobComplete, err: []string{"Remove these? [y/N] \nNothing was removed\n"}},
-		"while the Job runs": {args: "prune --yes", err: []string{"Job plumb-prune-", " goes on. What it says: kubectl -n inspection logs -f job/plumb-prune-", "To end it: kubectl -n inspection delete job"}},
+		"at the question": {
+			args: "prune",
+			end:  batchv1.JobComplete,
+			err:  []string{"Remove these? [y/N] \nNothing was removed\n"},
+		},
+		"while the Job runs": {
+			args: "prune --yes",
+			err: []string{
+				"Job plumb-prune-",
+				" goes on. What it says: kubectl -n inspection logs -f job/plumb-prune-",
+				"To end it: kubectl -n inspection delete job",
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, press := context.WithCancel(t.Context())
 			defer press()
 			p, server := jobCluster(t, test.end)
-			p.Funcs.Watch = func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+			p.Funcs.Watch = func(
+				ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption,
+			) (watch.Interface, error) {
 				press() // only a Job that has not ended is watched
 				return c.Watch(ctx, list, opts...)
 			}

@@ -36,54 +36,81 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 		check       func(*api.TrainingRun) bool
 		out, err    []string
 	}{
-		"all of a run": {state: "finished", args: "retry erasers", created: "erasers-r1",
+		"all of a run": {
+			state:   "finished",
+			args:    "retry erasers",
+			created: "erasers-r1",
 			check: func(r *api.TrainingRun) bool {
-				return *r.Spec.Checkpoint.ResumeFrom == "6f0c5a52-0f3c-4e6e-9a60-5f4e1f6b9d11" && len(r.Spec.Depths) == 5 && r.Status.Phase == ""
+				return *r.Spec.Checkpoint.ResumeFrom == "6f0c5a52-0f3c-4e6e-9a60-5f4e1f6b9d11" &&
+					len(r.Spec.Depths) == 5 && r.Status.Phase == ""
 			},
-			out: []string{"run erasers-r1 goes on from the checkpoints of erasers: d18, d34, d50, d101, d152\n"}, err: []string{"plumb watch erasers-r1 -n inspection"}},
-		"a trial left nothing": {args: "retry erasers", code: 1,
-			err: []string{`d101 of run "erasers" probably left no checkpoint`, "plumb retry erasers --depths 18,34,50,152 -n inspection", "plumb retry erasers --depths 101 --anew -n inspection", "resumeFrom: 6f0c5a52"}},
-		"the others": {args: "retry erasers --depths 18,34", created: "erasers-r1",
+			out: []string{"run erasers-r1 goes on from the checkpoints of erasers: d18, d34, d50, d101, d152\n"},
+			err: []string{"plumb watch erasers-r1 -n inspection"},
+		},
+		"a trial left nothing": {
+			args: "retry erasers",
+			code: 1,
+			err: []string{
+				`d101 of run "erasers" probably left no checkpoint`,
+				"plumb retry erasers --depths 18,34,50,152 -n inspection",
+				"plumb retry erasers --depths 101 --anew -n inspection",
+				"resumeFrom: 6f0c5a52",
+			},
+		},
+		"the others": {
+			args:    "retry erasers --depths 18,34",
+			created: "erasers-r1",
 			check: func(r *api.TrainingRun) bool {
 				_, applied := r.Annotations[corev1.LastAppliedConfigAnnotation]
-				return len(r.Spec.Depths) == 2 && len(r.Spec.Overrides) == 1 && r.Spec.Suspend == nil && r.Spec.StopTrials == nil &&
+				return len(r.Spec.Depths) == 2 && len(r.Spec.Overrides) == 1 &&
+					r.Spec.Suspend == nil && r.Spec.StopTrials == nil &&
 					r.Labels["kueue.x-k8s.io/queue-name"] == "gpus" && r.Annotations["team"] == "vision" && !applied
-			}},
-		"one from nothing": {args: "retry erasers --depths 101 --anew --name again", created: "again",
-			check: func(r *api.TrainingRun) bool { return r.Spec.Checkpoint.ResumeFrom == nil }, out: []string{"run again begins from nothing: d101\n"}},
+			},
+		},
+		"one from nothing": {
+			args:    "retry erasers --depths 101 --anew --name again",
+			created: "again",
+			check:   func(r *api.TrainingRun) bool { return r.Spec.Checkpoint.ResumeFrom == nil },
+			out:     []string{"run again begins from nothing: d101\n"},
+		},
 		"more epochs": {args: "retry erasers --depths 18 --epochs 12 -o name", created: "erasers-r1",
 			check: func(r *api.TrainingRun) bool {
 				return *r.Spec.Hyperparameters.Epochs == 12 && r.Spec.Overrides[0].Epochs == nil
 			},
 			out: []string{"trainingrun.plumbline.dev/erasers-r1\n"}},
-		"fewer epochs":              {args: "retry erasers --depths 18 --epochs 7", code: 2, err: []string{"--epochs 7 is below the 8 that d18 was to train"}},
-		"a depth that was none":     {args: "retry erasers --depths 19", code: 2, err: []string{`has no trial d19`}},
-		"a name that is taken":      {state: "finished", args: "retry erasers --name taken", code: 1, err: []string{`run "taken" exists already`}},
-		"a run that has not ended":  {state: "running", args: "retry erasers", code: 1, err: []string{"has not ended: it is Running", "plumb stop erasers -n inspection d18 d34 d50 d101 d152"}},
-		"the next number is taken":  {state: "finished", args: "retry taken-r1", created: "taken-r3"},
-		"a name as long as it gets": {state: "finished", args: "retry " + strings.Repeat("x", 40), created: strings.Repeat("x", 37) + "-r1"},
+		"fewer epochs": {
+			args: "retry erasers --depths 18 --epochs 7",
+			code: 2,
+			err:  []string{"--epochs 7 is below the 8 that d18 was to train"},
+		},
+		"a depth that was none": {args: "retry erasers --depths 19", code: 2, err: []string{`has no trial d19`}},
+		"a name that is taken": {
+			state: "finished",
+			args:  "retry erasers --name taken",
+			code:  1,
+			err:   []string{`run "taken" exists already`},
+		},
+		"a run that has not ended": {
+			state: "running",
+			args:  "retry erasers",
+			code:  1,
+			err:   []string{"has not ended: it is Running", "plumb stop erasers -n inspection d18 d34 d50 d101 d152"},
+		},
+		"the next number is taken": {state: "finished", args: "retry taken-r1", created: "taken-r3"},
+		"a name as long as it gets": {
+			state:   "finished",
+			args:    "retry " + strings.Repeat("x", 40),
+			created: strings.Repeat("x", 37) + "-r1",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := failed(t)
 			if test.state != "" {
 				run = clustertest.ReadRun(t, test.state)
 			}
-			first, second, long := clustertest.Named(
-				t,
-				"finished",
-				"taken-r1",
-			), clustertest.Named(
-				t,
-				"finished",
-				"taken-r2",
-			), clustertest.Named(
-				t,
-				"finished",
-				strings.Repeat("x", 40),
-			)
-			p := &clustertest.Program{
-				Tree:    clustertest.Verbs(NewCmdRetry),
-				Objects: []client.Object{run, clustertest.Named(t, "finished", "taken"), first, second, long},
+			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdRetry), Objects: []client.Object{run}}
+			for _, taken := range []string{"taken", "taken-r1", "taken-r2", strings.Repeat("x", 40)} {
+				p.Objects = append(p.Objects, clustertest.Named(t, "finished", taken))
 			}
 			if code := p.Run(t, strings.Split(test.args, " ")...); code != test.code {
 				t.Errorf("exit code %d, want %d: %s", code, test.code, p.Err.String())
@@ -101,11 +128,8 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 				return
 			}
 			var r api.TrainingRun
-			if err := p.Client.Get(
-				t.Context(),
-				client.ObjectKey{Namespace: "inspection", Name: test.created},
-				&r,
-			); err != nil {
+			key := client.ObjectKey{Namespace: "inspection", Name: test.created}
+			if err := p.Client.Get(t.Context(), key, &r); err != nil {
 				t.Fatal(err)
 			}
 			if test.check != nil && !test.check(&r) {
@@ -126,19 +150,63 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 		head, warmup *int32
 		err          []string
 	}{
-		"a head that was cut stays cut":          {before: api.Hyperparameters{Epochs: whole(5)}, args: "--epochs 30", head: whole(2), warmup: whole(2)},
-		"so does a warmup":                       {before: api.Hyperparameters{Epochs: whole(4)}, args: "--epochs 30", head: whole(2), warmup: whole(1)},
-		"from random weights there is no head":   {before: api.Hyperparameters{Epochs: whole(2)}, scratch: true, args: "--epochs 30", head: whole(0), warmup: whole(1)},
+		"a head that was cut stays cut": {
+			before: api.Hyperparameters{Epochs: whole(5)},
+			args:   "--epochs 30",
+			head:   whole(2),
+			warmup: whole(2),
+		},
+		"so does a warmup": {
+			before: api.Hyperparameters{Epochs: whole(4)},
+			args:   "--epochs 30",
+			head:   whole(2),
+			warmup: whole(1),
+		},
+		"from random weights there is no head": {
+			before:  api.Hyperparameters{Epochs: whole(2)},
+			scratch: true,
+			args:    "--epochs 30",
+			head:    whole(0),
+			warmup:  whole(1),
+		},
 		"what was not cut is left to the preset": {before: api.Hyperparameters{Epochs: whole(10)}, args: "--epochs 30"},
-		"and so is a preset without phases":      {before: api.Hyperparameters{Epochs: whole(1), Preset: ptr.To("paper")}, args: "--epochs 30"},
-		"what was given stays":                   {before: api.Hyperparameters{Epochs: whole(5), HeadEpochs: whole(1), WarmupEpochs: whole(0)}, args: "--epochs 30", head: whole(1), warmup: whole(0)},
-		"beside what was given":                  {before: api.Hyperparameters{Epochs: whole(3), HeadEpochs: whole(1)}, args: "--epochs 30", head: whole(1), warmup: whole(1)},
-		"as many epochs":                         {before: api.Hyperparameters{Epochs: whole(5)}, args: ""},
-		"from nothing the preset decides":        {before: api.Hyperparameters{Epochs: whole(5)}, args: "--epochs 30 --anew"},
-		"trials that differ": {overrides: []api.DepthOverride{{Depth: 152, Epochs: whole(5)}, {Depth: 18, Epochs: whole(5)}}, args: "--epochs 60", code: 1,
-			err: []string{"d18, d152 headEpochs 2 and warmupEpochs 2; d34, d50, d101 headEpochs 3 and warmupEpochs 2",
-				"plumb retry erasers --depths 18,152 --epochs 60 -n inspection, plumb retry erasers --depths 34,50,101 --epochs 60 -n inspection"}},
-		"one of those that differ": {overrides: []api.DepthOverride{{Depth: 152, Epochs: whole(5)}}, args: "--depths 152 --epochs 60", head: whole(2), warmup: whole(2)},
+		"and so is a preset without phases": {
+			before: api.Hyperparameters{Epochs: whole(1), Preset: ptr.To("paper")},
+			args:   "--epochs 30",
+		},
+		"what was given stays": {
+			before: api.Hyperparameters{Epochs: whole(5), HeadEpochs: whole(1), WarmupEpochs: whole(0)},
+			args:   "--epochs 30",
+			head:   whole(1),
+			warmup: whole(0),
+		},
+		"beside what was given": {
+			before: api.Hyperparameters{Epochs: whole(3), HeadEpochs: whole(1)},
+			args:   "--epochs 30",
+			head:   whole(1),
+			warmup: whole(1),
+		},
+		"as many epochs": {before: api.Hyperparameters{Epochs: whole(5)}, args: ""},
+		"from nothing the preset decides": {
+			before: api.Hyperparameters{Epochs: whole(5)},
+			args:   "--epochs 30 --anew",
+		},
+		"trials that differ": {
+			overrides: []api.DepthOverride{{Depth: 152, Epochs: whole(5)}, {Depth: 18, Epochs: whole(5)}},
+			args:      "--epochs 60",
+			code:      1,
+			err: []string{
+				"d18, d152 headEpochs 2 and warmupEpochs 2; d34, d50, d101 headEpochs 3 and warmupEpochs 2",
+				"plumb retry erasers --depths 18,152 --epochs 60 -n inspection, plumb retry erasers " +
+					"--depths 34,50,101 --epochs 60 -n inspection",
+			},
+		},
+		"one of those that differ": {
+			overrides: []api.DepthOverride{{Depth: 152, Epochs: whole(5)}},
+			args:      "--depths 152 --epochs 60",
+			head:      whole(2),
+			warmup:    whole(2),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := clustertest.ReadRun(t, "finished")
@@ -155,29 +223,19 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 				return
 			}
 			var next api.TrainingRun
-			if err := p.Client.Get(
-				t.Context(),
-				client.ObjectKey{Namespace: "inspection", Name: "next"},
-				&next,
-			); err != nil {
+			key := client.ObjectKey{Namespace: "inspection", Name: "next"}
+			if err := p.Client.Get(t.Context(), key, &next); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(
-				[]*int32{test.head, test.warmup},
-				[]*int32{next.Spec.Hyperparameters.HeadEpochs, next.Spec.Hyperparameters.WarmupEpochs},
-			); diff != "" {
+			h := next.Spec.Hyperparameters
+			if diff := cmp.Diff([]*int32{test.head, test.warmup}, []*int32{h.HeadEpochs, h.WarmupEpochs}); diff != "" {
 				t.Errorf("headEpochs and warmupEpochs:\n%s", diff)
 			}
 			for _, d := range next.Spec.Depths {
 				was, _ := phasesOf(run, d)
 				if is, err := phasesOf(&next, d); err != nil || !strings.Contains(test.args, "--anew") && is != was {
-					t.Errorf(
-						"d%d had %+v and will have %+v, error %v: its checkpoint would be refused",
-						d,
-						was,
-						is,
-						err,
-					)
+					t.Errorf("d%d had %+v and will have %+v, error %v: its checkpoint would be refused",
+						d, was, is, err)
 				}
 			}
 		})
@@ -194,13 +252,21 @@ func TestWhichTrialsHaveSavedThemselves(t *testing.T) {
 		every int32
 		want  bool
 	}{
-		"one that crashed in its first epoch":          {api.TrialStatus{Epochs: 8}, 1, false},
-		"one that crashed in its second":               {api.TrialStatus{Epoch: 1, Epochs: 8}, 1, true},
-		"one that saves every other epoch":             {api.TrialStatus{Epoch: 1, Epochs: 8, Best: &api.BestMetrics{Epoch: 1}}, 2, false},
-		"and has come that far":                        {api.TrialStatus{Epoch: 3, Epochs: 8}, 2, true},
-		"one that was interrupted in its first epoch":  {api.TrialStatus{Epochs: 8, Attempts: interrupted}, 1, true},
-		"one that has trained its last":                {api.TrialStatus{Epoch: 3, Epochs: 3}, 5, true},
-		"one that was done early, with patience":       {api.TrialStatus{Phase: api.TrialSucceeded, Epoch: 4, Epochs: 8}, 5, true},
+		"one that crashed in its first epoch": {api.TrialStatus{Epochs: 8}, 1, false},
+		"one that crashed in its second":      {api.TrialStatus{Epoch: 1, Epochs: 8}, 1, true},
+		"one that saves every other epoch": {
+			api.TrialStatus{Epoch: 1, Epochs: 8, Best: &api.BestMetrics{Epoch: 1}},
+			2,
+			false,
+		},
+		"and has come that far":                       {api.TrialStatus{Epoch: 3, Epochs: 8}, 2, true},
+		"one that was interrupted in its first epoch": {api.TrialStatus{Epochs: 8, Attempts: interrupted}, 1, true},
+		"one that has trained its last":               {api.TrialStatus{Epoch: 3, Epochs: 3}, 5, true},
+		"one that was done early, with patience": {
+			api.TrialStatus{Phase: api.TrialSucceeded, Epoch: 4, Epochs: 8},
+			5,
+			true,
+		},
 		"one that has told nothing, not even how long": {api.TrialStatus{}, 1, false},
 	} {
 		if got := hasSaved(&test.trial, test.every); got != test.want {
@@ -211,13 +277,14 @@ func TestWhichTrialsHaveSavedThemselves(t *testing.T) {
 
 func TestRetryAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"complete depths": {Args: "__complete retry good --depths 18,1", Out: []string{"18,34\n18,50\n18,101\n18,152\n"}},
+		"complete depths": {
+			Args: "__complete retry good --depths 18,1",
+			Out:  []string{"18,34\n18,50\n18,101\n18,152\n"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(
-				t,
-				&clustertest.Program{Tree: clustertest.Verbs(NewCmdRetry), Objects: clustertest.Inspection(t)},
-			)
+			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdRetry), Objects: clustertest.Inspection(t)}
+			want.Check(t, p)
 		})
 	}
 }

@@ -25,17 +25,54 @@ func TestSuspendAndResumeChangeTheSpec(t *testing.T) {
 		want     spec // after
 		out, err []string
 	}{
-		"suspend": {state: "running", args: "suspend erasers", want: spec{Suspend: ptr.To(true)},
-			out: []string{"run erasers is suspended: its pods save themselves and end\n"}, err: []string{"plumb resume erasers -n inspection"}},
-		"suspend again": {state: "running", spec: spec{Suspend: ptr.To(true)}, args: "suspend erasers", want: spec{Suspend: ptr.To(true)},
-			out: []string{"run erasers is suspended already"}},
-		"suspend, for scripts": {state: "running", args: "suspend erasers -o name", want: spec{Suspend: ptr.To(true)}, out: []string{"trainingrun.plumbline.dev/erasers\n"}},
-		"resume": {state: "running", spec: spec{Suspend: ptr.To(true)}, args: "resume erasers", want: spec{Suspend: ptr.To(false)},
-			out: []string{"run erasers goes on from its checkpoints"}, err: []string{"plumb watch erasers -n inspection"}},
-		"resume what is not suspended": {state: "running", args: "resume erasers", out: []string{"run erasers is not suspended already"}},
-		"suspend what has ended": {state: "finished", args: "suspend erasers", code: 1,
-			err: []string{`run "erasers" has ended (Succeeded), which nothing changes`, "plumb retry erasers -n inspection"}},
-		"suspend what is not there": {state: "running", args: "suspend eraser", code: 1, err: []string{`run "eraser" does not exist`}},
+		"suspend": {
+			state: "running",
+			args:  "suspend erasers",
+			want:  spec{Suspend: ptr.To(true)},
+			out:   []string{"run erasers is suspended: its pods save themselves and end\n"},
+			err:   []string{"plumb resume erasers -n inspection"},
+		},
+		"suspend again": {
+			state: "running",
+			spec:  spec{Suspend: ptr.To(true)},
+			args:  "suspend erasers",
+			want:  spec{Suspend: ptr.To(true)},
+			out:   []string{"run erasers is suspended already"},
+		},
+		"suspend, for scripts": {
+			state: "running",
+			args:  "suspend erasers -o name",
+			want:  spec{Suspend: ptr.To(true)},
+			out:   []string{"trainingrun.plumbline.dev/erasers\n"},
+		},
+		"resume": {
+			state: "running",
+			spec:  spec{Suspend: ptr.To(true)},
+			args:  "resume erasers",
+			want:  spec{Suspend: ptr.To(false)},
+			out:   []string{"run erasers goes on from its checkpoints"},
+			err:   []string{"plumb watch erasers -n inspection"},
+		},
+		"resume what is not suspended": {
+			state: "running",
+			args:  "resume erasers",
+			out:   []string{"run erasers is not suspended already"},
+		},
+		"suspend what has ended": {
+			state: "finished",
+			args:  "suspend erasers",
+			code:  1,
+			err: []string{
+				`run "erasers" has ended (Succeeded), which nothing changes`,
+				"plumb retry erasers -n inspection",
+			},
+		},
+		"suspend what is not there": {
+			state: "running",
+			args:  "suspend eraser",
+			code:  1,
+			err:   []string{`run "eraser" does not exist`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := clustertest.ReadRun(t, test.state)

@@ -20,14 +20,8 @@ func TestLowestKubernetesIsTheChartsToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprintf(
-		"kubeVersion: \">=%d.%d.0-0\"",
-		lowestMajor,
-		lowestMinor,
-	); !strings.Contains(
-		string(chart),
-		want,
-	) {
+	want := fmt.Sprintf("kubeVersion: \">=%d.%d.0-0\"", lowestMajor, lowestMinor)
+	if !strings.Contains(string(chart), want) {
 		t.Errorf("charts/plumbline/Chart.yaml does not say %s", want)
 	}
 }
@@ -35,13 +29,14 @@ func TestLowestKubernetesIsTheChartsToo(t *testing.T) {
 func TestVersionAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
 		"the client's version asks nobody": {Args: "version --client", Out: []string{"wire 1."}},
-		"the client's version for scripts": {Args: "version --client -o json", Out: []string{`"plumb": {`, `"wire": "1.`}},
+		"the client's version for scripts": {
+			Args: "version --client -o json",
+			Out:  []string{`"plumb": {`, `"wire": "1.`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(
-				t,
-				&clustertest.Program{Tree: clustertest.Verbs(NewCmdVersion), Objects: clustertest.Inspection(t)},
-			)
+			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdVersion), Objects: clustertest.Inspection(t)}
+			want.Check(t, p)
 		})
 	}
 }
@@ -83,9 +78,8 @@ func TestVersionAsksTheServer(t *testing.T) {
 				Tree:    clustertest.Verbs(NewCmdVersion),
 				Objects: []client.Object{clustertest.ReadRun(t, "finished")},
 			}
-			if code := p.Run(
-				t,
-				append([]string{"--server", server.URL}, strings.Split(tt.args, " ")...)...); code != tt.code {
+			args := append([]string{"--server", server.URL}, strings.Split(tt.args, " ")...)
+			if code := p.Run(t, args...); code != tt.code {
 				t.Errorf("exit code %d, want %d: %s", code, tt.code, p.Err.String())
 			}
 			clustertest.InOrder(t, "stdout", p.Out.String(), tt.out)

@@ -23,12 +23,8 @@ func TestChangesGolden(t *testing.T) {
 		before = after
 	}
 	for _, state := range []string{"failed", "odd"} {
-		fmt.Fprintf(
-			&story,
-			"--- %s, at first sight\n%s\n",
-			state,
-			strings.Join(changes(nil, clustertest.ReadRun(t, state)), "\n"),
-		)
+		lines := changes(nil, clustertest.ReadRun(t, state))
+		fmt.Fprintf(&story, "--- %s, at first sight\n%s\n", state, strings.Join(lines, "\n"))
 	}
 	golden.Check(t, "changes", story.String())
 }

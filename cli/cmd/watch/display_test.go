@@ -15,7 +15,7 @@ import (
 func TestTimeLeftIsCountedDown(t *testing.T) {
 	run := clustertest.ReadRun(t, "running") // d101 needs the most: 96 seconds
 	d := &liveDisplay{
-		screen: &iostreams.Screen{Out: &bytes.Buffer{}, Size: func() (int, int) { return 140, 40 }},
+		screen: iostreams.NewScreen(&bytes.Buffer{}, func() (int, int) { return 140, 40 }),
 		style:  text.Style{Glyphs: text.Unicode},
 		now:    func() time.Time { return clustertest.Noon },
 	}

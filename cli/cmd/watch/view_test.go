@@ -101,10 +101,24 @@ func TestWhatIsWaitedForIsToldOnce(t *testing.T) {
 	}{
 		"a run that is not admitted": {api.TrainingRunStatus{Phase: api.RunPending, Conditions: []metav1.Condition{
 			condition(api.ConditionAdmitted, away), condition(api.ConditionRunning, away)}}, "not admitted: " + away},
-		"one whose trials have all ended": {api.TrainingRunStatus{Phase: api.RunRunning, Trials: []api.TrialStatus{{Name: "d18", Phase: api.TrialSucceeded}},
-			Conditions: []metav1.Condition{condition(api.ConditionRunning, reports)}}, "waiting: " + reports},
-		"one whose trial says it": {api.TrainingRunStatus{Phase: api.RunRunning, Trials: []api.TrialStatus{{Name: "d18", Phase: api.TrialStarting, Message: "its pod is being started"}},
-			Conditions: []metav1.Condition{condition(api.ConditionRunning, "d18 (ContainerStarting): its pod is being started")}}, "d18: its pod is being started"},
+		"one whose trials have all ended": {
+			api.TrainingRunStatus{
+				Phase:      api.RunRunning,
+				Trials:     []api.TrialStatus{{Name: "d18", Phase: api.TrialSucceeded}},
+				Conditions: []metav1.Condition{condition(api.ConditionRunning, reports)},
+			},
+			"waiting: " + reports,
+		},
+		"one whose trial says it": {
+			api.TrainingRunStatus{
+				Phase:  api.RunRunning,
+				Trials: []api.TrialStatus{{Name: "d18", Phase: api.TrialStarting, Message: "its pod is being started"}},
+				Conditions: []metav1.Condition{
+					condition(api.ConditionRunning, "d18 (ContainerStarting): its pod is being started"),
+				},
+			},
+			"d18: its pod is being started",
+		},
 	} {
 		v := view{
 			run:   &api.TrainingRun{Status: tc.status},

@@ -20,7 +20,9 @@ func TestWatchWaitsForTheRunAndItsEnd(t *testing.T) {
 	p := &clustertest.Program{
 		Tree: clustertest.Verbs(NewCmdWatch),
 		Funcs: interceptor.Funcs{
-			Watch: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+			Watch: func(
+				ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption,
+			) (watch.Interface, error) {
 				w, err := c.Watch(ctx, list, opts...)
 				watching <- struct{}{}
 				return w, err
@@ -78,17 +80,31 @@ func TestWatchIsInterrupted(t *testing.T) {
 
 func TestWatchAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"watch a run that has succeeded": {Args: "watch good", Out: []string{"06:10:00 d18", "run   Succeeded"}, Err: []string{"Next: plumb best good -n inspection"}},
-		"watch a run that has failed":    {Args: "watch bad", Code: 1, Out: []string{"labels.csv:212"}, Err: []string{`run "bad" failed`, "plumb logs bad d18 -n inspection"}},
-		"watch a run that is not there":  {Args: "watch nothing", Code: 1, Err: []string{"does not exist in namespace inspection", "--wait"}},
-		"help documents the exit codes":  {Args: "watch --help", Out: []string{"Exit codes:", "130", "Examples:"}},
-		"complete a run":                 {Args: "__complete watch ", Out: []string{"bad\tFailed 5/5", "good\tSucceeded 5/5"}},
+		"watch a run that has succeeded": {
+			Args: "watch good",
+			Out:  []string{"06:10:00 d18", "run   Succeeded"},
+			Err:  []string{"Next: plumb best good -n inspection"},
+		},
+		"watch a run that has failed": {
+			Args: "watch bad",
+			Code: 1,
+			Out:  []string{"labels.csv:212"},
+			Err:  []string{`run "bad" failed`, "plumb logs bad d18 -n inspection"},
+		},
+		"watch a run that is not there": {
+			Args: "watch nothing",
+			Code: 1,
+			Err:  []string{"does not exist in namespace inspection", "--wait"},
+		},
+		"help documents the exit codes": {Args: "watch --help", Out: []string{"Exit codes:", "130", "Examples:"}},
+		"complete a run": {
+			Args: "__complete watch ",
+			Out:  []string{"bad\tFailed 5/5", "good\tSucceeded 5/5"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want.Check(
-				t,
-				&clustertest.Program{Tree: clustertest.Verbs(NewCmdWatch), Objects: clustertest.Inspection(t)},
-			)
+			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdWatch), Objects: clustertest.Inspection(t)}
+			want.Check(t, p)
 		})
 	}
 }
