@@ -16,7 +16,8 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// Cluster is what every verb that talks to Kubernetes is given: the flags that say which cluster, and how to connect to it.
+// Cluster is what every verb that talks to Kubernetes is given: the flags that say which cluster, and how to connect to
+// it.
 type Cluster struct {
 	flags *genericclioptions.ConfigFlags
 	Dial  func(*rest.Config) (client.WithWatch, error)

@@ -8,7 +8,8 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// Of is what a trial's pods took. The operator counts a pod when it has ended; those that run are counted here, up to now.
+// Of is what a trial's pods took. The operator counts a pod when it has ended; those that run are counted here, up to
+// now.
 func Of(r *api.TrainingRun, t api.TrialStatus, now time.Time) api.Cost {
 	var c api.Cost
 	if t.Cost != nil {
@@ -92,7 +93,8 @@ func (e expense) LostShare() string {
 	return fmt.Sprintf("%.0f%%", 100*e.lost/e.Hours)
 }
 
-// Yield is what the best has reached for what its trial has cost, such as "0.29 AUC-PR per GPU-hour"; empty until status says it.
+// Yield is what the best has reached for what its trial has cost, such as "0.29 AUC-PR per GPU-hour"; empty until
+// status says it.
 func Yield(b api.Best) string {
 	v, err := b.AUCPRPerGPUHour.Float64()
 	if err != nil {

@@ -46,8 +46,8 @@ func IsTimeout(err error) bool {
 	return errors.As(err, &e)
 }
 
-// Explain turns an error into what a person reads: the error, then the next step where there is one; usage is that of a mistake in
-// the command line.
+// Explain turns an error into what a person reads: the error, then the next step where there is one; usage is that of a
+// mistake in the command line.
 func Explain(err error, usage string) string {
 	var done reportedError
 	if err == nil || errors.As(err, &done) {

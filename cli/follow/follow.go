@@ -19,15 +19,16 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Sighting is one piece of news of an object that is followed. With neither object nor lost, the object is not there (yet).
+// Sighting is one piece of news of an object that is followed. With neither object nor lost, the object is not there
+// (yet).
 type Sighting struct {
 	Object client.Object
 	Gone   bool  // it was there and was deleted; object is the last that was seen of it
 	Lost   error // the connection broke; the follower tries again by itself
 }
 
-// follower watches one object by name: a list, then a watch from the list's resourceVersion, which is taken up again where it
-// ended. It lists again only when the server no longer knows that version.
+// follower watches one object by name: a list, then a watch from the list's resourceVersion, which is taken up again
+// where it ended. It lists again only when the server no longer knows that version.
 type follower struct {
 	client client.WithWatch
 	list   client.ObjectList // an empty list of the object's kind
@@ -42,8 +43,8 @@ type follower struct {
 	lost    bool // the last try failed, and see was told
 }
 
-// Object calls see with all that happens to the object until ctx ends, the object is deleted, or an error that trying again
-// would not mend. An error before the first answer is such an error.
+// Object calls see with all that happens to the object until ctx ends, the object is deleted, or an error that trying
+// again would not mend. An error before the first answer is such an error.
 func Object(
 	ctx context.Context, cl client.WithWatch, list client.ObjectList, key types.NamespacedName, see func(Sighting),
 ) error {

@@ -19,8 +19,8 @@ import (
 // step answers one request for TrainingRuns.
 type step func(w http.ResponseWriter, r *http.Request)
 
-// scripted is an API server that knows TrainingRuns and answers each request for them with the next step; after the last it
-// keeps a watch open.
+// scripted is an API server that knows TrainingRuns and answers each request for them with the next step; after the
+// last it keeps a watch open.
 type scripted struct {
 	mu    sync.Mutex
 	steps []step

@@ -48,7 +48,8 @@ const (
 // Size returns the columns and lines of the terminal as they are now.
 func (s *Screen) Size() (width, height int) { return s.size() }
 
-// Draw replaces what was drawn before. A terminal that became narrower has broken old lines in two, so they are counted anew.
+// Draw replaces what was drawn before. A terminal that became narrower has broken old lines in two, so they are counted
+// anew.
 func (s *Screen) Draw(lines []string) {
 	width, _ := s.Size()
 	rows := 0

@@ -17,8 +17,8 @@ import (
 	"plumbline.dev/plumbline/cli/cluster"
 )
 
-// Flag is the flag -o: a table or a sentence for people unless it says otherwise. It is refused where it is read, with the command
-// line, if it is not among the verb's formats.
+// Flag is the flag -o: a table or a sentence for people unless it says otherwise. It is refused where it is read, with
+// the command line, if it is not among the verb's formats.
 type Flag struct {
 	Format  string // "": for people
 	formats []string

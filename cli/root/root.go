@@ -102,7 +102,8 @@ func (p *Plumb) Execute(ctx context.Context, args []string) int {
 // ownName is this program where help shows a command to type.
 var ownName = regexp.MustCompile(`\bplumb\b`)
 
-// ActAsPlugin has help say `kubectl plumb`, which is how the user has called it and perhaps the only name that is installed.
+// ActAsPlugin has help say `kubectl plumb`, which is how the user has called it and perhaps the only name that is
+// installed.
 func (p *Plumb) ActAsPlugin(called string) {
 	p.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: called}
 	var rename func(*cobra.Command)

@@ -27,7 +27,8 @@ type Style struct {
 	Colour bool
 }
 
-// DetectStyle reads what the environment says: NO_COLOR (no-color.org), TERM, and a locale that names another character set.
+// DetectStyle reads what the environment says: NO_COLOR (no-color.org), TERM, and a locale that names another character
+// set.
 func DetectStyle(getenv func(string) string) Style {
 	s := Style{Glyphs: Unicode, Colour: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {

@@ -15,9 +15,9 @@ var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\
 // StripEscapes removes the escape sequences that programs write for terminals.
 func StripEscapes(s string) string { return escapes.ReplaceAllString(s, "") }
 
-// Clean makes text from a status safe on a terminal and puts it on one line. A pod's message may hold anything: escape sequences
-// are dropped whole, white space becomes one space, and what else could move the cursor, reverse the line or is not text at
-// all becomes the replacement character.
+// Clean makes text from a status safe on a terminal and puts it on one line. A pod's message may hold anything: escape
+// sequences are dropped whole, white space becomes one space, and what else could move the cursor, reverse the line or
+// is not text at all becomes the replacement character.
 func Clean(s string) string {
 	s = StripEscapes(s)
 	var b strings.Builder

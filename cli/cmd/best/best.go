@@ -26,7 +26,7 @@ type Options struct {
 	Output output.Flag
 }
 
-// NewCmdBest returns `plumb best`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdBest returns `plumb best`. runF, if not nil, receives the options instead of runBest.
 func NewCmdBest(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runBest

@@ -73,7 +73,8 @@ func metricsRow(split string, m api.Metrics) []string {
 	}
 }
 
-// trialGrid is the table of all trials of a run. Of attempts it says how many, and how many of these were ended from outside.
+// trialGrid is the table of all trials of a run. Of attempts it says how many, and how many of these were ended from
+// outside.
 func trialGrid(r *api.TrainingRun, now time.Time) []text.Line {
 	all := cost.ExpenseOf(cost.OfRun(r, now))
 	var t table.Grid

@@ -32,7 +32,7 @@ type Options struct {
 	Output output.Flag
 }
 
-// NewCmdList returns `plumb list`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdList returns `plumb list`. runF, if not nil, receives the options instead of runList.
 func NewCmdList(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runList

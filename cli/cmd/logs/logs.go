@@ -32,7 +32,7 @@ type Options struct {
 	Follow bool
 }
 
-// NewCmdLogs returns `plumb logs`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdLogs returns `plumb logs`. runF, if not nil, receives the options instead of runLogs.
 func NewCmdLogs(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runLogs
@@ -92,7 +92,8 @@ func (o *Options) noPods(r *api.TrainingRun) error {
 		r.Name, yet, runstate.Phase(r), r.Name, o.Cluster.NamespaceFlag())
 }
 
-// allLogs prints every trial's log, line by line with the trial's name; one that cannot be read does not end the others.
+// allLogs prints every trial's log, line by line with the trial's name; one that cannot be read does not end the
+// others.
 func (o *Options) allLogs(ctx context.Context, r *api.TrainingRun) error {
 	var mu sync.Mutex
 	var g errgroup.Group

@@ -35,7 +35,7 @@ type Options struct {
 	Output output.Flag
 }
 
-// NewCmdModels returns `plumb models`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdModels returns `plumb models`. runF, if not nil, receives the options instead of runModels.
 func NewCmdModels(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runModels

@@ -16,8 +16,8 @@ const (
 	modelsPath   = "/models"
 )
 
-// modelManifest is a Model that a person can apply after a look: it publishes with the run's image and volumes, which hold the
-// checkpoints, and has one volume more for the registry.
+// modelManifest is a Model that a person can apply after a look: it publishes with the run's image and volumes, which
+// hold the checkpoints, and has one volume more for the registry.
 func modelManifest(name string, r *api.TrainingRun) string {
 	pod := *r.Spec.Template.DeepCopy()
 	// These are mostly those of a GPU node.

@@ -43,7 +43,7 @@ type Options struct {
 	Output      output.Flag
 }
 
-// NewCmdPromote returns `plumb promote`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdPromote returns `plumb promote`. runF, if not nil, receives the options instead of runPromote.
 func NewCmdPromote(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runPromote
@@ -187,8 +187,8 @@ func withBest(spec api.ModelVersionSpec, b api.BestMetrics) api.ModelVersionSpec
 	return spec
 }
 
-// createVersion takes the first number above all that the model ever had. Whoever else promotes at the same time may take it
-// first: the API server refuses a name that exists, and then the next number is tried.
+// createVersion takes the first number above all that the model ever had. Whoever else promotes at the same time may
+// take it first: the API server refuses a name that exists, and then the next number is tried.
 func createVersion(
 	ctx context.Context, cl client.Client, model *api.Model, spec api.ModelVersionSpec,
 ) (*api.ModelVersion, error) {

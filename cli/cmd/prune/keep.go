@@ -12,9 +12,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// keepList says what a prune must leave. A run is pruned only when it ended longer ago than olderThan, and then all its trials' bests
-// stay. Everything else that exists is live, and so is what a run that has not ended goes on from. A checkpoint that is named and
-// cannot be understood ends it all: what might be removed could be it.
+// keepList says what a prune must leave. A run is pruned only when it ended longer ago than olderThan, and then all its
+// trials' bests stay. Everything else that exists is live, and so is what a run that has not ended goes on from. A
+// checkpoint that is named and cannot be understood ends it all: what might be removed could be it.
 func keepList(
 	runs []api.TrainingRun, versions []api.ModelVersion, olderThan time.Duration, unknown bool, now time.Time,
 ) (wire.Keep, error) {

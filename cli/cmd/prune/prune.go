@@ -59,7 +59,7 @@ A Job with a run's image and volumes looks at the checkpoint store, and its log 
 
 `
 
-// NewCmdPrune returns `plumb prune`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdPrune returns `plumb prune`. runF, if not nil, receives the options instead of runPrune.
 func NewCmdPrune(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runPrune

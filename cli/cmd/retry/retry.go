@@ -41,7 +41,7 @@ type Options struct {
 	Output  output.Flag
 }
 
-// NewCmdRetry returns `plumb retry`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdRetry returns `plumb retry`. runF, if not nil, receives the options instead of runRetry.
 func NewCmdRetry(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runRetry
@@ -196,8 +196,8 @@ func phasesOf(run *api.TrainingRun, d api.Depth) (phases, error) {
 	return phases{h.HeadEpochs, h.WarmupEpochs}, err
 }
 
-// keepPhases writes down the phases that the old run had and more epochs would change. A preset's phases are cut to fit few epochs, and
-// a trial cannot go on from a checkpoint of other phases than its own.
+// keepPhases writes down the phases that the old run had and more epochs would change. A preset's phases are cut to fit
+// few epochs, and a trial cannot go on from a checkpoint of other phases than its own.
 func (o *Options) keepPhases(old, next *api.TrainingRun) error {
 	var differ bool
 	var before []phases // in the order of depths
@@ -248,8 +248,8 @@ func withoutCheckpoint(old *api.TrainingRun, depths []api.Depth) (missing []api.
 	return missing
 }
 
-// hasSaved: a trial saves itself after each so many epochs, after its last, and within an epoch when it is stopped from outside. A best
-// says nothing: it has no more than is needed to predict.
+// hasSaved: a trial saves itself after each so many epochs, after its last, and within an epoch when it is stopped from
+// outside. A best says nothing: it has no more than is needed to predict.
 func hasSaved(t *api.TrialStatus, everyEpochs int32) bool {
 	return t.Epoch >= everyEpochs || t.Phase == api.TrialSucceeded || t.Epoch > 0 && t.Epoch >= t.Epochs ||
 		slices.ContainsFunc(t.Attempts,

@@ -29,7 +29,7 @@ type Options struct {
 	Output output.Flag
 }
 
-// NewCmdStop returns `plumb stop`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdStop returns `plumb stop`. runF, if not nil, receives the options instead of runStop.
 func NewCmdStop(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runStop
@@ -114,7 +114,8 @@ func runStop(ctx context.Context, o *Options) error {
 	return nil
 }
 
-// stoppable are those of the named trials that nobody has named before. One that is not there, or has ended, is a mistake.
+// stoppable are those of the named trials that nobody has named before. One that is not there, or has ended, is a
+// mistake.
 func (o *Options) stoppable(r *api.TrainingRun) (fresh []string, err error) {
 	if err := runstate.RefuseEnded(r, o.Cluster.NamespaceFlag()); err != nil {
 		return nil, err

@@ -78,7 +78,8 @@ func TestStopChangesTheSpec(t *testing.T) {
 			p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdStop), Objects: []client.Object{run}}
 			tries := 0
 			p.Funcs.Patch = func(
-				ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, opts ...client.PatchOption,
+				ctx context.Context, c client.WithWatch,
+				o client.Object, patch client.Patch, opts ...client.PatchOption,
 			) error {
 				if tries++; tries == 1 { // somebody else was faster
 					runs := api.GroupVersion.WithResource("trainingruns").GroupResource()

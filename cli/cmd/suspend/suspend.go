@@ -26,7 +26,7 @@ type Options struct {
 	Output  output.Flag
 }
 
-// NewCmdSuspend returns `plumb suspend`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdSuspend returns `plumb suspend`. runF, if not nil, receives the options instead of runSuspend.
 func NewCmdSuspend(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{IO: f.IO, Cluster: f.Cluster, Suspend: true}
 	return newCmd(f, o, runF, &cobra.Command{
@@ -40,7 +40,7 @@ spec.suspend.`,
 	})
 }
 
-// NewCmdResume returns `plumb resume`. runF is as for NewCmdSuspend.
+// NewCmdResume returns `plumb resume`. runF, if not nil, receives the options instead of runSuspend.
 func NewCmdResume(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{IO: f.IO, Cluster: f.Cluster}
 	return newCmd(f, o, runF, &cobra.Command{

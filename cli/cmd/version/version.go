@@ -22,7 +22,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The lowest Kubernetes that Plumbline works with, as charts/plumbline/Chart.yaml has it too; a test holds them together.
+// The lowest Kubernetes that Plumbline works with, as charts/plumbline/Chart.yaml has it too; a test holds them
+// together.
 const (
 	lowestMajor = 1
 	lowestMinor = 31
@@ -62,7 +63,7 @@ func (v plumbVersion) String() string {
 	return fmt.Sprintf("plumb       %s (wire %s, %s, %s)", v.Release, v.Wire, v.Go, v.Platform)
 }
 
-// NewCmdVersion returns `plumb version`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdVersion returns `plumb version`. runF, if not nil, receives the options instead of runVersion.
 func NewCmdVersion(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runVersion

@@ -12,8 +12,8 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// changes says in lines what happened to a run between two sightings, for logs and pipes. before is nil at the first sighting, which
-// tells where everything stands.
+// changes says in lines what happened to a run between two sightings, for logs and pipes. before is nil at the first
+// sighting, which tells where everything stands.
 func changes(before, after *api.TrainingRun) []string {
 	first := before == nil
 	if first {

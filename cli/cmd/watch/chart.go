@@ -21,8 +21,8 @@ func progress(g text.Glyphs, done, total, w int) string {
 	return b.String()
 }
 
-// sparkline draws values between lo and hi in at most w cells; where there are more values than cells, a cell is the mean of
-// its share.
+// sparkline draws values between lo and hi in at most w cells; where there are more values than cells, a cell is the
+// mean of its share.
 func sparkline(g text.Glyphs, values []float64, lo, hi float64, w int) string {
 	n := min(len(values), w)
 	var b strings.Builder

@@ -30,8 +30,8 @@ const (
 	noteLines    = 1 // of any other trial's
 )
 
-// lines draws the view: the run, its best, one row per trial, then what needs words. Nothing is wider than the terminal; on a low
-// one the words go first.
+// lines draws the view: the run, its best, one row per trial, then what needs words. Nothing is wider than the
+// terminal; on a low one the words go first.
 func (v view) lines() []string {
 	var all []text.Line
 	if v.run == nil { // not there yet
@@ -203,7 +203,8 @@ func (v view) row(t api.TrialStatus) []text.Span {
 	}
 }
 
-// notes are the sentences: of the run's conditions, of the trials, and of plumb itself. Trials that say the same share a line.
+// notes are the sentences: of the run's conditions, of the trials, and of plumb itself. Trials that say the same share
+// a line.
 func (v view) notes() []text.Line {
 	var out []text.Line
 	add := func(s string, p text.Paint, n int) { out = append(out, v.wrapped(s, p, n)...) }

@@ -30,7 +30,7 @@ type Options struct {
 	Wait bool
 }
 
-// NewCmdWatch returns `plumb watch`. Tests may replace runF, which is given what the command line says; nil runs the command.
+// NewCmdWatch returns `plumb watch`. runF, if not nil, receives the options instead of runWatch.
 func NewCmdWatch(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runWatch
