@@ -19,11 +19,11 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Sighting is one piece of news of an object that is followed. With neither object nor lost, the object is not there
+// Sighting is one piece of news of an object that is followed. With neither Object nor Lost, the object is not there
 // (yet).
 type Sighting struct {
 	Object client.Object
-	Gone   bool  // it was there and was deleted; object is the last that was seen of it
+	Gone   bool  // it was there and was deleted; Object is the last that was seen of it
 	Lost   error // the connection broke; the follower tries again by itself
 }
 

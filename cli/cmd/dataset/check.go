@@ -65,7 +65,7 @@ Exits with 1 when something is wrong.`,
 func runCheck(ctx context.Context, o *CheckOptions) error {
 	bar := newProgressBar(o.IO, "reading "+text.Clean(o.Dir))
 	report, err := dataset.Check(ctx, o.Dir, o.Corrections, bar.show)
-	bar.close()
+	bar.finish()
 	if err != nil {
 		return err
 	}

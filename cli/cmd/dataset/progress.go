@@ -39,8 +39,8 @@ func (b *progressBar) show(done, total int) {
 	b.screen.Draw([]string{text.Truncate(l, width-1, b.style.Cut)})
 }
 
-// close takes the bar away: what follows says how it ended.
-func (b *progressBar) close() {
+// finish takes the bar away: what follows says how it ended.
+func (b *progressBar) finish() {
 	if b.shown != "" {
 		b.screen.Draw(nil)
 		b.screen.Close()

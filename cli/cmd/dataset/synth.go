@@ -103,7 +103,7 @@ func runSynth(ctx context.Context, o *SynthOptions) error {
 	}
 	bar := newProgressBar(o.IO, "making "+text.Clean(o.Out))
 	made, err := synth.Write(ctx, o.Spec, o.Out, o.Force, bar.show)
-	bar.close()
+	bar.finish()
 	switch {
 	case errors.Is(err, synth.ErrOccupied) && !o.Force:
 		return fmt.Errorf("%w; name another directory, or replace a set that was made here with --force", err)

@@ -16,7 +16,7 @@ type display interface {
 	show(s follow.Sighting)
 	again()                  // draws what was shown last: clocks have moved, or the terminal was resized
 	ticks() <-chan time.Time // when to call again; nil: never
-	close()
+	finish()
 }
 
 func newDisplay(streams *iostreams.IOStreams, name string, now func() time.Time) display {
@@ -73,7 +73,7 @@ func (d *liveDisplay) note(run *api.TrainingRun) {
 	}
 }
 
-func (d *liveDisplay) close() {
+func (d *liveDisplay) finish() {
 	d.ticker.Stop()
 	d.screen.Close()
 }
@@ -108,7 +108,7 @@ func (d *lineDisplay) show(s follow.Sighting) {
 	d.run = run
 }
 
-func (d *lineDisplay) close() {}
+func (d *lineDisplay) finish() {}
 
 // noticeOf is what plumb itself has to say about a sighting.
 func noticeOf(s follow.Sighting, name string) string {

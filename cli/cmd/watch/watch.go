@@ -81,7 +81,7 @@ func runWatch(ctx context.Context, o *Options) error {
 
 	d := newDisplay(o.IO, o.Run, o.Now)
 	last, err := o.untilOver(sightings, failed, d)
-	d.close()
+	d.finish()
 	switch {
 	case errors.Is(err, errAbsent):
 		return cluster.AbsentRun(ctx, cl, namespace, o.Run, ". To wait for it: --wait")
