@@ -91,6 +91,15 @@ var direct = []struct {
 		noClock: true,
 		why:     "decisions are pure: no client, context, clock, logger or chance, so that a restarted operator decides the same; time comes in as an argument",
 	},
+	{
+		of: []string{
+			"cli/cmd/best", "cli/cmd/list", "cli/cmd/models", "cli/cmd/prune", "cli/cmd/retry", "cli/cmd/stop", "cli/cmd/suspend",
+			"cli/cmd/watch/view.go", "cli/cmd/watch/changes.go", "cli/cost", "cli/runstate", "cli/table",
+		},
+		only:    []string{"..."},
+		noClock: true,
+		why:     "the clock of plumb is the factory's, so that a test says what time it is",
+	},
 }
 
 // importers are the only packages that may import a thing themselves.
@@ -99,6 +108,14 @@ var importers = []struct {
 	where []string
 	why   string
 }{
+	{
+		of: module + "cli/cmd/...", where: []string{"cli/main.go"},
+		why: "a verb is wired in main and nowhere else, so that no verb depends on another",
+	},
+	{
+		of: module + "cli/clustertest", where: nil,
+		why: "the fake cluster is for tests",
+	},
 	{
 		of: graft + "/...", where: []string{"trainer/resnet", "trainer/session", "trainer/export", "trainer/main.go"},
 		why: "TensorFlow is run in one place and drawn in two; everything else must work without it",
