@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -219,7 +219,7 @@ func checkConfig(t *testing.T, c client.Client, j batchv1.Job) {
 
 func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	run := named(t, "finished", "old")
-	run.Labels = map[string]string{plan.QueueLabel: "gpus"}
+	run.Labels = map[string]string{podspec.QueueLabel: "gpus"}
 	run.Spec.Template.NodeSelector = map[string]string{"gpu": "h100"}
 	job, config, err := pruneJob(run, "plumb-prune-x", wire.Keep{}, false)
 	if err != nil {
@@ -230,7 +230,7 @@ func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	if _, gpu := c.Resources.Limits[api.ResourceGPU]; gpu || pod.NodeSelector != nil || *pod.AutomountServiceAccountToken || !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.SecurityContext.RunAsNonRoot {
 		t.Errorf("pod %+v", pod)
 	}
-	if _, queued := config.Labels[plan.QueueLabel]; queued || job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
+	if _, queued := config.Labels[podspec.QueueLabel]; queued || job.Labels[podspec.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
 		t.Errorf("labels %v and %v, image %s", job.Labels, config.Labels, c.Image)
 	}
 }

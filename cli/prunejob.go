@@ -11,14 +11,12 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
 const (
 	pruneContainer = "prune"
-	pruneDir       = "/plumbline/prune" // below it the API server lets no template mount anything
-	pruneScratch   = "/plumbline/scratch"
 	keepFile       = "keep.json"
 
 	// activeSeconds end a Job, waiting for a node included, so that no list is acted on for longer. The next prune takes the rest.
@@ -44,11 +42,11 @@ func pruneJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	args := []string{"prune", "--checkpoints", store, "--keep", pruneDir + "/" + keepFile}
+	args := []string{"prune", "--checkpoints", store, "--keep", podspec.KeepListDir + "/" + keepFile}
 	if dryRun {
 		args = append(args, "--dry-run")
 	}
-	meta := metav1.ObjectMeta{Namespace: run.Namespace, Name: name, Labels: map[string]string{"app.kubernetes.io/managed-by": "plumb", "app.kubernetes.io/component": "prune"}}
+	meta := metav1.ObjectMeta{Namespace: run.Namespace, Name: name, Labels: map[string]string{podspec.ManagedBy: "plumb", "app.kubernetes.io/component": "prune"}}
 	config := &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{keepFile: string(list)}}
 	job := &batchv1.Job{ObjectMeta: *meta.DeepCopy(), Spec: batchv1.JobSpec{
 		BackoffLimit: ptr.To(int32(1)), ActiveDeadlineSeconds: ptr.To(int64(activeSeconds)), TTLSecondsAfterFinished: ptr.To(int32(keptSeconds)),
@@ -57,38 +55,38 @@ func pruneJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*
 			Spec:       prunePod(run.Spec.Template, args, name),
 		},
 	}}
-	if queue := run.Labels[plan.QueueLabel]; queue != "" { // where Kueue manages every Job, one without a queue would wait for ever
-		job.Labels[plan.QueueLabel] = queue
+	if queue := run.Labels[podspec.QueueLabel]; queue != "" { // where Kueue manages every Job, one without a queue would wait for ever
+		job.Labels[podspec.QueueLabel] = queue
 	}
 	return job, config, nil
 }
 
 func prunePod(t api.PodTemplate, args []string, config string) corev1.PodSpec {
-	env := []corev1.EnvVar{{Name: "HOME", Value: pruneScratch}, {Name: "TMPDIR", Value: pruneScratch}} // the root file system is read-only
-	env = append(env, plan.Env(t)...)
+	pod := podspec.Base(t)
 	volumes, mounts := pruneVolumes(t, config)
-	return corev1.PodSpec{
-		RestartPolicy:                corev1.RestartPolicyNever,
-		AutomountServiceAccountToken: ptr.To(false),
-		EnableServiceLinks:           ptr.To(false),
-		ServiceAccountName:           t.ServiceAccountName,
-		ImagePullSecrets:             t.ImagePullSecrets,
-		Volumes:                      volumes,
-		SecurityContext:              plan.PodSecurity(),
-		Containers: []corev1.Container{{
-			Name: pruneContainer, Image: t.Image, ImagePullPolicy: t.ImagePullPolicy, Args: args, Env: env, Resources: pruneResources, VolumeMounts: mounts,
-			SecurityContext: plan.ContainerSecurity(),
-		}},
-	}
+	pod.Volumes = volumes
+	pod.Containers = []corev1.Container{{
+		Name:            pruneContainer,
+		Image:           t.Image,
+		ImagePullPolicy: t.ImagePullPolicy,
+		Args:            args,
+		Env:             append(podspec.HomeEnv(), podspec.Env(t)...),
+		Resources:       pruneResources,
+		VolumeMounts:    mounts,
+		SecurityContext: podspec.ContainerSecurity(),
+	}}
+	return pod
 }
 
 func pruneVolumes(t api.PodTemplate, config string) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
-	volumes, mounts = plan.Volumes(t)
-	volumes = append(volumes,
-		corev1.Volume{Name: "plumbline-keep", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config}}}},
-		corev1.Volume{Name: "plumbline-scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(resource.MustParse("64Mi"))}}})
+	const keepVolume = "plumbline-keep"
+	volumes, mounts = podspec.Volumes(t)
+	keep := corev1.VolumeSource{
+		ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config}},
+	}
+	scratch, scratchMount := podspec.Scratch(resource.MustParse("64Mi"))
+	volumes = append(volumes, corev1.Volume{Name: keepVolume, VolumeSource: keep}, scratch)
 	mounts = append(mounts,
-		corev1.VolumeMount{Name: "plumbline-keep", MountPath: pruneDir, ReadOnly: true},
-		corev1.VolumeMount{Name: "plumbline-scratch", MountPath: pruneScratch})
+		corev1.VolumeMount{Name: keepVolume, MountPath: podspec.KeepListDir, ReadOnly: true}, scratchMount)
 	return volumes, mounts
 }

@@ -29,6 +29,7 @@ import (
 	"plumbline.dev/plumbline/operator/ingest"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -148,7 +149,7 @@ func newScheme() (*runtime.Scheme, error) {
 }
 
 func addControllers(mgr manager.Manager, o options, reports *ingest.Ingest, issuer *credential.Issuer, authority []byte) error {
-	recorder := mgr.GetEventRecorder(plan.Manager)
+	recorder := mgr.GetEventRecorder(podspec.Manager)
 	workers := controller.Options{
 		MaxConcurrentReconciles: o.workers, ReconciliationTimeout: time.Minute,
 		// A standby keeps its caches and queues filled, so that it need not list the cluster when it takes over. Workers, and the consumer of

@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 )
 
 // oldestKubernetes has what we rely on: a Job that is Failed only when its pod has ended, and the CEL functions of our CRDs.
@@ -100,14 +100,14 @@ func (o *options) readCA() ([]byte, *tls.Config, error) {
 
 // manager caches what is ours and no more: the cluster may hold many other pods and Jobs.
 func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
-	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{plan.ManagedBy: plan.Manager})}
+	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{podspec.ManagedBy: podspec.Manager})}
 	out := ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject:         map[client.Object]cache.ByObject{&batchv1.Job{}: ours, &corev1.Pod{}: ours},
 		},
-		Client:                        client.Options{FieldOwner: plan.Manager},
+		Client:                        client.Options{FieldOwner: podspec.Manager},
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              "plumbline-operator",
 		LeaderElectionNamespace:       o.leaderElectionNamespace,

@@ -17,6 +17,7 @@ import (
 	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 )
 
 // errBehind: what was planned from is not the newest state.
@@ -123,14 +124,14 @@ func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.T
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: run.Namespace, Name: plan.SecretName(run),
-			Labels:          map[string]string{plan.ManagedBy: plan.Manager, api.LabelRun: run.Name, api.LabelRunUID: string(run.UID)},
+			Labels:          map[string]string{podspec.ManagedBy: podspec.Manager, api.LabelRun: run.Name, api.LabelRunUID: string(run.UID)},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))},
 		},
 		Type: corev1.SecretTypeOpaque,
-		Data: map[string][]byte{plan.CredentialFile: creds},
+		Data: map[string][]byte{podspec.CredentialFile: creds},
 	}
 	if r.CA != nil {
-		secret.Data[plan.AuthorityFile] = r.CA
+		secret.Data[podspec.AuthorityFile] = r.CA
 	}
 	if err := r.Client.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
 		metrics.CredentialErrors.Inc()

@@ -13,6 +13,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 )
 
 // observe gathers everything that the plan is made from. The order matters where noted: what the stream is asked comes after
@@ -119,7 +120,7 @@ func (r *TrainingRunReconciler) warnings(ctx context.Context, namespace string, 
 			if at.IsZero() {
 				at = metav1.NewTime(e.EventTime.Time)
 			}
-			if e.ReportingController != plan.Manager && !at.Before(&newest) {
+			if e.ReportingController != podspec.Manager && !at.Before(&newest) {
 				newest, out[name] = at, e.Reason+": "+e.Message
 			}
 		}

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
@@ -15,7 +16,7 @@ import (
 func TestWhatAttemptsTake(t *testing.T) {
 	w := newWorld(t, 18)
 	w.run.Spec.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("2")}
-	w.run.Spec.Hyperparameters.Epochs = ptr(int32(100))
+	w.run.Spec.Hyperparameters.Epochs = ptr.To(int32(100))
 	w.step("the run is applied; a pod has two GPUs")
 	const attempts = maxAttempts + 4
 	for n := range attempts - 1 {

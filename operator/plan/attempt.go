@@ -11,14 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
 // maxWords is how much of a log is quoted, in characters.
 const maxWords = 300
-
-// container is the name of the one container of a pod that Plumbline makes.
-const container = "trainer"
 
 // Cluster is what was observed of one run: its own Jobs, and every pod that bears its uid.
 type Cluster struct {
@@ -184,7 +182,7 @@ func podEnding(p *corev1.Pod) ending {
 
 func terminated(p *corev1.Pod) *corev1.ContainerStateTerminated {
 	for _, s := range p.Status.ContainerStatuses {
-		if s.Name == container {
+		if s.Name == podspec.Container {
 			return s.State.Terminated
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
@@ -17,9 +18,9 @@ import (
 func TestAnythingMayHappen(t *testing.T) {
 	for seed := range uint64(100) {
 		w := newWorld(t, 18, 34, 50)
-		w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(100))}
+		w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr.To(int32(100))}
 		if seed%5 == 0 {
-			w.run.Spec.ActiveDeadlineSeconds = ptr(int64(60 + seed))
+			w.run.Spec.ActiveDeadlineSeconds = ptr.To(int64(60 + seed))
 		}
 		w.suspendNew = seed%3 == 0
 		dice := rand.New(rand.NewPCG(seed, 5))
@@ -68,7 +69,7 @@ func TestAnythingMayHappen(t *testing.T) {
 // disturb does to the run what people, nodes and Kueue do.
 func (w *world) disturb(one func(p float64) bool) {
 	if one(0.02) {
-		w.run.Spec.Suspend = ptr(!or(w.run.Spec.Suspend, false))
+		w.run.Spec.Suspend = ptr.To(!ptr.Deref(w.run.Spec.Suspend, false))
 	}
 	if one(0.002) {
 		w.run.Spec.StopTrials = []api.TrialName{"d34"}
@@ -85,9 +86,9 @@ func (w *world) disturb(one func(p float64) bool) {
 	for _, j := range w.cluster.Jobs {
 		switch {
 		case w.suspendNew && suspended(j) && one(0.2):
-			j.Spec.Suspend = ptr(false)
+			j.Spec.Suspend = ptr.To(false)
 		case w.suspendNew && !suspended(j) && one(0.01): // Kueue preempts: the Job's controller deletes the pod
-			j.Spec.Suspend = ptr(true)
+			j.Spec.Suspend = ptr.To(true)
 			if p := w.cluster.podOf(j); p != nil && !podEnded(p) && p.DeletionTimestamp == nil {
 				p.DeletionTimestamp = moment(w.now.Add(30 * time.Second))
 			}

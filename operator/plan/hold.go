@@ -6,6 +6,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
@@ -42,7 +43,7 @@ func (p *planner) hold() {
 	p.clock()
 }
 
-func (p *planner) suspended() bool { return or(p.Run.Spec.Suspend, false) }
+func (p *planner) suspended() bool { return ptr.Deref(p.Run.Spec.Suspend, false) }
 
 func (p *planner) count(phase api.TrialPhase) (n int) {
 	for _, t := range p.next.Trials {
@@ -55,8 +56,8 @@ func (p *planner) count(phase api.TrialPhase) (n int) {
 
 // mayFail is how many trials may fail: what is set, or all but those that the run needs.
 func (p *planner) mayFail() int {
-	f := or(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
-	return int(or(f.MaxFailedTrials, max(0, int32(len(p.next.Trials))-or(f.MinSucceededTrials, 1))))
+	f := ptr.Deref(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
+	return int(ptr.Deref(f.MaxFailedTrials, max(0, int32(len(p.next.Trials))-ptr.Deref(f.MinSucceededTrials, 1))))
 }
 
 // overdue says whether the run has been active for as long as it may be.

@@ -8,9 +8,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -31,9 +33,9 @@ func TestTrialJob(t *testing.T) {
 		Tolerations:        []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}},
 		PriorityClassName:  "batch",
 		ServiceAccountName: "trainer",
-		Labels:             map[string]string{"team": "print", ManagedBy: "somebody else"},
+		Labels:             map[string]string{"team": "print", podspec.ManagedBy: "somebody else"},
 		Annotations:        map[string]string{"note": "hello"},
-		Scratch:            ptr(resource.MustParse("8Gi")), TerminationGracePeriodSeconds: ptr(int64(300)),
+		Scratch:            ptr.To(resource.MustParse("8Gi")), TerminationGracePeriodSeconds: ptr.To(int64(300)),
 	}
 	j, err := trialJob(run, 50, 2, Settings{NATS: "tls://nats:4222", CA: true})
 	if err != nil {

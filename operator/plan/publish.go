@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -185,7 +186,7 @@ func (p *publisher) create() {
 		Registry:   string(p.Model.Spec.Registry.URI),
 		Checkpoint: wire.CheckpointRef{URI: v.Spec.Checkpoint.URI, Digest: v.Spec.Checkpoint.Digest},
 		Run:        wire.Run{Namespace: v.Namespace, Name: v.Spec.Run.Name, UID: v.Spec.Run.UID},
-		Trial:      v.Spec.Trial, Scratch: scratchDir, Result: terminationLog,
+		Trial:      v.Spec.Trial, Scratch: podspec.ScratchDir, Result: podspec.TerminationLog,
 	})
 	if err == nil {
 		_, err = wire.DecodePublication(document)
@@ -200,9 +201,11 @@ func (p *publisher) create() {
 // publishJob belongs to the version and goes with it; what it has published stays. It has no credential: it reports to nobody
 // but its own termination message.
 func publishJob(v *api.ModelVersion, m *api.Model, attempt int32, document string) *batchv1.Job {
-	pod := podTemplate(m.Spec.Publishing, m.Spec.Publishing.Resources, "publish", wire.EnvPublication, document)
+	pod := podspec.Template(m.Spec.Publishing, podspec.Main{
+		Command: "publish", Variable: wire.EnvPublication, Document: document, Resources: m.Spec.Publishing.Resources,
+	})
 	owner := metav1.NewControllerRef(v, api.GroupVersion.WithKind("ModelVersion"))
-	return job(v.Namespace, PublishJobName(v.Name, attempt), *owner, map[string]string{
+	return podspec.Job(v.Namespace, PublishJobName(v.Name, attempt), *owner, map[string]string{
 		api.LabelModel:   v.Spec.Model,
 		api.LabelVersion: fmt.Sprint(v.Spec.Version),
 		api.LabelAttempt: fmt.Sprint(attempt),

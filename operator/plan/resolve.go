@@ -6,24 +6,15 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
-// Places inside a pod. What is below /plumbline is ours; the API server refuses a template that mounts there.
-const (
-	scratchDir     = "/plumbline/scratch"
-	natsDir        = "/plumbline/nats"
-	terminationLog = "/dev/termination-log"
-
-	// defaultStallSeconds is far above any step that ends, and far below what a GPU is worth overnight.
-	defaultStallSeconds = 1800
-
-	// CredentialFile and AuthorityFile are keys of the run's Secret and so the names of its files below natsDir.
-	CredentialFile = "user.creds"
-	AuthorityFile  = "ca.crt"
-)
+// defaultStallSeconds is far above any step that ends, and far below what a GPU is worth overnight.
+const defaultStallSeconds = 1800
 
 // Resolve fills in the one document that an attempt's pod is given. Nothing is left to a default in the trainer: what a run
 // trained with can be read off its Job.
@@ -39,18 +30,18 @@ func Resolve(run *api.TrainingRun, depth api.Depth, attempt int32, settings Sett
 		GPU:     gpus(resources) > 0,
 		Threads: threads(resources),
 
-		StallSeconds: int(or(run.Spec.StallTimeoutSeconds, defaultStallSeconds)),
+		StallSeconds: int(ptr.Deref(run.Spec.StallTimeoutSeconds, defaultStallSeconds)),
 
 		Dataset:    r.dataset(run.Spec.Dataset),
 		Pretrained: r.pretrained(run.Spec.Pretrained, depth),
 		Checkpoint: checkpoint(run.Spec.Checkpoint),
-		Reports:    wire.Reports{URL: settings.NATS, Credentials: natsDir + "/" + CredentialFile},
-		Scratch:    scratchDir,
-		Result:     terminationLog,
+		Reports:    wire.Reports{URL: settings.NATS, Credentials: podspec.CredentialDir + "/" + podspec.CredentialFile},
+		Scratch:    podspec.ScratchDir,
+		Result:     podspec.TerminationLog,
 	}
 	t.Hyperparameters, t.Imbalance = r.recipe(run.Spec, overrideOf(run, depth))
 	if settings.CA {
-		t.Reports.CA = natsDir + "/" + AuthorityFile
+		t.Reports.CA = podspec.CredentialDir + "/" + podspec.AuthorityFile
 	}
 	if err := errors.Join(append(r.errs, t.Validate())...); err != nil {
 		return wire.Trial{}, fmt.Errorf("%s: %w", t.Name, err)
@@ -93,7 +84,7 @@ func (r *resolver) dataset(d api.Dataset) wire.Dataset {
 		}
 		out.Split.Test = r.decimal("dataset.split.test", s.Test, out.Split.Test)
 		out.Split.Validation = r.decimal("dataset.split.validation", s.Validation, out.Split.Validation)
-		out.Split.Seed = or(s.Seed, out.Split.Seed)
+		out.Split.Seed = ptr.Deref(s.Seed, out.Split.Seed)
 	}
 	return out
 }
@@ -125,9 +116,9 @@ func (r *resolver) recipe(spec api.TrainingRunSpec, o api.DepthOverride) (wire.H
 	if i == nil {
 		i = &api.Imbalance{}
 	}
-	out, imbalance := wire.Recipe(or(h.Preset, wire.PresetDefault), spec.Pretrained != nil)
-	whole := func(to *int, given *int32) { *to = int(or(given, int32(*to))) }
-	word := func(to *string, given *string) { *to = or(given, *to) }
+	out, imbalance := wire.Recipe(ptr.Deref(h.Preset, wire.PresetDefault), spec.Pretrained != nil)
+	whole := func(to *int, given *int32) { *to = int(ptr.Deref(given, int32(*to))) }
+	word := func(to *string, given *string) { *to = ptr.Deref(given, *to) }
 	fraction := func(field string, to *float64, given *api.Decimal) { *to = r.decimal(field, given, *to) }
 
 	whole(&out.Epochs, h.Epochs)
@@ -166,7 +157,7 @@ func (r *resolver) recipe(spec api.TrainingRunSpec, o api.DepthOverride) (wire.H
 	if spec.EarlyStopping != nil {
 		whole(&out.Patience, spec.EarlyStopping.Patience)
 	}
-	out.Seed = or(h.Seed, out.Seed)
+	out.Seed = ptr.Deref(h.Seed, out.Seed)
 	out.FitEpochs(h.HeadEpochs != nil, h.WarmupEpochs != nil)
 
 	fraction("imbalance.lossWeight", &imbalance.LossWeight, i.LossWeight)
@@ -177,9 +168,9 @@ func (r *resolver) recipe(spec api.TrainingRunSpec, o api.DepthOverride) (wire.H
 
 func checkpoint(c api.Checkpoint) wire.Checkpoint {
 	out := wire.DefaultCheckpoint(string(c.URI))
-	out.EveryEpochs = int(or(c.EveryEpochs, int32(out.EveryEpochs)))
-	out.KeepLast = int(or(c.KeepLast, int32(out.KeepLast)))
-	out.ResumeFrom = or(c.ResumeFrom, "")
+	out.EveryEpochs = int(ptr.Deref(c.EveryEpochs, int32(out.EveryEpochs)))
+	out.KeepLast = int(ptr.Deref(c.KeepLast, int32(out.KeepLast)))
+	out.ResumeFrom = ptr.Deref(c.ResumeFrom, "")
 	return out
 }
 
@@ -217,13 +208,6 @@ func threads(r corev1.ResourceRequirements) int {
 		q = r.Limits[corev1.ResourceCPU]
 	}
 	return max(1, int(q.Value())) // Value rounds up
-}
-
-func or[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
 }
 
 // rule is the run's objective as numbers.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
@@ -37,8 +38,8 @@ type outcome struct {
 // live runs one sweep whose pods behave by their trial and attempt alone.
 func live(t *testing.T, seed uint64, often float64) outcome {
 	w := newWorld(t, 18, 34, 50, 101)
-	w.run.Spec.Parallelism = ptr(int32(1 + seed%4))
-	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(2))}
+	w.run.Spec.Parallelism = ptr.To(int32(1 + seed%4))
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr.To(int32(2))}
 	dice := rand.New(rand.NewPCG(seed, uint64(often*1000)))
 	blind := 0 // ticks for which a restarted operator has not read the whole stream
 	w.crash = func(string) bool {

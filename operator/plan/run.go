@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/selection"
@@ -130,7 +131,7 @@ func (p *planner) verdict() (ok bool, reason, message string) {
 	slices.SortStableFunc(failed, func(a, b api.TrialStatus) int { return a.CompletionTime.Compare(b.CompletionTime.Time) })
 	least := 1
 	if f := p.Run.Spec.FailurePolicy; f != nil {
-		least = int(or(f.MinSucceededTrials, 1))
+		least = int(ptr.Deref(f.MinSucceededTrials, 1))
 	}
 	all := len(p.next.Trials)
 	summary := fmt.Sprintf("%d of %d trials succeeded", succeeded, all)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
@@ -74,7 +75,9 @@ func (p *planner) attend(t *api.TrialStatus) {
 
 func (p *planner) givenUp(pod *corev1.Pod) bool { return givenUp(pod, p.nodeLoss(), p.Now) }
 
-func (p *planner) nodeLoss() int32 { return or(p.Run.Spec.NodeLossSeconds, defaultNodeLossSeconds) }
+func (p *planner) nodeLoss() int32 {
+	return ptr.Deref(p.Run.Spec.NodeLossSeconds, defaultNodeLossSeconds)
+}
 
 // left names what is left of a trial's attempts; empty: nothing.
 func (p *planner) left(t *api.TrialStatus) string {
@@ -121,8 +124,8 @@ func (p *planner) ended(t *api.TrialStatus, e ending) {
 		p.succeed(t)
 		return
 	}
-	policy := or(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
-	retries, interruptions := or(policy.MaxRetries, defaultMaxRetries), or(policy.MaxInterruptions, defaultMaxInterruptions)
+	policy := ptr.Deref(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
+	retries, interruptions := ptr.Deref(policy.MaxRetries, defaultMaxRetries), ptr.Deref(policy.MaxInterruptions, defaultMaxInterruptions)
 	switch how := e.class.Retry(); {
 	case e.class == wire.ClassSucceeded:
 		p.set(t, api.TrialFinishing, reasonReports, "its pod ended well; its last report has not been read yet")
@@ -209,7 +212,7 @@ func (p *planner) start() {
 	if p.suspended() {
 		return
 	}
-	places := int(or(p.Run.Spec.Parallelism, int32(len(p.next.Trials))))
+	places := int(ptr.Deref(p.Run.Spec.Parallelism, int32(len(p.next.Trials))))
 	for _, t := range p.next.Trials {
 		if p.holdsPlace(&t) {
 			places--
@@ -230,7 +233,7 @@ func (p *planner) start() {
 			continue
 		}
 		if places <= 0 {
-			p.set(t, t.Phase, "Queued", fmt.Sprintf("waits for a place: spec.parallelism is %d", or(p.Run.Spec.Parallelism, 0)))
+			p.set(t, t.Phase, "Queued", fmt.Sprintf("waits for a place: spec.parallelism is %d", ptr.Deref(p.Run.Spec.Parallelism, 0)))
 			continue
 		}
 		places--

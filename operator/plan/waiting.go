@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/podspec"
 )
 
 // Why an attempt that exists does not report yet: the question that people ask most.
@@ -19,9 +20,6 @@ const (
 	reasonFirstReport = "AwaitingFirstReport"
 	reasonReports     = "AwaitingReports" // the same of one that ended well, and of a run whose trials have all ended
 )
-
-// QueueLabel names the Kueue queue of a run; it is handed on to the run's Jobs.
-const QueueLabel = "kueue.x-k8s.io/queue-name"
 
 // patience is how long an attempt waits before the cluster's warnings about it are looked for.
 const patience = 5 * time.Second
@@ -61,7 +59,7 @@ func (a attempt) waiting(was *api.TrialStatus, warnings map[string]string) (reas
 		}
 	}
 	for _, s := range a.pod.Status.ContainerStatuses {
-		if s.Name != container {
+		if s.Name != podspec.Container {
 			continue
 		}
 		switch w := s.State.Waiting; {
@@ -88,10 +86,10 @@ func (a attempt) waiting(was *api.TrialStatus, warnings map[string]string) (reas
 }
 
 // InQueue says whether Kueue holds a Job.
-func InQueue(job *batchv1.Job) bool { return suspended(job) && job.Labels[QueueLabel] != "" }
+func InQueue(job *batchv1.Job) bool { return suspended(job) && job.Labels[podspec.QueueLabel] != "" }
 
 func (a attempt) withoutPod(warning string) (reason, message string, stuck bool) {
-	queue := a.job.Labels[QueueLabel]
+	queue := a.job.Labels[podspec.QueueLabel]
 	switch {
 	case InQueue(a.job) && warning != "":
 		return reasonQueue, "waits in queue " + queue + ": " + warning, false

@@ -15,8 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -48,7 +50,7 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 			Spec: api.TrainingRunSpec{
 				Depths:          depths,
 				Dataset:         api.Dataset{URI: "file:///data"},
-				Hyperparameters: &api.Hyperparameters{Epochs: ptr(int32(4))},
+				Hyperparameters: &api.Hyperparameters{Epochs: ptr.To(int32(4))},
 				Checkpoint:      api.Checkpoint{URI: "file:///checkpoints"},
 				Template:        api.PodTemplate{Image: "trainer:1"},
 			},
@@ -123,7 +125,7 @@ func (w *world) create(j *batchv1.Job) *batchv1.Job {
 	j = j.DeepCopy()
 	j.UID, j.CreationTimestamp = types.UID("uid-"+j.Name), metav1.NewTime(w.now)
 	if w.suspendNew {
-		j.Spec.Suspend = ptr(true)
+		j.Spec.Suspend = ptr.To(true)
 	}
 	return j
 }
@@ -197,7 +199,7 @@ func (w *world) schedule() {
 			},
 			Spec: corev1.PodSpec{NodeName: "node-1"},
 			Status: corev1.PodStatus{Phase: corev1.PodRunning, StartTime: moment(w.now), ContainerStatuses: []corev1.ContainerStatus{{
-				Name: container, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+				Name: podspec.Container, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 			}}},
 		})
 	}
