@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -164,7 +164,7 @@ func (o *retryOptions) raiseEpochs(old *api.TrainingRun, spec *api.TrainingRunSp
 type phases struct{ head, warmup int }
 
 func phasesOf(run *api.TrainingRun, d api.Depth) (phases, error) {
-	h, err := plan.Recipe(run, d)
+	h, err := resolve.Hyperparameters(run, d)
 	return phases{h.HeadEpochs, h.WarmupEpochs}, err
 }
 

@@ -28,7 +28,7 @@ import (
 	"plumbline.dev/plumbline/operator/credential"
 	"plumbline.dev/plumbline/operator/ingest"
 	"plumbline.dev/plumbline/operator/metrics"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -158,7 +158,7 @@ func addControllers(mgr manager.Manager, o options, reports *ingest.Ingest, issu
 	}
 	runs := &ctl.TrainingRunReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Ingest: reports, Issuer: issuer, CA: authority,
-		Settings: plan.Settings{NATS: o.natsURLForTrials, CA: authority != nil}, Now: time.Now,
+		Settings: resolve.Settings{NATS: o.natsURLForTrials, CA: authority != nil}, Now: time.Now,
 	}
 	if err := runs.SetupWithManager(mgr, workers); err != nil {
 		return err

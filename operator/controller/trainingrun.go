@@ -25,6 +25,7 @@ import (
 	"plumbline.dev/plumbline/operator/credential"
 	"plumbline.dev/plumbline/operator/ingest"
 	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/resolve"
 )
 
 // progressEvery bounds how often a run's status is written for nothing but progress.
@@ -41,7 +42,7 @@ type TrainingRunReconciler struct {
 	Ingest   *ingest.Ingest
 	Issuer   *credential.Issuer
 	CA       []byte // PEM; nil: trials trust the system's authorities
-	Settings plan.Settings
+	Settings resolve.Settings
 	Now      func() time.Time
 
 	refusals    refusals // of Jobs and Secrets

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -79,7 +80,9 @@ func (p *planner) spend(t *api.TrialStatus, c api.Cost) {
 	t.Cost.LostGPUSeconds += n * c.LostSeconds
 }
 
-func (p *planner) gpusOf(t *api.TrialStatus) int64 { return gpus(resourcesOf(p.Run, t.Depth)) }
+func (p *planner) gpusOf(t *api.TrialStatus) int64 {
+	return resolve.GPUs(resolve.Resources(p.Run, t.Depth))
+}
 
 // countLost says of each ended attempt how much of it was in vain, as soon as a later one has told where it went on from.
 func (p *planner) countLost(t *api.TrialStatus) {

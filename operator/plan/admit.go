@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -68,7 +69,7 @@ func (p *planner) trials() ([]api.TrialStatus, error) {
 	var trials []api.TrialStatus
 	var errs []error
 	for _, d := range depths {
-		t, err := Resolve(p.Run, d, 1, p.Settings)
+		t, err := resolve.Trial(p.Run, d, 1, p.Settings)
 		errs = append(errs, err)
 		trials = append(trials, api.TrialStatus{
 			Name:   wire.TrialName(int(d)),

@@ -6,13 +6,11 @@ import (
 	"slices"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 )
 
-const (
-	defaultCohortMargin = 0.1
-	// minPeers that a trial is compared with: the median of fewer is one other trial's luck.
-	minPeers = 2
-)
+// minPeers is how many trials a trial is compared with at least: the median of fewer is one other trial's luck.
+const minPeers = 2
 
 // compareCohort applies earlyStopping.cohort: a trial is compared with the others at the last epoch that it and enough of them
 // have reached, and stopped when its best so far lies too far below their median. The rule is the median stopping rule of
@@ -22,8 +20,7 @@ func (p *planner) compareCohort() {
 	if rule == nil || rule.Cohort == nil || !p.Stream.Current {
 		return
 	}
-	r := resolver{}
-	margin := r.decimal("earlyStopping.cohort.margin", rule.Cohort.Margin, defaultCohortMargin)
+	margin := resolve.CohortMargin(rule.Cohort)
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
 		if t.Phase != api.TrialRunning || t.Cohort != nil {

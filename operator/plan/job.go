@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -25,8 +26,8 @@ func SecretName(run *api.TrainingRun) string {
 }
 
 // trialJob is the Job of one attempt. It is created once and never changed.
-func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings Settings) (*batchv1.Job, error) {
-	trial, err := Resolve(run, depth, attempt, settings)
+func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings resolve.Settings) (*batchv1.Job, error) {
+	trial, err := resolve.Trial(run, depth, attempt, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings Set
 		return nil, fmt.Errorf("write %s: %w", wire.EnvTrial, err)
 	}
 	pod := podspec.Template(run.Spec.Template, podspec.Main{
-		Command: "run", Variable: wire.EnvTrial, Document: string(document), Resources: resourcesOf(run, depth),
+		Command: "run", Variable: wire.EnvTrial, Document: string(document), Resources: resolve.Resources(run, depth),
 	})
 	c := &pod.Spec.Containers[0]
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "plumbline-nats", MountPath: podspec.CredentialDir, ReadOnly: true})

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -37,7 +38,7 @@ func TestTrialJob(t *testing.T) {
 		Annotations:        map[string]string{"note": "hello"},
 		Scratch:            ptr.To(resource.MustParse("8Gi")), TerminationGracePeriodSeconds: ptr.To(int64(300)),
 	}
-	j, err := trialJob(run, 50, 2, Settings{NATS: "tls://nats:4222", CA: true})
+	j, err := trialJob(run, 50, 2, resolve.Settings{NATS: "tls://nats:4222", CA: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func TestNamesFit(t *testing.T) {
 func TestDocumentsAreNotExpanded(t *testing.T) {
 	run := newWorld(t, 18).run
 	run.Spec.Dataset.URI = "file:///data/$(HOME)/$x"
-	j, err := trialJob(run, 18, 1, Settings{})
+	j, err := trialJob(run, 18, 1, resolve.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

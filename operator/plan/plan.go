@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -18,16 +19,10 @@ type Input struct {
 	Stream    Stream
 	Reports   Reports
 	Admission error // why the run cannot be admitted although its settings resolve; nil: it can
-	Settings  Settings
+	Settings  resolve.Settings
 	// Promotions counts the run's ModelVersions that have not ended; of interest once the run is to be deleted.
 	Promotions int
 	Now        time.Time
-}
-
-// Settings are the installation's, the same for every run.
-type Settings struct {
-	NATS string // where trials send their reports
-	CA   bool   // the credential holds the authority that signed the server's certificate
 }
 
 // Plan is what to do: write Status if it differs from the run's, then record Events, then carry out Actions, in this order.

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/operator/selection"
 )
 
@@ -28,10 +29,8 @@ func (p *planner) selectBest() {
 			cs = append(cs, c)
 		}
 	}
-	r := resolver{}
-	margin, least := r.rule(p.Run.Spec.Objective)
 	p.final = p.allEnded() && p.Reports.Drained
-	choice := selection.Choose(cs, selection.Rule{TieMargin: margin, MinValue: least}, p.final)
+	choice := selection.Choose(cs, resolve.Rule(p.Run.Spec.Objective), p.final)
 	was := p.next.Best
 	p.next.Best = best(choice)
 	if b := p.next.Best; b != nil {

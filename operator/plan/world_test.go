@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -62,7 +63,7 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 }
 
 func (w *world) input() Input {
-	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Promotions: w.promotions, Now: w.now, Settings: Settings{NATS: "nats://nats:4222"}}
+	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Promotions: w.promotions, Now: w.now, Settings: resolve.Settings{NATS: "nats://nats:4222"}}
 	in.Reports.Drained = in.Reports.Drained && MustDrain(w.run)
 	return in
 }
