@@ -85,8 +85,18 @@ var direct = []struct {
 		why:  "what is judged is written down as stream, API server and disk have it, by nothing that the operator or the trainer reads or writes them with",
 	},
 	{
-		of:      []string{"operator/plan", "operator/resolve", "operator/selection", "operator/ingest/ledger.go", "podspec"}, // and of one another, since all are held to this
-		only:    []string{module + "api/v1alpha1", module + "wire", module + "operator/plan", module + "operator/resolve", module + "operator/selection", module + "podspec", module + "score", "k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/resource", "k8s.io/apimachinery/pkg/api/meta", "k8s.io/apimachinery/pkg/types", "k8s.io/apimachinery/pkg/util/intstr", "k8s.io/utils/ptr"},
+		of: []string{
+			"operator/plan", "operator/promotion", "operator/resolve", "operator/attempt", "operator/decision", "operator/plaintext",
+			"operator/selection", "operator/ingest/ledger.go", "podspec",
+		},
+		// One another too, since all obey this rule.
+		only: []string{
+			module + "operator/plan", module + "operator/resolve", module + "operator/attempt", module + "operator/decision",
+			module + "operator/plaintext", module + "operator/selection", module + "podspec",
+			module + "api/v1alpha1", module + "wire", module + "score",
+			"k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/resource",
+			"k8s.io/apimachinery/pkg/api/meta", "k8s.io/utils/ptr",
+		},
 		not:     []string{"context", "log/...", "os/...", "net/...", "io/...", "syscall", "math/rand/...", "crypto/rand", "testing"},
 		noClock: true,
 		why:     "decisions are pure: no client, context, clock, logger or chance, so that a restarted operator decides the same; time comes in as an argument",

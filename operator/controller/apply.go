@@ -15,6 +15,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/podspec"
@@ -25,7 +26,7 @@ var errBehind = errors.New("the cache is behind")
 
 // apply creates and deletes the Jobs that the record asks for. A record that was not written just now may be an old one: the API server is
 // asked whether it is still what the plan was made from.
-func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun, actions []plan.Action, written bool) error {
+func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun, actions []decision.Action, written bool) error {
 	if len(actions) == 0 {
 		return nil
 	}
@@ -41,7 +42,7 @@ func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun,
 	return errors.Join(errs...)
 }
 
-func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a plan.Action) error {
+func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a decision.Action) error {
 	switch {
 	case a.Delete != nil:
 		return deleteOne(ctx, r.Client, a.Delete, a.Reason)
@@ -92,7 +93,7 @@ func stillNewest(ctx context.Context, live client.Reader, planned, now client.Ob
 }
 
 // createJob is idempotent by name: a Job of that name that the same owner made is the same Job.
-func createJob(ctx context.Context, c client.Client, live client.Reader, owner client.Object, a plan.Action) error {
+func createJob(ctx context.Context, c client.Client, live client.Reader, owner client.Object, a decision.Action) error {
 	failpoint.Here("job.before")
 	err := c.Create(ctx, a.Create)
 	failpoint.Here("job.after")

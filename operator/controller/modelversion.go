@@ -20,7 +20,8 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/promotion"
 )
 
 // ModelVersionReconciler has each version published by a Job. A version has no owner: neither the end of its run nor the
@@ -77,27 +78,27 @@ func (r *ModelVersionReconciler) model(ctx context.Context, v *api.ModelVersion)
 	return &m, nil
 }
 
-func (r *ModelVersionReconciler) plan(ctx context.Context, v *api.ModelVersion, m *api.Model) (plan.PublishPlan, error) {
-	in := plan.PublishInput{Version: v, Model: m, Now: r.Now()}
+func (r *ModelVersionReconciler) plan(ctx context.Context, v *api.ModelVersion, m *api.Model) (promotion.Plan, error) {
+	in := promotion.Input{Version: v, Model: m, Now: r.Now()}
 	if v.Status.CompletionTime == nil {
 		var err error
 		if in.Cluster, err = observeCluster(ctx, r.Client, v, labelsOf(v)); err != nil {
-			return plan.PublishPlan{}, err
+			return promotion.Plan{}, err
 		}
 		if job := v.Status.Job; job != "" && !in.Cluster.Has(job) { // it was seen once: the cache may be behind
 			if in.Cluster, err = observeCluster(ctx, r.Live, v, labelsOf(v)); err != nil {
-				return plan.PublishPlan{}, err
+				return promotion.Plan{}, err
 			}
 		}
 	}
-	return plan.MakePublish(in), nil
+	return promotion.Make(in), nil
 }
 
 func labelsOf(v *api.ModelVersion) client.MatchingLabels {
 	return client.MatchingLabels{api.LabelModel: v.Spec.Model, api.LabelVersion: fmt.Sprint(v.Spec.Version)}
 }
 
-func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion, p plan.PublishPlan) (written bool, err error) {
+func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion, p promotion.Plan) (written bool, err error) {
 	if equality.Semantic.DeepEqual(v.Status, p.Status) {
 		return false, nil
 	}
@@ -111,7 +112,7 @@ func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion
 	return true, nil
 }
 
-func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion, actions []plan.Action, written bool) error {
+func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion, actions []decision.Action, written bool) error {
 	if len(actions) == 0 {
 		return nil
 	}
@@ -132,7 +133,7 @@ func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion,
 
 // number keeps the Model's count of versions.
 func (r *ModelVersionReconciler) number(ctx context.Context, m *api.Model, v *api.ModelVersion) error {
-	next := plan.ModelAfter(m, v)
+	next := promotion.ModelStatus(m, v)
 	if next == m.Status {
 		return nil
 	}

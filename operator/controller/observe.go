@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/podspec"
 )
@@ -47,12 +48,12 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 }
 
 // observeCluster lists Jobs and pods by label, and keeps the Jobs that the owner made.
-func observeCluster(ctx context.Context, c client.Reader, owner client.Object, labels client.MatchingLabels) (plan.Cluster, error) {
+func observeCluster(ctx context.Context, c client.Reader, owner client.Object, labels client.MatchingLabels) (attempt.Cluster, error) {
 	var jobs batchv1.JobList
 	if err := c.List(ctx, &jobs, client.InNamespace(owner.GetNamespace()), labels); err != nil {
-		return plan.Cluster{}, fmt.Errorf("list Jobs: %w", err)
+		return attempt.Cluster{}, fmt.Errorf("list Jobs: %w", err)
 	}
-	var cluster plan.Cluster
+	var cluster attempt.Cluster
 	for i := range jobs.Items {
 		if owns(owner, &jobs.Items[i]) {
 			cluster.Jobs = append(cluster.Jobs, &jobs.Items[i])
@@ -76,12 +77,12 @@ func listPods(ctx context.Context, c client.Reader, namespace string, labels cli
 }
 
 // lookAgain asks the API server itself where a cache that is behind would mislead.
-func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.TrainingRun, cluster *plan.Cluster, in plan.Input) error {
+func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, in plan.Input) error {
 	labels := client.MatchingLabels{api.LabelRunUID: string(run.UID)}
 	look := plan.MustLook(run, in.Now)
 	for _, t := range run.Status.Trials { // a Job that was seen once is not in the cache
 		live := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning
-		look = look || live && !cluster.Has(plan.JobName(run.Name, t.Name, t.Attempt))
+		look = look || live && !cluster.Has(attempt.JobName(run.Name, t.Name, t.Attempt))
 	}
 	var err error
 	if look {
@@ -89,13 +90,13 @@ func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.Training
 			return err
 		}
 	}
-	unexplained := plan.Unexplained(run, *cluster, in.Now)
+	unexplained := attempt.Unexplained(run, *cluster, in.Now)
 	if cluster.Warnings, err = r.warnings(ctx, run.Namespace, unexplained); err != nil {
 		return err
 	}
 	r.askKueue(ctx, cluster, unexplained)
 	for _, t := range run.Status.Trials {
-		name := plan.JobName(run.Name, t.Name, t.Attempt)
+		name := attempt.JobName(run.Name, t.Name, t.Attempt)
 		if err := r.refusals.of(types.NamespacedName{Namespace: run.Namespace, Name: name}); err != nil {
 			cluster.Warnings[name] = err.Error()
 			if invalid(err) {

@@ -13,6 +13,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/plan"
 )
 
@@ -46,7 +47,7 @@ func short(s string) string {
 }
 
 // tell sends the same words to the events and to the log.
-func tell(ctx context.Context, recorder events.EventRecorder, about client.Object, all []plan.Event) {
+func tell(ctx context.Context, recorder events.EventRecorder, about client.Object, all []decision.Event) {
 	for _, e := range all {
 		kind := corev1.EventTypeNormal
 		if e.Warning {

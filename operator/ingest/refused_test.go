@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/credential"
 	"plumbline.dev/plumbline/operator/natstest"
 	"plumbline.dev/plumbline/operator/plan"
@@ -97,9 +98,9 @@ func (b *bench) healthAt(now time.Time, reason, words string) {
 	b.t.Helper()
 	run, started := b.run.DeepCopy(), metav1.Now()
 	run.Status.StartTime, run.Status.Trials[0].Phase = &started, api.TrialRunning
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: plan.JobName(run.Name, "d18", 1), UID: "job"}}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: attempt.JobName(run.Name, "d18", 1), UID: "job"}}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", OwnerReferences: []metav1.OwnerReference{{UID: job.UID}}}, Status: corev1.PodStatus{Phase: corev1.PodRunning}}
-	p := plan.Make(plan.Input{Run: run, Cluster: plan.Cluster{Jobs: []*batchv1.Job{job}, Pods: []*corev1.Pod{pod}}, Stream: b.ingest.Stream(), Reports: b.ingest.Reports(uid), Now: now})
+	p := plan.Make(plan.Input{Run: run, Cluster: attempt.Cluster{Jobs: []*batchv1.Job{job}, Pods: []*corev1.Pod{pod}}, Stream: b.ingest.Stream(), Reports: b.ingest.Reports(uid), Now: now})
 	c := meta.FindStatusCondition(p.Status.Conditions, api.ConditionMetricsHealthy)
 	if c == nil || c.Reason != reason || !strings.Contains(c.Message, words) {
 		b.t.Errorf("MetricsHealthy is %+v, want %s with %q", c, reason, words)

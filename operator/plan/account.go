@@ -5,6 +5,8 @@ import (
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
@@ -37,21 +39,21 @@ func (p *planner) account(t *api.TrialStatus) {
 // observe fills in what the cluster shows of an attempt that has not been seen to end. Where nobody waits for its end any more,
 // because the trial is paused or being stopped, the end is recorded here.
 func (p *planner) observe(t *api.TrialStatus, a *api.AttemptStatus) {
-	seen := p.Cluster.attempt(JobName(p.Run.Name, t.Name, a.Number))
-	if seen.pod != nil {
-		a.Node = seen.pod.Spec.NodeName
-		if a.StartTime == nil && seen.pod.Status.StartTime != nil {
-			a.StartTime = moment(seen.pod.Status.StartTime.Time)
+	seen := p.Cluster.Of(p.jobName(t, a.Number))
+	if seen.Pod != nil {
+		a.Node = seen.Pod.Spec.NodeName
+		if a.StartTime == nil && seen.Pod.Status.StartTime != nil {
+			a.StartTime = decision.Time(seen.Pod.Status.StartTime.Time)
 		}
 	}
 	if !waitsForPlace(t) && t.Phase != api.TrialStopping && !t.Phase.Terminal() {
 		return
 	}
 	switch {
-	case seen.pod != nil && podEnded(seen.pod):
-		e := podEnding(seen.pod)
-		p.close(t, a, e.class, e.exitCode, e.when(p.Now))
-	case seen.job == nil && p.left(t) == "":
+	case seen.Pod != nil && attempt.PodEnded(seen.Pod):
+		e := attempt.PodEnding(seen.Pod)
+		p.close(t, a, e.Class, e.ExitCode, e.When(p.Now))
+	case seen.Job == nil && p.left(t) == "":
 		p.close(t, a, wire.ClassInterrupted, nil, p.Now)
 	}
 }
@@ -61,7 +63,7 @@ func (p *planner) close(t *api.TrialStatus, a *api.AttemptStatus, class wire.Cla
 	if a == nil || a.EndTime != nil {
 		return
 	}
-	a.Class, a.ExitCode, a.EndTime = string(class), exitCode, moment(at)
+	a.Class, a.ExitCode, a.EndTime = string(class), exitCode, decision.Time(at)
 	if took := duration(*a); took > 0 {
 		a.GPUSeconds = took * p.gpusOf(t)
 		p.spend(t, api.Cost{PodSeconds: took})

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -24,7 +25,7 @@ func TestWhatAttemptsTake(t *testing.T) {
 		w.began("d18", n)
 		w.report("d18", n+1, 0.6)
 		w.after(time.Minute)
-		w.pod("d18").DeletionTimestamp = moment(w.now)
+		w.pod("d18").DeletionTimestamp = decision.Time(w.now)
 		w.exit("d18", wire.ExitInterrupted, "Error", wire.Result{Reason: "Interrupted", Message: "stopped by SIGTERM"})
 		w.step("its node is drained after a minute")
 		if b := w.run.Status.Best; b.AUCPRPerGPUHour != "" {

@@ -12,6 +12,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -26,8 +28,8 @@ func volumeNotMounted(w *world) {
 	p.Status.Phase = corev1.PodPending
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: podspec.Container, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}}}
 	w.step("its pod has a node, which sets it up")
-	w.after(patience)
-	if names := Unexplained(w.run, w.cluster, w.now); !slices.Equal(names, []string{p.Name}) {
+	w.after(attempt.ExplainAfter)
+	if names := attempt.Unexplained(w.run, w.cluster.Cluster, w.now); !slices.Equal(names, []string{p.Name}) {
 		w.t.Errorf("what the cluster says is looked for of %v, want of the pod", names)
 	}
 	w.cluster.Warnings = map[string]string{p.Name: `FailedMount: MountVolume.SetUp failed for volume "data": mount failed: connection to nfs.lab refused`}
@@ -91,7 +93,7 @@ func interruptedTooOften(w *world) {
 		w.schedule()
 		w.began("d18", n)
 		w.report("d18", n+1, 0.6)
-		w.pod("d18").DeletionTimestamp = moment(w.now)
+		w.pod("d18").DeletionTimestamp = decision.Time(w.now)
 		w.after(10 * time.Second)
 		w.exit("d18", wire.ExitInterrupted, "Error", wire.Result{Reason: "Interrupted", Message: "stopped by SIGTERM"})
 		w.step("its node is drained")

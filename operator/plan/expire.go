@@ -5,6 +5,7 @@ import (
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/decision"
 )
 
 // ExpiresAt is when an ended run is to be deleted; zero: never.
@@ -29,6 +30,6 @@ func (p *planner) expire() {
 	case p.Promotions > 0:
 		p.again(expireEvery)
 	default:
-		p.actions = append(p.actions, Action{Expire: true, Reason: fmt.Sprintf("it ended at %s, and spec.ttlSecondsAfterFinished is %d", p.Run.Status.CompletionTime.UTC().Format(time.RFC3339), *p.Run.Spec.TTLSecondsAfterFinished)})
+		p.actions = append(p.actions, decision.Action{Expire: true, Reason: fmt.Sprintf("it ended at %s, and spec.ttlSecondsAfterFinished is %d", p.Run.Status.CompletionTime.UTC().Format(time.RFC3339), *p.Run.Spec.TTLSecondsAfterFinished)})
 	}
 }

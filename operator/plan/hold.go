@@ -9,6 +9,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
 )
 
 // Why a trial was stopped early.
@@ -144,16 +146,16 @@ func (p *planner) sweep() {
 	keep := map[string]bool{}
 	for _, t := range p.next.Trials {
 		if t.Phase == api.TrialStarting || t.Phase == api.TrialRunning || t.Phase == api.TrialFinishing || t.Phase == api.TrialWaiting && !waitsForPlace(&t) {
-			keep[JobName(p.Run.Name, t.Name, t.Attempt)] = true
+			keep[p.jobName(&t, t.Attempt)] = true
 		}
 	}
 	for _, j := range p.Cluster.Jobs {
-		_, ended := jobEnded(j)
-		if pod := p.Cluster.podOf(j); pod != nil && podEnded(pod) && !suspended(j) {
+		_, ended := attempt.JobEnded(j)
+		if pod := p.Cluster.PodOf(j); pod != nil && attempt.PodEnded(pod) && !attempt.JobSuspended(j) {
 			ended = true // it makes no other, and will say so itself
 		}
 		if !ended && !keep[j.Name] && j.DeletionTimestamp == nil {
-			p.actions = append(p.actions, Action{Delete: j, Reason: "its trial is not to have a pod: " + p.why(j)})
+			p.actions = append(p.actions, decision.Action{Delete: j, Reason: "its trial is not to have a pod: " + p.why(j)})
 		}
 	}
 }

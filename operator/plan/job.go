@@ -10,15 +10,11 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
-
-// JobName is the name of an attempt's Job.
-func JobName(run, trial string, attempt int32) string {
-	return fmt.Sprintf("%s-%s-a%d", run, trial, attempt)
-}
 
 // SecretName is the name of a run's credential. The uid is in it, so that a run of the same name never meets an older one's.
 func SecretName(run *api.TrainingRun) string {
@@ -26,8 +22,8 @@ func SecretName(run *api.TrainingRun) string {
 }
 
 // trialJob is the Job of one attempt. It is created once and never changed.
-func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings resolve.Settings) (*batchv1.Job, error) {
-	trial, err := resolve.Trial(run, depth, attempt, settings)
+func trialJob(run *api.TrainingRun, depth api.Depth, number int32, settings resolve.Settings) (*batchv1.Job, error) {
+	trial, err := resolve.Trial(run, depth, number, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +43,7 @@ func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings res
 		api.LabelRun:     run.Name,
 		api.LabelRunUID:  string(run.UID),
 		api.LabelTrial:   trial.Name,
-		api.LabelAttempt: fmt.Sprint(attempt),
+		api.LabelAttempt: fmt.Sprint(number),
 	}
 	for _, l := range []string{podspec.QueueLabel, podspec.PriorityLabel} { // Kueue alone acts on them
 		if v, ok := run.Labels[l]; ok {
@@ -55,5 +51,5 @@ func trialJob(run *api.TrainingRun, depth api.Depth, attempt int32, settings res
 		}
 	}
 	owner := metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))
-	return podspec.Job(run.Namespace, JobName(run.Name, trial.Name, attempt), *owner, labels, pod), nil
+	return podspec.Job(run.Namespace, attempt.JobName(run.Name, trial.Name, number), *owner, labels, pod), nil
 }

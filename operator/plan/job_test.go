@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/clustertest"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
@@ -46,20 +48,17 @@ func TestTrialJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "trial job", string(b))
+	clustertest.Golden(t, "trial job", string(b))
 }
 
 func TestNamesFit(t *testing.T) {
 	run := newWorld(t, 152).run
 	run.Name, run.UID = strings.Repeat("n", 40), "0123456789abcdef"
-	if name := JobName(run.Name, "d152", 101); len(name) > 63 {
+	if name := attempt.JobName(run.Name, "d152", 101); len(name) > 63 {
 		t.Errorf("%s is no label: %d characters", name, len(name))
 	}
 	if got, want := SecretName(run), run.Name+"-nats-01234567"; got != want {
 		t.Errorf("secret %s, want %s", got, want)
-	}
-	if name := PublishJobName(strings.Repeat("m", 40)+"-v999999999", 4); len(name) > 63 {
-		t.Errorf("%s is no label", name)
 	}
 }
 

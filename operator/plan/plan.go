@@ -1,13 +1,13 @@
 package plan
 
 import (
-	"fmt"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
@@ -15,7 +15,7 @@ import (
 // Input is everything that a plan is made from.
 type Input struct {
 	Run       *api.TrainingRun
-	Cluster   Cluster
+	Cluster   attempt.Cluster
 	Stream    Stream
 	Reports   Reports
 	Admission error // why the run cannot be admitted although its settings resolve; nil: it can
@@ -28,26 +28,10 @@ type Input struct {
 // Plan is what to do: write Status if it differs from the run's, then record Events, then carry out Actions, in this order.
 type Plan struct {
 	Status  api.TrainingRunStatus
-	Events  []Event
-	Actions []Action
+	Events  []decision.Event
+	Actions []decision.Action
 	Retries []wire.Class  // classes of the attempts that are tried again
 	After   time.Duration // when to plan again although nothing was observed to change; 0: never
-}
-
-// Action is one of three. Each is idempotent: creating finds the Job that is there, deleting what is gone is done.
-type Action struct {
-	Create *batchv1.Job // one of that name with this run's uid as its owner is the same Job
-	Delete *batchv1.Job // this very one, by uid; its pod is asked to end and has its grace period
-	Expire bool         // delete the run itself
-	Reason string
-}
-
-// Event is told once, after the status that it is about was written.
-type Event struct {
-	Warning bool
-	Reason  string
-	Message string
-	Job     string // the attempt's Job that it is about; empty: none. Events that differ in nothing but words are made one.
 }
 
 // Ended says whether a run has ended for good. Its completion time is the record of that.
@@ -116,8 +100,8 @@ type planner struct {
 	next    *api.TrainingRunStatus
 	best    map[string]*Measured // each trial's best, in full precision
 	final   bool                 // the run ends with this plan
-	events  []Event
-	actions []Action
+	events  []decision.Event
+	actions []decision.Action
 	retries []wire.Class
 	after   time.Duration
 }
@@ -127,13 +111,12 @@ func (p *planner) plan() Plan {
 }
 
 func (p *planner) event(warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, Event{Warning: warning, Reason: reason, Message: cut(fmt.Sprintf(format, args...), maxEvent)})
+	p.events = append(p.events, decision.NewEvent(warning, "", reason, format, args...))
 }
 
 // about is an event of one attempt.
 func (p *planner) about(t *api.TrialStatus, warning bool, reason, format string, args ...any) {
-	p.event(warning, reason, t.Name+format, args...)
-	p.events[len(p.events)-1].Job = JobName(p.Run.Name, t.Name, t.Attempt)
+	p.events = append(p.events, decision.NewEvent(warning, p.jobName(t, t.Attempt), reason, t.Name+format, args...))
 }
 
 // again asks for another plan within d.
@@ -144,9 +127,4 @@ func (p *planner) again(d time.Duration) {
 }
 
 // now has the precision that the API server keeps, so that what is written equals what is read back.
-func (p *planner) now() *metav1.Time { return moment(p.Now) }
-
-func moment(t time.Time) *metav1.Time {
-	m := metav1.NewTime(t.Truncate(time.Second))
-	return &m
-}
+func (p *planner) now() *metav1.Time { return decision.Time(p.Now) }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -83,8 +84,8 @@ func live(t *testing.T, seed uint64, often float64) outcome {
 func (w *world) train(seed uint64, age map[string]int) {
 	for i := range w.run.Status.Trials {
 		s := &w.run.Status.Trials[i]
-		a := w.cluster.attempt(JobName(w.run.Name, s.Name, s.Attempt))
-		if a.pod == nil || podEnded(a.pod) {
+		a := w.cluster.Of(attempt.JobName(w.run.Name, s.Name, s.Attempt))
+		if a.Pod == nil || attempt.PodEnded(a.Pod) {
 			continue
 		}
 		dice := rand.New(rand.NewPCG(seed, uint64(s.Depth)<<8+uint64(s.Attempt)))
@@ -93,8 +94,8 @@ func (w *world) train(seed uint64, age map[string]int) {
 		if end != 0 {
 			life = dice.IntN(4)
 		}
-		age[a.job.Name]++
-		if n := age[a.job.Name]; n <= life {
+		age[a.Job.Name]++
+		if n := age[a.Job.Name]; n <= life {
 			if n > w.reports.Trials[s.Name].Epoch { // a later attempt goes on from the last checkpoint
 				w.report(s.Name, n, float64(dice.IntN(1000))/1000)
 			}

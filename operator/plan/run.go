@@ -10,6 +10,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/plaintext"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/operator/selection"
 )
@@ -63,7 +65,7 @@ func best(c selection.Choice) *api.Best {
 			Epoch:      int32(c.Best.Epoch),
 			Checkpoint: reference(&c.Best.Checkpoint),
 		},
-		Reason: cut(c.Reason, 1024),
+		Reason: plaintext.Cut(c.Reason, 1024),
 	}
 	if r := c.RunnerUp; r != nil {
 		b.RunnerUp = &api.RunnerUp{Trial: r.Trial, AUCPR: api.FormatDecimal(r.Metrics.AUCPR), Epoch: int32(r.Epoch)}
@@ -246,7 +248,7 @@ func (p *planner) running(done, training int, waits *api.TrialStatus) {
 	}
 	if waits != nil {
 		waiting = fmt.Sprintf("%s (%s): %s", waits.Name, waits.Reason, waits.Message)
-		if waits.Reason == reasonFirstReport || waits.Phase == api.TrialFinishing {
+		if waits.Reason == attempt.ReasonFirstReport || waits.Phase == api.TrialFinishing {
 			waiting += away
 		}
 	}
@@ -309,7 +311,7 @@ func (p *planner) condition(kind string, ok bool, reason, message string) {
 		status = metav1.ConditionTrue
 	}
 	meta.SetStatusCondition(&p.next.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: cut(message, 4096),
+		Type: kind, Status: status, Reason: reason, Message: plaintext.Cut(message, 4096),
 		ObservedGeneration: p.Run.Generation, LastTransitionTime: *p.now(),
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 )
 
 // silence is how long a trial may be heard nothing of before that is a fault: it tells something every ten seconds while it trains, and a
@@ -25,7 +26,7 @@ func (p *planner) silent() (names []string) {
 		switch {
 		case t.Phase == api.TrialRunning && r.Attempt == int(t.Attempt):
 			since = r.Heard
-		case t.Reason == reasonFirstReport:
+		case t.Reason == attempt.ReasonFirstReport:
 			if a := record(&t, t.Attempt); a != nil && a.StartTime != nil {
 				since, bound = a.StartTime.Time, firstReport
 			}

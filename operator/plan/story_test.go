@@ -1,24 +1,20 @@
 package plan
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/clustertest"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
-
-var update = flag.Bool("update", false, "write the golden stories anew")
 
 // Each story is a file under testdata that reads as prose: what happened, and what the operator made of it.
 func TestStories(t *testing.T) {
@@ -57,7 +53,7 @@ func TestStories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 18, 34, 50)
 			tell(w)
-			golden(t, name, w.story.String())
+			clustertest.Golden(t, name, w.story.String())
 		})
 	}
 }
@@ -287,36 +283,6 @@ func restarted(w *world) {
 
 func (w *world) pods() []*corev1.Pod { return w.cluster.Pods }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", fileName(name)+".txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v: run with -update", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func fileName(s string) string {
-	out := []rune{}
-	for _, r := range s {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
-			out = append(out, r)
-		case r == ' ':
-			out = append(out, '-')
-		}
-	}
-	return string(out)
-}
-
 func suspendedRun(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:2]
 	w.run.Spec.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("1")}
@@ -398,7 +364,7 @@ func nodeLost(w *world) {
 	w.report("d18", 1, 0.7)
 	w.step("d18 reports")
 	w.after(5 * time.Minute)
-	w.pod("d18").DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+	w.pod("d18").DeletionTimestamp = decision.Time(w.now.Add(30 * time.Second))
 	w.step("its node is silent, and Kubernetes evicts the pod")
 	w.after(30*time.Second + 119*time.Second)
 	w.step("the node does not say that it has ended")
@@ -472,7 +438,7 @@ func invalidJob(w *world) {
 func kueuePreempts(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
 	w.run.Labels = map[string]string{podspec.QueueLabel: "lab"}
-	w.suspendNew = true
+	w.cluster.SuspendNew = true
 	w.step("the run is applied; Kueue holds every Job of the queue")
 	w.cluster.Warnings = map[string]string{"erasers-d18-a1": "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100, 1 more needed"}
 	w.step("Kueue says why")
@@ -482,7 +448,7 @@ func kueuePreempts(w *world) {
 	w.report("d18", 1, 0.7)
 	w.step("Kueue admits it and it trains")
 	w.job("d18").Spec.Suspend = ptr.To(true)
-	w.pod("d18").DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+	w.pod("d18").DeletionTimestamp = decision.Time(w.now.Add(30 * time.Second))
 	w.step("Kueue takes its place for another: the pod saves itself")
 	w.saved()
 	w.step("the pod is gone")

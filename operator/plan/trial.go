@@ -5,21 +5,20 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/plaintext"
 	"plumbline.dev/plumbline/wire"
 )
 
 const (
-	defaultMaxRetries       = 3
-	defaultMaxInterruptions = 100
-	defaultNodeLossSeconds  = 120
+	// reasonReports is the reason of a trial that ended well, and of a run whose trials have all ended.
+	reasonReports = "AwaitingReports"
 
-	// Backoff doubles from the first to the second bound: long enough for a node to recover, short beside an epoch.
-	minBackoff = 2 * time.Second
-	maxBackoff = 2 * time.Minute
+	defaultMaxInterruptions = 100
 
 	// drainEvery is how often the stream's end is asked for again while a run waits to have read it.
 	drainEvery = 2 * time.Second
@@ -53,35 +52,38 @@ func (p *planner) advance(t *api.TrialStatus) {
 
 // attend looks after the newest attempt, which has not been seen to end.
 func (p *planner) attend(t *api.TrialStatus) {
-	a := p.Cluster.attempt(JobName(p.Run.Name, t.Name, t.Attempt))
-	if a.job == nil {
+	a := p.Cluster.Of(p.jobName(t, t.Attempt))
+	if a.Job == nil {
 		if t.Phase == api.TrialWaiting {
 			p.create(t)
 		} else {
-			p.ended(t, lost("its Job was deleted", p.Now))
+			p.ended(t, attempt.Vanished("its Job was deleted", p.Now))
 		}
 		return
 	}
 	hadPod := t.Pod != ""
-	if a.pod != nil {
-		t.Pod, t.Node = a.pod.Name, a.pod.Spec.NodeName
+	if a.Pod != nil {
+		t.Pod, t.Node = a.Pod.Name, a.Pod.Spec.NodeName
 	}
-	if e, ok := a.ending(hadPod, p.givenUp); ok {
+	if e, ok := a.Ending(hadPod, p.nodeLoss()); ok {
 		p.ended(t, e)
 		return
 	}
 	p.live(t, a)
 }
 
-func (p *planner) givenUp(pod *corev1.Pod) bool { return givenUp(pod, p.nodeLoss(), p.Now) }
+func (p *planner) nodeLoss() attempt.NodeLoss {
+	seconds := ptr.Deref(p.Run.Spec.NodeLossSeconds, attempt.DefaultNodeLossSeconds)
+	return attempt.NodeLoss{Seconds: seconds, Now: p.Now}
+}
 
-func (p *planner) nodeLoss() int32 {
-	return ptr.Deref(p.Run.Spec.NodeLossSeconds, defaultNodeLossSeconds)
+func (p *planner) jobName(t *api.TrialStatus, number int32) string {
+	return attempt.JobName(p.Run.Name, t.Name, number)
 }
 
 // left names what is left of a trial's attempts; empty: nothing.
 func (p *planner) left(t *api.TrialStatus) string {
-	return p.Cluster.alive(ofTrial(t), p.givenUp)
+	return p.Cluster.Remaining(ofTrial(t), p.nodeLoss())
 }
 
 func ofTrial(t *api.TrialStatus) func(labels map[string]string) bool {
@@ -89,10 +91,10 @@ func ofTrial(t *api.TrialStatus) func(labels map[string]string) bool {
 }
 
 // live describes an attempt that has not ended.
-func (p *planner) live(t *api.TrialStatus, a attempt) {
-	stopping := a.pod != nil && a.pod.DeletionTimestamp != nil
+func (p *planner) live(t *api.TrialStatus, a attempt.Observed) {
+	stopping := a.Pod != nil && a.Pod.DeletionTimestamp != nil
 	if stopping {
-		p.again(giveUpAt(a.pod, p.nodeLoss()).Sub(p.Now))
+		p.again(p.nodeLoss().Left(a.Pod))
 	}
 	if !stopping && (t.Phase == api.TrialRunning || p.Reports.Trials[t.Name].Attempt >= int(t.Attempt)) {
 		p.set(t, api.TrialRunning, "Training", p.Reports.Trials[t.Name].NotFinite)
@@ -102,55 +104,55 @@ func (p *planner) live(t *api.TrialStatus, a attempt) {
 	if t.Phase == api.TrialRunning {
 		phase = api.TrialRunning
 	}
-	reason, message, stuck := a.waiting(t, p.Cluster.Warnings)
-	if reason == reasonNoPod || reason == reasonQueue || reason == reasonStarting {
-		p.again(2 * patience) // what it waits for is told in events, which nobody watches
+	w := a.Wait(attempt.Wait{Reason: t.Reason, Message: t.Message}, p.Cluster.Warnings)
+	if w.InEvents() {
+		p.again(2 * attempt.ExplainAfter) // the operator does not watch events
 	}
-	if stuck && t.Reason != reason {
-		p.about(t, true, reason, " waits: %s", message)
+	if w.Stuck && t.Reason != w.Reason {
+		p.about(t, true, w.Reason, " waits: %s", w.Message)
 	}
-	p.set(t, phase, reason, message)
+	p.set(t, phase, w.Reason, w.Message)
 }
 
 // ended records how an attempt ended, and with it whether there will be another.
-func (p *planner) ended(t *api.TrialStatus, e ending) {
-	at := e.when(p.Now)
-	if e.exitCode != nil {
-		t.ExitCode = e.exitCode
+func (p *planner) ended(t *api.TrialStatus, e attempt.Ending) {
+	at := e.When(p.Now)
+	if e.ExitCode != nil {
+		t.ExitCode = e.ExitCode
 	}
-	p.close(t, record(t, t.Attempt), e.class, e.exitCode, at)
-	if e.class != wire.ClassSucceeded && p.trained(t) { // all its epochs are done and committed: what came after changes nothing
-		t.CompletionTime = moment(at)
+	p.close(t, record(t, t.Attempt), e.Class, e.ExitCode, at)
+	if e.Class != wire.ClassSucceeded && p.trained(t) { // all its epochs are done and committed: what came after changes nothing
+		t.CompletionTime = decision.Time(at)
 		p.succeed(t)
 		return
 	}
 	policy := ptr.Deref(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
-	retries, interruptions := ptr.Deref(policy.MaxRetries, defaultMaxRetries), ptr.Deref(policy.MaxInterruptions, defaultMaxInterruptions)
-	switch how := e.class.Retry(); {
-	case e.class == wire.ClassSucceeded:
+	retries, interruptions := ptr.Deref(policy.MaxRetries, attempt.DefaultMaxRetries), ptr.Deref(policy.MaxInterruptions, defaultMaxInterruptions)
+	switch how := e.Class.Retry(); {
+	case e.Class == wire.ClassSucceeded:
 		p.set(t, api.TrialFinishing, reasonReports, "its pod ended well; its last report has not been read yet")
-		t.CompletionTime = moment(at)
+		t.CompletionTime = decision.Time(at)
 		p.finish(t)
 	case how == wire.RetryNever:
-		p.fail(t, e, at, e.sentence)
+		p.fail(t, e, at, e.Sentence)
 	case how == wire.RetryBudgeted && t.Retries >= retries:
-		p.fail(t, e, at, fmt.Sprintf("%s (gave up %s)", e.sentence, spent(t.Retries)))
+		p.fail(t, e, at, fmt.Sprintf("%s (gave up %s)", e.Sentence, attempt.AfterRetries(t.Retries)))
 	case how == wire.RetryFree && t.Interruptions >= interruptions:
-		p.fail(t, e, at, fmt.Sprintf("%s (gave up after %d interruptions from outside)", e.sentence, t.Interruptions))
+		p.fail(t, e, at, fmt.Sprintf("%s (gave up after %d interruptions from outside)", e.Sentence, t.Interruptions))
 	default:
-		wait := minBackoff
+		var wait time.Duration
 		if how == wire.RetryBudgeted {
 			t.Retries++
-			wait = backoff(t.Retries)
+			wait = attempt.Backoff(t.Retries)
 		} else {
 			t.Interruptions++
-			wait = backoff(p.unheard(t))
+			wait = attempt.Backoff(p.unheard(t))
 		}
-		t.NextAttemptTime = moment(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
+		t.NextAttemptTime = decision.Time(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
 		t.CompletionTime = nil
-		p.set(t, api.TrialWaiting, e.reason(), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.sentence))
-		p.retries = append(p.retries, e.class)
-		p.about(t, true, e.reason(), ": %s", t.Message)
+		p.set(t, api.TrialWaiting, e.Reason(), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.Sentence))
+		p.retries = append(p.retries, e.Class)
+		p.about(t, true, e.Reason(), ": %s", t.Message)
 	}
 }
 
@@ -166,10 +168,10 @@ func (p *planner) unheard(t *api.TrialStatus) (n int32) {
 	return n
 }
 
-func (p *planner) fail(t *api.TrialStatus, e ending, at time.Time, message string) {
-	t.CompletionTime = moment(at)
-	p.set(t, api.TrialFailed, e.reason(), message)
-	p.about(t, true, e.reason(), " failed: %s", message)
+func (p *planner) fail(t *api.TrialStatus, e attempt.Ending, at time.Time, message string) {
+	t.CompletionTime = decision.Time(at)
+	p.set(t, api.TrialFailed, e.Reason(), message)
+	p.about(t, true, e.Reason(), " failed: %s", message)
 }
 
 // finish waits for the report that the pod promised by ending well. Once the stream has been read to its end it is there, or
@@ -182,7 +184,7 @@ func (p *planner) finish(t *api.TrialStatus) {
 		if a := record(t, t.Attempt); a != nil {
 			a.Class = string(wire.ClassReports) // its pod's end, which was recorded, could not tell
 		}
-		p.ended(t, ending{class: wire.ClassReports, sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
+		p.ended(t, attempt.Ending{Class: wire.ClassReports, Sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
 	default:
 		p.again(drainEvery)
 	}
@@ -243,7 +245,7 @@ func (p *planner) start() {
 			t.StartTime = p.now()
 		}
 		t.Pod, t.Node = "", ""
-		p.set(t, api.TrialWaiting, "Creating", fmt.Sprintf("Job %s is being created", JobName(p.Run.Name, t.Name, t.Attempt)))
+		p.set(t, api.TrialWaiting, "Creating", fmt.Sprintf("Job %s is being created", p.jobName(t, t.Attempt)))
 		p.about(t, false, "AttemptStarted", ": attempt %d starts", t.Attempt)
 		p.create(t)
 	}
@@ -251,7 +253,9 @@ func (p *planner) start() {
 
 // awaitEnd has the plan made again when a trial's pods that linger may be given up.
 func (p *planner) awaitEnd(t *api.TrialStatus) {
-	p.Cluster.lingering(ofTrial(t), p.nodeLoss(), p.Now, p.again)
+	for _, left := range p.Cluster.UntilLost(ofTrial(t), p.nodeLoss()) {
+		p.again(left)
+	}
 }
 
 func (p *planner) create(t *api.TrialStatus) {
@@ -262,34 +266,15 @@ func (p *planner) create(t *api.TrialStatus) {
 	}
 	why := p.Cluster.Warnings[job.Name]
 	if slices.Contains(p.Cluster.Invalid, job.Name) {
-		p.fail(t, ending{class: wire.ClassSettings}, p.Now, why)
+		p.fail(t, attempt.Ending{Class: wire.ClassSettings}, p.Now, why)
 		return
 	}
 	if why != "" {
 		p.set(t, t.Phase, "JobRefused", why)
 	}
-	p.actions = append(p.actions, Action{Create: job, Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt)})
+	p.actions = append(p.actions, decision.Action{Create: job, Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt)})
 }
 
 func (p *planner) set(t *api.TrialStatus, phase api.TrialPhase, reason, message string) {
-	t.Phase, t.Reason, t.Message = phase, reason, cut(message, maxMessage)
-}
-
-func spent(retries int32) string {
-	switch retries {
-	case 0:
-		return "without retries"
-	case 1:
-		return "after 1 retry"
-	default:
-		return fmt.Sprintf("after %d retries", retries)
-	}
-}
-
-func backoff(retry int32) time.Duration {
-	d := minBackoff
-	for ; retry > 1 && d < maxBackoff; retry-- {
-		d *= 2
-	}
-	return min(d, maxBackoff)
+	t.Phase, t.Reason, t.Message = phase, reason, plaintext.Cut(message, maxMessage)
 }
