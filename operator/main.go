@@ -28,6 +28,7 @@ import (
 	"plumbline.dev/plumbline/operator/credential"
 	"plumbline.dev/plumbline/operator/ingest"
 	"plumbline.dev/plumbline/operator/metrics"
+	"plumbline.dev/plumbline/operator/natskeys"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
@@ -70,7 +71,7 @@ func command() *cobra.Command {
 		},
 	}
 	o.flags(cmd.Flags())
-	cmd.AddCommand(natsKeysCommand())
+	cmd.AddCommand(natskeys.Command())
 	return cmd
 }
 
