@@ -203,15 +203,15 @@ func (x told) after(y told) bool {
 // wrote its own because it went on from before the other, and that may be because the other was damaged; where it repeats the other's,
 // it has found that whole.
 func (x told) beats(y told) bool {
-	a, b := x.candidate(), y.candidate()
+	a, b := x.value(), y.value()
 	if wire.BetterEpoch(a, b) || wire.BetterEpoch(b, a) {
 		return wire.BetterEpoch(a, b)
 	}
 	return x.after(y)
 }
 
-func (x told) candidate() wire.Candidate {
-	return wire.Candidate{Trial: x.report.Trial, Depth: x.report.Depth, Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
+func (x told) value() wire.EpochValue {
+	return wire.EpochValue{Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
 }
 
 func (x told) measured() *plan.Measured {

@@ -32,7 +32,7 @@ func (p *planner) fold(t *api.TrialStatus) {
 	if r.Epochs > 0 {
 		t.Epochs = int32(r.Epochs)
 	}
-	if whole || r.Best != nil && better(t, *r.Best, p.best[t.Name]) {
+	if whole || r.Best != nil && better(*r.Best, p.best[t.Name]) {
 		p.best[t.Name] = r.Best
 	}
 	if b := p.best[t.Name]; b != nil {
@@ -59,16 +59,16 @@ func (p *planner) fold(t *api.TrialStatus) {
 	}
 }
 
-// better compares what the stream has with what status remembers, rounded as it is.
-func better(t *api.TrialStatus, reported Measured, remembered *Measured) bool {
+// better reports whether the best of the stream replaces the best that status remembers, whose values are rounded.
+func better(reported Measured, remembered *Measured) bool {
 	if remembered == nil || reported.Epoch == remembered.Epoch && reference(reported.Checkpoint) == reference(remembered.Checkpoint) {
 		return true
 	}
-	return wire.BetterEpoch(candidate(t, reported), candidate(t, *remembered))
+	return wire.BetterEpoch(reported.value(), remembered.value())
 }
 
-func candidate(t *api.TrialStatus, m Measured) wire.Candidate {
-	return wire.Candidate{Trial: t.Name, Depth: int(t.Depth), Epoch: m.Epoch, Value: m.Metrics.AUCPR}
+func (m Measured) value() wire.EpochValue {
+	return wire.EpochValue{Epoch: m.Epoch, Value: m.Metrics.AUCPR}
 }
 
 // measured reads a trial's best back from its status.
