@@ -35,7 +35,7 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 		return in, err
 	}
 	in.Admission = r.seeToCredential(ctx, run)
-	if plan.MustDrain(run) {
+	if plan.NeedsDrain(run) {
 		// Asked after the pods were seen to have ended, so that what they sent last is counted in.
 		if in.Reports.Drained, err = r.Ingest.Drained(ctx, run.UID); err != nil {
 			log.FromContext(ctx).Info("cannot tell whether all reports were read", "cause", err.Error())
@@ -79,7 +79,7 @@ func listPods(ctx context.Context, c client.Reader, namespace string, labels cli
 // lookAgain asks the API server itself where a cache that is behind would mislead.
 func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, in plan.Input) error {
 	labels := client.MatchingLabels{api.LabelRunUID: string(run.UID)}
-	look := plan.MustLook(run, in.Now)
+	look := plan.NeedsLiveRead(run, in.Now)
 	for _, t := range run.Status.Trials { // a Job that was seen once is not in the cache
 		live := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning
 		look = look || live && !cluster.Has(attempt.JobName(run.Name, t.Name, t.Attempt))

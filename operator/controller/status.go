@@ -49,15 +49,11 @@ func short(s string) string {
 // tell sends the same words to the events and to the log.
 func tell(ctx context.Context, recorder events.EventRecorder, about client.Object, all []decision.Event) {
 	for _, e := range all {
-		kind := corev1.EventTypeNormal
-		if e.Warning {
-			kind = corev1.EventTypeWarning
-		}
 		var related runtime.Object
 		if e.Job != "" {
 			related = &corev1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: about.GetNamespace(), Name: e.Job}
 		}
-		recorder.Eventf(about, related, kind, e.Reason, "Reconcile", "%s", short(e.Message))
+		recorder.Eventf(about, related, string(e.Severity), e.Reason, "Reconcile", "%s", short(e.Message))
 		log.FromContext(ctx).Info(e.Message, "reason", e.Reason)
 	}
 }

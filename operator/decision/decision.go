@@ -24,20 +24,29 @@ type Action struct {
 	Reason string
 }
 
+// Severity is an event's type in Kubernetes.
+type Severity string
+
+// The severities of events.
+const (
+	Normal  Severity = "Normal"
+	Warning Severity = "Warning"
+)
+
 // Event is recorded once, after the status that it is about was written.
 type Event struct {
-	Warning bool
-	Reason  string
-	Message string // at most MaxMessage characters
+	Severity Severity
+	Reason   string
+	Message  string // at most MaxMessage characters
 	// Job is the attempt's Job that the event is about; empty: none. Kubernetes joins events that differ in nothing but their
 	// message and name the same Job.
 	Job string
 }
 
 // NewEvent returns an event with a clean message.
-func NewEvent(warning bool, job, reason, format string, args ...any) Event {
+func NewEvent(severity Severity, job, reason, format string, args ...any) Event {
 	message := plaintext.Cut(fmt.Sprintf(format, args...), MaxMessage)
-	return Event{Warning: warning, Reason: reason, Message: message, Job: job}
+	return Event{Severity: severity, Reason: reason, Message: message, Job: job}
 }
 
 // Time returns t with the precision that the API server keeps, so that a status that is read back equals the one written.

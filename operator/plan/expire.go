@@ -26,9 +26,9 @@ func (p *planner) expire() {
 	switch {
 	case at.IsZero():
 	case p.Now.Before(at):
-		p.again(at.Sub(p.Now))
+		p.planAgainIn(at.Sub(p.Now))
 	case p.Promotions > 0:
-		p.again(expireEvery)
+		p.planAgainIn(expireEvery)
 	default:
 		p.actions = append(p.actions, decision.Action{Expire: true, Reason: fmt.Sprintf("it ended at %s, and spec.ttlSecondsAfterFinished is %d", p.Run.Status.CompletionTime.UTC().Format(time.RFC3339), *p.Run.Spec.TTLSecondsAfterFinished)})
 	}

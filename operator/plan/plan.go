@@ -34,12 +34,12 @@ type Plan struct {
 	After   time.Duration // when to plan again although nothing was observed to change; 0: never
 }
 
-// Ended says whether a run has ended for good. Its completion time is the record of that.
+// Ended reports whether a run has ended for good. Its completion time is the record of that.
 func Ended(run *api.TrainingRun) bool { return run.Status.CompletionTime != nil }
 
-// MustLook says whether the plan must not be made from a cache that may be behind: an attempt is due, and a pod of the one before may
-// be left; or a trial is being stopped, and its Job may not have been seen yet.
-func MustLook(run *api.TrainingRun, now time.Time) bool {
+// NeedsLiveRead reports whether this plan needs a live read, because the cache may be behind. An attempt may be due while a pod of
+// the attempt before remains, or a trial is being stopped whose Job is not in the cache yet.
+func NeedsLiveRead(run *api.TrainingRun, now time.Time) bool {
 	for _, t := range run.Status.Trials {
 		if t.Phase == api.TrialStopping || t.NextAttemptTime != nil && !now.Before(t.NextAttemptTime.Time) {
 			return true
@@ -48,8 +48,8 @@ func MustLook(run *api.TrainingRun, now time.Time) bool {
 	return false
 }
 
-// MustDrain says whether the plan depends on the stream having been read to its end: some pod ended well, or all trials ended.
-func MustDrain(run *api.TrainingRun) bool {
+// NeedsDrain reports whether this plan depends on whether the stream has been read to its end: some pod ended well, or all trials ended.
+func NeedsDrain(run *api.TrainingRun) bool {
 	all := len(run.Status.Trials) > 0
 	for _, t := range run.Status.Trials {
 		if t.Phase == api.TrialFinishing {
@@ -76,20 +76,20 @@ func Make(in Input) Plan {
 	// 2. Every trial moves on with what was seen and reported of it.
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
-		p.fold(t)
+		p.foldReports(t)
 		p.advance(t)
 	}
 	// 3. What is not to go on is stopped or paused.
-	p.hold()
+	p.stopAndPause()
 	// 4. Places that are free are given to trials that wait.
-	p.start()
-	p.sweep()
+	p.startAttempts()
+	p.deleteLeftoverJobs()
 	// 5. The best of what is there; final once everything has ended and was read.
 	p.selectBest()
-	p.end()
+	p.endRun()
 	// 6. Conditions, phase and counters follow from the trials.
-	p.sumCost()
-	p.countYield()
+	p.setCost()
+	p.setYield()
 	p.derive()
 	return p.plan()
 }
@@ -110,17 +110,18 @@ func (p *planner) plan() Plan {
 	return Plan{Status: *p.next, Events: p.events, Actions: p.actions, Retries: p.retries, After: p.after}
 }
 
-func (p *planner) event(warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, decision.NewEvent(warning, "", reason, format, args...))
+// addEvent adds an event of the run.
+func (p *planner) addEvent(severity decision.Severity, reason, format string, args ...any) {
+	p.events = append(p.events, decision.NewEvent(severity, "", reason, format, args...))
 }
 
-// about is an event of one attempt.
-func (p *planner) about(t *api.TrialStatus, warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, decision.NewEvent(warning, p.jobName(t, t.Attempt), reason, t.Name+format, args...))
+// addTrialEvent adds an event of a trial's newest attempt. The message is the trial's name followed by the format.
+func (p *planner) addTrialEvent(t *api.TrialStatus, severity decision.Severity, reason, format string, args ...any) {
+	p.events = append(p.events, decision.NewEvent(severity, p.jobName(t, t.Attempt), reason, t.Name+format, args...))
 }
 
-// again asks for another plan within d.
-func (p *planner) again(d time.Duration) {
+// planAgainIn asks for another plan after d at the latest.
+func (p *planner) planAgainIn(d time.Duration) {
 	if p.after == 0 || d < p.after {
 		p.after = max(d, time.Millisecond)
 	}

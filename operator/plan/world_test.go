@@ -19,6 +19,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/clustertest"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
@@ -63,7 +64,7 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 
 func (w *world) input() Input {
 	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster.Cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Promotions: w.promotions, Now: w.now, Settings: resolve.Settings{NATS: "nats://nats:4222"}}
-	in.Reports.Drained = in.Reports.Drained && MustDrain(w.run)
+	in.Reports.Drained = in.Reports.Drained && NeedsDrain(w.run)
 	return in
 }
 
@@ -85,7 +86,7 @@ func (w *world) reconcile() (changed bool) {
 	if changed {
 		for _, e := range p.Events {
 			kind := "event"
-			if e.Warning {
+			if e.Severity == decision.Warning {
 				kind = "warning"
 			}
 			fmt.Fprintf(&w.story, "  %s %s: %s\n", kind, e.Reason, e.Message)

@@ -60,10 +60,10 @@ type planner struct {
 
 func (p *planner) advance() {
 	if meta.FindStatusCondition(p.next.Conditions, api.ConditionVerified) == nil {
-		p.condition(api.ConditionVerified, metav1.ConditionUnknown, "NotYet", "the publishing Job has not checked the checkpoint yet")
+		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotYet", "the publishing Job has not checked the checkpoint yet")
 	}
 	if p.next.Attempts == 0 {
-		p.begin()
+		p.startAttempt()
 		return
 	}
 	for _, left := range p.Cluster.UntilLost(ofVersion, p.nodeLoss()) {
@@ -72,23 +72,23 @@ func (p *planner) advance() {
 	a := p.Cluster.Of(p.jobName())
 	switch {
 	case a.Job == nil && p.next.Job == "":
-		p.create()
+		p.createJob()
 	case a.Job == nil:
-		p.ended(attempt.Vanished("the publishing Job was deleted", time.Time{}))
+		p.endAttempt(attempt.Vanished("the publishing Job was deleted", time.Time{}))
 	default:
 		p.next.Job = a.Job.Name
 		if e, ok := a.Ending(false, p.nodeLoss()); ok {
-			p.ended(e)
+			p.endAttempt(e)
 			return
 		}
-		p.waits(a)
+		p.describeWait(a)
 	}
 }
 
-// begin decides the next attempt.
-func (p *planner) begin() {
+// startAttempt decides the next attempt.
+func (p *planner) startAttempt() {
 	if remaining := p.Cluster.Remaining(ofVersion, p.nodeLoss()); remaining != "" {
-		p.published(false, "AwaitingEnd", "waits for the end of "+remaining+": a version is never published twice at once")
+		p.setPublished(false, "AwaitingEnd", "waits for the end of "+remaining+": a version is never published twice at once")
 		return
 	}
 	if !p.modelExists() {
@@ -96,9 +96,9 @@ func (p *planner) begin() {
 	}
 	p.next.Attempts++
 	p.next.Job = ""
-	p.published(false, "Creating", fmt.Sprintf("Job %s is being created", p.jobName()))
-	p.event(false, "PublishingStarted", "attempt %d to publish %s as version %d of %s", p.next.Attempts, p.Version.Spec.Trial, p.Version.Spec.Version, p.Version.Spec.Model)
-	p.create()
+	p.setPublished(false, "Creating", fmt.Sprintf("Job %s is being created", p.jobName()))
+	p.addEvent(decision.Normal, "PublishingStarted", "attempt %d to publish %s as version %d of %s", p.next.Attempts, p.Version.Spec.Trial, p.Version.Spec.Version, p.Version.Spec.Model)
+	p.createJob()
 }
 
 // ofVersion: all pods and Jobs that were observed are the version's own.
@@ -117,14 +117,14 @@ func (p *planner) modelExists() bool {
 	name := p.Version.Spec.Model
 	message := fmt.Sprintf("there is no Model %s in namespace %s: create it, and publishing goes on", name, p.Version.Namespace)
 	if was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished); was == nil || was.Reason != "ModelNotFound" {
-		p.event(true, "ModelNotFound", "%s", message)
+		p.addEvent(decision.Warning, "ModelNotFound", "%s", message)
 	}
-	p.published(false, "ModelNotFound", message)
+	p.setPublished(false, "ModelNotFound", message)
 	return false
 }
 
-// waits describes an attempt that has not ended.
-func (p *planner) waits(a attempt.Observed) {
+// describeWait sets the conditions of a version whose attempt has not ended.
+func (p *planner) describeWait(a attempt.Observed) {
 	w := a.Wait(attempt.Wait{}, p.Cluster.Warnings)
 	if w.Reason == attempt.ReasonFirstReport {
 		w = attempt.Wait{Reason: "Publishing", Message: "Job " + a.Job.Name + " checks, exports and publishes"}
@@ -134,13 +134,13 @@ func (p *planner) waits(a attempt.Observed) {
 		return // the two messages of an image that cannot be pulled alternate
 	}
 	if w.Stuck && (was == nil || was.Reason != w.Reason) {
-		p.event(true, w.Reason, "publishing waits: %s", w.Message)
+		p.addEvent(decision.Warning, w.Reason, "publishing waits: %s", w.Message)
 	}
-	p.published(false, w.Reason, w.Message)
+	p.setPublished(false, w.Reason, w.Message)
 }
 
-// ended records how an attempt ended: with a version, with another attempt after a while, or for good.
-func (p *planner) ended(e attempt.Ending) {
+// endAttempt records how an attempt ended: with a version, with another attempt after a while, or for good.
+func (p *planner) endAttempt(e attempt.Ending) {
 	if e.Class == wire.ClassSucceeded && (e.Result.URI == "" || e.Result.Digest == "") {
 		e = attempt.Ending{Class: wire.ClassCrash, At: e.At, Sentence: "the publishing Job ended well without saying what it published: is its image a Plumbline trainer?"}
 	}
@@ -151,11 +151,11 @@ func (p *planner) ended(e attempt.Ending) {
 		p.after = e.At.Add(attempt.Backoff(p.next.Attempts)).Sub(p.Now)
 		message := fmt.Sprintf("attempt %d ended and will be followed by another: %s", p.next.Attempts, e.Sentence)
 		if was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished); was == nil || was.Message != message {
-			p.event(true, e.Reason(), "%s", message)
+			p.addEvent(decision.Warning, e.Reason(), "%s", message)
 		}
-		p.published(false, e.Reason(), message)
+		p.setPublished(false, e.Reason(), message)
 	case retry:
-		p.begin()
+		p.startAttempt()
 	default:
 		p.fail(e)
 	}
@@ -164,9 +164,9 @@ func (p *planner) ended(e attempt.Ending) {
 func (p *planner) succeed(e attempt.Ending) {
 	p.next.URI, p.next.Digest = plaintext.Clean(e.Result.URI), plaintext.Clean(e.Result.Digest)
 	p.next.CompletionTime = decision.Time(e.When(p.Now))
-	p.condition(api.ConditionVerified, metav1.ConditionTrue, "Verified", "every digest matched and the recorded predictions were replayed")
-	p.published(true, "Published", fmt.Sprintf("version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI))
-	p.event(false, "Published", "version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI)
+	p.setCondition(api.ConditionVerified, metav1.ConditionTrue, "Verified", "every digest matched and the recorded predictions were replayed")
+	p.setPublished(true, "Published", fmt.Sprintf("version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI))
+	p.addEvent(decision.Normal, "Published", "version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI)
 }
 
 func (p *planner) fail(e attempt.Ending) {
@@ -176,16 +176,16 @@ func (p *planner) fail(e attempt.Ending) {
 	}
 	p.next.CompletionTime = decision.Time(e.When(p.Now))
 	if e.Class == wire.ClassData {
-		p.condition(api.ConditionVerified, metav1.ConditionFalse, e.Reason(), message)
+		p.setCondition(api.ConditionVerified, metav1.ConditionFalse, e.Reason(), message)
 	} else {
-		p.condition(api.ConditionVerified, metav1.ConditionUnknown, "NotKnown", "publishing was given up, and no Job has said that the checkpoint is whole")
+		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotKnown", "publishing was given up, and no Job has said that the checkpoint is whole")
 	}
-	p.published(false, e.Reason(), message)
-	p.event(true, e.Reason(), "not published: %s", message)
+	p.setPublished(false, e.Reason(), message)
+	p.addEvent(decision.Warning, e.Reason(), "not published: %s", message)
 }
 
-// create makes the Job of the attempt that is decided. A Model that went away meanwhile is waited for.
-func (p *planner) create() {
+// createJob makes the Job of the attempt that is decided. A Model that went away meanwhile is waited for.
+func (p *planner) createJob() {
 	if !p.modelExists() {
 		return
 	}
@@ -207,23 +207,23 @@ func (p *planner) create() {
 	p.actions = append(p.actions, decision.Action{Create: job(v, p.Model, p.next.Attempts, string(document)), Reason: fmt.Sprintf("%s needs attempt %d", v.Name, p.next.Attempts)})
 }
 
-func (p *planner) published(ok bool, reason, message string) {
+func (p *planner) setPublished(ok bool, reason, message string) {
 	status := metav1.ConditionFalse
 	if ok {
 		status = metav1.ConditionTrue
 	}
-	p.condition(api.ConditionPublished, status, reason, message)
+	p.setCondition(api.ConditionPublished, status, reason, message)
 }
 
-func (p *planner) condition(kind string, status metav1.ConditionStatus, reason, message string) {
+func (p *planner) setCondition(kind string, status metav1.ConditionStatus, reason, message string) {
 	meta.SetStatusCondition(&p.next.Conditions, metav1.Condition{
 		Type: kind, Status: status, Reason: reason, Message: plaintext.Cut(message, decision.MaxMessage),
 		ObservedGeneration: p.Version.Generation, LastTransitionTime: *decision.Time(p.Now),
 	})
 }
 
-func (p *planner) event(warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, decision.NewEvent(warning, p.next.Job, reason, format, args...))
+func (p *planner) addEvent(severity decision.Severity, reason, format string, args ...any) {
+	p.events = append(p.events, decision.NewEvent(severity, p.next.Job, reason, format, args...))
 }
 
 // ModelStatus returns a Model's status once a version of it is known and, perhaps, published. Numbers in it never decrease.
