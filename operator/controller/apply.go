@@ -21,7 +21,7 @@ import (
 	"plumbline.dev/plumbline/podspec"
 )
 
-// errBehind: what was planned from is not the newest state.
+// errBehind says that the plan was made from an old state.
 var errBehind = errors.New("the cache is behind")
 
 // apply creates and deletes the Jobs that the record asks for. A record that was not written just now may be an old one: the API server is
@@ -51,13 +51,13 @@ func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a
 	}
 	secret := types.NamespacedName{Namespace: run.Namespace, Name: plan.SecretName(run)}
 	if err := r.ensureCredential(ctx, run); err != nil {
-		r.refusals.tell(r.Recorder, run, "CredentialNotCreated", secret, err)
+		r.refusals.remember(r.Recorder, run, "CredentialNotCreated", secret, err)
 		return err
 	}
 	r.refusals.forget(secret)
 	job := client.ObjectKeyFromObject(a.Create)
 	if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
-		r.refusals.tell(r.Recorder, run, "JobNotCreated", job, err)
+		r.refusals.remember(r.Recorder, run, "JobNotCreated", job, err)
 		return err
 	}
 	r.refusals.forget(job)
@@ -142,10 +142,10 @@ func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.T
 	return nil
 }
 
-// seeToCredential has a run's Secret there before the run is admitted, and once more after each start of the operator: deleting the
-// Secret and restarting the operator is how a credential is replaced while its run is active (docs/adr/0009).
-func (r *TrainingRunReconciler) seeToCredential(ctx context.Context, run *api.TrainingRun) error {
-	if _, seenTo := r.credentials.Load(run.UID); seenTo {
+// ensureCredentialOnce creates a run's Secret, if it is missing, once for each start of the operator and before the run is admitted.
+// A person replaces the credential of an active run by deleting the Secret and restarting the operator (docs/adr/0009).
+func (r *TrainingRunReconciler) ensureCredentialOnce(ctx context.Context, run *api.TrainingRun) error {
+	if _, ensured := r.credentials.Load(run.UID); ensured {
 		return nil
 	}
 	err := r.ensureCredential(ctx, run)

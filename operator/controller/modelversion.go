@@ -39,7 +39,7 @@ type ModelVersionReconciler struct {
 // +kubebuilder:rbac:groups=plumbline.dev,resources=models/status;modelversions/status,verbs=update
 // +kubebuilder:rbac:groups=plumbline.dev,resources=modelversions/finalizers,verbs=update
 
-// Reconcile brings one version a step further: observe, plan, report, apply, as for a run.
+// Reconcile brings one version a step further: observe, plan, write the status, apply, as for a run.
 func (r *ModelVersionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var version api.ModelVersion
 	if err := r.Client.Get(ctx, req.NamespacedName, &version); err != nil || !version.DeletionTimestamp.IsZero() {
@@ -49,16 +49,16 @@ func (r *ModelVersionReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	p, err := r.plan(ctx, &version, model)
+	p, err := r.observeAndPlan(ctx, &version, model)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	written, err := r.report(ctx, &version, p)
+	written, err := r.writeStatus(ctx, &version, p)
 	if err == nil {
 		err = r.apply(ctx, &version, p.Actions, written)
 	}
 	if err == nil && model != nil {
-		err = r.number(ctx, model, &version)
+		err = r.updateModel(ctx, model, &version)
 	}
 	if apierrors.IsConflict(err) || errors.Is(err, errBehind) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
@@ -78,7 +78,7 @@ func (r *ModelVersionReconciler) model(ctx context.Context, v *api.ModelVersion)
 	return &m, nil
 }
 
-func (r *ModelVersionReconciler) plan(ctx context.Context, v *api.ModelVersion, m *api.Model) (promotion.Plan, error) {
+func (r *ModelVersionReconciler) observeAndPlan(ctx context.Context, v *api.ModelVersion, m *api.Model) (promotion.Plan, error) {
 	in := promotion.Input{Version: v, Model: m, Now: r.Now()}
 	if v.Status.CompletionTime == nil {
 		var err error
@@ -98,7 +98,7 @@ func labelsOf(v *api.ModelVersion) client.MatchingLabels {
 	return client.MatchingLabels{api.LabelModel: v.Spec.Model, api.LabelVersion: fmt.Sprint(v.Spec.Version)}
 }
 
-func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion, p promotion.Plan) (written bool, err error) {
+func (r *ModelVersionReconciler) writeStatus(ctx context.Context, v *api.ModelVersion, p promotion.Plan) (written bool, err error) {
 	if equality.Semantic.DeepEqual(v.Status, p.Status) {
 		return false, nil
 	}
@@ -108,7 +108,7 @@ func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion
 		return false, fmt.Errorf("write the status of ModelVersion %s: %w", v.Name, err)
 	}
 	failpoint.Here("version.after")
-	tell(ctx, r.Recorder, v, p.Events)
+	recordEvents(ctx, r.Recorder, v, p.Events)
 	return true, nil
 }
 
@@ -123,7 +123,7 @@ func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion,
 	}
 	for _, a := range actions {
 		if err := createJob(ctx, r.Client, r.Live, v, a); err != nil {
-			r.refusals.tell(r.Recorder, v, "JobNotCreated", client.ObjectKeyFromObject(a.Create), err)
+			r.refusals.remember(r.Recorder, v, "JobNotCreated", client.ObjectKeyFromObject(a.Create), err)
 			return err
 		}
 		r.refusals.forget(client.ObjectKeyFromObject(a.Create))
@@ -131,8 +131,8 @@ func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion,
 	return nil
 }
 
-// number keeps the Model's count of versions.
-func (r *ModelVersionReconciler) number(ctx context.Context, m *api.Model, v *api.ModelVersion) error {
+// updateModel writes the Model's count of versions into its status.
+func (r *ModelVersionReconciler) updateModel(ctx context.Context, m *api.Model, v *api.ModelVersion) error {
 	next := promotion.ModelStatus(m, v)
 	if next == m.Status {
 		return nil

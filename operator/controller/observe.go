@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,10 +32,13 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 	if in.Cluster, err = observeCluster(ctx, r.Client, run, client.MatchingLabels{api.LabelRunUID: string(run.UID)}); err != nil {
 		return in, err
 	}
-	if err := r.lookAgain(ctx, run, &in.Cluster, in); err != nil {
+	if err := r.readLiveIfNeeded(ctx, run, &in.Cluster, in.Now); err != nil {
 		return in, err
 	}
-	in.Admission = r.seeToCredential(ctx, run)
+	if err := r.explainWaits(ctx, run, &in.Cluster, in.Now); err != nil {
+		return in, err
+	}
+	in.Admission = r.ensureCredentialOnce(ctx, run)
 	if plan.NeedsDrain(run) {
 		// Asked after the pods were seen to have ended, so that what they sent last is counted in.
 		if in.Reports.Drained, err = r.Ingest.Drained(ctx, run.UID); err != nil {
@@ -76,21 +80,26 @@ func listPods(ctx context.Context, c client.Reader, namespace string, labels cli
 	return out, nil
 }
 
-// lookAgain asks the API server itself where a cache that is behind would mislead.
-func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, in plan.Input) error {
-	labels := client.MatchingLabels{api.LabelRunUID: string(run.UID)}
-	look := plan.NeedsLiveRead(run, in.Now)
-	for _, t := range run.Status.Trials { // a Job that was seen once is not in the cache
-		live := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning
-		look = look || live && !cluster.Has(attempt.JobName(run.Name, t.Name, t.Attempt))
+// readLiveIfNeeded reads Jobs and pods from the API server itself where a cache that is behind would mislead the plan.
+func (r *TrainingRunReconciler) readLiveIfNeeded(
+	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
+) (err error) {
+	needed := plan.NeedsLiveRead(run, now)
+	for _, t := range run.Status.Trials {
+		hasJob := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning // so its Job was observed once
+		needed = needed || hasJob && !cluster.Has(attempt.JobName(run.Name, t.Name, t.Attempt))
 	}
-	var err error
-	if look {
-		if *cluster, err = observeCluster(ctx, r.Live, run, labels); err != nil {
-			return err
-		}
+	if needed {
+		*cluster, err = observeCluster(ctx, r.Live, run, client.MatchingLabels{api.LabelRunUID: string(run.UID)})
 	}
-	unexplained := attempt.Unexplained(run, *cluster, in.Now)
+	return err
+}
+
+// explainWaits adds to the cluster why Jobs and pods wait that do not say so themselves, and why Jobs could not be created.
+func (r *TrainingRunReconciler) explainWaits(
+	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
+) (err error) {
+	unexplained := attempt.Unexplained(run, *cluster, now)
 	if cluster.Warnings, err = r.warnings(ctx, run.Namespace, unexplained); err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ type TrainingRunReconciler struct {
 	Now      func() time.Time
 
 	refusals    refusals // of Jobs and Secrets
-	credentials sync.Map // uids of the runs whose Secret this operator has seen to
+	credentials sync.Map // uids of the runs whose Secret this operator has ensured
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch;delete
@@ -62,7 +62,7 @@ type TrainingRunReconciler struct {
 
 // Reconcile brings one run a step further.
 func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if err := r.Ingest.Looked(ctx); err != nil {
+	if err := r.Ingest.WaitForFirstTry(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
 	var run api.TrainingRun
@@ -74,27 +74,27 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		r.Ingest.Forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	r.Ingest.Know(&run)
+	r.Ingest.Track(&run)
 
 	// 1. Observe.
-	mark := r.Ingest.Mark(run.UID)
+	folded := r.Ingest.FoldedSoFar(run.UID)
 	input, err := r.observe(ctx, &run)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	// 2. Plan.
 	p := plan.Make(input)
-	// 3. Write the record first: no Job is created whose attempt is not in it.
-	written, err := r.report(ctx, &run, p)
+	// 3. Write the status first: no Job is created whose attempt is not recorded there.
+	written, err := r.writeStatus(ctx, &run, p)
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	r.Ingest.Shown(run.UID, mark, written, r.Now())
-	r.Ingest.Know(&run)
-	// 4. Act.
+	r.Ingest.MarkShown(run.UID, folded, written, r.Now())
+	r.Ingest.Track(&run)
+	// 4. Apply.
 	err = r.apply(ctx, &run, p.Actions, written)
 	if errors.Is(err, errBehind) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil

@@ -50,9 +50,9 @@ func expect(run *api.TrainingRun) expected {
 	return e
 }
 
-// and takes in what a newer look at the run says, or an older one: a cache may be behind what this operator has written itself, and an
+// merge takes in what a newer look at the run says, or an older one: a cache may be behind what this operator has written itself, and an
 // attempt that was started once stays so.
-func (e expected) and(now expected) expected {
+func (e expected) merge(now expected) expected {
 	for name, t := range now {
 		t.attempt = max(t.attempt, e[name].attempt)
 		now[name] = t

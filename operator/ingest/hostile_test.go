@@ -33,7 +33,7 @@ func newHostile(t *testing.T) *Ingest {
 	g.done = done
 	g.stream = plan.Stream{ID: "s", Next: 1, Current: true, Connected: true}
 	for name, id := range map[string]types.UID{"sweep": uid, "other": otherUID} {
-		g.Know(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name, UID: id}, Status: api.TrainingRunStatus{
+		g.Track(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name, UID: id}, Status: api.TrainingRunStatus{
 			Stream: &api.StreamPosition{ID: "s", Sequence: 1},
 			Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 2, Epochs: 8}, {Name: "d50", Depth: 50, Attempt: 1, Epochs: 8}},
 		}})
@@ -76,7 +76,7 @@ func FuzzTake(f *testing.F) {
 		g := newHostile(t)
 		before := map[types.UID]plan.Reports{uid: g.Reports(uid), otherUID: g.Reports(otherUID)}
 		for sequence := int64(1); sequence <= 3; sequence++ {
-			g.take(subject, sequence, time.Now(), data, true)
+			g.foldMessage(subject, sequence, time.Now(), data, true)
 		}
 		for id, was := range before {
 			is := g.Reports(id)
@@ -105,14 +105,14 @@ func TestMemoryIsBounded(t *testing.T) {
 		l.Fold(honest.report(wire.Heartbeat, 1))
 	}
 	d18 := l.trials["d18"]
-	if n := len(*d18.told["d18-a1-p"]); n != 1 || d18.view.Seen != 10_000 {
-		t.Errorf("10,000 heartbeats are kept as %d ranges, and %d were counted", n, d18.view.Seen)
+	if n := len(*d18.origins["d18-a1-p"]); n != 1 || d18.view.Folded != 10_000 {
+		t.Errorf("10,000 heartbeats are kept as %d ranges, and %d were counted", n, d18.view.Folded)
 	}
 	tell := func(change func(*wire.Report, int)) (refused int) {
 		for i := range 5000 {
 			r := honest.report(wire.Heartbeat, 1)
 			change(&r, i)
-			if l.tooMany(r) {
+			if l.exceedsBounds(r) {
 				refused++
 			} else {
 				l.Fold(r)
@@ -135,7 +135,7 @@ func TestMemoryIsBounded(t *testing.T) {
 // check holds what a trial has become to what the CRD takes.
 func check(t *testing.T, v plan.TrialReports) {
 	t.Helper()
-	if v.Epoch > 8 || v.Epochs > 8 || v.Attempt > 2 || v.Gaps < 0 || v.Seen > 1 || len(v.Curve) > 8 {
+	if v.Epoch > 8 || v.Epochs > 8 || v.Attempt > 2 || v.Gaps < 0 || v.Folded > 1 || len(v.Curve) > 8 {
 		t.Errorf("trial %+v", v)
 	}
 	for _, m := range append(v.Curve, plan.Measured{}) {

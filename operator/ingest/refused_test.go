@@ -68,7 +68,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	revoked := b.server.Revoke()
 	b.until("a credential that is signed now is a newer one", func() bool { return time.Now().Unix() > revoked.Unix() })
 	b.restart()
@@ -81,7 +81,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 	b.healthAt(now, "ReportsArrive", "")
 	b.healthAt(now.Add(10*time.Minute), "TrialsSilent", "d18")
 	b.send(b.pod.epoch(2, 0.8, true)) // with a new one
-	b.until("its next report is read", func() bool { return b.trial().Seen == 3 })
+	b.until("its next report is read", func() bool { return b.trial().Folded == 3 })
 	b.healthAt(now, "ReportsArrive", "")
 }
 

@@ -22,7 +22,7 @@ func (p *planner) foldReports(t *api.TrialStatus) {
 		return
 	}
 	r := p.Reports.Trials[t.Name]
-	whole := p.Reports.Whole && p.next.Stream.ID == p.Stream.ID && r.Seen >= t.ReportsSeen
+	whole := p.Reports.Whole && p.next.Stream.ID == p.Stream.ID && r.Folded >= t.ReportsSeen
 	if whole || int32(r.Epoch) >= t.Epoch {
 		t.Epoch = int32(r.Epoch)
 		if r.Last != nil {
@@ -52,7 +52,7 @@ func (p *planner) foldReports(t *api.TrialStatus) {
 		t.Digests = &d
 	}
 	t.SecondsLeft = secondsLeft(t, r)
-	t.ReportsSeen = max(t.ReportsSeen, r.Seen)
+	t.ReportsSeen = max(t.ReportsSeen, r.Folded)
 	t.Duplicates = max(t.Duplicates, r.Duplicates)
 	if p.Reports.Whole { // otherwise what was read and then dropped would look as if it had never come
 		t.Gaps = r.Gaps

@@ -202,7 +202,7 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 	}
 	m := Measured{Epoch: epoch, Seconds: 60, Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
 		Checkpoint: &wire.CheckpointRef{URI: fmt.Sprintf("file:///checkpoints/%s/e%d", trial, epoch), Digest: "sha256:" + fmt.Sprint(epoch)}}
-	r.Epoch, r.Epochs, r.Seen = epoch, 4, r.Seen+1
+	r.Epoch, r.Epochs, r.Folded = epoch, 4, r.Folded+1
 	r.Last, r.Curve = &m, append(r.Curve, m)
 	if r.Best == nil || r.Best.Metrics.AUCPR < aucPR {
 		r.Best = &m
@@ -212,7 +212,7 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 
 func (w *world) finished(trial string) {
 	r := w.reports.Trials[trial]
-	r.Finished, r.Seen = true, r.Seen+1
+	r.Finished, r.Folded = true, r.Folded+1
 	w.reports.Trials[trial] = r
 }
 
@@ -265,7 +265,7 @@ func (w *world) began(trial string, from int) {
 		r.Attempts = map[int]AttemptReports{}
 	}
 	r.Attempts[r.Attempt] = AttemptReports{From: from, Epoch: from}
-	r.Epochs, r.Seen = 4, r.Seen+1
+	r.Epochs, r.Folded = 4, r.Folded+1
 	w.reports.Trials[trial] = r
 }
 

@@ -21,7 +21,7 @@ type mutant struct {
 
 var mutants = []mutant{
 	{"a report that is told again is counted again", "operator/ingest/ledger.go",
-		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Seen++\n	}\n", "	t.view.Seen++\n", []string{"kill a trial's process"}},
+		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Folded++\n	}\n", "	t.view.Folded++\n", []string{"kill a trial's process"}},
 	{"a report that is told again is no duplicate", "operator/ingest/ledger.go",
 		"	if again {\n		t.view.Duplicates++\n	} else {\n", "	if !again {\n", []string{"kill a trial's process"}},
 	{"one report in nine is dropped", "operator/ingest/ingest.go",
