@@ -1,6 +1,6 @@
-// Package plumbline holds only tests of who needs whom: who may import whom (design: "Who may import whom"), and whether the images
-// hold what their programs import. A rule that is broken fails with its reason, since the reason is what decides whether the rule or the
-// change is wrong.
+// Package plumbline holds only tests of who needs whom: who may import whom (design: "Who may import whom"), and
+// whether the images hold what their programs import. A rule that is broken fails with its reason, since the reason is
+// what decides whether the rule or the change is wrong.
 package plumbline
 
 import (
@@ -69,7 +69,8 @@ var reach = []struct {
 	},
 }
 
-// direct is about the imports of a package or of one file; the standard library is always allowed, but for what is named as not.
+// direct is about the imports of a package or of one file; the standard library is always allowed, but for what is
+// named as not.
 var direct = []struct {
 	of, only, not []string
 	noClock       bool
@@ -167,8 +168,8 @@ var images = []struct{ file, program string }{
 	{"trainer/Dockerfile.gpu", "trainer"},
 }
 
-// TestImagesHoldWhatTheyBuild: nobody here has a container engine, so an image that no longer builds would be found by its first user.
-// One folder too many is wrong as well: each change in it would build the image anew.
+// TestImagesHoldWhatTheyBuild: nobody here has a container engine, so an image that no longer builds would be found by
+// its first user. One folder too many is wrong as well: each change in it would build the image anew.
 func TestImagesHoldWhatTheyBuild(t *testing.T) {
 	packages := list(t)
 	for _, image := range images {

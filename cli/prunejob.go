@@ -19,20 +19,22 @@ const (
 	pruneContainer = "prune"
 	keepFile       = "keep.json"
 
-	// activeSeconds end a Job, waiting for a node included, so that no list is acted on for longer. The next prune takes the rest.
+	// activeSeconds end a Job, waiting for a node included, so that no list is acted on for longer. The next prune
+	// takes the rest.
 	activeSeconds = 3600
 	// keptSeconds is how long an ended Job and its log stay.
 	keptSeconds = 3600
 )
 
-// What a prune takes: it reads manifests and removes files. The memory is TensorFlow's library, which the trainer's image loads.
+// What a prune takes: it reads manifests and removes files. The memory is TensorFlow's library, which the trainer's
+// image loads.
 var pruneResources = corev1.ResourceRequirements{
 	Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("512Mi")},
 	Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
 }
 
-// pruneJob is the Job, and the ConfigMap that holds its keep list. It sees what the run's trials saw, but for the GPU and its nodes, and
-// is admitted by the restricted Pod Security standard as they are.
+// pruneJob is the Job, and the ConfigMap that holds its keep list. It sees what the run's trials saw, but for the GPU
+// and its nodes, and is admitted by the restricted Pod Security standard as they are.
 func pruneJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*batchv1.Job, *corev1.ConfigMap, error) {
 	store, err := wire.LocalPath(string(run.Spec.Checkpoint.URI))
 	if err != nil {

@@ -34,8 +34,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The server is started as the chart's pod starts it: its files where the pod has them mounted, its environment, its arguments, and the
-// keys that the hook Job makes with the arguments that the chart gives it. Only the addresses are others.
+// The server is started as the chart's pod starts it: its files where the pod has them mounted, its environment, its
+// arguments, and the keys that the hook Job makes with the arguments that the chart gives it. Only the addresses are
+// others.
 func TestTheChartsServerSpeaksTLS(t *testing.T) {
 	c := renderChart(t, "image.repository=registry.example.com/plumbline-operator,nats.tls.enabled=true")
 	keys := c.secrets(t)

@@ -1,6 +1,6 @@
-// Command plumbline-operator makes clusters train: it turns each TrainingRun into one Job per attempt, reads what the trials
-// report, keeps the best checkpoint of the sweep, and publishes promoted ones. This file and options.go are flags and wiring;
-// controller/ is where to read on.
+// Command plumbline-operator makes clusters train: it turns each TrainingRun into one Job per attempt, reads what the
+// trials report, keeps the best checkpoint of the sweep, and publishes promoted ones. This file and options.go are
+// flags and wiring; controller/ is where to read on.
 package main
 
 import (
@@ -153,8 +153,9 @@ func addControllers(mgr manager.Manager, o options, reports *ingest.Ingest, issu
 	recorder := mgr.GetEventRecorder(podspec.Manager)
 	workers := controller.Options{
 		MaxConcurrentReconciles: o.workers, ReconciliationTimeout: time.Minute,
-		// A standby keeps its caches and queues filled, so that it need not list the cluster when it takes over. Workers, and the consumer of
-		// reports (which nothing warms up), start with the lead alone: whoever reads writes status, and two would write over each other.
+		// A standby keeps its caches and queues filled, so that it need not list the cluster when it takes over.
+		// Workers, and the consumer of reports (which nothing warms up), start with the lead alone: whoever reads
+		// writes status, and two would write over each other.
 		EnableWarmup: ptr.To(true),
 	}
 	runs := &ctl.TrainingRunReconciler{

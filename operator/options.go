@@ -26,7 +26,8 @@ import (
 	"plumbline.dev/plumbline/podspec"
 )
 
-// oldestKubernetes has what we rely on: a Job that is Failed only when its pod has ended, and the CEL functions of our CRDs.
+// oldestKubernetes has what we rely on: a Job that is Failed only when its pod has ended, and the CEL functions of our
+// CRDs.
 const oldestKubernetes = "1.31.0"
 
 // options are the flags.
@@ -112,7 +113,8 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionID:              "plumbline-operator",
 		LeaderElectionNamespace:       o.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		// A leader that was killed is replaced within 12 s; one that is away from the API server for 7 s steps down before that.
+		// A leader that was killed is replaced within 12 s; one that is away from the API server for 7 s steps down
+		// before that.
 		LeaseDuration:          ptr.To(10 * time.Second),
 		RenewDeadline:          ptr.To(7 * time.Second),
 		RetryPeriod:            ptr.To(2 * time.Second),
@@ -128,7 +130,8 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 	return out
 }
 
-// checkKubernetes refuses an API server that is too old, in words, instead of failing later in a way that nobody understands.
+// checkKubernetes refuses an API server that is too old, in words, instead of failing later in a way that nobody
+// understands.
 func checkKubernetes(config *rest.Config) error {
 	d, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {

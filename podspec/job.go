@@ -9,8 +9,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// ManagedBy is a label of every object that Plumbline makes. Its value is Manager on the Jobs and pods that the operator makes
-// and watches.
+// ManagedBy is a label of every object that Plumbline makes. Its value is Manager on the Jobs and pods that the
+// operator makes and watches.
 const (
 	ManagedBy = "app.kubernetes.io/managed-by"
 	Manager   = "plumbline-operator"
@@ -22,8 +22,8 @@ const (
 	PriorityLabel = "kueue.x-k8s.io/priority-class"
 )
 
-// Job wraps a pod in a Job that runs the pod once: only the operator retries, and only the operator ends anything. The Job and
-// its pod have the given labels and ManagedBy; these override labels of the same name in the pod.
+// Job wraps a pod in a Job that runs the pod once: only the operator retries, and only the operator ends anything. The
+// Job and its pod have the given labels and ManagedBy; these override labels of the same name in the pod.
 func Job(namespace, name string, owner metav1.OwnerReference, labels map[string]string, pod corev1.PodTemplateSpec) *batchv1.Job {
 	labels = with(labels, map[string]string{ManagedBy: Manager})
 	pod.Labels = with(pod.Labels, labels)

@@ -48,8 +48,8 @@ type Main struct {
 	Resources corev1.ResourceRequirements
 }
 
-// Template returns the pod of a trial or of a publishing Job. The restricted Pod Security standard admits this pod, and the pod
-// has no access to the cluster's API.
+// Template returns the pod of a trial or of a publishing Job. The restricted Pod Security standard admits this pod, and
+// the pod has no access to the cluster's API.
 func Template(t api.PodTemplate, m Main) corev1.PodTemplateSpec {
 	pod := Base(t)
 	pod.TerminationGracePeriodSeconds = ptr.To(ptr.Deref(t.TerminationGracePeriodSeconds, defaultGraceSeconds))
@@ -103,7 +103,8 @@ func podSecurity() *corev1.PodSecurityContext {
 	}
 }
 
-// ContainerSecurity returns what the restricted Pod Security standard requires of a container, and a read-only root file system.
+// ContainerSecurity returns what the restricted Pod Security standard requires of a container, and a read-only root
+// file system.
 func ContainerSecurity() *corev1.SecurityContext {
 	return &corev1.SecurityContext{
 		AllowPrivilegeEscalation: ptr.To(false),

@@ -26,7 +26,8 @@ func TestBetterEpoch(t *testing.T) {
 	}
 }
 
-// Reports arrive in any order, and what is best must not depend on it. Values lie on a coarse grid, so that ties are common.
+// Reports arrive in any order, and what is best must not depend on it. Values lie on a coarse grid, so that ties are
+// common.
 func TestTheOrderOfArrivalNeverMatters(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 3000 {

@@ -19,11 +19,12 @@ func JobName(run, trial string, attempt int32) string {
 type Cluster struct {
 	Jobs []*batchv1.Job
 	Pods []*corev1.Pod
-	// Warnings holds the cluster's newest warning about a Job or pod that waits, by the object's name: why a Job has no pod, why a
-	// volume is missing, why Kueue does not admit a Job. The controller looks for warnings only about the names that Unexplained
-	// returns, and adds the API server's refusals of Jobs.
+	// Warnings holds the cluster's newest warning about a Job or pod that waits, by the object's name: why a Job has no
+	// pod, why a volume is missing, why Kueue does not admit a Job. The controller looks for warnings only about the
+	// names that Unexplained returns, and adds the API server's refusals of Jobs.
 	Warnings map[string]string
-	// Invalid names the Jobs that the API server refuses because their fields are wrong, whenever they are created. Warnings says why.
+	// Invalid names the Jobs that the API server refuses because their fields are wrong, whenever they are created.
+	// Warnings says why.
 	Invalid []string
 }
 
@@ -46,8 +47,8 @@ func (c Cluster) Of(job string) Observed {
 // Has reports whether a Job of that name was observed.
 func (c Cluster) Has(job string) bool { return c.Of(job).Job != nil }
 
-// PodOf returns a Job's pod, or nil. A Job of one completion and no retries should not have more than one; of several PodOf returns
-// the newest.
+// PodOf returns a Job's pod, or nil. A Job of one completion and no retries should not have more than one; of several
+// PodOf returns the newest.
 func (c Cluster) PodOf(job *batchv1.Job) (newest *corev1.Pod) {
 	for _, p := range c.Pods {
 		owned := slices.ContainsFunc(p.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == job.UID })
@@ -58,8 +59,8 @@ func (c Cluster) PodOf(job *batchv1.Job) (newest *corev1.Pod) {
 	return newest
 }
 
-// Remaining names a pod that has not ended, or a Job that could still make one, among those whose labels match; empty: none. No
-// further attempt starts while something remains. A pod that is lost with its node does not count.
+// Remaining names a pod that has not ended, or a Job that could still make one, among those whose labels match; empty:
+// none. No further attempt starts while something remains. A pod that is lost with its node does not count.
 func (c Cluster) Remaining(match func(labels map[string]string) bool, loss NodeLoss) string {
 	for _, p := range c.Pods {
 		if match(p.Labels) && !PodEnded(p) && !loss.Lost(p) {
@@ -77,8 +78,8 @@ func (c Cluster) Remaining(match func(labels map[string]string) bool, loss NodeL
 	return ""
 }
 
-// UntilLost returns, for each matching pod that is being stopped, the time until it counts as lost. No event marks that moment, so
-// a planner has to plan again then.
+// UntilLost returns, for each matching pod that is being stopped, the time until it counts as lost. No event marks that
+// moment, so a planner has to plan again then.
 func (c Cluster) UntilLost(match func(labels map[string]string) bool, loss NodeLoss) (left []time.Duration) {
 	for _, p := range c.Pods {
 		if match(p.Labels) && p.DeletionTimestamp != nil && !PodEnded(p) && !loss.Lost(p) {
@@ -91,15 +92,15 @@ func (c Cluster) UntilLost(match func(labels map[string]string) bool, loss NodeL
 // DefaultNodeLossSeconds is spec.nodeLossSeconds of a run that does not set it, and holds for publishing.
 const DefaultNodeLossSeconds = 120
 
-// NodeLoss decides whether a pod that is being stopped is lost together with its node, because the node has not said in time that
-// the pod ended.
+// NodeLoss decides whether a pod that is being stopped is lost together with its node, because the node has not said in
+// time that the pod ended.
 type NodeLoss struct {
 	Seconds int32 // to wait after the pod's grace period
 	Now     time.Time
 }
 
-// Left returns the time until a pod that is being stopped counts as lost. The deletion timestamp that Kubernetes records includes
-// the grace period.
+// Left returns the time until a pod that is being stopped counts as lost. The deletion timestamp that Kubernetes
+// records includes the grace period.
 func (l NodeLoss) Left(pod *corev1.Pod) time.Duration {
 	return pod.DeletionTimestamp.Add(time.Duration(l.Seconds) * time.Second).Sub(l.Now)
 }

@@ -36,8 +36,8 @@ func (e Ending) When(now time.Time) time.Time {
 
 // Ending says how the attempt ended, and whether it has. hadPod: a pod of this attempt was observed before.
 //
-// A pod that ended is enough: its Job makes no other, and the pod may be gone before the Job has counted it. A suspended Job whose
-// pod is gone was suspended by Kueue, which wants its place for another.
+// A pod that ended is enough: its Job makes no other, and the pod may be gone before the Job has counted it. A
+// suspended Job whose pod is gone was suspended by Kueue, which wants its place for another.
 func (a Observed) Ending(hadPod bool, loss NodeLoss) (Ending, bool) {
 	done, jobEnded := JobEnded(a.Job)
 	switch {
@@ -85,8 +85,8 @@ func PodEnding(p *corev1.Pod) Ending {
 			quote = lastWords(t.Message)
 		}
 	}
-	// No container: the node took the pod in and turned it away, because its devices were not there yet or it was going down. Eviction
-	// is not that: it may be of a pod that has filled its disk.
+	// No container: the node took the pod in and turned it away, because its devices were not there yet or it was going
+	// down. Eviction is not that: it may be of a pod that has filled its disk.
 	ended.Lost = terminated(p) == nil && p.Status.Phase == corev1.PodFailed && p.Status.Reason != "Evicted"
 	e.Class = wire.Classify(ended)
 	e.Sentence = sentence(e, ended, outside, quote)

@@ -8,7 +8,8 @@ import (
 // DefaultMaxRetries is failurePolicy.maxRetries of a run that does not set it, and holds for publishing.
 const DefaultMaxRetries = 3
 
-// The wait before a retry doubles from the first to the second bound: long enough for a node to recover, short beside an epoch.
+// The wait before a retry doubles from the first to the second bound: long enough for a node to recover, short beside
+// an epoch.
 const (
 	minBackoff = 2 * time.Second
 	maxBackoff = 2 * time.Minute

@@ -30,13 +30,15 @@ type Wait struct {
 	Stuck   bool // a person may have to do something
 }
 
-// InEvents reports whether only Kubernetes events may say why the attempt waits: nothing in the status of its Job or pod does.
+// InEvents reports whether only Kubernetes events may say why the attempt waits: nothing in the status of its Job or
+// pod does.
 func (w Wait) InEvents() bool {
 	return w.Reason == ReasonNoPod || w.Reason == ReasonQueue || w.Reason == ReasonStarting
 }
 
-// Unexplained returns the names of Jobs and pods that have waited for ExplainAfter and whose own status does not say why: a pod is
-// not created (a quota, an admission webhook), or a volume is not mounted. The causes are in events alone. Names are sorted.
+// Unexplained returns the names of Jobs and pods that have waited for ExplainAfter and whose own status does not say
+// why: a pod is not created (a quota, an admission webhook), or a volume is not mounted. The causes are in events
+// alone. Names are sorted.
 func Unexplained(run *api.TrainingRun, c Cluster, now time.Time) (names []string) {
 	for _, t := range run.Status.Trials {
 		if t.Phase != api.TrialStarting && t.Phase != api.TrialWaiting || t.Attempt == 0 {
@@ -57,8 +59,8 @@ func Unexplained(run *api.TrainingRun, c Cluster, now time.Time) (names []string
 	return names
 }
 
-// Wait says what the attempt, which has a Job and has not ended, waits for. was is what it waited for when it was last looked at;
-// warnings are Cluster.Warnings.
+// Wait says what the attempt, which has a Job and has not ended, waits for. was is what it waited for when it was last
+// looked at; warnings are Cluster.Warnings.
 func (a Observed) Wait(was Wait, warnings map[string]string) Wait {
 	if a.Pod == nil {
 		return withoutPod(a.Job, warnings[a.Job.Name])

@@ -1,5 +1,5 @@
-// Package clustertest is a cluster in memory for the tests of both planners: Jobs get pods, pods end, and objects are deleted as
-// Kubernetes does it. It also compares a story with its golden file.
+// Package clustertest is a cluster in memory for the tests of both planners: Jobs get pods, pods end, and objects are
+// deleted as Kubernetes does it. It also compares a story with its golden file.
 package clustertest
 
 import (
@@ -93,8 +93,8 @@ func (c *Cluster) EndJobs(now time.Time) {
 	}
 }
 
-// Delete removes a Job as Kubernetes does when it is asked to: the pod is told to end, and stays until it has. Delete reports
-// whether there was such a Job.
+// Delete removes a Job as Kubernetes does when it is asked to: the pod is told to end, and stays until it has. Delete
+// reports whether there was such a Job.
 func (c *Cluster) Delete(job string, now time.Time) bool {
 	pod := c.Of(job).Pod
 	if pod != nil && pod.DeletionTimestamp == nil {

@@ -11,8 +11,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden stories again")
 
-// Golden compares a text with the file testdata/NAME.txt of the package that is tested, in which spaces are hyphens and nothing but
-// letters remains. With -update it writes the file first.
+// Golden compares a text with the file testdata/NAME.txt of the package that is tested, in which spaces are hyphens and
+// nothing but letters remains. With -update it writes the file first.
 func Golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", fileName(name)+".txt")

@@ -24,8 +24,8 @@ import (
 // errBehind says that the plan was made from an old state.
 var errBehind = errors.New("the cache is behind")
 
-// apply creates and deletes the Jobs that the record asks for. A record that was not written just now may be an old one: the API server is
-// asked whether it is still what the plan was made from.
+// apply creates and deletes the Jobs that the record asks for. A record that was not written just now may be an old
+// one: the API server is asked whether it is still what the plan was made from.
 func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun, actions []decision.Action, written bool) error {
 	if len(actions) == 0 {
 		return nil
@@ -64,14 +64,15 @@ func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a
 	return nil
 }
 
-// invalid says whether the API server has named fields that nothing but another spec can put right. Policies of a cluster's own refuse
-// with the same code and name none.
+// invalid says whether the API server has named fields that nothing but another spec can put right. Policies of a
+// cluster's own refuse with the same code and name none.
 func invalid(err error) bool {
 	var s apierrors.APIStatus
 	return apierrors.IsInvalid(err) && errors.As(err, &s) && s.Status().Details != nil && len(s.Status().Details.Causes) > 0
 }
 
-// deleteOne deletes this very object, and in the background what it owns: pods have their grace period. One that is gone is done.
+// deleteOne deletes this very object, and in the background what it owns: pods have their grace period. One that is
+// gone is done.
 func deleteOne(ctx context.Context, c client.Client, o client.Object, reason string) error {
 	uid := o.GetUID()
 	err := c.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &uid})
@@ -114,8 +115,8 @@ func createJob(ctx context.Context, c client.Client, live client.Reader, owner c
 	return nil
 }
 
-// ensureCredential creates the run's Secret with a NATS user. The operator may create Secrets and do nothing else with them:
-// one of that name, which has the run's uid in it, is taken to be right.
+// ensureCredential creates the run's Secret with a NATS user. The operator may create Secrets and do nothing else with
+// them: one of that name, which has the run's uid in it, is taken to be right.
 func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.TrainingRun) error {
 	creds, err := r.Issuer.Run(string(run.UID))
 	if err != nil {
@@ -142,8 +143,9 @@ func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.T
 	return nil
 }
 
-// ensureCredentialOnce creates a run's Secret, if it is missing, once for each start of the operator and before the run is admitted.
-// A person replaces the credential of an active run by deleting the Secret and restarting the operator (docs/adr/0009).
+// ensureCredentialOnce creates a run's Secret, if it is missing, once for each start of the operator and before the run
+// is admitted. A person replaces the credential of an active run by deleting the Secret and restarting the operator
+// (docs/adr/0009).
 func (r *TrainingRunReconciler) ensureCredentialOnce(ctx context.Context, run *api.TrainingRun) error {
 	if _, ensured := r.credentials.Load(run.UID); ensured {
 		return nil

@@ -17,7 +17,8 @@ import (
 	"plumbline.dev/plumbline/operator/plan"
 )
 
-// An operator sees to a run's Secret once. One that was deleted, to have its credential replaced, is made again by the next.
+// An operator sees to a run's Secret once. One that was deleted, to have its credential replaced, is made again by the
+// next.
 func TestACredentialIsMadeAgainAfterARestart(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)

@@ -24,8 +24,8 @@ import (
 	"plumbline.dev/plumbline/operator/promotion"
 )
 
-// ModelVersionReconciler has each version published by a Job. A version has no owner: neither the end of its run nor the
-// removal of its Model takes away the record of what is in the registry.
+// ModelVersionReconciler has each version published by a Job. A version has no owner: neither the end of its run nor
+// the removal of its Model takes away the record of what is in the registry.
 type ModelVersionReconciler struct {
 	Client   client.Client
 	Live     client.Reader

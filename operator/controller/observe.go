@@ -18,8 +18,8 @@ import (
 	"plumbline.dev/plumbline/podspec"
 )
 
-// observe gathers everything that the plan is made from. The order matters where noted: what the stream is asked comes after
-// what the cluster showed.
+// observe gathers everything that the plan is made from. The order matters where noted: what the stream is asked comes
+// after what the cluster showed.
 func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRun) (plan.Input, error) {
 	in := plan.Input{Run: run, Settings: r.Settings, Now: r.Now()}
 	var err error
@@ -95,7 +95,8 @@ func (r *TrainingRunReconciler) readLiveIfNeeded(
 	return err
 }
 
-// explainWaits adds to the cluster why Jobs and pods wait that do not say so themselves, and why Jobs could not be created.
+// explainWaits adds to the cluster why Jobs and pods wait that do not say so themselves, and why Jobs could not be
+// created.
 func (r *TrainingRunReconciler) explainWaits(
 	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
 ) (err error) {

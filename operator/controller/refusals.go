@@ -9,11 +9,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// refusals holds why objects could not be created at the last try, by name. A run's status shows them. They are in memory only.
+// refusals holds why objects could not be created at the last try, by name. A run's status shows them. They are in
+// memory only.
 type refusals struct{ last sync.Map }
 
-// remember keeps a refusal, and records an event unless the last refusal had the same words: a webhook that is down refuses every few
-// seconds.
+// remember keeps a refusal, and records an event unless the last refusal had the same words: a webhook that is down
+// refuses every few seconds.
 func (r *refusals) remember(recorder events.EventRecorder, about client.Object, reason string, name types.NamespacedName, err error) {
 	if was := r.of(name); was == nil || was.Error() != err.Error() {
 		recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, "Create", "%s", shorten(err.Error()))

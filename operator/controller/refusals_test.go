@@ -20,7 +20,8 @@ import (
 	"plumbline.dev/plumbline/operator/natstest"
 )
 
-// What cannot be created is tried again and again; it is told when the words change, and again after it went well in between.
+// What cannot be created is tried again and again; it is told when the words change, and again after it went well in
+// between.
 func TestARefusalIsToldOnce(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)

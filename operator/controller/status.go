@@ -20,8 +20,8 @@ import (
 // maxNote is how many bytes an Event's note may have.
 const maxNote = 1024
 
-// writeStatus writes the status if it differs from the run's, and then records the events. It is the only write to status in a
-// reconcile. If somebody changed the run meanwhile, the write is a conflict, and no event is recorded.
+// writeStatus writes the status if it differs from the run's, and then records the events. It is the only write to
+// status in a reconcile. If somebody changed the run meanwhile, the write is a conflict, and no event is recorded.
 func (r *TrainingRunReconciler) writeStatus(ctx context.Context, run *api.TrainingRun, p plan.Plan) (written bool, err error) {
 	if equality.Semantic.DeepEqual(run.Status, p.Status) {
 		return false, nil

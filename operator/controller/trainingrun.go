@@ -125,8 +125,8 @@ func runOfPod(_ context.Context, pod client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: pod.GetNamespace(), Name: run}}}
 }
 
-// wake looks at a run at once where its reports turn what is decided, and otherwise gathers: what is added within the time
-// is one request.
+// wake looks at a run at once where its reports turn what is decided, and otherwise gathers: what is added within the
+// time is one request.
 func wake(_ context.Context, e event.TypedGenericEvent[ingest.Wake], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	r := reconcile.Request{NamespacedName: e.Object.Run}
 	if e.Object.Urgent {

@@ -17,7 +17,8 @@ const (
 	retryEvery     = 2 * time.Second
 	checkEvery     = 10 * time.Second // at the stream's identity and the lag
 
-	// forgetAfter is how long the server keeps the consumer of an operator that is gone. One that only was away makes another.
+	// forgetAfter is how long the server keeps the consumer of an operator that is gone. One that only was away makes
+	// another.
 	forgetAfter = 30 * time.Second
 )
 
@@ -133,8 +134,9 @@ func (g *Ingest) receive(m jetstream.Msg) {
 	metrics.Lag.Set(float64(meta.NumPending))
 }
 
-// chooseStart decides where to read from. After a pause it is where reading stopped; at the first time it is where the oldest active
-// run's reports begin. A stream that was replaced is read from its start, and no ledger is complete any more.
+// chooseStart decides where to read from. After a pause it is where reading stopped; at the first time it is where the
+// oldest active run's reports begin. A stream that was replaced is read from its start, and no ledger is complete any
+// more.
 func (g *Ingest) chooseStart(handle jetstream.Stream, info *jetstream.StreamInfo) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -260,7 +260,8 @@ func TestStrangersReportsChangeNothing(t *testing.T) {
 	}
 }
 
-// What is missing and what comes twice is counted when it is noticed; what arrives late is no duplicate and takes nothing back.
+// What is missing and what comes twice is counted when it is noticed; what arrives late is no duplicate and takes
+// nothing back.
 func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	b := newBench(t)
 	started, first, second, third := b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true), b.pod.epoch(2, 0.8, true), b.pod.epoch(3, 0.9, true)

@@ -21,7 +21,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// What a stream can lose: by its limits, by a purge, as a whole. Nothing that was known goes back, and the run says what happened.
+// What a stream can lose: by its limits, by a purge, as a whole. Nothing that was known goes back, and the run says
+// what happened.
 
 func TestAFullStreamDropsWhatNobodyHasRead(t *testing.T) {
 	b := newBenchWith(t, func(o *Options) { o.MaxBytes = 64 << 10 })

@@ -24,7 +24,8 @@ import (
 
 const otherUID = "22222222-bbbb"
 
-// newHostile is an Ingest with two runs of two trials each, of which the first run's d18 alone is what the fuzzer may speak for.
+// newHostile is an Ingest with two runs of two trials each, of which the first run's d18 alone is what the fuzzer may
+// speak for.
 func newHostile(t *testing.T) *Ingest {
 	t.Helper()
 	g := New(Options{}, logr.Discard())
@@ -41,8 +42,8 @@ func newHostile(t *testing.T) *Ingest {
 	return g
 }
 
-// Whatever arrives on a subject that one trial's pod may publish on: nothing panics, nobody else's trial changes, and what its own
-// becomes can stand in a status.
+// Whatever arrives on a subject that one trial's pod may publish on: nothing panics, nobody else's trial changes, and
+// what its own becomes can stand in a status.
 func FuzzTake(f *testing.F) {
 	w := &writer{attempt: 1, pod: "p"}
 	good := w.epoch(2, 0.7, true)
@@ -97,7 +98,8 @@ func FuzzTake(f *testing.F) {
 // decimal is the CRD's pattern.
 var decimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$`)
 
-// What a pod tells costs the operator no more memory than there are attempts, whatever it makes up, and heartbeats cost none.
+// What a pod tells costs the operator no more memory than there are attempts, whatever it makes up, and heartbeats cost
+// none.
 func TestMemoryIsBounded(t *testing.T) {
 	l := NewLedger()
 	honest := &writer{attempt: 1, pod: "p"}

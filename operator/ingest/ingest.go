@@ -70,8 +70,8 @@ func New(o Options, log logr.Logger) *Ingest {
 // Wakes tells which runs to look at again.
 func (g *Ingest) Wakes() <-chan event.TypedGenericEvent[Wake] { return g.wakes }
 
-// WaitForFirstTry blocks until this operator's first attempt to connect has succeeded or failed, so that no status reports an outage
-// that nobody has checked.
+// WaitForFirstTry blocks until this operator's first attempt to connect has succeeded or failed, so that no status
+// reports an outage that nobody has checked.
 func (g *Ingest) WaitForFirstTry(ctx context.Context) error {
 	select {
 	case <-g.tried:
@@ -81,8 +81,8 @@ func (g *Ingest) WaitForFirstTry(ctx context.Context) error {
 	}
 }
 
-// Track starts or updates the record of which reports belong to a run, and forgets a run that has ended. The controller calls it
-// before it creates an attempt's Job, so that no report of the attempt is refused.
+// Track starts or updates the record of which reports belong to a run, and forgets a run that has ended. The controller
+// calls it before it creates an attempt's Job, so that no report of the attempt is refused.
 func (g *Ingest) Track(run *api.TrainingRun) {
 	if plan.Ended(run) {
 		g.Forget(types.NamespacedName{Namespace: run.Namespace, Name: run.Name})
@@ -145,7 +145,8 @@ func (g *Ingest) Reports(uid types.UID) plan.Reports {
 	return plan.Reports{Trials: trials, Whole: f.whole}
 }
 
-// foldMessage folds one message of the stream. at is when the stream received the message; last: no later message waits.
+// foldMessage folds one message of the stream. at is when the stream received the message; last: no later message
+// waits.
 func (g *Ingest) foldMessage(subject string, sequence int64, at time.Time, data []byte, last bool) {
 	failpoint.Here("ingest.before")
 	wakes := g.foldReport(subject, at, data)

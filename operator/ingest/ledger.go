@@ -9,8 +9,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Ledger folds the reports of one run. The order in which reports arrive, and how often, changes nothing but the count of
-// duplicates: every field is a maximum under some total order, or a set.
+// Ledger folds the reports of one run. The order in which reports arrive, and how often, changes nothing but the count
+// of duplicates: every field is a maximum under some total order, or a set.
 type Ledger struct {
 	trials map[string]*trialLedger
 }
@@ -63,8 +63,8 @@ func (l *Ledger) View() map[string]plan.TrialReports {
 	return out
 }
 
-// exceedsBounds reports whether the ledger would have to remember more than maxWriters writers of a trial, or more than maxSpans
-// ranges of one writer's sequences.
+// exceedsBounds reports whether the ledger would have to remember more than maxWriters writers of a trial, or more than
+// maxSpans ranges of one writer's sequences.
 func (l *Ledger) exceedsBounds(r wire.Report) bool {
 	t := l.trials[r.Trial]
 	return t != nil && (full(t.writers, own(r)) || full(t.origins, origin(r)))
@@ -158,8 +158,8 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 	return effect
 }
 
-// foldEpoch folds what an epoch was measured at. Of several reports of one epoch the newest attempt's counts for the curve; the
-// best is the best of all of them, whoever wrote it.
+// foldEpoch folds what an epoch was measured at. Of several reports of one epoch the newest attempt's counts for the
+// curve; the best is the best of all of them, whoever wrote it.
 func (t *trialLedger) foldEpoch(x ranked, scores []wire.SampleScore, again bool) Effect {
 	r := x.report
 	t.foldProgress(r)
@@ -199,9 +199,9 @@ func (x ranked) after(y ranked) bool {
 	return cmp.Or(cmp.Compare(x.attempt, y.attempt), cmp.Compare(x.writer, y.writer), cmp.Compare(x.sequence, y.sequence)) > 0
 }
 
-// beats orders committed checkpoints as wire has it. Two of the same epoch and value are equally good: the later attempt's counts. It
-// wrote its own because it went on from before the other, and that may be because the other was damaged; where it repeats the other's,
-// it has found that whole.
+// beats orders committed checkpoints as wire has it. Two of the same epoch and value are equally good: the later
+// attempt's counts. It wrote its own because it went on from before the other, and that may be because the other was
+// damaged; where it repeats the other's, it has found that whole.
 func (x ranked) beats(y ranked) bool {
 	a, b := x.value(), y.value()
 	if wire.BetterEpoch(a, b) || wire.BetterEpoch(b, a) {

@@ -213,8 +213,9 @@ func FuzzSpans(f *testing.F) {
 	})
 }
 
-// A run that goes on from an older one tells that one's reports as its own. Each counts once, however many of its attempts tell it; the
-// best keeps the place of the older run's checkpoint; and no attempt is credited with epochs that it did not train.
+// A run that goes on from an older one tells that one's reports as its own. Each counts once, however many of its
+// attempts tell it; the best keeps the place of the older run's checkpoint; and no attempt is credited with epochs that
+// it did not train.
 func TestAnOlderRunsReportsCountOnce(t *testing.T) {
 	older := &writer{attempt: 3, pod: "old"}
 	history := []wire.Report{older.report(wire.Started, 0), older.epoch(1, 0.6, true), older.epoch(2, 0.8, true)}

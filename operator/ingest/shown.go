@@ -18,8 +18,8 @@ type unshown struct {
 	told   time.Time
 }
 
-// awaitShown remembers a report that a status will show. One that is read again after a restart, or that repeats an older one, says
-// nothing about how long reports take.
+// awaitShown remembers a report that a status will show. One that is read again after a restart, or that repeats an
+// older one, says nothing about how long reports take.
 func (f *trackedRun) awaitShown(r wire.Report, live bool) {
 	f.folded++
 	if live && r.ComputedBy == nil && len(f.unshown) < maxUnshown {
@@ -27,7 +27,8 @@ func (f *trackedRun) awaitShown(r wire.Report, live bool) {
 	}
 }
 
-// FoldedSoFar returns how many reports of a run have been folded. A caller that reads it before Reports may pass it to MarkShown.
+// FoldedSoFar returns how many reports of a run have been folded. A caller that reads it before Reports may pass it to
+// MarkShown.
 func (g *Ingest) FoldedSoFar(uid types.UID) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -37,8 +38,8 @@ func (g *Ingest) FoldedSoFar(uid types.UID) int64 {
 	return 0
 }
 
-// MarkShown records that the run's status shows the first folded reports of the run. written: the status was written just now, so
-// that their delay is measured.
+// MarkShown records that the run's status shows the first folded reports of the run. written: the status was written
+// just now, so that their delay is measured.
 func (g *Ingest) MarkShown(uid types.UID, folded int64, written bool, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

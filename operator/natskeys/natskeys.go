@@ -1,5 +1,5 @@
-// Package natskeys is the command nats-keys: it makes the keys of a NATS server in operator mode. config/nats and the chart run it as
-// a Job before the server starts. It makes three Secrets, each for one reader:
+// Package natskeys is the command nats-keys: it makes the keys of a NATS server in operator mode. config/nats and the
+// chart run it as a Job before the server starts. It makes three Secrets, each for one reader:
 //
 //	<name>-root     the seeds of all keys. Nothing mounts it. It is written first, so that a call after an interrupted one makes
 //	                the other Secrets from the same keys.
@@ -116,8 +116,8 @@ func printSecrets(w io.Writer, o options) error {
 	return nil
 }
 
-// ensureSecrets creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that its role
-// may be that narrow.
+// ensureSecrets creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that
+// its role may be that narrow.
 func ensureSecrets(ctx context.Context, c client.Client, w io.Writer, o options) error {
 	keys, err := newKeys()
 	if err != nil {
@@ -150,7 +150,8 @@ func ensureSecrets(ctx context.Context, c client.Client, w io.Writer, o options)
 	return nil
 }
 
-// keys are the seeds that everything follows from. The operator key signs accounts, the account's signing key signs users.
+// keys are the seeds that everything follows from. The operator key signs accounts, the account's signing key signs
+// users.
 type keys struct{ operator, system, account, signing nkeys.KeyPair }
 
 func newKeys() (keys, error) {
@@ -223,8 +224,8 @@ func newSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
 	}
 }
 
-// tlsSecret is the server's certificate; none without hosts. One that exists is never renewed by a second call: to create is all that
-// the Job may.
+// tlsSecret is the server's certificate; none without hosts. One that exists is never renewed by a second call: to
+// create is all that the Job may.
 func tlsSecret(o options) ([]*corev1.Secret, error) {
 	if len(o.tlsHosts) == 0 {
 		return nil, nil
@@ -238,9 +239,9 @@ func tlsSecret(o options) ([]*corev1.Secret, error) {
 	return []*corev1.Secret{s}, nil
 }
 
-// authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the one that
-// reports live in. How much that one may store is for the server's configuration to say; without any JetStream limit in its
-// token it could store nothing at all.
+// authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the
+// one that reports live in. How much that one may store is for the server's configuration to say; without any JetStream
+// limit in its token it could store nothing at all.
 func (k keys) authConf(revokeBefore time.Time) (string, error) {
 	operator := jwt.NewOperatorClaims(public(k.operator))
 	operator.Name = "plumbline"

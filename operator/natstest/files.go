@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// FromFile runs a server with a configuration file, until the test ends, and returns its URL. The URL names localhost, as the
-// certificates of the tests do.
+// FromFile runs a server with a configuration file, until the test ends, and returns its URL. The URL names localhost,
+// as the certificates of the tests do.
 func FromFile(t *testing.T, conf string) (url string) {
 	t.Helper()
 	o := must[*server.Options](t)(server.ProcessConfigFile(conf))
@@ -28,7 +28,8 @@ func FromFile(t *testing.T, conf string) (url string) {
 	return strings.Replace(s.ClientURL(), "127.0.0.1", "localhost", 1)
 }
 
-// ReadSecrets reads the YAML documents that `nats-keys --print` writes, and returns the data of each Secret by the Secret's name.
+// ReadSecrets reads the YAML documents that `nats-keys --print` writes, and returns the data of each Secret by the
+// Secret's name.
 func ReadSecrets(t *testing.T, documents []byte) map[string]map[string][]byte {
 	t.Helper()
 	all := map[string]map[string][]byte{}

@@ -1,5 +1,5 @@
-// Package plaintext makes text of pods, of Kubernetes and of users fit for a status, an event and a log. Both planners pass every
-// message through it.
+// Package plaintext makes text of pods, of Kubernetes and of users fit for a status, an event and a log. Both planners
+// pass every message through it.
 package plaintext
 
 import (
@@ -15,8 +15,8 @@ var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\
 // markup matches the start of an HTML tag or comment, for the sake of a page that forgets to escape.
 var markup = regexp.MustCompile(`<([A-Za-z/!?])`)
 
-// Clean returns s without anything that moves a terminal's cursor, reverses a line or passes for HTML. Letters, line breaks and
-// spaces stay. Cleaning twice gives the same as cleaning once.
+// Clean returns s without anything that moves a terminal's cursor, reverses a line or passes for HTML. Letters, line
+// breaks and spaces stay. Cleaning twice gives the same as cleaning once.
 func Clean(s string) string {
 	s = escapes.ReplaceAllString(s, "")
 	s = strings.Map(func(r rune) rune {

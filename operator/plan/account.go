@@ -11,10 +11,12 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// maxAttempts is how many attempts status keeps of a trial, as the CRD has it. What the older ones took stays in its cost.
+// maxAttempts is how many attempts status keeps of a trial, as the CRD has it. What the older ones took stays in its
+// cost.
 const maxAttempts = 16
 
-// recordAttempts keeps the record of a trial's attempts: when a node took each, what it went on from, how it ended, what it cost.
+// recordAttempts keeps the record of a trial's attempts: when a node took each, what it went on from, how it ended,
+// what it cost.
 func (p *planner) recordAttempts(t *api.TrialStatus) {
 	if t.Attempt == 0 {
 		return
@@ -36,8 +38,8 @@ func (p *planner) recordAttempts(t *api.TrialStatus) {
 	p.recordLostTime(t)
 }
 
-// recordObserved fills in what the cluster shows of an attempt whose end is not recorded. For a trial that is paused or being stopped
-// it also records the end, because endAttempt does not run then.
+// recordObserved fills in what the cluster shows of an attempt whose end is not recorded. For a trial that is paused or
+// being stopped it also records the end, because endAttempt does not run then.
 func (p *planner) recordObserved(t *api.TrialStatus, a *api.AttemptStatus) {
 	seen := p.Cluster.Of(p.jobName(t, a.Number))
 	if seen.Pod != nil {
@@ -86,7 +88,8 @@ func (p *planner) gpusOf(t *api.TrialStatus) int64 {
 	return resolve.GPUs(resolve.Resources(p.Run, t.Depth))
 }
 
-// recordLostTime records how much of each ended attempt was lost, once a later attempt has reported from where it resumed.
+// recordLostTime records how much of each ended attempt was lost, once a later attempt has reported from where it
+// resumed.
 func (p *planner) recordLostTime(t *api.TrialStatus) {
 	next := -1
 	for i, a := range t.Attempts {
@@ -154,8 +157,8 @@ func (p *planner) setCost() {
 	}
 }
 
-// setYield divides the best's AUC-PR by the GPU hours of its trial, once the trial has ended: before, the cost of its pod is not
-// known.
+// setYield divides the best's AUC-PR by the GPU hours of its trial, once the trial has ended: before, the cost of its
+// pod is not known.
 func (p *planner) setYield() {
 	b := p.next.Best
 	if b == nil {

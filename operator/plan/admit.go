@@ -18,8 +18,8 @@ var defaultDepths = []api.Depth{18, 34, 50, 101, 152}
 // admitEvery is how often a run is looked at again that only the installation keeps from being admitted.
 const admitEvery = 5 * time.Second
 
-// admit makes the record of a run: its trials and where in the stream its reports begin. It is done once, before anything is
-// created, so that no report of the run can lie before the recorded position.
+// admit makes the record of a run: its trials and where in the stream its reports begin. It is done once, before
+// anything is created, so that no report of the run can lie before the recorded position.
 func (p *planner) admit() bool {
 	if p.next.StartTime != nil {
 		p.setCondition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")

@@ -15,8 +15,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Whatever people, nodes and Kueue do to a run, it ends, nothing of it is left, and no trial ever has two pods at once (which
-// reconcile checks at every step).
+// Whatever people, nodes and Kueue do to a run, it ends, nothing of it is left, and no trial ever has two pods at once
+// (which reconcile checks at every step).
 func TestAnythingMayHappen(t *testing.T) {
 	for seed := range uint64(100) {
 		w := newWorld(t, 18, 34, 50)

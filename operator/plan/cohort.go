@@ -13,9 +13,9 @@ import (
 // minPeers is how many trials a trial is compared with at least: the median of fewer is one other trial's luck.
 const minPeers = 2
 
-// compareCohort applies earlyStopping.cohort: a trial is compared with the others at the last epoch that it and enough of them
-// have reached, and stopped when its best so far lies too far below their median. The rule is the median stopping rule of
-// Golovin et al., "Google Vizier" (KDD 2017), with bests in place of running averages, and a margin.
+// compareCohort applies earlyStopping.cohort: a trial is compared with the others at the last epoch that it and enough
+// of them have reached, and stopped when its best so far lies too far below their median. The rule is the median
+// stopping rule of Golovin et al., "Google Vizier" (KDD 2017), with bests in place of running averages, and a margin.
 func (p *planner) compareCohort() {
 	rule := p.Run.Spec.EarlyStopping
 	if rule == nil || rule.Cohort == nil || !p.Stream.Current {
@@ -96,8 +96,8 @@ func median(v []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// setCohortCost records, at the end of a dry run, what stopping would have cost: how far the sweep's best lies above the best that would
-// have remained.
+// setCohortCost records, at the end of a dry run, what stopping would have cost: how far the sweep's best lies above
+// the best that would have remained.
 func (p *planner) setCohortCost() {
 	if p.next.Best == nil {
 		return

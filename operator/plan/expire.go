@@ -19,8 +19,8 @@ func ExpiresAt(run *api.TrainingRun) time.Time {
 // expireEvery is how often a run that should be deleted looks whether a promotion of it has ended.
 const expireEvery = 10 * time.Second
 
-// expire deletes a run that ended long enough ago, unless a promotion of it is under way: until that has ended, people may want to
-// look at what is being promoted.
+// expire deletes a run that ended long enough ago, unless a promotion of it is under way: until that has ended, people
+// may want to look at what is being promoted.
 func (p *planner) expire() {
 	at := ExpiresAt(p.Run)
 	switch {

@@ -13,9 +13,9 @@ import (
 // maxCurve is how many points status keeps of a learning curve, as the CRD has it.
 const maxCurve = 128
 
-// foldReports puts what was reported into a trial's status. Until the stream has been read to where it was, what is folded is a part
-// only, and status stays as it is. Where the stream has lost reports of the run, status may know more than the stream: then
-// nothing in it goes back.
+// foldReports puts what was reported into a trial's status. Until the stream has been read to where it was, what is
+// folded is a part only, and status stays as it is. Where the stream has lost reports of the run, status may know more
+// than the stream: then nothing in it goes back.
 func (p *planner) foldReports(t *api.TrialStatus) {
 	p.best[t.Name] = rememberedBest(t)
 	if !p.Stream.Current {

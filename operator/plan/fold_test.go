@@ -43,7 +43,8 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// A restarted operator reads what is left of a stream that has dropped reports: they did come, and no gap is made of them.
+// A restarted operator reads what is left of a stream that has dropped reports: they did come, and no gap is made of
+// them.
 func TestDroppedReportsAreNoGaps(t *testing.T) {
 	w := newWorld(t, 18)
 	w.step("the run is applied")

@@ -21,8 +21,8 @@ const (
 	reasonFailing  = "TooManyFailedTrials"
 )
 
-// stopAndPause stops or pauses the trials that must not train any longer. It only sets their phases: deleteLeftoverJobs deletes the Jobs
-// of trials that must not have one, and a trial ends once its pod has saved itself and is gone.
+// stopAndPause stops or pauses the trials that must not train any longer. It only sets their phases: deleteLeftoverJobs
+// deletes the Jobs of trials that must not have one, and a trial ends once its pod has saved itself and is gone.
 func (p *planner) stopAndPause() {
 	switch {
 	case p.deadlineExceeded():
@@ -140,8 +140,9 @@ func (p *planner) pause(t *api.TrialStatus) {
 	p.setPhase(t, api.TrialWaiting, "Suspended", "spec.suspend is true")
 }
 
-// deleteLeftoverJobs deletes the Jobs that could still have a pod although their trial must not have one: the run is suspended, the
-// trial was stopped, or the attempt was given up or was suspended by Kueue. A Job whose pod has ended stays, with its log.
+// deleteLeftoverJobs deletes the Jobs that could still have a pod although their trial must not have one: the run is
+// suspended, the trial was stopped, or the attempt was given up or was suspended by Kueue. A Job whose pod has ended
+// stays, with its log.
 func (p *planner) deleteLeftoverJobs() {
 	keep := map[string]bool{}
 	for _, t := range p.next.Trials {

@@ -16,7 +16,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// SecretName is the name of a run's credential. The uid is in it, so that a run of the same name never meets an older one's.
+// SecretName is the name of a run's credential. The uid is in it, so that a run of the same name never meets an older
+// one's.
 func SecretName(run *api.TrainingRun) string {
 	return fmt.Sprintf("%s-nats-%.8s", run.Name, run.UID)
 }

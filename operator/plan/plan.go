@@ -25,7 +25,8 @@ type Input struct {
 	Now        time.Time
 }
 
-// Plan is what to do: write Status if it differs from the run's, then record Events, then carry out Actions, in this order.
+// Plan is what to do: write Status if it differs from the run's, then record Events, then carry out Actions, in this
+// order.
 type Plan struct {
 	Status  api.TrainingRunStatus
 	Events  []decision.Event
@@ -37,8 +38,8 @@ type Plan struct {
 // Ended reports whether a run has ended for good. Its completion time is the record of that.
 func Ended(run *api.TrainingRun) bool { return run.Status.CompletionTime != nil }
 
-// NeedsLiveRead reports whether this plan needs a live read, because the cache may be behind. An attempt may be due while a pod of
-// the attempt before remains, or a trial is being stopped whose Job is not in the cache yet.
+// NeedsLiveRead reports whether this plan needs a live read, because the cache may be behind. An attempt may be due
+// while a pod of the attempt before remains, or a trial is being stopped whose Job is not in the cache yet.
 func NeedsLiveRead(run *api.TrainingRun, now time.Time) bool {
 	for _, t := range run.Status.Trials {
 		if t.Phase == api.TrialStopping || t.NextAttemptTime != nil && !now.Before(t.NextAttemptTime.Time) {
@@ -48,7 +49,8 @@ func NeedsLiveRead(run *api.TrainingRun, now time.Time) bool {
 	return false
 }
 
-// NeedsDrain reports whether this plan depends on whether the stream has been read to its end: some pod ended well, or all trials ended.
+// NeedsDrain reports whether this plan depends on whether the stream has been read to its end: some pod ended well, or
+// all trials ended.
 func NeedsDrain(run *api.TrainingRun) bool {
 	all := len(run.Status.Trials) > 0
 	for _, t := range run.Status.Trials {

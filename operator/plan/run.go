@@ -111,8 +111,8 @@ func (p *planner) endRun() {
 	p.addEvent(severityOf(ok), reason, "%s", message)
 }
 
-// verdict says how a run whose trials have all ended has ended itself. A trial that was stopped on purpose counts as one that
-// succeeded if it left a checkpoint; a run that was stopped at its deadline has failed, whatever it left.
+// verdict says how a run whose trials have all ended has ended itself. A trial that was stopped on purpose counts as
+// one that succeeded if it left a checkpoint; a run that was stopped at its deadline has failed, whatever it left.
 func (p *planner) verdict() (ok bool, reason, message string) {
 	var failed, stopped []api.TrialStatus
 	succeeded, useful := 0, 0
@@ -270,7 +270,8 @@ func (p *planner) setRunning(done, training int, waits *api.TrialStatus) {
 	}
 }
 
-// setMetricsHealthy sets the condition MetricsHealthy: whether all reports arrive, and otherwise what that means for the run.
+// setMetricsHealthy sets the condition MetricsHealthy: whether all reports arrive, and otherwise what that means for
+// the run.
 func (p *planner) setMetricsHealthy() {
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionMetricsHealthy)
 	setTo := func(ok bool, reason, message string) {

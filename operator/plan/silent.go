@@ -8,15 +8,15 @@ import (
 	"plumbline.dev/plumbline/operator/attempt"
 )
 
-// silentAfter is how long nothing may arrive from a trial before that is a fault. A trial reports every ten seconds while it trains; a
-// large validation or checkpoint between two epochs takes longer.
+// silentAfter is how long nothing may arrive from a trial before that is a fault. A trial reports every ten seconds
+// while it trains; a large validation or checkpoint between two epochs takes longer.
 const silentAfter = 5 * time.Minute
 
 // firstReportWithin is the same for an attempt that runs and has not reported yet: it reads its data first.
 const firstReportWithin = 30 * time.Minute
 
-// silentTrials names the trials that train and have told nothing for a while although the stream is read. The operator does not hear when NATS
-// turns a pod away, because of its credential or of its network: this is how it shows.
+// silentTrials names the trials that train and have told nothing for a while although the stream is read. The operator
+// does not hear when NATS turns a pod away, because of its credential or of its network: this is how it shows.
 func (p *planner) silentTrials() (names []string) {
 	if !p.Stream.Connected || !p.Stream.Current {
 		return nil

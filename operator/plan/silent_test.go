@@ -44,7 +44,8 @@ func TestATrialThatIsSilent(t *testing.T) {
 	}
 }
 
-// A credential that is refused from the first moment on looks like a trial that still reads its data, until that takes too long.
+// A credential that is refused from the first moment on looks like a trial that still reads its data, until that takes
+// too long.
 func TestATrialThatIsNeverHeard(t *testing.T) {
 	w := newWorld(t, 18)
 	w.step("the run is applied")

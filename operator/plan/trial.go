@@ -26,8 +26,8 @@ const (
 	maxMessage = 2048 // characters in a trial's message, as the CRD has it
 )
 
-// A trial that waits is in one of three states: never started (attempt 0), between two attempts (nextAttemptTime is set), or
-// decided (neither: the attempt's number is recorded and its Job is to be created, unless it is seen).
+// A trial that waits is in one of three states: never started (attempt 0), between two attempts (nextAttemptTime is
+// set), or decided (neither: the attempt's number is recorded and its Job is to be created, unless it is seen).
 func waitsForPlace(t *api.TrialStatus) bool {
 	return t.Phase == api.TrialWaiting && (t.Attempt == 0 || t.NextAttemptTime != nil)
 }
@@ -50,7 +50,8 @@ func (p *planner) advance(t *api.TrialStatus) {
 	}
 }
 
-// follow creates the Job of the newest attempt if there is none, and otherwise records how the attempt is or how it ended.
+// follow creates the Job of the newest attempt if there is none, and otherwise records how the attempt is or how it
+// ended.
 func (p *planner) follow(t *api.TrialStatus) {
 	a := p.Cluster.Of(p.jobName(t, t.Attempt))
 	if a.Job == nil {
@@ -156,8 +157,9 @@ func (p *planner) endAttempt(t *api.TrialStatus, e attempt.Ending) {
 	}
 }
 
-// attemptsWithoutReport counts the newest attempts that ended before they reported anything. The wait before the next attempt grows with
-// their number, so that a node that turns every pod away does not use up failurePolicy.maxInterruptions within minutes.
+// attemptsWithoutReport counts the newest attempts that ended before they reported anything. The wait before the next
+// attempt grows with their number, so that a node that turns every pod away does not use up
+// failurePolicy.maxInterruptions within minutes.
 func (p *planner) attemptsWithoutReport(t *api.TrialStatus) (n int32) {
 	for _, a := range slices.Backward(t.Attempts) {
 		if a.FromEpoch != nil {
@@ -174,8 +176,8 @@ func (p *planner) fail(t *api.TrialStatus, e attempt.Ending, at time.Time, messa
 	p.addTrialEvent(t, decision.Warning, e.Reason(), " failed: %s", message)
 }
 
-// awaitLastReport waits for the report that the pod promised by ending well. Once the stream has been read to its end it is there, or
-// it was lost: a pod ends with 0 only after the stream has acknowledged it.
+// awaitLastReport waits for the report that the pod promised by ending well. Once the stream has been read to its end
+// it is there, or it was lost: a pod ends with 0 only after the stream has acknowledged it.
 func (p *planner) awaitLastReport(t *api.TrialStatus) {
 	switch {
 	case p.reportedFinished(t):
@@ -190,7 +192,8 @@ func (p *planner) awaitLastReport(t *api.TrialStatus) {
 	}
 }
 
-// reportedFinished reports whether the trial has reported that all its epochs are done. It does so after its checkpoints are committed.
+// reportedFinished reports whether the trial has reported that all its epochs are done. It does so after its
+// checkpoints are committed.
 func (p *planner) reportedFinished(t *api.TrialStatus) bool {
 	return p.Stream.Current && p.Reports.Trials[t.Name].Finished
 }
@@ -204,7 +207,8 @@ func (p *planner) succeed(t *api.TrialStatus) {
 	p.addTrialEvent(t, decision.Normal, "TrialSucceeded", " has trained all its epochs")
 }
 
-// holdsPlace says whether a trial has a pod or is to get one. A pod that saves itself keeps its place until it has ended.
+// holdsPlace says whether a trial has a pod or is to get one. A pod that saves itself keeps its place until it has
+// ended.
 func (p *planner) holdsPlace(t *api.TrialStatus) bool {
 	return !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(t) || p.remainingPod(t) != "")
 }

@@ -26,7 +26,8 @@ func unfit(s string) string {
 	return tag.FindString(s)
 }
 
-// Whatever a pod leaves as its last word, status, conditions and events are fit to be shown, and as long as the API server takes.
+// Whatever a pod leaves as its last word, status, conditions and events are fit to be shown, and as long as the API
+// server takes.
 func TestAPodsLastWordIsMadePlain(t *testing.T) {
 	evil := "\x1b[31m<script>alert(1)</script>\u202e\r\x00" + strings.Repeat("<b>überlang</b> ", 1000)
 	for name, end := range map[string]func(w *world){

@@ -24,7 +24,8 @@ type Input struct {
 	Now     time.Time
 }
 
-// Plan is what to do: write Status if it differs from the version's, then record Events, then carry out Actions, in this order.
+// Plan is what to do: write Status if it differs from the version's, then record Events, then carry out Actions, in
+// this order.
 type Plan struct {
 	Status  api.ModelVersionStatus
 	Events  []decision.Event
@@ -37,9 +38,9 @@ func JobName(version string, number int32) string {
 	return fmt.Sprintf("%s-p%d", version, number)
 }
 
-// Make decides about one version. status.attempts and status.job are the record: an attempt whose number is recorded without a Job is
-// decided, and its Job is created unless it is observed. The operator never touches the store: it knows only what a Job reports in
-// its termination message.
+// Make decides about one version. status.attempts and status.job are the record: an attempt whose number is recorded
+// without a Job is decided, and its Job is created unless it is observed. The operator never touches the store: it
+// knows only what a Job reports in its termination message.
 func Make(in Input) Plan {
 	p := &planner{Input: in, next: in.Version.Status.DeepCopy()}
 	p.next.ObservedGeneration = in.Version.Generation
@@ -226,7 +227,8 @@ func (p *planner) addEvent(severity decision.Severity, reason, format string, ar
 	p.events = append(p.events, decision.NewEvent(severity, p.next.Job, reason, format, args...))
 }
 
-// ModelStatus returns a Model's status once a version of it is known and, perhaps, published. Numbers in it never decrease.
+// ModelStatus returns a Model's status once a version of it is known and, perhaps, published. Numbers in it never
+// decrease.
 func ModelStatus(m *api.Model, v *api.ModelVersion) api.ModelStatus {
 	s := m.Status
 	s.LastNumber = max(s.LastNumber, v.Spec.Version)

@@ -179,8 +179,8 @@ func (s *shop) step(what string) {
 	fmt.Fprintf(&s.story, "    model: %+v\n", ModelStatus(&api.Model{}, s.version))
 }
 
-// An operator may die before it has written a version's status (failpoint version.before), or when it has and nothing else (version.after).
-// The next one ends where one that lives does, with one Job.
+// An operator may die before it has written a version's status (failpoint version.before), or when it has and nothing
+// else (version.after). The next one ends where one that lives does, with one Job.
 func TestAnOperatorDiesAtEachStatusOfAVersion(t *testing.T) {
 	for died, written := range map[string]bool{"before it was written": false, "after it was written": true} {
 		t.Run(died, func(t *testing.T) {

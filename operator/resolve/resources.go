@@ -26,7 +26,8 @@ func asked(r corev1.ResourceRequirements, name corev1.ResourceName) (value float
 // GPUs returns how many GPUs a pod with these resources has.
 func GPUs(r corev1.ResourceRequirements) int64 { return int64(asked(r, api.ResourceGPU)) }
 
-// threads follows the CPU request and never the node's size, so that a resumed trial computes the same numbers elsewhere.
+// threads follows the CPU request and never the node's size, so that a resumed trial computes the same numbers
+// elsewhere.
 func threads(r corev1.ResourceRequirements) int {
 	q, ok := r.Requests[corev1.ResourceCPU]
 	if !ok {

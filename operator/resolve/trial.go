@@ -21,8 +21,9 @@ type Settings struct {
 	CA   bool   // whether the credential holds the authority that signed the server's certificate
 }
 
-// Trial returns the document that an attempt's pod is given. Every value in the document is set and the trainer has no defaults
-// of its own, so a run's Job shows what the run trained with. The error joins everything in the spec that cannot be used.
+// Trial returns the document that an attempt's pod is given. Every value in the document is set and the trainer has no
+// defaults of its own, so a run's Job shows what the run trained with. The error joins everything in the spec that
+// cannot be used.
 func Trial(run *api.TrainingRun, depth api.Depth, attempt int32, settings Settings) (wire.Trial, error) {
 	r := resolver{}
 	resources := Resources(run, depth)

@@ -2,12 +2,12 @@ package selection
 
 import "math"
 
-// choose returns the index of the best candidate, or -1 where none has a finite value of at least minValue. The highest value wins.
-// Of the values within tieMargin of the highest the smallest depth wins, then the higher value, then the earlier epoch, then the
-// trial's name. The order of cs does not matter.
+// choose returns the index of the best candidate, or -1 where none has a finite value of at least minValue. The highest
+// value wins. Of the values within tieMargin of the highest the smallest depth wins, then the higher value, then the
+// earlier epoch, then the trial's name. The order of cs does not matter.
 //
-// The margin is measured from the highest value and not from neighbour to neighbour: "within a margin" is not transitive, and a
-// chain of pairwise comparisons would depend on the order of arrival (docs/adr/0006).
+// The margin is measured from the highest value and not from neighbour to neighbour: "within a margin" is not
+// transitive, and a chain of pairwise comparisons would depend on the order of arrival (docs/adr/0006).
 func choose(cs []Candidate, rule Rule) int {
 	top := math.Inf(-1)
 	for _, c := range cs {

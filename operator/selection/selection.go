@@ -29,16 +29,17 @@ type Rule struct {
 type Choice struct {
 	Best     *Candidate
 	RunnerUp *Candidate
-	// Lead is how far the best's AUC-PR lies above the runner-up's, with its paired 95 % interval; nil where it was not asked for
-	// or their scores are not there.
+	// Lead is how far the best's AUC-PR lies above the runner-up's, with its paired 95 % interval; nil where it was not
+	// asked for or their scores are not there.
 	Lead     *score.Difference
 	Excluded []string // trials that learned from other data than most, sorted; they are not compared
 	Reason   string   // one or two sentences for people
 }
 
-// Choose returns the best candidate by the rule, and the best of the others. Candidates without a finite value or without a committed
-// checkpoint are left out. Trials that learned from different data cannot be compared: Choose compares the largest group that
-// learned from the same data, and names the others. With paired, Choose also measures the lead, which takes thousands of resamples.
+// Choose returns the best candidate by the rule, and the best of the others. Candidates without a finite value or
+// without a committed checkpoint are left out. Trials that learned from different data cannot be compared: Choose
+// compares the largest group that learned from the same data, and names the others. With paired, Choose also measures
+// the lead, which takes thousands of resamples.
 func Choose(cs []Candidate, rule Rule, paired bool) Choice {
 	cs = slices.DeleteFunc(slices.Clone(cs), func(c Candidate) bool { return !c.eligible() })
 	slices.SortFunc(cs, func(a, b Candidate) int {
@@ -60,13 +61,14 @@ func Choose(cs []Candidate, rule Rule, paired bool) Choice {
 	return choice
 }
 
-// eligible reports whether a candidate may be compared at all: NaN and Inf are not values, and a value without a committed checkpoint
-// cannot be used.
+// eligible reports whether a candidate may be compared at all: NaN and Inf are not values, and a value without a
+// committed checkpoint cannot be used.
 func (c Candidate) eligible() bool {
 	return finite(c.Metrics.AUCPR) && c.Checkpoint.URI != "" && c.Checkpoint.Digest != ""
 }
 
-// sameData keeps the largest group of equal digests; of groups of equal size the one with the smallest depth, which comes first.
+// sameData keeps the largest group of equal digests; of groups of equal size the one with the smallest depth, which
+// comes first.
 func sameData(cs []Candidate) (kept []Candidate, excluded []string) {
 	size := map[wire.Digests]int{}
 	for _, c := range cs {
