@@ -35,8 +35,8 @@ var reach = []struct {
 	{
 		of:    []string{"trainer/..."},
 		never: []string{"k8s.io/...", "sigs.k8s.io/...", module + "api/...", module + "operator/..."},
-		why: "a trial also runs where there is no Kubernetes: wire.Trial has everything that it needs, and it answers " +
-			"with wire.Report",
+		why: "a trial also runs where there is no Kubernetes: wire.Trial has everything that it needs, and it " +
+			"answers with wire.Report",
 	},
 	{
 		of:    []string{"operator/...", "cli/..."},
@@ -49,14 +49,15 @@ var reach = []struct {
 			module + "operator/plan", module + "operator/promotion", module + "operator/attempt",
 			module + "operator/ingest", module + "operator/controller",
 		},
-		why: "plumb decides nothing that the operator decides: the two share podspec, operator/resolve and their imports",
+		why: "plumb decides nothing that the operator decides: they share podspec, operator/resolve and their imports",
 	},
 	{
 		of: []string{
-			"operator/promotion", "operator/resolve", "operator/attempt", "operator/decision", "operator/plaintext", "podspec",
+			"operator/promotion", "operator/resolve", "operator/attempt", "operator/decision", "operator/plaintext",
+			"podspec",
 		},
 		never: []string{module + "operator/plan"},
-		why:   "the planner of runs and the planner of promotions are beside each other, and both import what they share",
+		why:   "the planners of runs and of promotions are beside each other, and both import what they share",
 	},
 	{
 		of: []string{"dataset/..."},
@@ -64,7 +65,7 @@ var reach = []struct {
 			graft + "/...", nats + "...", "k8s.io/...",
 			module + "api/...", module + "operator/...", module + "trainer/...",
 		},
-		why: "trainer and plumb both import dataset, which must not bring TensorFlow to plumb or Kubernetes to the trainer",
+		why: "trainer and plumb import dataset, which must not bring TensorFlow to plumb or Kubernetes to the trainer",
 	},
 	{
 		of:    []string{"trainer/loop", "trainer/report"},
@@ -124,15 +125,15 @@ var direct = []struct {
 	{
 		of:   []string{"test/drill/record.go"},
 		only: []string{module + "test/drill/judge", nats + "...", "k8s.io/...", "sigs.k8s.io/..."},
-		why: "the record that the judge reads is made from the stream, the API server and the disk, with no code by which " +
-			"the operator or the trainer reads or writes them",
+		why: "the record that the judge reads is made from the stream, the API server and the disk, with no code by " +
+			"which the operator or the trainer reads or writes them",
 	},
 	{
 		of: pure,
 		only: []string{
 			module + "operator/plan", module + "operator/resolve", module + "operator/attempt",
-			module + "operator/decision", module + "operator/plaintext", module + "operator/selection", module + "podspec",
-			module + "api/v1alpha1", module + "wire", module + "score",
+			module + "operator/decision", module + "operator/plaintext", module + "operator/selection",
+			module + "podspec", module + "api/v1alpha1", module + "wire", module + "score",
 			"k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/meta",
 			"k8s.io/apimachinery/pkg/api/resource", "k8s.io/utils/ptr",
 		},
@@ -140,8 +141,8 @@ var direct = []struct {
 			"context", "log/...", "os/...", "net/...", "io/...", "syscall", "math/rand/...", "crypto/rand", "testing",
 		},
 		noClock: true,
-		why: "decisions are pure: no client, context, clock, logger or random number, so that a restarted operator decides " +
-			"the same; the time is an argument",
+		why: "decisions are pure: no client, context, clock, logger or random number, so that a restarted operator " +
+			"decides the same; the time is an argument",
 	},
 }
 
