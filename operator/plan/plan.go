@@ -68,12 +68,12 @@ func Make(in Input) Plan {
 	p.next.ObservedGeneration = in.Run.Generation
 	if Ended(in.Run) {
 		p.expire()
-		return p.plan()
+		return p.result()
 	}
 	// 1. A run that cannot be admitted gets no further.
 	if !p.admit() {
 		p.derive()
-		return p.plan()
+		return p.result()
 	}
 	// 2. Every trial moves on with what was seen and reported of it.
 	for i := range p.next.Trials {
@@ -93,7 +93,7 @@ func Make(in Input) Plan {
 	p.setCost()
 	p.setYield()
 	p.derive()
-	return p.plan()
+	return p.result()
 }
 
 // planner carries one plan while it is made.
@@ -108,7 +108,7 @@ type planner struct {
 	after   time.Duration
 }
 
-func (p *planner) plan() Plan {
+func (p *planner) result() Plan {
 	return Plan{Status: *p.next, Events: p.events, Actions: p.actions, Retries: p.retries, After: p.after}
 }
 

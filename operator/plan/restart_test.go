@@ -17,9 +17,9 @@ import (
 // Killed at any moment and started again, however often, the operator brings the same run to the same result.
 func TestRestartsChangeNothing(t *testing.T) {
 	for seed := range uint64(150) {
-		want := live(t, seed, 0)
+		want := runSweep(t, seed, 0)
 		for _, often := range []float64{0.05, 0.3} {
-			if diff := cmp.Diff(want, live(t, seed, often)); diff != "" {
+			if diff := cmp.Diff(want, runSweep(t, seed, often)); diff != "" {
 				t.Fatalf("seed %d, killed with probability %v at each point: %s", seed, often, diff)
 			}
 		}
@@ -36,8 +36,8 @@ type outcome struct {
 	BestIsFinal bool
 }
 
-// live runs one sweep whose pods behave by their trial and attempt alone.
-func live(t *testing.T, seed uint64, often float64) outcome {
+// runSweep runs one sweep whose pods behave by their trial and attempt alone.
+func runSweep(t *testing.T, seed uint64, often float64) outcome {
 	w := newWorld(t, 18, 34, 50, 101)
 	w.run.Spec.Parallelism = ptr.To(int32(1 + seed%4))
 	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr.To(int32(2))}

@@ -46,13 +46,13 @@ func (p *planner) advance(t *api.TrialStatus) {
 			p.succeed(t)
 		}
 	default:
-		p.follow(t)
+		p.followAttempt(t)
 	}
 }
 
-// follow creates the Job of the newest attempt if there is none, and otherwise records how the attempt is or how it
+// followAttempt creates the Job of the newest attempt if there is none, and otherwise records how the attempt is or how it
 // ended.
-func (p *planner) follow(t *api.TrialStatus) {
+func (p *planner) followAttempt(t *api.TrialStatus) {
 	a := p.Cluster.Of(p.jobName(t, t.Attempt))
 	if a.Job == nil {
 		if t.Phase == api.TrialWaiting {
@@ -70,7 +70,7 @@ func (p *planner) follow(t *api.TrialStatus) {
 		p.endAttempt(t, e)
 		return
 	}
-	p.describeWait(t, a)
+	p.updatePhase(t, a)
 }
 
 func (p *planner) nodeLoss() attempt.NodeLoss {
@@ -91,8 +91,8 @@ func ofTrial(t *api.TrialStatus) func(labels map[string]string) bool {
 	return func(labels map[string]string) bool { return labels[api.LabelTrial] == t.Name }
 }
 
-// describeWait sets phase and reason of a trial whose attempt has not ended.
-func (p *planner) describeWait(t *api.TrialStatus, a attempt.Observed) {
+// updatePhase sets phase and reason of a trial whose attempt has not ended.
+func (p *planner) updatePhase(t *api.TrialStatus, a attempt.Observed) {
 	stopping := a.Pod != nil && a.Pod.DeletionTimestamp != nil
 	if stopping {
 		p.planAgainIn(p.nodeLoss().Left(a.Pod))

@@ -104,7 +104,7 @@ func (w *world) reconcile() (changed bool) {
 		}
 		if a.Delete != nil {
 			fmt.Fprintf(&w.story, "  delete Job %s: %s\n", a.Delete.Name, a.Reason)
-			w.delete(a.Delete.Name)
+			w.deleteJob(a.Delete.Name)
 			changed = true
 			continue
 		}
@@ -241,7 +241,7 @@ func (w *world) exit(trial string, code int32, reason string, result wire.Result
 
 func (w *world) endJobs() { w.cluster.EndJobs(w.now) }
 
-func (w *world) delete(job string) {
+func (w *world) deleteJob(job string) {
 	if !w.cluster.Delete(job, w.now) {
 		w.t.Fatalf("no Job %s", job)
 	}
