@@ -21,7 +21,7 @@ type mutant struct {
 
 var mutants = []mutant{
 	{"a report that is told again is counted again", "operator/ingest/ledger.go",
-		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Seen++\n	}\n", "	t.view.Seen++\n", []string{"kill a trial's process"}},
+		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Folded++\n	}\n", "	t.view.Folded++\n", []string{"kill a trial's process"}},
 	{"a report that is told again is no duplicate", "operator/ingest/ledger.go",
 		"	if again {\n		t.view.Duplicates++\n	} else {\n", "	if !again {\n", []string{"kill a trial's process"}},
 	{"one report in nine is dropped", "operator/ingest/ingest.go",
@@ -30,7 +30,7 @@ var mutants = []mutant{
 	{"a trial that was killed after its first checkpoint has succeeded", "operator/plan/trial.go",
 		"p.Stream.Current && p.Reports.Trials[t.Name].Finished", "p.Stream.Current && p.Reports.Trials[t.Name].Best != nil", []string{"kill a trial's process"}},
 	{"the next attempt does not wait for the end of the one before", "operator/plan/trial.go",
-		"		if left := p.left(t); left != \"\" {\n			p.awaitEnd(t)\n", "		if left := \"\"; left != \"\" {\n			p.awaitEnd(t)\n", []string{"delete the Job of a trial that hangs"}},
+		"		if pod := p.remainingPod(t); pod != \"\" {\n			p.planAtNodeLoss(t)\n", "		if pod := \"\"; pod != \"\" {\n			p.planAtNodeLoss(t)\n", []string{"delete the Job of a trial that hangs"}},
 	{"an operator that takes over reads on from the end", "operator/ingest/consumer.go",
 		"			from = max(1, min(from, f.began.Sequence))\n", "", []string{"kill both operators"}},
 }

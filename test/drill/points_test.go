@@ -15,7 +15,7 @@ import (
 var elsewhere = map[string]string{
 	"publication.rename.before": "no drilled run is promoted: TestAPublicationKilledAtItsRename in trainer",
 	"publication.rename.after":  "the same",
-	"version.before":            "nor has it a ModelVersion: TestAnOperatorDiesAtEachStatusOfAVersion in operator/plan, without a process",
+	"version.before":            "nor has it a ModelVersion: TestAnOperatorDiesAtEachStatusOfAVersion in operator/promotion, without a process",
 	"version.after":             "the same",
 }
 

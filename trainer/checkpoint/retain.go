@@ -15,7 +15,7 @@ type saved struct {
 	name, uri, kind string
 	best            string // resume: uri of the trial's best at that point
 
-	rank wire.Candidate // best: what it is compared by
+	rank wire.EpochValue // best: what it is compared by
 }
 
 // RemoveOvertaken removes those of this writer's own checkpoints that nobody needs any more, and those of earlier attempts that it has

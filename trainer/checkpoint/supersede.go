@@ -60,7 +60,7 @@ func notFurther(name, than string) bool {
 }
 
 // worse says whether the best checkpoint in dir can be chosen no more. One that cannot be read can: it is not ours to judge.
-func worse(dir string, than wire.Candidate) bool {
+func worse(dir string, than wire.EpochValue) bool {
 	digest, err := statedDigest(dir)
 	if err != nil {
 		return false
@@ -69,12 +69,12 @@ func worse(dir string, than wire.Candidate) bool {
 	return err == nil && m.Metrics != nil && wire.BetterEpoch(than, rank(m))
 }
 
-func rank(m wire.Manifest) wire.Candidate {
-	c := wire.Candidate{Trial: m.Trial, Depth: m.Architecture.Depth, Epoch: m.Epoch}
+func rank(m wire.Manifest) wire.EpochValue {
+	v := wire.EpochValue{Epoch: m.Epoch}
 	if m.Metrics != nil {
-		c.Value = m.Metrics.AUCPR
+		v.Value = m.Metrics.AUCPR
 	}
-	return c
+	return v
 }
 
 // oldestResume names the oldest of this writer's resume checkpoints, once it has as many as are kept.

@@ -26,9 +26,9 @@ func (r *run) conclude(v result) error {
 	better := false
 	if v.notFinite == "" {
 		report.Weights, report.Metrics = r.weightsKind(), &v.metrics
-		candidate := wire.Candidate{Trial: r.Trial.Name, Depth: r.Trial.Depth, Epoch: r.epoch, Value: v.metrics.AUCPR}
-		if better = r.best == nil || wire.BetterEpoch(candidate, *r.best); better {
-			r.best, report.Scores = &candidate, r.sampleScores(v)
+		value := wire.EpochValue{Epoch: r.epoch, Value: v.metrics.AUCPR}
+		if better = r.best == nil || wire.BetterEpoch(value, *r.best); better {
+			r.best, report.Scores = &value, r.sampleScores(v)
 		}
 	}
 	e := entry{report: &report}

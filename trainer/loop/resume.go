@@ -31,7 +31,7 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	}
 	r.saved = r.position()
 	if b := m.Best; b != nil {
-		r.best = &wire.Candidate{Trial: r.Trial.Name, Depth: r.Trial.Depth, Epoch: b.Epoch, Value: b.Metrics.AUCPR}
+		r.best = &wire.EpochValue{Epoch: b.Epoch, Value: b.Metrics.AUCPR}
 		r.journal.best = b // nothing is in the journal yet
 	}
 	report := r.newReport(wire.Resumed)

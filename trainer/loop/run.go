@@ -127,14 +127,14 @@ type run struct {
 	steps   int // an epoch
 	journal *journal
 
-	epoch      int             // finished
-	step       int64           // applied optimizer steps
-	phaseStep  int64           // of these, the phase's
-	skipped    int             // steps whose gradients were not finite
-	scale      wire.LossScale  // used by float16 alone
-	unfinished wire.Unfinished // the epoch being trained
-	best       *wire.Candidate // nil before the first epoch that could be measured
-	saved      int             // position that the last resume checkpoint holds
+	epoch      int              // finished
+	step       int64            // applied optimizer steps
+	phaseStep  int64            // of these, the phase's
+	skipped    int              // steps whose gradients were not finite
+	scale      wire.LossScale   // used by float16 alone
+	unfinished wire.Unfinished  // the epoch being trained
+	best       *wire.EpochValue // nil before the first epoch that could be measured
+	saved      int              // position that the last resume checkpoint holds
 
 	began      time.Time     // this process' part of the epoch
 	trained    int           // images in it

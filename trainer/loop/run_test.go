@@ -36,7 +36,7 @@ func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
 	if !strings.HasPrefix(story(tr.reports), "started:0 epoch:1* ") || !strings.HasSuffix(story(tr.reports), " finished:4") {
 		t.Errorf("the story is %q", story(tr.reports))
 	}
-	best := wire.Candidate{Value: -1}
+	best := wire.EpochValue{Value: -1}
 	for i, r := range tr.reports {
 		if err := r.Validate(); err != nil {
 			t.Errorf("report %d: %v", i, err)
@@ -47,7 +47,7 @@ func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
 		if r.Kind != wire.Epoch {
 			continue
 		}
-		c := wire.Candidate{Epoch: r.Epoch, Value: r.Metrics.AUCPR}
+		c := wire.EpochValue{Epoch: r.Epoch, Value: r.Metrics.AUCPR}
 		better := wire.BetterEpoch(c, best)
 		if better != (r.Checkpoint != nil) || better != (len(r.Scores) == len(tr.data.Validation)) {
 			t.Errorf("epoch %d (AUC-PR %.4f): better %v, checkpoint %v, %d scores", r.Epoch, c.Value, better, r.Checkpoint, len(r.Scores))

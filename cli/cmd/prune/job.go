@@ -11,15 +11,13 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
 const (
-	container  = "prune"
-	keepDir    = "/plumbline/prune" // below it the API server lets no template mount anything
-	scratchDir = "/plumbline/scratch"
-	keepFile   = "keep.json"
+	container = "prune"
+	keepFile  = "keep.json"
 
 	// activeSeconds end a Job, waiting for a node included, so that no list is acted on for longer. The next prune
 	// takes the rest.
@@ -49,14 +47,14 @@ func newJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*ba
 	if err != nil {
 		return nil, nil, err
 	}
-	args := []string{"prune", "--checkpoints", store, "--keep", keepDir + "/" + keepFile}
+	args := []string{"prune", "--checkpoints", store, "--keep", podspec.KeepListDir + "/" + keepFile}
 	if dryRun {
 		args = append(args, "--dry-run")
 	}
 	meta := metav1.ObjectMeta{
 		Namespace: run.Namespace,
 		Name:      name,
-		Labels:    map[string]string{"app.kubernetes.io/managed-by": "plumb", "app.kubernetes.io/component": "prune"},
+		Labels:    map[string]string{podspec.ManagedBy: "plumb", "app.kubernetes.io/component": "prune"},
 	}
 	config := &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{keepFile: string(list)}}
 	job := &batchv1.Job{ObjectMeta: *meta.DeepCopy(), Spec: batchv1.JobSpec{
@@ -69,47 +67,38 @@ func newJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*ba
 		},
 	}}
 	// Where Kueue manages every Job, one without a queue would wait for ever.
-	if queue := run.Labels[plan.QueueLabel]; queue != "" {
-		job.Labels[plan.QueueLabel] = queue
+	if queue := run.Labels[podspec.QueueLabel]; queue != "" {
+		job.Labels[podspec.QueueLabel] = queue
 	}
 	return job, config, nil
 }
 
 func podSpec(t api.PodTemplate, args []string, config string) corev1.PodSpec {
-	// The root file system is read-only.
-	env := []corev1.EnvVar{{Name: "HOME", Value: scratchDir}, {Name: "TMPDIR", Value: scratchDir}}
-	env = append(env, plan.Env(t)...)
+	pod := podspec.Base(t)
 	volumes, mounts := podVolumes(t, config)
-	return corev1.PodSpec{
-		RestartPolicy:                corev1.RestartPolicyNever,
-		AutomountServiceAccountToken: ptr.To(false),
-		EnableServiceLinks:           ptr.To(false),
-		ServiceAccountName:           t.ServiceAccountName,
-		ImagePullSecrets:             t.ImagePullSecrets,
-		Volumes:                      volumes,
-		SecurityContext:              plan.PodSecurity(),
-		Containers: []corev1.Container{{
-			Name:            container,
-			Image:           t.Image,
-			ImagePullPolicy: t.ImagePullPolicy,
-			Args:            args,
-			Env:             env,
-			Resources:       jobResources,
-			VolumeMounts:    mounts,
-			SecurityContext: plan.ContainerSecurity(),
-		}},
-	}
+	pod.Volumes = volumes
+	pod.Containers = []corev1.Container{{
+		Name:            container,
+		Image:           t.Image,
+		ImagePullPolicy: t.ImagePullPolicy,
+		Args:            args,
+		Env:             append(podspec.HomeEnv(), podspec.Env(t)...),
+		Resources:       jobResources,
+		VolumeMounts:    mounts,
+		SecurityContext: podspec.ContainerSecurity(),
+	}}
+	return pod
 }
 
 func podVolumes(t api.PodTemplate, config string) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
-	volumes, mounts = plan.Volumes(t)
-	keep := &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config}}
-	scratch := &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(resource.MustParse("64Mi"))}
-	volumes = append(volumes,
-		corev1.Volume{Name: "plumbline-keep", VolumeSource: corev1.VolumeSource{ConfigMap: keep}},
-		corev1.Volume{Name: "plumbline-scratch", VolumeSource: corev1.VolumeSource{EmptyDir: scratch}})
+	const keepVolume = "plumbline-keep"
+	volumes, mounts = podspec.Volumes(t)
+	keep := corev1.VolumeSource{
+		ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config}},
+	}
+	scratch, scratchMount := podspec.Scratch(resource.MustParse("64Mi"))
+	volumes = append(volumes, corev1.Volume{Name: keepVolume, VolumeSource: keep}, scratch)
 	mounts = append(mounts,
-		corev1.VolumeMount{Name: "plumbline-keep", MountPath: keepDir, ReadOnly: true},
-		corev1.VolumeMount{Name: "plumbline-scratch", MountPath: scratchDir})
+		corev1.VolumeMount{Name: keepVolume, MountPath: podspec.KeepListDir, ReadOnly: true}, scratchMount)
 	return volumes, mounts
 }

@@ -5,13 +5,13 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/cli/clustertest"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
 func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 	run := clustertest.Named(t, "finished", "old")
-	run.Labels = map[string]string{plan.QueueLabel: "gpus"}
+	run.Labels = map[string]string{podspec.QueueLabel: "gpus"}
 	run.Spec.Template.NodeSelector = map[string]string{"gpu": "h100"}
 	job, config, err := newJob(run, "plumb-prune-x", wire.Keep{}, false)
 	if err != nil {
@@ -24,8 +24,8 @@ func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
 		!*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.SecurityContext.RunAsNonRoot {
 		t.Errorf("pod %+v", pod)
 	}
-	_, queued := config.Labels[plan.QueueLabel]
-	if queued || job.Labels[plan.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
+	_, queued := config.Labels[podspec.QueueLabel]
+	if queued || job.Labels[podspec.QueueLabel] != "gpus" || c.Image != run.Spec.Template.Image {
 		t.Errorf("labels %v and %v, image %s", job.Labels, config.Labels, c.Image)
 	}
 }

@@ -24,7 +24,7 @@ import (
 	"plumbline.dev/plumbline/cli/iostreams"
 	"plumbline.dev/plumbline/cli/output"
 	"plumbline.dev/plumbline/cli/runstate"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -192,7 +192,7 @@ func (o *Options) raiseEpochs(old *api.TrainingRun, spec *api.TrainingRunSpec) e
 type phases struct{ head, warmup int }
 
 func phasesOf(run *api.TrainingRun, d api.Depth) (phases, error) {
-	h, err := plan.Recipe(run, d)
+	h, err := resolve.Hyperparameters(run, d)
 	return phases{h.HeadEpochs, h.WarmupEpochs}, err
 }
 

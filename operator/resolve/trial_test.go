@@ -1,4 +1,4 @@
-package plan
+package resolve
 
 import (
 	"strings"
@@ -7,15 +7,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/wire"
 )
 
+func newRun() *api.TrainingRun {
+	return &api.TrainingRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "erasers", UID: "11111111-2222", Generation: 1},
+		Spec: api.TrainingRunSpec{
+			Depths:          []api.Depth{18},
+			Dataset:         api.Dataset{URI: "file:///data"},
+			Hyperparameters: &api.Hyperparameters{Epochs: ptr.To(int32(4))},
+			Checkpoint:      api.Checkpoint{URI: "file:///checkpoints"},
+			Template:        api.PodTemplate{Image: "trainer:1"},
+		},
+	}
+}
+
 func TestResolveFillsInWhatIsLeftOut(t *testing.T) {
-	run := newWorld(t, 18).run
+	run := newRun()
 	run.Spec.Hyperparameters = nil
-	got, err := Resolve(run, 18, 2, Settings{NATS: "nats://nats:4222"})
+	got, err := Trial(run, 18, 2, Settings{NATS: "nats://nats:4222"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,24 +80,26 @@ func TestResolve(t *testing.T) {
 		"a GPU is asked for by its limit": {func(s *api.TrainingRunSpec) {
 			s.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("1")}
 		}, but(func(s *settings) { s.GPU = true })},
-		"an override of another depth": {func(s *api.TrainingRunSpec) { s.Overrides = []api.DepthOverride{{Depth: 34, BatchSize: ptr(int32(8))}} }, base},
+		"an override of another depth": {func(s *api.TrainingRunSpec) {
+			s.Overrides = []api.DepthOverride{{Depth: 34, BatchSize: ptr.To(int32(8))}}
+		}, base},
 		"an override of batch and epochs": {func(s *api.TrainingRunSpec) {
-			s.Overrides = []api.DepthOverride{{Depth: 18, BatchSize: ptr(int32(8)), Epochs: ptr(int32(9))}}
+			s.Overrides = []api.DepthOverride{{Depth: 18, BatchSize: ptr.To(int32(8)), Epochs: ptr.To(int32(9))}}
 		}, but(func(s *settings) { s.Batch, s.Epochs = 8, 9 })},
 		"an override of resources": {func(s *api.TrainingRunSpec) {
 			r := cpu("3", "")
 			s.Overrides = []api.DepthOverride{{Depth: 18, Resources: &r}}
 		}, but(func(s *settings) { s.Threads = 3 })},
-		"one epoch leaves no room to warm up": {func(s *api.TrainingRunSpec) { s.Hyperparameters.Epochs = ptr(int32(1)) }, but(func(s *settings) { s.Epochs, s.Warmup = 1, 0 })},
-		"numbers with exponents":              {func(s *api.TrainingRunSpec) { s.Hyperparameters.LearningRate = ptr(api.Decimal("5e-4")) }, but(func(s *settings) { s.Rate = 5e-4 })},
-		"a zero that is set is a zero":        {func(s *api.TrainingRunSpec) { s.Dataset.Split = &api.Split{Test: ptr(api.Decimal("0"))} }, but(func(s *settings) { s.Test = 0 })},
-		"imbalance in the loss":               {func(s *api.TrainingRunSpec) { s.Imbalance = &api.Imbalance{LossWeight: ptr(api.Decimal("1"))} }, but(func(s *settings) { s.LossWeight = 1 })},
-		"corrections":                         {func(s *api.TrainingRunSpec) { s.Dataset.Corrections = ptr(api.Location("file:///data/c.csv")) }, but(func(s *settings) { s.Overlay = "file:///data/c.csv" })},
+		"one epoch leaves no room to warm up": {func(s *api.TrainingRunSpec) { s.Hyperparameters.Epochs = ptr.To(int32(1)) }, but(func(s *settings) { s.Epochs, s.Warmup = 1, 0 })},
+		"numbers with exponents":              {func(s *api.TrainingRunSpec) { s.Hyperparameters.LearningRate = ptr.To(api.Decimal("5e-4")) }, but(func(s *settings) { s.Rate = 5e-4 })},
+		"a zero that is set is a zero":        {func(s *api.TrainingRunSpec) { s.Dataset.Split = &api.Split{Test: ptr.To(api.Decimal("0"))} }, but(func(s *settings) { s.Test = 0 })},
+		"imbalance in the loss":               {func(s *api.TrainingRunSpec) { s.Imbalance = &api.Imbalance{LossWeight: ptr.To(api.Decimal("1"))} }, but(func(s *settings) { s.LossWeight = 1 })},
+		"corrections":                         {func(s *api.TrainingRunSpec) { s.Dataset.Corrections = ptr.To(api.Location("file:///data/c.csv")) }, but(func(s *settings) { s.Overlay = "file:///data/c.csv" })},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run := newWorld(t, 18).run
+			run := newRun()
 			tc.change(&run.Spec)
-			r, err := Resolve(run, 18, 1, Settings{})
+			r, err := Trial(run, 18, 1, Settings{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,10 +114,10 @@ func TestResolve(t *testing.T) {
 
 // What only the whole of a run can show to be wrong is said all at once.
 func TestResolveRefuses(t *testing.T) {
-	run := newWorld(t, 18).run
-	run.Spec.Hyperparameters.WarmupEpochs = ptr(int32(5))
-	run.Spec.Hyperparameters.ClipNorm = ptr(api.Decimal("much"))
-	_, err := Resolve(run, 18, 1, Settings{})
+	run := newRun()
+	run.Spec.Hyperparameters.WarmupEpochs = ptr.To(int32(5))
+	run.Spec.Hyperparameters.ClipNorm = ptr.To(api.Decimal("much"))
+	_, err := Trial(run, 18, 1, Settings{})
 	for _, want := range []string{"d18", "hyperparameters.warmupEpochs 5 is not below the 4 epochs", `hyperparameters.clipNorm: "much" is not a decimal number`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)

@@ -1,4 +1,15 @@
-package main
+// Package natskeys is the command nats-keys: it makes the keys of a NATS server in operator mode. config/nats and the
+// chart run it as a Job before the server starts. It makes three Secrets, each for one reader:
+//
+//	<name>-root     the seeds of all keys. Nothing mounts it. It is written first, so that a call after an interrupted one makes
+//	                the other Secrets from the same keys.
+//	<name>-server   auth.conf, which the server's configuration includes: whom to trust. Public.
+//	<name>-account  signing.nk and account.pub: with these the operator issues one credential per run.
+//
+// Where the server is to speak TLS and nobody else makes its certificate, it makes a fourth, which depends on no key:
+//
+//	<name>-tls      tls.crt and tls.key for the server, ca.crt for its clients.
+package natskeys
 
 import (
 	"context"
@@ -21,28 +32,17 @@ import (
 	"plumbline.dev/plumbline/operator/credential"
 )
 
-// The nats-keys command is how the keys of a NATS in operator mode come into being on a cluster: config/nats and the chart run it
-// as a Job before the server starts. It makes three Secrets, each for one reader:
-//
-//	<name>-root     the seeds of all keys. Nothing mounts it. It is written first: what an interrupted call left undone is
-//	                made again from it, with the same keys.
-//	<name>-server   auth.conf, which the server's configuration includes: whom to trust. Public.
-//	<name>-account  signing.nk and account.pub: with these the operator issues one credential per run.
-//
-// And where the server is to speak TLS and nobody else makes its certificate, a fourth, which follows from nothing:
-//
-//	<name>-tls      tls.crt and tls.key for the server, ca.crt for those who connect.
-
-// Keys of the Secrets.
+// Keys in the Secrets.
 const (
-	keyAuthConf   = "auth.conf"
-	keySigning    = "signing.nk"
-	keyAccountPub = "account.pub"
-	keyAuthority  = "ca.crt"
+	AuthConfFile   = "auth.conf"   // of NAME-server
+	SigningKeyFile = "signing.nk"  // of NAME-account and NAME-root
+	AccountFile    = "account.pub" // of NAME-account
+	AuthorityFile  = "ca.crt"      // of NAME-tls
 )
 
-func natsKeysCommand() *cobra.Command {
-	var o natsKeysOptions
+// Command returns the command nats-keys.
+func Command() *cobra.Command {
+	var o options
 	var revokeBefore string
 	var printOnly bool
 	cmd := &cobra.Command{
@@ -68,7 +68,7 @@ With --print nothing is created: the Secrets are written to standard output, for
 				}
 			}
 			if printOnly {
-				return printNATSKeys(cmd.OutOrStdout(), o)
+				return printSecrets(cmd.OutOrStdout(), o)
 			}
 			config, err := ctrl.GetConfig()
 			if err != nil {
@@ -78,7 +78,7 @@ With --print nothing is created: the Secrets are written to standard output, for
 			if err != nil {
 				return fmt.Errorf("reach the API server: %w", err)
 			}
-			return ensureNATSKeys(cmd.Context(), c, cmd.OutOrStdout(), o)
+			return ensureSecrets(cmd.Context(), c, cmd.OutOrStdout(), o)
 		},
 	}
 	cmd.Flags().StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the Secrets; default: $POD_NAMESPACE")
@@ -89,14 +89,14 @@ With --print nothing is created: the Secrets are written to standard output, for
 	return cmd
 }
 
-type natsKeysOptions struct {
+type options struct {
 	namespace, name string
 	tlsHosts        []string
 	revokeBefore    time.Time // zero: nobody is revoked
 }
 
-func printNATSKeys(w io.Writer, o natsKeysOptions) error {
-	keys, err := newNATSKeys()
+func printSecrets(w io.Writer, o options) error {
+	keys, err := newKeys()
 	if err != nil {
 		return err
 	}
@@ -116,10 +116,10 @@ func printNATSKeys(w io.Writer, o natsKeysOptions) error {
 	return nil
 }
 
-// ensureNATSKeys creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that its role
-// may be that narrow.
-func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, o natsKeysOptions) error {
-	keys, err := newNATSKeys()
+// ensureSecrets creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that
+// its role may be that narrow.
+func ensureSecrets(ctx context.Context, c client.Client, w io.Writer, o options) error {
+	keys, err := newKeys()
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, o natsKey
 		if err := c.Get(ctx, client.ObjectKeyFromObject(root), root); err != nil {
 			return fmt.Errorf("read Secret %s/%s: %w", o.namespace, root.Name, err)
 		}
-		if keys, err = natsKeysFrom(root); err != nil {
+		if keys, err = keysFrom(root); err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -150,35 +150,41 @@ func ensureNATSKeys(ctx context.Context, c client.Client, w io.Writer, o natsKey
 	return nil
 }
 
-// natsKeys are the seeds that everything follows from. The operator key signs accounts, the account's signing key signs users.
-type natsKeys struct{ operator, system, account, signing nkeys.KeyPair }
+// keys are the seeds that everything follows from. The operator key signs accounts, the account's signing key signs
+// users.
+type keys struct{ operator, system, account, signing nkeys.KeyPair }
 
-func newNATSKeys() (natsKeys, error) {
-	var k natsKeys
-	for _, make := range []struct {
+func newKeys() (keys, error) {
+	var k keys
+	for _, key := range []struct {
 		to     *nkeys.KeyPair
 		create func() (nkeys.KeyPair, error)
-	}{{&k.operator, nkeys.CreateOperator}, {&k.system, nkeys.CreateAccount}, {&k.account, nkeys.CreateAccount}, {&k.signing, nkeys.CreateAccount}} {
-		pair, err := make.create()
+	}{
+		{&k.operator, nkeys.CreateOperator},
+		{&k.system, nkeys.CreateAccount},
+		{&k.account, nkeys.CreateAccount},
+		{&k.signing, nkeys.CreateAccount},
+	} {
+		pair, err := key.create()
 		if err != nil {
-			return natsKeys{}, fmt.Errorf("make a NATS key: %w", err)
+			return keys{}, fmt.Errorf("make a NATS key: %w", err)
 		}
-		*make.to = pair
+		*key.to = pair
 	}
 	return k, nil
 }
 
 // named pairs each key with its name in the root Secret.
-func (k *natsKeys) named() map[string]*nkeys.KeyPair {
-	return map[string]*nkeys.KeyPair{"operator.nk": &k.operator, "system.nk": &k.system, "account.nk": &k.account, keySigning: &k.signing}
+func (k *keys) named() map[string]*nkeys.KeyPair {
+	return map[string]*nkeys.KeyPair{"operator.nk": &k.operator, "system.nk": &k.system, "account.nk": &k.account, SigningKeyFile: &k.signing}
 }
 
-func natsKeysFrom(root *corev1.Secret) (natsKeys, error) {
-	var k natsKeys
+func keysFrom(root *corev1.Secret) (keys, error) {
+	var k keys
 	for name, pair := range k.named() {
 		var err error
 		if *pair, err = nkeys.FromSeed(root.Data[name]); err != nil {
-			return natsKeys{}, fmt.Errorf("key %s of Secret %s/%s is not a NATS seed (%w): restore the Secret, or delete all three and restart NATS, which makes the stored reports unreachable",
+			return keys{}, fmt.Errorf("key %s of Secret %s/%s is not a NATS seed (%w): restore the Secret, or delete all three and restart NATS, which makes the stored reports unreachable",
 				name, root.Namespace, root.Name, err)
 		}
 	}
@@ -186,7 +192,7 @@ func natsKeysFrom(root *corev1.Secret) (natsKeys, error) {
 }
 
 // secrets are all of them, in the order in which they are created.
-func (k natsKeys) secrets(o natsKeysOptions) ([]*corev1.Secret, error) {
+func (k keys) secrets(o options) ([]*corev1.Secret, error) {
 	authConf, err := k.authConf(o.revokeBefore)
 	if err != nil {
 		return nil, err
@@ -194,21 +200,21 @@ func (k natsKeys) secrets(o natsKeysOptions) ([]*corev1.Secret, error) {
 	certificate, err := tlsSecret(o)
 	return append([]*corev1.Secret{
 		k.root(o),
-		natsSecret(o.namespace, o.name+"-server", map[string][]byte{keyAuthConf: []byte(authConf)}),
-		natsSecret(o.namespace, o.name+"-account", map[string][]byte{keySigning: seed(k.signing), keyAccountPub: []byte(public(k.account))}),
+		newSecret(o.namespace, o.name+"-server", map[string][]byte{AuthConfFile: []byte(authConf)}),
+		newSecret(o.namespace, o.name+"-account", map[string][]byte{SigningKeyFile: seed(k.signing), AccountFile: []byte(public(k.account))}),
 	}, certificate...), err
 }
 
-func (k natsKeys) root(o natsKeysOptions) *corev1.Secret {
+func (k keys) root(o options) *corev1.Secret {
 	data := map[string][]byte{}
 	for name, pair := range k.named() {
 		data[name] = seed(*pair)
 	}
-	return natsSecret(o.namespace, o.name+"-root", data)
+	return newSecret(o.namespace, o.name+"-root", data)
 }
 
-// natsSecret is immutable: another key in its place would cut off every run that holds a credential.
-func natsSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
+// newSecret is immutable: another key in its place would cut off every run that holds a credential.
+func newSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
 	immutable := true
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
@@ -218,9 +224,9 @@ func natsSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
 	}
 }
 
-// tlsSecret is the server's certificate; none without hosts. One that exists is never renewed by a second call: to create is all that
-// the Job may.
-func tlsSecret(o natsKeysOptions) ([]*corev1.Secret, error) {
+// tlsSecret is the server's certificate; none without hosts. One that exists is never renewed by a second call: to
+// create is all that the Job may.
+func tlsSecret(o options) ([]*corev1.Secret, error) {
 	if len(o.tlsHosts) == 0 {
 		return nil, nil
 	}
@@ -228,15 +234,15 @@ func tlsSecret(o natsKeysOptions) ([]*corev1.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := natsSecret(o.namespace, o.name+"-tls", map[string][]byte{corev1.TLSCertKey: c.Certificate, corev1.TLSPrivateKeyKey: c.Key, keyAuthority: c.Authority})
+	s := newSecret(o.namespace, o.name+"-tls", map[string][]byte{corev1.TLSCertKey: c.Certificate, corev1.TLSPrivateKeyKey: c.Key, AuthorityFile: c.Authority})
 	s.Type = corev1.SecretTypeTLS
 	return []*corev1.Secret{s}, nil
 }
 
-// authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the one that
-// reports live in. How much that one may store is for the server's configuration to say; without any JetStream limit in its
-// token it could store nothing at all.
-func (k natsKeys) authConf(revokeBefore time.Time) (string, error) {
+// authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the
+// one that reports live in. How much that one may store is for the server's configuration to say; without any JetStream
+// limit in its token it could store nothing at all.
+func (k keys) authConf(revokeBefore time.Time) (string, error) {
 	operator := jwt.NewOperatorClaims(public(k.operator))
 	operator.Name = "plumbline"
 	operator.SystemAccount = public(k.system)

@@ -1,4 +1,6 @@
-package plan
+// Package plaintext makes text of pods, of Kubernetes and of users fit for a status, an event and a log. Both planners
+// pass every message through it.
+package plaintext
 
 import (
 	"regexp"
@@ -7,18 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxEvent is how many characters an event may have: as many as a condition. What the API server keeps of it is less.
-const maxEvent = 4096
-
 // escapes are the sequences that programs write for terminals: CSI, OSC and two-character ones.
 var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)|\x1b[@-Z\\\\^_]")
 
-// markup is where a page that forgets to escape would see a tag or a comment begin.
+// markup matches the start of an HTML tag or comment, for the sake of a page that forgets to escape.
 var markup = regexp.MustCompile(`<([A-Za-z/!?])`)
 
-// plain makes words of a pod, of Kubernetes or of anybody else fit to stand in a status, an event and a log: text and line breaks, and
-// nothing that moves a cursor, reverses a line or passes for HTML. Every message goes through it on its way out, in cut and in event.
-func plain(s string) string {
+// Clean returns s without anything that moves a terminal's cursor, reverses a line or passes for HTML. Letters, line
+// breaks and spaces stay. Cleaning twice gives the same as cleaning once.
+func Clean(s string) string {
 	s = escapes.ReplaceAllString(s, "")
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -34,9 +33,9 @@ func plain(s string) string {
 	return markup.ReplaceAllString(s, "‹$1")
 }
 
-// cut makes a message plain and keeps it within n characters.
-func cut(s string, n int) string {
-	s = plain(s)
+// Cut cleans a message and shortens it to at most n characters.
+func Cut(s string, n int) string {
+	s = Clean(s)
 	if r := []rune(s); len(r) > n {
 		return string(r[:n-1]) + "…"
 	}

@@ -1,4 +1,4 @@
-package main
+package natskeys
 
 import (
 	"bytes"
@@ -17,24 +17,24 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/yaml"
 
+	"plumbline.dev/plumbline/operator/natstest"
 	"plumbline.dev/plumbline/wire"
 )
 
 // The server runs with config/nats/nats.conf, the file that a cluster gets.
 func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 	var out bytes.Buffer
-	if err := printNATSKeys(&out, natsKeysOptions{namespace: "plumbline-system", name: "plumbline-nats"}); err != nil {
+	if err := printSecrets(&out, options{namespace: "plumbline-system", name: "plumbline-nats"}); err != nil {
 		t.Fatal(err)
 	}
-	secrets := readSecrets(t, out.Bytes())
+	secrets := natstest.ReadSecrets(t, out.Bytes())
 	url := startNATS(t, secrets["plumbline-nats-server"])
 	ctx := t.Context()
 
 	t.Run("a user signed with the account's key makes the stream", func(t *testing.T) {
 		account := secrets["plumbline-nats-account"]
-		creds := signUser(t, account[keySigning], string(account[keyAccountPub]))
+		creds := signUser(t, account[SigningKeyFile], string(account[AccountFile]))
 		nc, err := nats.Connect(url, nats.UserCredentialBytes(creds))
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		creds := signUser(t, seed(stranger), string(secrets["plumbline-nats-account"][keyAccountPub]))
+		creds := signUser(t, seed(stranger), string(secrets["plumbline-nats-account"][AccountFile]))
 		if nc, err := nats.Connect(url, nats.UserCredentialBytes(creds)); err == nil {
 			nc.Close()
 			t.Fatal("connected")
@@ -72,7 +72,7 @@ func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 
 // The same keys, and whoever was signed until a moment is turned away.
 func TestRevokedUsersAreTurnedAway(t *testing.T) {
-	keys, err := newNATSKeys()
+	keys, err := newKeys()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestRevokedUsersAreTurnedAway(t *testing.T) {
 		"all that there are by now": {time.Now().Add(time.Minute), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			secrets, err := keys.secrets(natsKeysOptions{namespace: "ns", name: "n", revokeBefore: tc.before})
+			secrets, err := keys.secrets(options{namespace: "ns", name: "n", revokeBefore: tc.before})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +123,7 @@ func TestEnsureNATSKeys(t *testing.T) {
 		t.Run(story, func(t *testing.T) {
 			ctx := t.Context()
 			c := fake.NewClientBuilder().Build()
-			if err := ensureNATSKeys(ctx, c, &bytes.Buffer{}, natsKeysOptions{namespace: namespace, name: name}); err != nil {
+			if err := ensureSecrets(ctx, c, &bytes.Buffer{}, options{namespace: namespace, name: name}); err != nil {
 				t.Fatal(err)
 			}
 			before := accountData(t, c)
@@ -136,7 +136,7 @@ func TestEnsureNATSKeys(t *testing.T) {
 			}
 
 			var out bytes.Buffer
-			if err := ensureNATSKeys(ctx, c, &out, natsKeysOptions{namespace: namespace, name: name, tlsHosts: test.hosts}); err != nil {
+			if err := ensureSecrets(ctx, c, &out, options{namespace: namespace, name: name, tlsHosts: test.hosts}); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(test.want, out.String()); d != "" {
@@ -149,8 +149,8 @@ func TestEnsureNATSKeys(t *testing.T) {
 	}
 
 	t.Run("a damaged root is named, with the way out", func(t *testing.T) {
-		root := natsSecret(namespace, name+"-root", map[string][]byte{"operator.nk": []byte("nonsense")})
-		err := ensureNATSKeys(t.Context(), fake.NewClientBuilder().WithObjects(root).Build(), &bytes.Buffer{}, natsKeysOptions{namespace: namespace, name: name})
+		root := newSecret(namespace, name+"-root", map[string][]byte{"operator.nk": []byte("nonsense")})
+		err := ensureSecrets(t.Context(), fake.NewClientBuilder().WithObjects(root).Build(), &bytes.Buffer{}, options{namespace: namespace, name: name})
 		if err == nil || !strings.Contains(err.Error(), "plumbline-nats-root") || !strings.Contains(err.Error(), "restore the Secret") {
 			t.Fatalf("got %v", err)
 		}
@@ -166,28 +166,15 @@ func accountData(t *testing.T, c client.Client) map[string][]byte {
 	return s.Data
 }
 
-func readSecrets(t *testing.T, b []byte) map[string]map[string][]byte {
-	t.Helper()
-	all := map[string]map[string][]byte{}
-	for _, doc := range strings.Split(string(b), "---\n")[1:] {
-		var s corev1.Secret
-		if err := yaml.UnmarshalStrict([]byte(doc), &s); err != nil {
-			t.Fatal(err)
-		}
-		all[s.Name] = s.Data
-	}
-	return all
-}
-
 func startNATS(t *testing.T, authConf map[string][]byte) (url string) {
 	t.Helper()
 	dir := t.TempDir()
-	conf, err := os.ReadFile("../config/nats/nats.conf")
+	conf, err := os.ReadFile("../../config/nats/nats.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
 	here := strings.NewReplacer("0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:8222", "127.0.0.1:-1")
-	for name, data := range map[string][]byte{"nats.conf": []byte(here.Replace(string(conf))), keyAuthConf: authConf[keyAuthConf]} {
+	for name, data := range map[string][]byte{"nats.conf": []byte(here.Replace(string(conf))), AuthConfFile: authConf[AuthConfFile]} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +182,7 @@ func startNATS(t *testing.T, authConf map[string][]byte) (url string) {
 	t.Setenv("POD_NAME", "plumbline-nats-0")
 	t.Setenv("JETSTREAM_DIR", dir)
 	t.Setenv("JETSTREAM_MAX_FILE", "1GB")
-	return startServer(t, filepath.Join(dir, "nats.conf"))
+	return natstest.FromFile(t, filepath.Join(dir, "nats.conf"))
 }
 
 func signUser(t *testing.T, signing []byte, account string) []byte {

@@ -1,28 +1,34 @@
-package plan
+package promotion
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/clustertest"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/wire"
 )
 
-// shop is a world in which one version is published.
+// shop is a cluster in which one version is published, and the operator's loop over it.
 type shop struct {
-	*world
+	t       *testing.T
+	cluster clustertest.Cluster
 	version *api.ModelVersion
 	model   *api.Model
+	now     time.Time
+	story   strings.Builder
 }
 
 func newShop(t *testing.T) *shop {
 	return &shop{
-		world: newWorld(t),
+		t: t, now: time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC),
 		version: &api.ModelVersion{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "erasers-v3", UID: "33333333"},
 			Spec: api.ModelVersionSpec{
@@ -47,7 +53,7 @@ func TestPublishingStories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t)
 			tell(s)
-			golden(t, name, s.story.String())
+			clustertest.Golden(t, name, s.story.String())
 		})
 	}
 }
@@ -100,10 +106,10 @@ func shopDeleted(s *shop) {
 func shopLost(s *shop) {
 	s.step("promoted")
 	s.schedule()
-	s.cluster.Pods[0].DeletionTimestamp = moment(s.now)
+	s.cluster.Pods[0].DeletionTimestamp = decision.Time(s.now)
 	s.step("its node is gone, and the pod is told to end")
-	p := MakePublish(PublishInput{Version: s.version, Model: s.model, Cluster: s.cluster, Now: s.now})
-	if p.After != defaultNodeLossSeconds*time.Second {
+	p := Make(Input{Version: s.version, Model: s.model, Cluster: s.cluster.Cluster, Now: s.now})
+	if p.After != attempt.DefaultNodeLossSeconds*time.Second {
 		s.t.Errorf("looked at again after %s", p.After)
 	}
 	s.after(p.After)
@@ -119,22 +125,22 @@ func shopMute(s *shop) {
 	s.step("the pod ends with exit code 0 and no word")
 }
 
-func (s *shop) exit(code int32, r wire.Result) {
-	p := s.cluster.Pods[len(s.cluster.Pods)-1]
-	p.Status.Phase = corev1.PodFailed
-	if code == 0 {
-		p.Status.Phase = corev1.PodSucceeded
+func (s *shop) after(d time.Duration) { s.now = s.now.Add(d) }
+
+func (s *shop) schedule() { s.cluster.Schedule(s.now) }
+
+func (s *shop) remove(job string, podLingers bool) {
+	if !s.cluster.Remove(job, podLingers) {
+		s.t.Fatalf("no Job %s", job)
 	}
-	message := ""
-	if r != (wire.Result{}) {
-		message = string(r.Encode())
-	}
-	p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Message: message, FinishedAt: metav1.NewTime(s.now)}}
-	s.endJobs()
 }
 
-func (s *shop) plan() PublishPlan {
-	return MakePublish(PublishInput{Version: s.version.DeepCopy(), Model: s.model, Cluster: s.cluster, Now: s.now})
+func (s *shop) exit(code int32, r wire.Result) {
+	s.cluster.Exit(s.cluster.Pods[len(s.cluster.Pods)-1], code, "", r, s.now)
+}
+
+func (s *shop) plan() Plan {
+	return Make(Input{Version: s.version.DeepCopy(), Model: s.model, Cluster: s.cluster.Cluster, Now: s.now})
 }
 
 func (s *shop) step(what string) {
@@ -156,7 +162,7 @@ func (s *shop) step(what string) {
 		for _, a := range p.Actions {
 			if !s.cluster.Has(a.Create.Name) {
 				fmt.Fprintf(&s.story, "  create Job %s: %s\n", a.Create.Name, a.Reason)
-				s.cluster.Jobs = append(s.cluster.Jobs, s.create(a.Create))
+				s.cluster.Create(a.Create, s.now)
 				changed = true
 			}
 		}
@@ -170,11 +176,11 @@ func (s *shop) step(what string) {
 	if s.version.Status.URI != "" {
 		fmt.Fprintf(&s.story, "    %s %s\n", s.version.Status.URI, s.version.Status.Digest)
 	}
-	fmt.Fprintf(&s.story, "    model: %+v\n", ModelAfter(&api.Model{}, s.version))
+	fmt.Fprintf(&s.story, "    model: %+v\n", ModelStatus(&api.Model{}, s.version))
 }
 
-// An operator may die before it has written a version's status (failpoint version.before), or when it has and nothing else (version.after).
-// The next one ends where one that lives does, with one Job.
+// An operator may die before it has written a version's status (failpoint version.before), or when it has and nothing
+// else (version.after). The next one ends where one that lives does, with one Job.
 func TestAnOperatorDiesAtEachStatusOfAVersion(t *testing.T) {
 	for died, written := range map[string]bool{"before it was written": false, "after it was written": true} {
 		t.Run(died, func(t *testing.T) {
@@ -201,5 +207,11 @@ func TestAnOperatorDiesAtEachStatusOfAVersion(t *testing.T) {
 				t.Errorf("%d Jobs, status %+v", len(s.cluster.Jobs), v)
 			}
 		})
+	}
+}
+
+func TestNamesFit(t *testing.T) {
+	if name := JobName(strings.Repeat("m", 40)+"-v999999999", 4); len(name) > 63 {
+		t.Errorf("%s is no label", name)
 	}
 }
