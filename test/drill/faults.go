@@ -297,7 +297,7 @@ func suspendRun(ctx context.Context, d *drill) (string, error) {
 		return "", err
 	}
 	suspended := d.await(ctx, "is not suspended", func(s judge.Status) bool {
-		return s.CompletionTime != "" || slices.ContainsFunc(s.Conditions, func(c judge.Conditions) bool { return c.Type == "Suspended" && c.Status == "True" })
+		return s.CompletionTime != "" || slices.ContainsFunc(s.Conditions, func(c judge.Condition) bool { return c.Type == "Suspended" && c.Status == "True" })
 	})
 	if err := set("false"); err != nil {
 		return "", err
