@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// checkBests: the best of the run is the epoch with the highest AUC-PR among all epochs in the stream that have a
-// committed checkpoint. At equal values the smaller depth wins, then the earlier epoch. (Drilled runs set no tie margin
-// and no least value.) The same rule gives each trial's best among the trial's own epochs.
+// checkBests checks the best of the run and of each trial. The best of the run is the epoch with the highest AUC-PR
+// among all epochs in the stream that have a committed checkpoint. At equal values the smaller depth wins, then the
+// earlier epoch. (Drilled runs set no tie margin and no least value.) The same rule gives each trial's best among the
+// trial's own epochs.
 func checkBests(h History, last Status, record recordFunc) {
 	for _, t := range last.Trials {
 		want := highest(h, func(r Report) bool { return r.Trial == t.Name })
@@ -65,8 +66,8 @@ func isBetter(a, b Report) bool {
 	) < 0
 }
 
-// checkBestCheckpoint: a report of the trial and the epoch names the best's checkpoint, and that checkpoint is on the
-// disk, whole.
+// checkBestCheckpoint checks that a report of the trial and the epoch names the best's checkpoint, and that checkpoint
+// is on the disk, whole.
 func checkBestCheckpoint(h History, trial string, b *Best, record recordFunc) {
 	named := slices.ContainsFunc(h.Reports, func(r Report) bool {
 		return r.Trial == trial && r.Epoch == b.Epoch && r.Checkpoint != nil && *r.Checkpoint == b.Checkpoint
@@ -106,8 +107,8 @@ func find(h History, ref Ref) *Checkpoint {
 	return nil
 }
 
-// checkSuccesses: every trial succeeded, reported that it finished, trained all its epochs, and its best is on the
-// disk, whole.
+// checkSuccesses checks that every trial succeeded, reported that it finished, trained all its epochs, and its best is
+// on the disk, whole.
 func checkSuccesses(h History, last Status, record recordFunc) {
 	finished := map[string]bool{} // by trial
 	for _, r := range h.Reports {

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// checkEvents: an operator emits an Event after it has written the status that the Event is about. So whatever was
-// killed, no Event is about an attempt, an end or a best that status and stream do not have. And an Event about
-// something that happens once is emitted at most once, by all operators together. A missing Event breaks no rule: it
-// was lost with the operator that was about to emit it.
+// checkEvents checks the run's Events. An operator emits an Event after it has written the status that the Event is
+// about. So whatever was killed, no Event is about an attempt, an end or a best that status and stream do not have. And
+// an Event about something that happens once is emitted at most once, by all operators together. A missing Event breaks
+// no rule: it was lost with the operator that was about to emit it.
 func checkEvents(h History, last Status, record recordFunc) {
 	verdict := Condition{}
 	for _, c := range last.Conditions {
@@ -39,8 +39,8 @@ func checkEvents(h History, last Status, record recordFunc) {
 	}
 }
 
-// checkEventOfAttempt: status counts the attempt that the Event is about, and a trial whose success the Event announces
-// is Succeeded.
+// checkEventOfAttempt checks that status counts the attempt that the Event is about, and that a trial whose success the
+// Event announces is Succeeded.
 func checkEventOfAttempt(run string, e Event, last Status, record recordFunc) {
 	name := strings.TrimPrefix(e.Job, run+"-")
 	trial, number, _ := strings.Cut(name, "-a")

@@ -2,7 +2,7 @@ package judge
 
 import "time"
 
-// checkPodsApart: no trial has two pods that run at the same time.
+// checkPodsApart checks that no trial has two pods that run at the same time.
 func checkPodsApart(h History, record recordFunc) {
 	for i, a := range h.Pods {
 		for _, b := range h.Pods[i+1:] {
@@ -17,8 +17,8 @@ func checkPodsApart(h History, record recordFunc) {
 	}
 }
 
-// checkNothingGoesBack: from one version of the status to the next, no epoch, attempt, count of reports or best AUC-PR
-// gets smaller, and what has ended stays as it ended.
+// checkNothingGoesBack checks that no epoch, attempt, count of reports or best AUC-PR gets smaller from one version of
+// the status to the next, that a trial that has ended keeps its phase, and that a run that has ended does not continue.
 func checkNothingGoesBack(h History, record recordFunc) {
 	terminal := func(phase string) bool { return phase == "Succeeded" || phase == "Failed" || phase == "Stopped" }
 	previous := map[string]Trial{}

@@ -26,8 +26,8 @@ func differentReports(h History) map[string]map[Origin]bool {
 	return out
 }
 
-// checkReportCounts: status counts every report in the stream once, by its origin, and counts the gaps. A writer that
-// was killed may leave gaps. One that reported that it finished leaves none.
+// checkReportCounts checks that status counts every report in the stream once, by its origin, and counts the gaps. A
+// writer that was killed may leave gaps. One that reported that it finished leaves none.
 func checkReportCounts(h History, last Status, record recordFunc) {
 	finished := map[string]bool{} // by writer
 	for _, r := range h.Reports {
@@ -58,8 +58,8 @@ func checkReportCounts(h History, last Status, record recordFunc) {
 	}
 }
 
-// checkDuplicateCounts: status counts as duplicates all reports of a trial in the stream beyond the different ones,
-// each once. An operator that takes over reads the whole stream again and must reach the same count.
+// checkDuplicateCounts checks that status counts as duplicates all reports of a trial in the stream beyond the
+// different ones, each once. An operator that takes over reads the whole stream again and must reach the same count.
 //
 // A lingering pod may send a report again after the run has ended, when no operator counts any more. So the count may
 // leave out duplicates that came after the last trial reported that it finished. The operator has read everything
@@ -115,9 +115,9 @@ func missingReports(h History, trial string) (out []Origin) {
 	return out
 }
 
-// checkCommittedReports: every report in the last checkpoint of a trial that succeeded is in the stream. Earlier
-// checkpoints are not checked: if no attempt resumed from one, its epochs may have been trained and reported again. Nor
-// is a checkpoint whose best the drill damaged: no attempt resumes from that either.
+// checkCommittedReports checks that every report in the last checkpoint of a trial that succeeded is in the stream.
+// Earlier checkpoints are not checked: if no attempt resumed from one, its epochs may have been trained and reported
+// again. Nor is a checkpoint whose best the drill damaged: no attempt resumes from that either.
 func checkCommittedReports(h History, last Status, record recordFunc) {
 	different := differentReports(h)
 	for _, t := range last.Trials {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// checkStore: a writer's directory holds only what that writer wrote, and every committed checkpoint is whole, unless
-// the drill damaged it.
+// checkStore checks that a writer's directory holds only what that writer wrote, and that every committed checkpoint is
+// whole, unless the drill damaged it.
 func checkStore(h History, record recordFunc) {
 	for _, c := range h.Checkpoints {
 		dir := path.Base(path.Dir(c.Dir))
@@ -21,9 +21,10 @@ func checkStore(h History, record recordFunc) {
 	}
 }
 
-// checkResumePoints: when an attempt was asked to end and ended with exit code 75, it saved itself, and the next
-// attempt resumes from where it was. When an attempt was killed, it had reported at most one epoch whose checkpoint was
-// not committed yet, and the next attempt resumes from the epoch before that one; it does not start from scratch.
+// checkResumePoints checks from which epoch attempts resume. When an attempt was asked to end and ended with exit code
+// 75, it saved itself, and the next attempt resumes from where it was. When an attempt was killed, it had reported at
+// most one epoch whose checkpoint was not committed yet, and the next attempt resumes from the epoch before that one;
+// it does not start from scratch.
 //
 // Each resume checkpoint that the drill damaged costs at most one epoch more. The rule does not hold for a trial when
 // the drill damaged two of its resume checkpoints, since none may be left, or a best, since an attempt skips all
@@ -123,8 +124,8 @@ func damaged(h History, trial, kind string) (dirs []string) {
 	return dirs
 }
 
-// checkSameAsCalm: each trial's last weights and optimizer slots, its best, and the run's best are those of the
-// undisturbed run, byte by byte.
+// checkSameAsCalm checks that each trial's last weights and optimizer slots, its best, and the run's best are those of
+// the undisturbed run, byte by byte.
 func checkSameAsCalm(h, calm History, record recordFunc) {
 	if calm.UID == "" {
 		return
