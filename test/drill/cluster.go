@@ -56,8 +56,8 @@ func (c config) open(ctx context.Context) (*cluster, error) {
 
 // start starts the cluster's processes. They end with this process, however it ends.
 func (c *cluster) start(ctx context.Context) error {
-	// The cluster needs an empty directory, and hack/up.sh installs what it finds there: so the empty cluster starts
-	// first.
+	// The cluster starts first, because it needs an empty directory. Then hack/up.sh installs the kustomization that
+	// this program writes into that directory.
 	_, err := c.localcluster(ctx, "up", "--gpus=8", "--cpu=16", "--pods=600",
 		"--owner-pid="+strconv.Itoa(os.Getpid()),
 		"--image=plumbline.dev/operator:dev="+filepath.Join(c.bin, "plumbline-operator"),
@@ -105,7 +105,7 @@ func (c *cluster) writeInstallation() error {
 // installation returns a kustomization of two operators, made from the one in the directory local. The operators share
 // the machine's network, so they serve neither metrics nor probes.
 //
-// The operators, and nobody else, reach the API server through the proxy. The node gives each pod a kubeconfig with the
+// Only the operators reach the API server through the proxy. The node gives each pod a kubeconfig with the
 // pod's own token, so an operator's command copies that file, with the proxy as the server.
 func installation(local, proxyAddress, operator, failpoints string) string {
 	command := `sed "s|server: .*|server: https://` + proxyAddress + `|" "$KUBECONFIG" >"$TMPDIR/proxied"; ` +
@@ -314,7 +314,8 @@ func (c *cluster) operatorPods(ctx context.Context) (pods []podID, err error) {
 	return pods, nil
 }
 
-// leftovers deletes a run and returns what is still there of its Jobs, pods and Secrets when nothing more should be.
+// leftovers deletes a run, waits until its Jobs, pods and Secrets are gone, and returns the names of those that are
+// still there after the time stuckAfter.
 func (c *cluster) leftovers(ctx context.Context, name, uid string) ([]string, error) {
 	err := c.retry(ctx, func() error {
 		_, err := c.kubectl(ctx, "delete", "trainingrun", name, "-n", namespace, "--wait", "--ignore-not-found")

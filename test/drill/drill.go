@@ -218,7 +218,7 @@ func (c config) trainRun(
 const stuckAfter = 3 * time.Minute
 
 // await blocks until holds accepts the run's status, and reports whether it did. When the run is stuck, await prints
-// what a person would look at; problem completes the sentence "the run ...".
+// its status, the Jobs and pods, and the end of the operators' logs. problem completes the sentence "the run ...".
 func (t *target) await(ctx context.Context, problem string, holds func(judge.Status) bool) bool {
 	ok := t.recorder.await(ctx, stuckAfter, holds)
 	if ok || ctx.Err() != nil {

@@ -80,7 +80,7 @@ func main() {
 	}
 }
 
-// parseFlags reads the command line. Its error says what no drill can be made of.
+// parseFlags reads the command line. It returns an error for settings with which no drill can run.
 func parseFlags() (config, error) {
 	c := config{out: os.Stdout, depths: []any{18, 34}}
 	flag.Uint64Var(&c.seed, "seed", 1,

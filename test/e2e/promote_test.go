@@ -141,8 +141,8 @@ func wantCondition(t *testing.T, version, condition, status, part string) {
 }
 
 // hostPath returns the path on this machine of a location that a pod uses. Pods of the local cluster have no mount
-// namespace, so the node rewrites the locations in what it gives them. A location that a pod reports is therefore a
-// path of this machine already.
+// namespace, so the node rewrites the locations in their manifests. A location that a pod reports is therefore a path
+// of this machine already.
 func hostPath(uri string) string {
 	path := strings.TrimPrefix(uri, "file://")
 	if strings.HasPrefix(path, cluster.state) {
