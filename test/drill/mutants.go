@@ -21,9 +21,9 @@ type mutant struct {
 
 var mutants = []mutant{
 	{"a report that is told again is counted again", "operator/ingest/ledger.go",
-		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Folded++\n	}\n", "	t.view.Folded++\n", []string{"kill a trial's process"}},
+		"	if repeated {\n		t.view.Duplicates++\n	} else {\n		t.view.Folded++\n	}\n", "	t.view.Folded++\n", []string{"kill a trial's process"}},
 	{"a report that is told again is no duplicate", "operator/ingest/ledger.go",
-		"	if again {\n		t.view.Duplicates++\n	} else {\n", "	if !again {\n", []string{"kill a trial's process"}},
+		"	if repeated {\n		t.view.Duplicates++\n	} else {\n", "	if !repeated {\n", []string{"kill a trial's process"}},
 	{"one report in nine is dropped", "operator/ingest/ingest.go",
 		"	g.mu.Lock()\n	defer g.mu.Unlock()\n	uid := types.UID(runOf(subject))\n", "	g.mu.Lock()\n	defer g.mu.Unlock()\n	if len(data)%9 == 0 {\n		return nil\n	}\n	uid := types.UID(runOf(subject))\n", nil},
 	{"the lowest AUC-PR is the best", "operator/ingest/ledger.go", "x.beats(*t.best)", "!x.beats(*t.best)", nil},
