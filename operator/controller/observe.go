@@ -117,16 +117,16 @@ func (r *TrainingRunReconciler) explainWaits(
 	return nil
 }
 
-// warnings finds the newest warning that the cluster has told of each of the named objects.
+// warnings finds the newest warning of the cluster about each of the named objects.
 func (r *TrainingRunReconciler) warnings(ctx context.Context, namespace string, names []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, name := range names {
-		var told corev1.EventList
-		if err := r.Live.List(ctx, &told, client.InNamespace(namespace), client.MatchingFields{"involvedObject.name": name, "type": corev1.EventTypeWarning}); err != nil {
+		var found corev1.EventList
+		if err := r.Live.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{"involvedObject.name": name, "type": corev1.EventTypeWarning}); err != nil {
 			return nil, fmt.Errorf("look for what the cluster says of %s: %w", name, err)
 		}
 		var newest metav1.Time
-		for _, e := range told.Items {
+		for _, e := range found.Items {
 			at := e.LastTimestamp
 			if at.IsZero() {
 				at = metav1.NewTime(e.EventTime.Time)

@@ -168,9 +168,9 @@ func (g *Ingest) chooseStart(handle jetstream.Stream, info *jetstream.StreamInfo
 }
 
 // markPartial marks ledgers that can no longer be whole.
-func (g *Ingest) markPartial(is func(*trackedRun) bool) {
+func (g *Ingest) markPartial(match func(*trackedRun) bool) {
 	for _, f := range g.runs {
-		f.whole = f.whole && !is(f)
+		f.whole = f.whole && !match(f)
 	}
 }
 

@@ -192,15 +192,15 @@ func (g *Ingest) foldReport(subject string, at time.Time, data []byte) *Wake {
 		g.log.V(1).Info("refused a report", "run", f.name, "subject", subject, "reason", refused)
 		return nil
 	}
-	gaps, again := f.ledger.counts(r.Trial)
+	gaps, duplicates := f.ledger.counts(r.Trial)
 	effect := f.ledger.Fold(r)
-	gapsNow, againNow := f.ledger.counts(r.Trial)
+	gapsNow, duplicatesNow := f.ledger.counts(r.Trial)
 	if h := f.heard[r.Trial]; r.Attempt > h.attempt || r.Attempt == h.attempt && at.After(h.at) {
 		f.heard[r.Trial] = heard{r.Attempt, at}
 	}
 	metrics.Reports.WithLabelValues(string(r.Kind), string(effect)).Inc()
 	metrics.Gaps.Add(float64(max(0, gapsNow-gaps)))
-	metrics.Duplicates.Add(float64(againNow - again))
+	metrics.Duplicates.Add(float64(duplicatesNow - duplicates))
 	if effect == Duplicate || effect == Alive {
 		return nil
 	}

@@ -25,7 +25,7 @@ const (
 	Turn      Effect = "turn"      // a first report, a new best or an end: worth acting on at once
 )
 
-// trialLedger is what one trial's writers have told.
+// trialLedger folds the reports of one trial's writers.
 type trialLedger struct {
 	writers  map[string]*spans // sequences of each writer
 	origins  map[string]*spans // sequences of the first writers: a resuming writer repeats the reports of others
@@ -77,7 +77,7 @@ func full(m map[string]*spans, o wire.Origin) bool {
 	return len(m) >= maxWriters
 }
 
-// own is where a report is told, origin where it was first told.
+// own returns the writer and sequence of a report; origin returns those of the report that it repeats, if it repeats one.
 func own(r wire.Report) wire.Origin { return wire.Origin{Writer: r.Writer, Sequence: r.Sequence} }
 
 func origin(r wire.Report) wire.Origin {
@@ -97,8 +97,8 @@ func addTo(m map[string]*spans, o wire.Origin) bool {
 	return s.add(o.Sequence)
 }
 
-// counts are what is missing of a trial, and what came again.
-func (l *Ledger) counts(trial string) (gaps, again int64) {
+// counts returns how many reports of a trial are known to be missing, and how many came twice.
+func (l *Ledger) counts(trial string) (gaps, duplicates int64) {
 	t := l.trials[trial]
 	if t == nil {
 		return 0, 0
@@ -133,8 +133,8 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 		t.newest = &x
 	}
 	// Of a report and its repetition by another writer, whichever is read second is the duplicate.
-	again := !addTo(t.origins, origin(r))
-	if again {
+	repeated := !addTo(t.origins, origin(r))
+	if repeated {
 		t.view.Duplicates++
 	} else {
 		t.view.Folded++
@@ -142,7 +142,7 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 	t.foldAttempt(r)
 	switch r.Kind {
 	case wire.Epoch:
-		return t.foldEpoch(x, scores, again)
+		return t.foldEpoch(x, scores, repeated)
 	case wire.Finished:
 		first := t.finished == nil
 		if first || x.after(*t.finished) {
@@ -160,14 +160,14 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 
 // foldEpoch folds what an epoch was measured at. Of several reports of one epoch the newest attempt's counts for the
 // curve; the best is the best of all of them, whoever wrote it.
-func (t *trialLedger) foldEpoch(x ranked, scores []wire.SampleScore, again bool) Effect {
+func (t *trialLedger) foldEpoch(x ranked, scores []wire.SampleScore, repeated bool) Effect {
 	r := x.report
 	t.foldProgress(r)
 	if was, ok := t.epochs[r.Epoch]; !ok || x.after(was) {
 		t.epochs[r.Epoch] = x
 	}
 	if r.Metrics != nil && r.Checkpoint != nil && (t.best == nil || x.beats(*t.best)) {
-		isNew := t.best == nil || !again
+		isNew := t.best == nil || !repeated
 		x.report.Scores = scores
 		t.best = &x
 		if isNew {

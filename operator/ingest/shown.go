@@ -14,8 +14,8 @@ const maxUnshown = 4096
 
 // unshown is a report of progress that no status shows yet.
 type unshown struct {
-	folded int64 // the run's reports until then, itself included
-	told   time.Time
+	folded   int64 // the run's reports until then, itself included
+	reported time.Time
 }
 
 // awaitShown remembers a report that a status will show. One that is read again after a restart, or that repeats an
@@ -50,7 +50,7 @@ func (g *Ingest) MarkShown(uid types.UID, folded int64, written bool, now time.T
 	n := 0
 	for n < len(f.unshown) && f.unshown[n].folded <= folded {
 		if written {
-			metrics.ReportToStatus.Observe(max(0, now.Sub(f.unshown[n].told).Seconds())) // two clocks may disagree
+			metrics.ReportToStatus.Observe(max(0, now.Sub(f.unshown[n].reported).Seconds())) // two clocks may disagree
 		}
 		n++
 	}
