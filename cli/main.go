@@ -26,15 +26,16 @@ import (
 )
 
 func main() {
-	ctx, unlisten := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first Ctrl-C ends what listens to ctx; a second one ends the program, whatever it waits for.
-	context.AfterFunc(ctx, unlisten)
+	ctx, stopListening := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first Ctrl-C cancels ctx. From then on signals have their default effect again, so that a second Ctrl-C ends
+	// the program even if something does not obey ctx.
+	context.AfterFunc(ctx, stopListening)
 	code := plumbTree(factory.New(iostreams.System()), os.Args[0]).Execute(ctx, os.Args[1:])
-	unlisten()
+	stopListening()
 	os.Exit(code)
 }
 
-// plumbTree returns the whole command tree of the program that was called as arg0.
+// plumbTree returns the whole command tree. arg0 is the name under which the program was called.
 func plumbTree(f *factory.Factory, arg0 string) *root.Plumb {
 	p := root.New(f, version.Own().String(),
 		list.NewCmdList(f, nil), watch.NewCmdWatch(f, nil), best.NewCmdBest(f, nil), logs.NewCmdLogs(f, nil),

@@ -11,7 +11,7 @@ import (
 	"plumbline.dev/plumbline/cli/root"
 )
 
-func TestNamedAsAKubectlPlugin(t *testing.T) {
+func TestHelpOfAKubectlPluginSaysKubectlPlumb(t *testing.T) {
 	tree := plumbTree((&clustertest.Program{}).Factory(), "/usr/local/bin/kubectl-plumb")
 	if want := "  kubectl plumb list  "; !strings.HasPrefix(tree.Example, want) {
 		t.Errorf("help's example is %q, want it to begin with %q", tree.Example, want)
@@ -25,20 +25,20 @@ func TestNamedAsAKubectlPlugin(t *testing.T) {
 	}
 }
 
-// whole is the command tree that main runs.
+// whole returns the command tree that main runs.
 func whole(f *factory.Factory) *root.Plumb { return plumbTree(f, "plumb") }
 
 func TestTheWholeTree(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"a command that there is not": {Args: "wacth good", Code: 2, Err: []string{"unknown command", "watch"}},
-		"a flag that there is not": {
+		"a command that does not exist": {Args: "wacth good", Code: 2, Err: []string{"unknown command", "watch"}},
+		"a flag that does not exist": {
 			Args: "list --everything",
 			Code: 2,
 			Err:  []string{"unknown flag: --everything", "See: plumb list --help"},
 		},
-		"options lists kubectl's flags": {Args: "options", Out: []string{"--context", "--kubeconfig"}},
-		"version is a flag too":         {Args: "--version", Out: []string{"plumb  ", "wire 1."}},
-		"complete channels": {
+		"plumb options lists kubectl's flags": {Args: "options", Out: []string{"--context", "--kubeconfig"}},
+		"--version prints the version":        {Args: "--version", Out: []string{"plumb  ", "wire 1."}},
+		"completion of --channels proposes every channel": {
 			Args: "__complete dataset synth --channels ",
 			Out:  []string{"AM\n", "GRAY\n"},
 		},

@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Between wants between least and all of the named arguments, and says which are missing or too many.
+// Between returns a check that a command has at least least arguments and at most one for each of names. Its error says
+// which argument is missing or is one too many.
 func Between(least int, names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
@@ -21,7 +22,8 @@ func Between(least int, names ...string) cobra.PositionalArgs {
 	}
 }
 
-// CompleteList completes the last part of a flag's value that is a list, such as 18,34, by what is not in it yet.
+// CompleteList completes a flag whose value is a list, such as 18,34. It proposes each of values that the list does not
+// have yet.
 func CompleteList[T any](values []T) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, typed string) (proposals []string, _ cobra.ShellCompDirective) {
 		before := typed[:strings.LastIndexByte(typed, ',')+1]

@@ -1,2 +1,2 @@
-// Package arguments checks how many arguments a verb is given, and completes values that are lists.
+// Package arguments checks the number of arguments of a verb, and completes the values of flags that are lists.
 package arguments

@@ -1,2 +1,2 @@
-// Package exitcode holds the exit codes of plumb, which scripts depend on, and what help says of them.
+// Package exitcode holds the exit codes of plumb and the help text that documents them. Scripts depend on the codes.
 package exitcode

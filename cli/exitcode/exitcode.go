@@ -6,24 +6,25 @@ import (
 	"plumbline.dev/plumbline/cli/failure"
 )
 
-// Exit codes. Help tells users of them; scripts depend on them.
+// The exit codes of plumb. Help documents them for users.
 const (
 	OK          = 0
 	Failed      = 1
 	Usage       = 2
 	Timeout     = 3
-	Interrupted = 130 // 128 + SIGINT, as shells have it
+	Interrupted = 130 // 128 + SIGINT (2), as in shells
 )
 
 // Help is the part of a help text that documents the exit codes.
 const Help = `Exit codes:
-  0    done; for watch: the run succeeded; for promote: the version is published
-  1    not done, and the message says why; for watch: the run failed or was deleted
+  0    the command succeeded; watch: the run succeeded; promote: the version is published
+  1    the command failed, and the message says why; watch: the run failed or was deleted
   2    wrong flags or arguments
-  3    the --timeout of promote or prune passed first; what it waited for goes on
+  3    timed out waiting (--timeout of promote and prune); the work continues in the cluster
   130  interrupted (Ctrl-C)`
 
-// Of returns the exit code of a command that ended with err. Cobra's own refusals come before started is set.
+// Of returns the exit code of a command that ended with err. started says whether the verb ran; an error before that is
+// cobra's own and means wrong flags or arguments.
 func Of(ctx context.Context, err error, started bool) int {
 	switch {
 	case err == nil:

@@ -7,7 +7,7 @@ import (
 	"plumbline.dev/plumbline/cli/iostreams"
 )
 
-// Factory holds what every verb is made with: the streams, the cluster, and the clock.
+// Factory holds what every verb is created with: the streams, the cluster, and the clock.
 type Factory struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster

@@ -17,20 +17,20 @@ func TestExplain(t *testing.T) {
 		err  error
 		want string
 	}{
-		"nothing":             {nil, ""},
-		"words on the screen": {Reported(errors.New("x")), ""},
-		"an API that is not there": {
+		"no error":                 {nil, ""},
+		"an error already printed": {Reported(errors.New("x")), ""},
+		"an API that the cluster does not have": {
 			&meta.NoKindMatchError{GroupKind: gk, SearchedVersions: []string{"v1alpha1"}},
-			"Plumbline is not installed in this cluster: config/README.md has the steps " +
-				"(build and push the images first).\nOr is it another cluster?",
+			"Plumbline is not installed in this cluster. config/README.md says how to install it " +
+				"(build and push the images first).\nIf you meant another cluster:",
 		},
-		"rights that are missing": {
+		"missing rights": {
 			apierrors.NewForbidden(schema.GroupResource{Resource: "trainingruns"}, "x", errors.New("no")),
 			"kubectl auth can-i --list",
 		},
-		"no kubeconfig":              {clientcmd.ErrEmptyConfig, "error: there is no kubeconfig\nSet KUBECONFIG"},
-		"a mistake in typing":        {errors.New("unknown flag: --x"), "See: plumb list --help"},
-		"escapes in an API's answer": {apierrors.NewBadRequest("a\x1b[2Jb"), "error: ab"},
+		"no kubeconfig":                               {clientcmd.ErrEmptyConfig, "error: there is no kubeconfig\nSet KUBECONFIG"},
+		"a mistake in the command line":               {errors.New("unknown flag: --x"), "See: plumb list --help"},
+		"escape sequences in the API server's answer": {apierrors.NewBadRequest("a\x1b[2Jb"), "error: ab"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,2 +1,2 @@
-// Package iostreams holds the streams of a command line and the screen that is drawn on.
+// Package iostreams holds the input and output streams of a command line, and a screen that draws over its last output.
 package iostreams

@@ -8,15 +8,15 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// IOStreams are the streams of one command line, and how to draw on them.
+// IOStreams holds the input and output of one command line, and the style in which to write.
 type IOStreams struct {
 	In          io.Reader
 	Out, ErrOut io.Writer
 	Style       text.Style
-	dumb        bool // a terminal that cannot be drawn on
+	dumb        bool // the terminal cannot move its cursor (TERM=dumb)
 }
 
-// System returns the streams of this process. The environment decides how they are drawn on.
+// System returns the streams of this process. The style comes from environment variables.
 func System() *IOStreams {
 	return &IOStreams{
 		In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr,
@@ -25,7 +25,7 @@ func System() *IOStreams {
 	}
 }
 
-// PlainStyle returns the style of what is printed and not drawn: without colour.
+// PlainStyle returns the style without colour, for output that stays when it has been printed.
 func (s *IOStreams) PlainStyle() text.Style { return text.Style{Glyphs: s.Style.Glyphs} }
 
 // PrintLines writes lines to standard output, without colour and in full width.

@@ -11,19 +11,20 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Screen draws lines over the ones it drew before, and leaves the last ones in the scrollback.
+// Screen draws lines over the lines that it drew before. The last lines stay on the terminal.
 type Screen struct {
 	out   io.Writer
 	size  func() (width, height int)
-	drawn []int // columns of the lines that are on the screen
+	drawn []int // the width in columns of each line that was drawn last
 }
 
-// NewScreen returns a screen on w, whose size may change between two pictures. Width is in columns, height in lines.
+// NewScreen returns a screen on w. Draw calls size each time, as the terminal may have been resized; width is in columns,
+// height in lines.
 func NewScreen(w io.Writer, size func() (width, height int)) *Screen {
 	return &Screen{out: w, size: size}
 }
 
-// ScreenOn returns a screen for w, or nil when w is no terminal that can be drawn on.
+// ScreenOn returns a screen for w, or nil if w is not a terminal that can move its cursor.
 func (s *IOStreams) ScreenOn(w io.Writer) *Screen {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) || s.dumb {
@@ -45,11 +46,11 @@ const (
 	clearBelow = "\x1b[J"
 )
 
-// Size returns the columns and lines of the terminal as they are now.
+// Size returns the current width of the terminal in columns and its height in lines.
 func (s *Screen) Size() (width, height int) { return s.size() }
 
-// Draw replaces what was drawn before. A terminal that became narrower has broken old lines in two, so they are counted
-// anew.
+// Draw replaces the lines that were drawn before. If the terminal has become narrower, it has wrapped these lines over
+// more rows, so Draw counts their rows again before it moves the cursor up.
 func (s *Screen) Draw(lines []string) {
 	width, _ := s.Size()
 	rows := 0
@@ -67,8 +68,8 @@ func (s *Screen) Draw(lines []string) {
 		s.drawn = append(s.drawn, text.Columns(text.StripEscapes(l)))
 	}
 	b.WriteString(clearBelow)
-	_, _ = s.out.Write(b.Bytes()) // in one piece: no flicker
+	_, _ = s.out.Write(b.Bytes()) // one write, so that the terminal does not flicker
 }
 
-// Close gives the cursor back.
+// Close shows the cursor again, which Draw has hidden.
 func (s *Screen) Close() { _, _ = io.WriteString(s.out, showCursor) }

@@ -1,2 +1,2 @@
-// Package output is the flag -o: what programs read, as JSON, YAML or names.
+// Package output is the flag -o, which prints JSON, YAML or names for programs.
 package output

@@ -17,24 +17,27 @@ import (
 	"plumbline.dev/plumbline/cli/cluster"
 )
 
-// Flag is the flag -o: a table or a sentence for people unless it says otherwise. It is refused where it is read, with
-// the command line, if it is not among the verb's formats.
+// Flag is the flag -o. Without it a verb prints a table or a sentence for people. A format that the verb does not have is
+// an error of the command line.
 type Flag struct {
-	Format  string // "": for people
-	formats []string
+	Format  string   // "" is the output for people
+	formats []string // the values that Set accepts
 }
 
-// AddTo gives cmd the flag, with these formats.
+// AddTo adds the flag to cmd. formats are its values.
 func (o *Flag) AddTo(cmd *cobra.Command, formats ...string) {
 	o.formats = formats
-	cmd.Flags().VarP(o, "output", "o", "print "+strings.Join(formats, "|")+", for programs")
+	cmd.Flags().VarP(o, "output", "o", "print for programs, as "+strings.Join(formats, "|"))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// String, Type and Set make it a pflag.Value.
+// String returns the format. String, Type and Set implement pflag.Value.
 func (o *Flag) String() string { return o.Format }
-func (o *Flag) Type() string   { return "string" }
 
+// Type returns the type of the flag's value, which help shows.
+func (o *Flag) Type() string { return "string" }
+
+// Set sets the format. It returns an error if the verb does not have this format.
 func (o *Flag) Set(format string) error {
 	if format != "" && !slices.Contains(o.formats, format) {
 		return fmt.Errorf("%q is not one of %s", format, strings.Join(o.formats, ", "))
@@ -43,7 +46,7 @@ func (o *Flag) Set(format string) error {
 	return nil
 }
 
-// Printer returns what prints Kubernetes objects in that format, or nil for a table.
+// Printer returns a printer of Kubernetes objects in the chosen format, or nil if none was chosen.
 func (o *Flag) Printer() printers.ResourcePrinter {
 	switch o.Format {
 	case "json":
@@ -56,7 +59,7 @@ func (o *Flag) Printer() printers.ResourcePrinter {
 	return nil
 }
 
-// PrintDocument prints what is no Kubernetes object, as json or yaml.
+// PrintDocument writes doc, which is not a Kubernetes object, to w as YAML if that format was chosen, else as JSON.
 func (o *Flag) PrintDocument(doc any, w io.Writer) error {
 	b, err := json.MarshalIndent(doc, "", "    ")
 	if o.Format == "yaml" {
@@ -69,7 +72,8 @@ func (o *Flag) PrintDocument(doc any, w io.Writer) error {
 	return err
 }
 
-// PrintObject prints an object or a list; each item says its kind, as kubectl's do, which a typed client leaves out.
+// PrintObject prints an object or a list to w. It first sets the kind of each item, which a typed client leaves empty and
+// kubectl prints.
 func PrintObject(p printers.ResourcePrinter, obj runtime.Object, w io.Writer) error {
 	s := cluster.Scheme()
 	if err := setKind(s, obj); err != nil {
@@ -78,7 +82,7 @@ func PrintObject(p printers.ResourcePrinter, obj runtime.Object, w io.Writer) er
 	if !meta.IsListType(obj) {
 		return p.PrintObj(obj, w)
 	}
-	_, names := p.(*printers.NamePrinter) // which takes no lists
+	_, names := p.(*printers.NamePrinter) // a NamePrinter cannot print lists
 	err := meta.EachListItem(obj, func(item runtime.Object) error {
 		if err := setKind(s, item); err != nil || !names {
 			return err

@@ -1,2 +1,2 @@
-// Package root is the command plumb itself: its help, the verbs below it, and how a command line is run.
+// Package root is the command plumb itself: its help, the tree of verbs, and the execution of a command line.
 package root

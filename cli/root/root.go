@@ -15,18 +15,20 @@ import (
 
 const help = `Follow training runs on Kubernetes, see which ResNet depth is best, and promote it to a model.
 
-A run (a TrainingRun, made with kubectl apply) has one trial per depth. The operator keeps the best AUC-PR checkpoint of the
-whole sweep; promote makes it a numbered version of a model that TensorFlow Serving can load.
+A run is a TrainingRun, which kubectl apply creates. It trains one trial for each ResNet depth. The operator
+selects the checkpoint with the highest AUC-PR of all trials. "plumb promote" publishes that checkpoint as a
+numbered version of a model that TensorFlow Serving can load.
 
 ` + exitcode.Help
 
-const example = `  plumb list                              # the runs in this namespace
-  plumb watch erasers                     # follow one until it ends
-  plumb best erasers                      # what it found, and why
-  plumb promote erasers --model erasers   # publish it
-  plumb models erasers                    # the versions there are`
+const example = `  plumb list                              # list the runs in this namespace
+  plumb watch erasers                     # follow the run "erasers" until it ends
+  plumb best erasers                      # show its best checkpoint, and why it is the best
+  plumb promote erasers --model erasers   # publish this checkpoint as a version of the model "erasers"
+  plumb models erasers                    # list the versions of that model`
 
-// usageTemplate is cobra's, without the flags that every verb takes: there are twenty of them, and they are kubectl's.
+// usageTemplate is cobra's template without the flags that every verb takes: there are twenty of them, and they are
+// kubectl's.
 const usageTemplate = `Usage:{{if .Runnable}}
   {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} [command]{{end}}{{if .HasExample}}
@@ -40,18 +42,21 @@ Commands:{{range .Commands}}{{if .IsAvailableCommand}}
 Flags:
 {{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
 
--n, --context, --kubeconfig and the like are as in kubectl; "{{.Root.CommandPath}} options" lists them.{{if .HasAvailableSubCommands}}
-Use "{{.CommandPath}} [command] --help" for more about a command.{{end}}
+-n, --context, --kubeconfig and other flags are the same as in kubectl. "{{.Root.CommandPath}} options" lists them.
+{{- if .HasAvailableSubCommands}}
+"{{.CommandPath}} [command] --help" says more about a command.{{end}}
 `
 
 // Plumb is the command tree.
 type Plumb struct {
 	*cobra.Command
 	streams *iostreams.IOStreams
-	started bool // a command line was accepted, and its verb runs: what fails before that is the user's typing
+	// started is set when the command line has been accepted and its verb runs. An error before that is a mistake in the
+	// command line.
+	started bool
 }
 
-// New returns the command tree with the verbs, in the order in which help lists them.
+// New returns the command tree with these verbs, version being the text that --version prints.
 func New(f *factory.Factory, version string, verbs ...*cobra.Command) *Plumb {
 	p := &Plumb{streams: f.IO}
 	p.Command = &cobra.Command{
@@ -62,7 +67,7 @@ func New(f *factory.Factory, version string, verbs ...*cobra.Command) *Plumb {
 		SilenceErrors: true, // Execute prints them
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			// cobra itself looks later, when the verb counts as started.
+			// Cobra checks the groups too, but only after this function, when the verb already counts as started.
 			if err := cmd.ValidateFlagGroups(); err != nil {
 				return err
 			}
@@ -83,8 +88,8 @@ func New(f *factory.Factory, version string, verbs ...*cobra.Command) *Plumb {
 	return p
 }
 
-// Execute runs one command line, without the program's name, and returns the exit code that package exitcode documents.
-// An error is printed to stderr, with the next step where there is one.
+// Execute runs one command line, given without the program's name, and returns an exit code of package exitcode. It
+// prints an error to stderr, followed by a next step where one is known.
 func (p *Plumb) Execute(ctx context.Context, args []string) int {
 	p.SetArgs(args)
 	cmd, err := p.ExecuteContextC(ctx)
@@ -99,11 +104,11 @@ func (p *Plumb) Execute(ctx context.Context, args []string) int {
 	return code
 }
 
-// ownName is this program where help shows a command to type.
+// ownName matches this program's name where help shows a command to type.
 var ownName = regexp.MustCompile(`\bplumb\b`)
 
-// ActAsPlugin has help say `kubectl plumb`, which is how the user has called it and perhaps the only name that is
-// installed.
+// ActAsPlugin replaces "plumb" in all help texts by called, such as "kubectl plumb". The user has called the program so,
+// and may have installed it under no other name.
 func (p *Plumb) ActAsPlugin(called string) {
 	p.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: called}
 	var rename func(*cobra.Command)
@@ -117,14 +122,14 @@ func (p *Plumb) ActAsPlugin(called string) {
 	rename(p.Command)
 }
 
-// newOptionsCmd prints the flags that every verb takes.
+// newOptionsCmd returns `plumb options`, which prints the flags that every verb takes.
 func newOptionsCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "options",
 		Short: "List the flags that every command takes",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.Printf("These flags are kubectl's, and every command that talks to a cluster takes them:\n\n%s",
+			cmd.Printf("Every command that connects to a cluster takes these flags. They are the same as kubectl's:\n\n%s",
 				cmd.Root().PersistentFlags().FlagUsages())
 			return nil
 		},
