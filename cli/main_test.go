@@ -13,7 +13,7 @@ import (
 
 func TestHelpOfAKubectlPluginSaysKubectlPlumb(t *testing.T) {
 	tree := plumbTree((&clustertest.Program{}).Factory(), "/usr/local/bin/kubectl-plumb")
-	if want := "  kubectl plumb list  "; !strings.HasPrefix(tree.Example, want) {
+	if want := "  # List the runs in this namespace\n  kubectl plumb list\n"; !strings.HasPrefix(tree.Example, want) {
 		t.Errorf("help's example is %q, want it to begin with %q", tree.Example, want)
 	}
 	watch, _, err := tree.Find([]string{"watch"})

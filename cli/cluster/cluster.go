@@ -16,14 +16,13 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// Cluster is what every verb that talks to Kubernetes is given: the flags that say which cluster, and how to connect to
-// it.
+// Cluster connects a verb to Kubernetes. It holds kubectl's flags, which name the cluster.
 type Cluster struct {
 	flags *genericclioptions.ConfigFlags
-	Dial  func(*rest.Config) (client.WithWatch, error)
+	Dial  func(*rest.Config) (client.WithWatch, error) // creates the client; tests replace it
 }
 
-// New returns the cluster that kubectl's flags and the kubeconfig name.
+// New returns the cluster that kubectl's flags and the kubeconfig name. It does not connect yet.
 func New() *Cluster {
 	return &Cluster{
 		flags: genericclioptions.NewConfigFlags(true),
@@ -33,20 +32,20 @@ func New() *Cluster {
 	}
 }
 
-// Scheme knows our types, and the few of Kubernetes' that the verbs touch.
+// Scheme returns a scheme with Plumbline's types and with the types of Kubernetes that the verbs use.
 func Scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		api.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, authenticationv1.AddToScheme,
 	} {
 		if err := add(s); err != nil {
-			panic(err) // two types of one name: a mistake in this program
+			panic(err) // two types have the same name, which is a mistake in this program
 		}
 	}
 	return s
 }
 
-// Connect returns a client and the namespace that flags and kubeconfig name.
+// Connect returns a client, and the namespace that the flags or else the kubeconfig name.
 func (c *Cluster) Connect() (client.WithWatch, string, error) {
 	namespace, _, err := c.flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
@@ -63,7 +62,8 @@ func (c *Cluster) Connect() (client.WithWatch, string, error) {
 	return cl, namespace, nil
 }
 
-// NamespaceFlag is the flag to repeat in a command that is proposed.
+// NamespaceFlag returns the flag -n as the user gave it, for the commands that a message proposes: " -n lab", or "" if
+// the user did not give it.
 func (c *Cluster) NamespaceFlag() string {
 	if *c.flags.Namespace == "" {
 		return ""
@@ -71,13 +71,14 @@ func (c *Cluster) NamespaceFlag() string {
 	return " -n " + *c.flags.Namespace
 }
 
-// Config returns the connection that flags and kubeconfig name.
+// Config returns the configuration of a connection to the cluster that the flags or else the kubeconfig name.
 func (c *Cluster) Config() (*rest.Config, error) {
 	cfg, err := c.flags.ToRESTConfig()
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig: %w", err)
 	}
-	// Where no file, no flag and no pod names a cluster, kubectl's flags name this machine's, which nobody has meant.
+	// If no file, flag or service account names a cluster, kubectl's flags default to one on this machine. The user did
+	// not ask for that one, so report that there is no kubeconfig.
 	raw, err := c.flags.ToRawKubeConfigLoader().RawConfig()
 	if err == nil && len(raw.Clusters) == 0 && *c.flags.APIServer == "" && cfg.BearerToken == "" {
 		return nil, clientcmd.ErrEmptyConfig
@@ -86,7 +87,7 @@ func (c *Cluster) Config() (*rest.Config, error) {
 	return cfg, nil
 }
 
-// AddFlags gives root, and so every verb, the flags that say which cluster, with completion.
+// AddFlags adds the flags that name the cluster to root, and so to every verb, with their completion.
 func (c *Cluster) AddFlags(root *cobra.Command) {
 	c.flags.AddFlags(root.PersistentFlags())
 	_ = root.RegisterFlagCompletionFunc("namespace", c.FlagCompletion(proposeNamespaces, 0))

@@ -15,13 +15,14 @@ import (
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
-// Shell completion asks the cluster, but not for long: a shell that hangs on TAB is worse than no proposal.
+// Shell completion asks the cluster, but only briefly: a shell that hangs on TAB is worse than one that proposes nothing.
 const (
 	completionTimeout = 2 * time.Second
-	completionLimit   = 200
+	completionLimit   = 200 // objects of a list
 )
 
-// Completion proposes names: first completes the first argument, second the second.
+// Completion returns a completion of a command's arguments: first proposes the first argument and second the second.
+// Either may be nil.
 func (c *Cluster) Completion(first, second Proposer) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var propose Proposer
@@ -48,7 +49,8 @@ func (c *Cluster) Completion(first, second Proposer) cobra.CompletionFunc {
 	}
 }
 
-// Proposer lists names with a description after a tab, given the arguments before.
+// Proposer lists the possible values of an argument, each followed by a tab and a description. args are the arguments
+// before it.
 type Proposer func(ctx context.Context, cl client.Client, namespace string, args []string) ([]string, error)
 
 // ProposeRuns lists the runs of a namespace.
@@ -62,7 +64,7 @@ func ProposeRuns(ctx context.Context, cl client.Client, namespace string, _ []st
 	return names, err
 }
 
-// ProposeTrials lists the trials of the run that is the first argument.
+// ProposeTrials lists the trials of the run that args[0] names.
 func ProposeTrials(ctx context.Context, cl client.Client, namespace string, args []string) ([]string, error) {
 	var r api.TrainingRun
 	err := cl.Get(ctx, client.ObjectKey{Namespace: namespace, Name: args[0]}, &r)
@@ -95,7 +97,7 @@ func proposeNamespaces(ctx context.Context, cl client.Client, _ string, _ []stri
 	return names, err
 }
 
-// proposeContexts lists those of the kubeconfig.
+// proposeContexts lists the contexts of the kubeconfig.
 func (c *Cluster) proposeContexts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	raw, err := c.flags.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
@@ -104,15 +106,16 @@ func (c *Cluster) proposeContexts(*cobra.Command, []string, string) ([]string, c
 	return slices.Sorted(maps.Keys(raw.Contexts)), cobra.ShellCompDirectiveNoFileComp
 }
 
-// FlagCompletion adapts a Proposer to a flag's value; the command's own arguments are passed on.
-func (c *Cluster) FlagCompletion(propose Proposer, needs int) cobra.CompletionFunc {
+// FlagCompletion returns a completion of a flag's value. propose receives the arguments of the command. If there are
+// fewer than minArgs of them, nothing is proposed.
+func (c *Cluster) FlagCompletion(propose Proposer, minArgs int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) < needs {
+		if len(args) < minArgs {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		once := func(ctx context.Context, cl client.Client, namespace string, _ []string) ([]string, error) {
+		proposeValue := func(ctx context.Context, cl client.Client, namespace string, _ []string) ([]string, error) {
 			return propose(ctx, cl, namespace, args)
 		}
-		return c.Completion(once, nil)(cmd, nil, typed)
+		return c.Completion(proposeValue, nil)(cmd, nil, typed)
 	}
 }

@@ -1,3 +1,3 @@
-// Package cluster connects the verbs to Kubernetes: the flags that say which cluster, the client, runs by name, pods'
-// logs, and the completion of names.
+// Package cluster connects the verbs to Kubernetes: the flags that name the cluster, the client, reading a run by name,
+// the logs of pods, and the completion of names in a shell.
 package cluster

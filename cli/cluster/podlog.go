@@ -9,7 +9,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// OpenLog streams the log of a pod.
+// OpenLog opens the log of a pod. With follow, reading from the stream blocks until the pod writes more, and the stream
+// ends when the pod does. The caller closes the stream.
 func (c *Cluster) OpenLog(ctx context.Context, namespace, pod string, follow bool) (io.ReadCloser, error) {
 	cfg, err := c.Config()
 	if err != nil {
@@ -17,10 +18,10 @@ func (c *Cluster) OpenLog(ctx context.Context, namespace, pod string, follow boo
 	}
 	cfg.APIPath, cfg.GroupVersion = "/api", &corev1.SchemeGroupVersion
 	cfg.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
-	rc, err := rest.RESTClientFor(cfg)
+	pods, err := rest.RESTClientFor(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return rc.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").
+	return pods.Get().Namespace(namespace).Resource("pods").Name(pod).SubResource("log").
 		VersionedParams(&corev1.PodLogOptions{Follow: follow}, clientscheme.ParameterCodec).Stream(ctx)
 }

@@ -11,7 +11,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// GetRun reads a run; one that does not exist is an error that names those that do.
+// GetRun reads a run. If the run does not exist, the error names the runs that do.
 func GetRun(ctx context.Context, cl client.Client, namespace, name string) (*api.TrainingRun, error) {
 	var r api.TrainingRun
 	err := cl.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &r)
@@ -24,23 +24,23 @@ func GetRun(ctx context.Context, cl client.Client, namespace, name string) (*api
 	return &r, nil
 }
 
-// AbsentRun is the error for a run that is not there: it names those that are.
+// AbsentRun returns the error for a run that does not exist. It names the runs of the namespace, and ends with hint.
 func AbsentRun(ctx context.Context, cl client.Client, namespace, name, hint string) error {
 	var runs api.TrainingRunList
-	there := "There are no runs in it"
+	others := "There are no runs in this namespace."
 	if err := cl.List(ctx, &runs, client.InNamespace(namespace)); err == nil && len(runs.Items) > 0 {
 		names := make([]string, 0, len(runs.Items))
 		for _, r := range runs.Items {
 			names = append(names, r.Name)
 		}
-		there = "Its runs: " + strings.Join(names, ", ")
+		others = "Its runs: " + strings.Join(names, ", ") + "."
 	}
 	return fmt.Errorf("run %q does not exist in namespace %s\n"+
-		"%s. Another namespace: -n NAMESPACE, all of them: plumb list -A%s",
-		name, namespace, there, hint)
+		"%s To name another namespace: -n NAMESPACE. To list the runs of all namespaces: plumb list -A%s",
+		name, namespace, others, hint)
 }
 
-// DescribeNamespace says in words which namespace is meant; "" is all of them.
+// DescribeNamespace returns the words for a namespace in a message; "" stands for all namespaces.
 func DescribeNamespace(namespace string) string {
 	if namespace == "" {
 		return "any namespace"

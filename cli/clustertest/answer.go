@@ -7,15 +7,15 @@ import (
 	"plumbline.dev/plumbline/cli/golden"
 )
 
-// Answer is a command line, in words that a space separates, and what it must answer.
+// Answer is a command line and the exit code and output that it must have.
 type Answer struct {
-	Args     string
-	Code     int
-	Out, Err []string // what stdout and stderr hold, in that order; without Out and Golden, stdout is empty
-	Golden   string   // stdout is testdata/<Golden>.golden
+	Args     string   // the command line, split at each space
+	Code     int      // the exit code
+	Out, Err []string // parts of stdout and stderr, in order; without Out and Golden stdout must be empty
+	Golden   string   // stdout must equal testdata/<Golden>.golden
 }
 
-// Check runs the command line.
+// Check runs the command line and compares the outcome.
 func (a Answer) Check(t *testing.T, p *Program) {
 	t.Helper()
 	if code := p.Run(t, strings.Split(a.Args, " ")...); code != a.Code {

@@ -1,3 +1,3 @@
-// Package clustertest runs verbs in tests: before a fake cluster, with a clock that stands still. Its folder runs holds
-// one TrainingRun for each state that a run can be in; these are what the golden files of the verbs show.
+// Package clustertest runs verbs in tests, with a fake cluster and a clock that does not move. The folder runs holds a
+// TrainingRun for each state that a run can be in. The golden files of the verbs show these runs.
 package clustertest

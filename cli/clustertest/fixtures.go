@@ -16,13 +16,13 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// Noon is when every test happens: ten minutes after the runs in testdata were created.
-var Noon = time.Date(2026, 11, 24, 6, 10, 0, 0, time.UTC)
+// Now is the time at which every test runs: ten minutes after the runs in the folder runs were created.
+var Now = time.Date(2026, 11, 24, 6, 10, 0, 0, time.UTC)
 
 //go:embed runs/*.yaml
 var runs embed.FS
 
-// ReadRun returns the run of the file runs/<name>.yaml, in that state.
+// ReadRun returns the run in the file runs/<name>.yaml. The name says which state the run is in.
 func ReadRun(t *testing.T, name string) *api.TrainingRun {
 	t.Helper()
 	b, err := runs.ReadFile("runs/" + name + ".yaml")
@@ -36,14 +36,14 @@ func ReadRun(t *testing.T, name string) *api.TrainingRun {
 	return &r
 }
 
-// Named is the run of a file under another name.
+// Named returns the run in the file runs/<state>.yaml under another name.
 func Named(t *testing.T, state, name string) *api.TrainingRun {
 	r := ReadRun(t, state)
 	r.Name, r.UID = name, types.UID("uid-"+name)
 	return r
 }
 
-// Model is a Model whose highest version number so far is lastNumber.
+// Model returns a Model whose highest version number so far is lastNumber.
 func Model(name string, lastNumber int64) *api.Model {
 	return &api.Model{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"},
@@ -52,7 +52,7 @@ func Model(name string, lastNumber int64) *api.Model {
 	}
 }
 
-// ModelVersion is a version of the model that its name, such as eraser-v2, begins with.
+// ModelVersion returns a version of a model. The model's name is the part of name before "-v", as in eraser-v2.
 func ModelVersion(name string, number int64) *api.ModelVersion {
 	return &api.ModelVersion{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "inspection"},
@@ -60,7 +60,7 @@ func ModelVersion(name string, number int64) *api.ModelVersion {
 	}
 }
 
-// AsAnna lets the API server say who asks.
+// AsAnna creates obj, and answers a SelfSubjectReview: the user is anna@example.com. It is for interceptor.Funcs.
 func AsAnna(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
 	if r, ok := obj.(*authenticationv1.SelfSubjectReview); ok {
 		r.Status.UserInfo.Username = "anna@example.com"
@@ -69,7 +69,8 @@ func AsAnna(ctx context.Context, c client.WithWatch, obj client.Object, opts ...
 	return c.Create(ctx, obj, opts...)
 }
 
-// Inspection returns the runs good, bad and new, a run in another namespace, and two models, one of which has versions.
+// Inspection returns the objects of most tests: the runs good, bad and new, a run in another namespace, a model with two
+// versions, and a model without any.
 func Inspection(t *testing.T) []client.Object {
 	t.Helper()
 	elsewhere := Named(t, "running", "elsewhere")

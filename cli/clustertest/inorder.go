@@ -5,14 +5,14 @@ import (
 	"testing"
 )
 
-// InOrder checks that text, which is called what, holds the parts in that order.
-func InOrder(t *testing.T, what, text string, parts []string) {
+// InOrder checks that output contains the parts, in that order. name is the output's name in a failure, such as stdout.
+func InOrder(t *testing.T, name, output string, parts []string) {
 	t.Helper()
-	rest := text
+	rest := output
 	for _, part := range parts {
 		i := strings.Index(rest, part)
 		if i < 0 {
-			t.Errorf("%s lacks %q, or has it too early:\n%s", what, part, text)
+			t.Errorf("%s does not contain %q, or contains it too early:\n%s", name, part, output)
 			return
 		}
 		rest = rest[i+len(part):]

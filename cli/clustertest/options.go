@@ -9,7 +9,7 @@ import (
 	"plumbline.dev/plumbline/cli/root"
 )
 
-// Options returns what a verb reads off a command line, without running the verb.
+// Options returns the Options that a verb reads from a command line, without running the verb.
 func Options[O any](t *testing.T, cmd newCmd[O], args ...string) *O {
 	t.Helper()
 	var options *O

@@ -26,20 +26,20 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Program is plumb before a fake cluster.
+// Program is plumb with a fake cluster.
 type Program struct {
 	Tree     func(*factory.Factory) *root.Plumb
-	Objects  []client.Object
-	Funcs    interceptor.Funcs // asked before the fake client
+	Objects  []client.Object   // what the cluster holds at first
+	Funcs    interceptor.Funcs // called instead of the fake client's methods
 	In       io.Reader         // nil: empty
 	Out, Err bytes.Buffer
-	Client   client.WithWatch // nil until the first command that connects
+	Client   client.WithWatch // nil until a command has connected
 }
 
-// newCmd is what each verb exports: NewCmd<Verb>.
+// newCmd is the function NewCmd<Verb> that the package of each verb exports.
 type newCmd[O any] = func(f *factory.Factory, runF func(context.Context, *O) error) *cobra.Command
 
-// Verbs returns a command tree that has these verbs and no others.
+// Verbs returns a function that makes a command tree of only these verbs.
 func Verbs[O any](newCmds ...newCmd[O]) func(*factory.Factory) *root.Plumb {
 	return func(f *factory.Factory) *root.Plumb {
 		var all []*cobra.Command
@@ -50,7 +50,8 @@ func Verbs[O any](newCmds ...newCmd[O]) func(*factory.Factory) *root.Plumb {
 	}
 }
 
-// Dial makes the fake client, once, so that a test can look at what a command left behind.
+// Dial creates the fake client at its first call and returns the same one later, so that a test can read the objects that
+// a command left.
 func (p *Program) Dial(*rest.Config) (client.WithWatch, error) {
 	if p.Client == nil {
 		byName := func(o client.Object) []string { return []string{o.GetName()} }
@@ -63,8 +64,8 @@ func (p *Program) Dial(*rest.Config) (client.WithWatch, error) {
 	return p.Client, nil
 }
 
-// Factory returns what the verbs are made with: the program's buffers, the fake cluster, and a clock that stands at
-// noon.
+// Factory returns what the verbs are created with: the program's buffers, the fake cluster, and a clock that stands at
+// Now.
 func (p *Program) Factory() *factory.Factory {
 	streams := &iostreams.IOStreams{In: p.In, Out: &p.Out, ErrOut: &p.Err, Style: text.Style{Glyphs: text.Unicode}}
 	if p.In == nil {
@@ -72,7 +73,7 @@ func (p *Program) Factory() *factory.Factory {
 	}
 	f := factory.New(streams)
 	f.Cluster.Dial = p.Dial
-	f.Now = func() time.Time { return Noon }
+	f.Now = func() time.Time { return Now }
 	return f
 }
 
@@ -82,13 +83,13 @@ func (p *Program) Run(t *testing.T, args ...string) int {
 	return p.RunContext(t, t.Context(), args...)
 }
 
-// RunContext executes a command line that ends with ctx.
+// RunContext executes a command line that ctx can cancel, in namespace inspection, and returns its exit code.
 func (p *Program) RunContext(t *testing.T, ctx context.Context, args ...string) int {
 	t.Helper()
 	return p.Tree(p.Factory()).Execute(ctx, CommandLine(t, args...))
 }
 
-// CommandLine returns args after the flags that keep the developer's own cluster out of a test.
+// CommandLine returns args after flags that keep a test from connecting to the developer's own cluster.
 func CommandLine(t *testing.T, args ...string) []string {
 	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")

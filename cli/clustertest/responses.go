@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Status is an error of the API server.
+// Status returns the body of an error response of the API server.
 func Status(code int, reason metav1.StatusReason) metav1.Status {
 	return metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
@@ -19,7 +19,7 @@ func Status(code int, reason metav1.StatusReason) metav1.Status {
 	}
 }
 
-// WriteJSON answers with v.
+// WriteJSON writes v as the body of a response.
 func WriteJSON(w http.ResponseWriter, v any) {
 	if err := json.NewEncoder(w).Encode(v); err != nil {
 		panic(err)

@@ -13,7 +13,7 @@ import (
 
 func TestWhatAPodThatRunsHasCostSoFarIsCountedIn(t *testing.T) {
 	run := clustertest.ReadRun(t, "running") // one GPU a pod
-	ago := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: clustertest.Noon.Add(-d)} }
+	ago := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: clustertest.Now.Add(-d)} }
 	for name, test := range map[string]struct {
 		trial api.TrialStatus
 		want  api.Cost
@@ -48,7 +48,7 @@ func TestWhatAPodThatRunsHasCostSoFarIsCountedIn(t *testing.T) {
 		},
 	} {
 		test.trial.Depth = 18
-		if diff := cmp.Diff(test.want, Of(run, test.trial, clustertest.Noon)); diff != "" {
+		if diff := cmp.Diff(test.want, Of(run, test.trial, clustertest.Now)); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
 		}
 	}

@@ -1,2 +1,2 @@
-// Package golden compares what is printed with files of testdata, which are read as prose.
+// Package golden compares output with the golden files in testdata. Reviewers read these files as a user would.
 package golden

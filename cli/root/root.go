@@ -21,11 +21,16 @@ numbered version of a model that TensorFlow Serving can load.
 
 ` + exitcode.Help
 
-const example = `  plumb list                              # list the runs in this namespace
-  plumb watch erasers                     # follow the run "erasers" until it ends
-  plumb best erasers                      # show its best checkpoint, and why it is the best
-  plumb promote erasers --model erasers   # publish this checkpoint as a version of the model "erasers"
-  plumb models erasers                    # list the versions of that model`
+const example = `  # List the runs in this namespace
+  plumb list
+  # Follow the run "erasers" until it ends
+  plumb watch erasers
+  # Show its best checkpoint, and why it is the best
+  plumb best erasers
+  # Publish this checkpoint as a version of the model "erasers"
+  plumb promote erasers --model erasers
+  # List the versions of that model
+  plumb models erasers`
 
 // usageTemplate is cobra's template without the flags that every verb takes: there are twenty of them, and they are
 // kubectl's.

@@ -18,7 +18,7 @@ func TestBestGolden(t *testing.T) {
 	var all strings.Builder
 	for _, state := range []string{"finished", "running", "eventful"} {
 		fmt.Fprintf(&all, "--- %s\n", state)
-		for _, l := range view(clustertest.ReadRun(t, state), clustertest.Noon, text.Unicode.Cut) {
+		for _, l := range view(clustertest.ReadRun(t, state), clustertest.Now, text.Unicode.Cut) {
 			drawn := text.Style{Glyphs: text.Unicode}.Draw(l, 0)
 			if n := text.Columns(drawn); n > 101 {
 				t.Errorf("%s: a line of %d columns: %s", state, n, drawn)
@@ -54,7 +54,7 @@ func TestBestAsJSON(t *testing.T) {
 // What -o json prints of cost is what status says, attempt by attempt.
 func TestTheBestAsADocumentSaysWhatItTook(t *testing.T) {
 	run := clustertest.ReadRun(t, "eventful")
-	out := newDocument(run, clustertest.Noon)
+	out := newDocument(run, clustertest.Now)
 	if out.AUCPRPerGPUHour != "13.7207" || len(out.Attempts) != 1 || out.Attempts[0].GPUSeconds != 230 ||
 		out.TrialCost.GPUSeconds != 230 {
 		t.Errorf("%s per GPU-hour after %+v: %+v", out.AUCPRPerGPUHour, out.TrialCost, out.Attempts)

@@ -197,7 +197,7 @@ func TestPromoteWaits(t *testing.T) {
 	published := func(status metav1.ConditionStatus, message string) metav1.Condition {
 		return metav1.Condition{Type: api.ConditionPublished, Status: status, Reason: "R", Message: message}
 	}
-	now := metav1.Time{Time: clustertest.Noon}
+	now := metav1.Time{Time: clustertest.Now}
 	tests := map[string]struct {
 		status api.ModelVersionStatus // what the operator says of it
 		remove bool                   // somebody deletes it

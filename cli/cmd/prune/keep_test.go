@@ -24,7 +24,7 @@ func endedRun(uid string, endedAgo time.Duration, bestIn string) api.TrainingRun
 		ObjectMeta: metav1.ObjectMeta{Name: "run-" + uid, Namespace: "inspection", UID: types.UID(uid)},
 	}
 	if endedAgo >= 0 {
-		r.Status.CompletionTime = &metav1.Time{Time: clustertest.Noon.Add(-endedAgo)}
+		r.Status.CompletionTime = &metav1.Time{Time: clustertest.Now.Add(-endedAgo)}
 		r.Status.Conditions = []metav1.Condition{{Type: api.ConditionSucceeded, Status: metav1.ConditionTrue}}
 	}
 	if bestIn != "" {
@@ -85,14 +85,14 @@ func TestWhatAPruneMustLeave(t *testing.T) {
 				`"file:///checkpoints/a/../d50/d50-a1-p/best-e0007"`,
 		},
 	} {
-		got, err := keepList(test.runs, test.versions, 30*day, false, clustertest.Noon)
+		got, err := keepList(test.runs, test.versions, 30*day, false, clustertest.Now)
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%s: error %v, want %q", name, err, test.err)
 			}
 			continue
 		}
-		test.want.Version, test.want.Made, test.want.IdleSeconds = wire.Version, clustertest.Noon, 30*24*3600
+		test.want.Version, test.want.Made, test.want.IdleSeconds = wire.Version, clustertest.Now, 30*24*3600
 		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
 			t.Errorf("%s: error %v\n%s", name, err, diff)
 		}

@@ -22,7 +22,7 @@ import (
 // pruneCluster ends every Job at once, as told, and has a log for each.
 func jobCluster(t *testing.T, end batchv1.JobConditionType) (*clustertest.Program, string) {
 	old := clustertest.Named(t, "finished", "old")
-	old.Status.CompletionTime = &metav1.Time{Time: clustertest.Noon.Add(-31 * day)}
+	old.Status.CompletionTime = &metav1.Time{Time: clustertest.Now.Add(-31 * day)}
 	p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdPrune), Objects: []client.Object{old}}
 	p.Funcs.Create = func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 		if job, ok := o.(*batchv1.Job); ok {

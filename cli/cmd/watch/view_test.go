@@ -20,7 +20,7 @@ func TestRunViewGolden(t *testing.T) {
 		for _, width := range []int{140, 80, 40} {
 			v := view{
 				run:   clustertest.ReadRun(t, state),
-				now:   clustertest.Noon,
+				now:   clustertest.Now,
 				width: width,
 				style: text.Style{Glyphs: text.Unicode},
 			}
@@ -78,7 +78,7 @@ func TestRunViewOnPoorTerminals(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			v := tt.view
-			v.run, v.now = clustertest.ReadRun(t, "running"), clustertest.Noon
+			v.run, v.now = clustertest.ReadRun(t, "running"), clustertest.Now
 			if len(v.style.Bar) == 0 {
 				v.style = text.Style{Glyphs: text.Unicode}
 			}
@@ -122,7 +122,7 @@ func TestWhatIsWaitedForIsToldOnce(t *testing.T) {
 	} {
 		v := view{
 			run:   &api.TrainingRun{Status: tc.status},
-			now:   clustertest.Noon,
+			now:   clustertest.Now,
 			width: 140,
 			style: text.Style{Glyphs: text.Unicode},
 		}
