@@ -1,2 +1,2 @@
-// Package follow watches one Kubernetes object by name, through lost connections, until it is deleted.
+// Package follow watches one Kubernetes object by name until it is deleted, and reconnects when the connection is lost.
 package follow

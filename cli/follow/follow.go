@@ -19,32 +19,34 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Sighting is one piece of news of an object that is followed. With neither Object nor Lost, the object is not there
-// (yet).
+// Sighting is one change of the followed object or of the connection to it. If both Object and Lost are nil, the object
+// does not exist yet.
 type Sighting struct {
 	Object client.Object
-	Gone   bool  // it was there and was deleted; Object is the last that was seen of it
-	Lost   error // the connection broke; the follower tries again by itself
+	Gone   bool  // the object was deleted; Object is its last known state
+	Lost   error // the connection was lost; the follower reconnects by itself
 }
 
-// follower watches one object by name: a list, then a watch from the list's resourceVersion, which is taken up again
-// where it ended. It lists again only when the server no longer knows that version.
+// follower watches one object by name. It lists the object, then watches from the list's resourceVersion. When a watch
+// ends, the next one resumes from the last version that was received. It lists again only when the server no longer
+// has that version.
 type follower struct {
 	client client.WithWatch
 	list   client.ObjectList // an empty list of the object's kind
 	key    types.NamespacedName
 	see    func(Sighting)
 
-	backoff wait.Backoff // between tries
+	backoff wait.Backoff // between attempts to connect
 
-	version string // to go on from; "" lists first
-	uid     types.UID
-	last    client.Object
-	lost    bool // the last try failed, and see was told
+	version string        // resourceVersion to watch from; "": list first
+	uid     types.UID     // of the object that is followed; "" until it exists
+	last    client.Object // its last known state
+	lost    bool          // the last attempt failed, and see was called with the error
 }
 
-// Object calls see with all that happens to the object until ctx ends, the object is deleted, or an error that trying
-// again would not mend. An error before the first answer is such an error.
+// Object calls see with each change of the object that key names, until ctx ends, the object is deleted, or an error
+// occurs that would occur again. It returns nil if the object was deleted. An error before the first answer of the
+// server is returned, too. list is an empty list of the object's kind.
 func Object(
 	ctx context.Context, cl client.WithWatch, list client.ObjectList, key types.NamespacedName, see func(Sighting),
 ) error {
@@ -64,13 +66,13 @@ func (f *follower) run(ctx context.Context) error {
 			return nil
 		case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
 			f.version = ""
-		case err != nil && (before == "" && f.uid == "" || hopeless(err)):
+		case err != nil && (before == "" && f.uid == "" || permanent(err)):
 			return err
 		case err != nil:
 			f.lost = true
 			f.see(Sighting{Lost: err})
 		}
-		if f.version != before && f.version != "" { // something came: the server is there
+		if f.version != before && f.version != "" { // the server has answered, so the next pause is short again
 			pause = f.backoff
 		}
 		select {
@@ -83,13 +85,14 @@ func (f *follower) run(ctx context.Context) error {
 
 var errGone = errors.New("deleted")
 
-// hopeless errors end the same way however often one tries.
-func hopeless(err error) bool {
+// permanent reports whether err would occur again if the request were repeated.
+func permanent(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsBadRequest(err) || meta.IsNoMatchError(err)
 }
 
-// once lists if it must, then watches until the watch ends. A watch that the server closed is no error.
+// once lists the object if no version is known, then watches until the watch ends. It returns nil if the server closed
+// the watch.
 func (f *follower) once(ctx context.Context) error {
 	if f.version == "" {
 		if err := f.relist(ctx); err != nil {
@@ -102,7 +105,7 @@ func (f *follower) once(ctx context.Context) error {
 		return err
 	}
 	defer w.Stop()
-	if f.lost { // nothing may have changed meanwhile, so say what still holds
+	if f.lost { // the object may not have changed since, so only this call says that the connection is back
 		f.lost = false
 		f.see(Sighting{Object: f.last})
 	}
@@ -114,28 +117,30 @@ func (f *follower) once(ctx context.Context) error {
 			if !open {
 				return nil
 			}
-			if err := f.event(e); err != nil {
+			if err := f.handle(e); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (f *follower) event(e watch.Event) error {
+// handle updates the follower from one event of the watch. It returns errGone if the object was deleted.
+func (f *follower) handle(e watch.Event) error {
 	if e.Type == watch.Error {
 		return apierrors.FromObject(e.Object)
 	}
 	obj, ok := e.Object.(client.Object)
 	if !ok {
-		return fmt.Errorf("the cluster sent something other than an object (%T) as news of %q", e.Object, f.key.Name)
+		return fmt.Errorf("the watch of %q sent %T, which is not an object", f.key.Name, e.Object)
 	}
 	f.version = obj.GetResourceVersion()
 	if e.Type == watch.Bookmark {
 		return nil
 	}
-	return f.saw(obj, e.Type == watch.Deleted)
+	return f.pass(obj, e.Type == watch.Deleted)
 }
 
+// relist reads the object's current state and the version to watch from.
 func (f *follower) relist(ctx context.Context) error {
 	list := f.newList()
 	if err := f.client.List(ctx, list, f.options(nil)); err != nil {
@@ -148,18 +153,19 @@ func (f *follower) relist(ctx context.Context) error {
 	}
 	for _, item := range items {
 		if obj, ok := item.(client.Object); ok && obj.GetName() == f.key.Name {
-			return f.saw(obj, false)
+			return f.pass(obj, false)
 		}
 	}
 	if f.last != nil {
-		return f.saw(f.last, true)
+		return f.pass(f.last, true)
 	}
 	f.see(Sighting{})
 	return nil
 }
 
-// saw passes on what was seen. Another object under the same name means that the first one was deleted unseen.
-func (f *follower) saw(obj client.Object, deleted bool) error {
+// pass calls see with the object's state. If the UID differs, the object that was followed has been deleted and another
+// was created under its name: the deletion is passed, and the new object is not followed.
+func (f *follower) pass(obj client.Object, deleted bool) error {
 	if f.uid != "" && obj.GetUID() != f.uid {
 		obj, deleted = f.last, true
 	}
@@ -181,11 +187,11 @@ func (f *follower) options(raw *metav1.ListOptions) *client.ListOptions {
 	}
 }
 
-// LostMessage says why a connection was lost, without the address of each request.
+// LostMessage returns the message for a lost connection. It leaves out the URL of the request, which differs each time.
 func LostMessage(err error) string {
 	var request *url.Error
 	if errors.As(err, &request) {
 		err = request.Err
 	}
-	return "connection lost, trying again: " + text.Clean(err.Error())
+	return "connection lost, reconnecting: " + text.Clean(err.Error())
 }

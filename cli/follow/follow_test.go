@@ -17,7 +17,7 @@ import (
 	"plumbline.dev/plumbline/cli/clustertest"
 )
 
-// at is run "erasers" in a version, with that many epochs done.
+// at returns the run "erasers" with this resourceVersion, UID and progress.
 func at(version, uid, progress string) *api.TrainingRun {
 	return &api.TrainingRun{
 		TypeMeta: metav1.TypeMeta{Kind: "TrainingRun", APIVersion: api.GroupVersion.String()},
@@ -36,11 +36,11 @@ func TestFollow(t *testing.T) {
 	other.Name = "other"
 	tests := map[string]struct {
 		steps   []step
-		want    []string // what was seen
-		asked   []string // of the server
+		want    []string // the sightings, as summary returns them
+		asked   []string // the requests to the server
 		wantErr func(error) bool
 	}{
-		"a watch that the server ends is taken up where it ended": {
+		"a watch that the server ends is resumed from its last version": {
 			steps: []step{
 				listed("10", at("9", "a", "1/8")),
 				watched("MODIFIED", at("11", "a", "2/8")),
@@ -49,7 +49,7 @@ func TestFollow(t *testing.T) {
 			want:  []string{"1/8", "2/8", "3/8", "gone 3/8"},
 			asked: []string{"list", "watch from 10", "watch from 11"},
 		},
-		"a bookmark moves the version on without being news": {
+		"a bookmark changes the version and is not passed": {
 			steps: []step{
 				listed("10", at("9", "a", "1/8")),
 				watched("BOOKMARK", at("40", "", "")),
@@ -58,7 +58,7 @@ func TestFollow(t *testing.T) {
 			want:  []string{"1/8", "gone 1/8"},
 			asked: []string{"list", "watch from 10", "watch from 40"},
 		},
-		"a version that the server has forgotten is listed anew": {
+		"when the server no longer has the version, the object is listed again": {
 			steps: []step{
 				listed("10", at("9", "a", "1/8")),
 				watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)),
@@ -68,7 +68,7 @@ func TestFollow(t *testing.T) {
 			want:  []string{"1/8", "5/8", "gone 5/8"},
 			asked: []string{"list", "watch from 10", "list", "watch from 90"},
 		},
-		"a server that is away for a while is told of, and then that it is back": {
+		"a lost connection is passed, and so is its return": {
 			steps: []step{
 				listed("10", at("9", "a", "1/8")),
 				refused(503, metav1.StatusReasonServiceUnavailable),
@@ -77,12 +77,12 @@ func TestFollow(t *testing.T) {
 			want:  []string{"1/8", "lost", "1/8", "gone 1/8"},
 			asked: []string{"list", "watch from 10", "watch from 10"},
 		},
-		"a run that is not there yet is waited for": {
+		"a run that does not exist yet is waited for": {
 			steps: []step{listed("10", other), watched("ADDED", at("11", "a", "0/8"), "DELETED", at("12", "a", "0/8"))},
 			want:  []string{"absent", "0/8", "gone 0/8"},
 			asked: []string{"list", "watch from 10"},
 		},
-		"a run that was deleted while the version was forgotten is gone": {
+		"a run that is missing from a later list was deleted": {
 			steps: []step{
 				listed("10", at("9", "a", "1/8")),
 				watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)),
@@ -91,7 +91,7 @@ func TestFollow(t *testing.T) {
 			want:  []string{"1/8", "gone 1/8"},
 			asked: []string{"list", "watch from 10", "list"},
 		},
-		"another run under the same name means that the first is gone": {
+		"another run under the same name means that the first was deleted": {
 			steps: []step{
 				listed("10", at("9", "a", "1/8")),
 				watched("ERROR", clustertest.Status(410, metav1.StatusReasonExpired)),
@@ -100,13 +100,13 @@ func TestFollow(t *testing.T) {
 			want:  []string{"1/8", "gone 1/8"},
 			asked: []string{"list", "watch from 10", "list"},
 		},
-		"rights that were taken away are an error": {
+		"a right that is withdrawn is an error": {
 			steps:   []step{listed("10", at("9", "a", "1/8")), refused(403, metav1.StatusReasonForbidden)},
 			want:    []string{"1/8"},
 			asked:   []string{"list", "watch from 10"},
 			wantErr: apierrors.IsForbidden,
 		},
-		"an error at the first try is not tried again": {
+		"an error of the first request is returned and not repeated": {
 			steps:   []step{refused(503, metav1.StatusReasonServiceUnavailable)},
 			asked:   []string{"list"},
 			wantErr: apierrors.IsServiceUnavailable,
@@ -120,7 +120,7 @@ func TestFollow(t *testing.T) {
 				client:  server.start(t),
 				list:    &api.TrainingRunList{},
 				key:     types.NamespacedName{Namespace: "inspection", Name: "erasers"},
-				see:     func(s Sighting) { seen = append(seen, inAWord(s)) },
+				see:     func(s Sighting) { seen = append(seen, summary(s)) },
 				backoff: wait.Backoff{Duration: time.Microsecond, Steps: 1},
 			}
 			err := f.run(t.Context())
@@ -147,8 +147,8 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// inAWord is a sighting in a word.
-func inAWord(s Sighting) string {
+// summary returns a sighting in one or two words.
+func summary(s Sighting) string {
 	run, _ := s.Object.(*api.TrainingRun)
 	switch {
 	case s.Lost != nil:

@@ -19,12 +19,12 @@ import (
 // step answers one request for TrainingRuns.
 type step func(w http.ResponseWriter, r *http.Request)
 
-// scripted is an API server that knows TrainingRuns and answers each request for them with the next step; after the
-// last it keeps a watch open.
+// scripted is an API server for TrainingRuns. It answers each request for them with the next step. After the last step it
+// answers with a watch that stays open.
 type scripted struct {
 	mu    sync.Mutex
 	steps []step
-	asked []string // of each request for TrainingRuns: "list" or "watch from VERSION"
+	asked []string // one entry for each request for TrainingRuns: "list" or "watch from VERSION"
 }
 
 func (s *scripted) start(t *testing.T) client.WithWatch {
@@ -76,14 +76,15 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// next records a request and returns the step that answers it.
 func (s *scripted) next(r *http.Request) step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	what := "list"
+	request := "list"
 	if r.URL.Query().Get("watch") != "" {
-		what = "watch from " + r.URL.Query().Get("resourceVersion")
+		request = "watch from " + r.URL.Query().Get("resourceVersion")
 	}
-	s.asked = append(s.asked, what)
+	s.asked = append(s.asked, request)
 	if len(s.steps) == 0 {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.(http.Flusher).Flush()
@@ -95,7 +96,7 @@ func (s *scripted) next(r *http.Request) step {
 	return next
 }
 
-// listed answers a list.
+// listed answers with a list of runs.
 func listed(version string, runs ...*api.TrainingRun) step {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		list := api.TrainingRunList{
@@ -109,7 +110,7 @@ func listed(version string, runs ...*api.TrainingRun) step {
 	}
 }
 
-// watched sends events, given as pairs of type and object, and ends the watch.
+// watched answers with a watch that sends events and ends. The events are pairs of type and object.
 func watched(events ...any) step {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(events); i += 2 {
@@ -118,7 +119,7 @@ func watched(events ...any) step {
 	}
 }
 
-// refused answers with an error of the API server.
+// refused answers with an error.
 func refused(code int, reason metav1.StatusReason) step {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(code)

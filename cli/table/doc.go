@@ -1,2 +1,2 @@
-// Package table lays text out in columns.
+// Package table lays out text in columns.
 package table

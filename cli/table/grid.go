@@ -6,7 +6,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Grid is a table of plain text as kubectl prints it: as wide as it must be.
+// Grid is a table of plain text like kubectl's. Each column is as wide as its widest cell.
 type Grid struct{ cols []Column }
 
 // Header adds columns with these titles.
@@ -16,14 +16,14 @@ func (g *Grid) Header(titles ...string) {
 	}
 }
 
-// Row adds a row; a cell that is empty is shown as a dash.
+// Row adds a row. An empty cell is shown as a dash.
 func (g *Grid) Row(cells ...string) {
 	for i, c := range cells {
 		g.cols[i].Cells = append(g.cols[i].Cells, text.Plain(cmp.Or(text.Clean(c), "-")))
 	}
 }
 
-// Lines lays the table out in full width.
+// Lines returns the table's lines in full width, the header first.
 func (g *Grid) Lines() []text.Line {
 	rows := 0
 	if len(g.cols) > 0 {

@@ -2,19 +2,21 @@ package table
 
 import "plumbline.dev/plumbline/cli/text"
 
-// Column of a table. Fixed ones have cells; elastic ones are drawn at whatever width is left, from min to max.
+// Column is a column of a table. A fixed column has Cells. An elastic column has the function Elastic, which draws a cell
+// in the width that the fixed columns leave, from Min to Max.
 type Column struct {
 	Title    string
 	Cells    []text.Span
 	Elastic  func(row, width int) text.Span
 	Min, Max int
-	Rank     int  // 0: always shown; of the others the highest is left out first when the terminal is narrow
-	Right    bool // aligned
+	Rank     int  // 0: always shown; on a narrow terminal the column with the highest rank is left out first
+	Right    bool // cells are aligned to the right
 }
 
 const gap = "  " // between columns
 
-// Lines lays columns out for a terminal of w columns; w = 0 does not limit.
+// Lines returns the lines of a table that has rows rows below its header, for a terminal of w columns. w = 0 means any
+// width.
 func Lines(cols []Column, rows, w int) []text.Line {
 	widths := make([]int, len(cols))
 	total := -len(gap)
@@ -33,7 +35,7 @@ func Lines(cols []Column, rows, w int) []text.Line {
 			}
 		}
 		if cols[drop].Rank == 0 {
-			break // text.Style.Draw cuts what is too long
+			break // text.Style.Draw cuts lines that are too long
 		}
 		total -= widths[drop] + len(gap)
 		cols = append(cols[:drop:drop], cols[drop+1:]...)
@@ -50,7 +52,7 @@ func Lines(cols []Column, rows, w int) []text.Line {
 	for row := range rows {
 		l := text.Line{}
 		for i, c := range cols {
-			sp := text.Span{}
+			var sp text.Span
 			if c.Elastic != nil {
 				sp = c.Elastic(row, widths[i])
 			} else {
@@ -63,20 +65,21 @@ func Lines(cols []Column, rows, w int) []text.Line {
 	return lines
 }
 
-// stretch gives what is left of the width to the elastic columns, a column at a time to each.
-func stretch(cols []Column, widths []int, left int) {
-	for grew := true; grew && left > 0; {
+// stretch widens the elastic columns in turn, by one terminal column each, until spare columns are used up.
+func stretch(cols []Column, widths []int, spare int) {
+	for grew := true; grew && spare > 0; {
 		grew = false
 		for i, c := range cols {
-			if c.Elastic != nil && widths[i] < c.Max && left > 0 {
+			if c.Elastic != nil && widths[i] < c.Max && spare > 0 {
 				widths[i]++
-				left--
+				spare--
 				grew = true
 			}
 		}
 	}
 }
 
+// cell returns the spans of a cell in column i of n: its text, padded, and the gap to the next column.
 func cell(sp text.Span, c Column, width, i, n int) text.Line {
 	if i < n-1 || c.Right {
 		sp.Text = text.Pad(sp.Text, width, c.Right)

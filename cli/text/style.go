@@ -2,17 +2,17 @@ package text
 
 import "strings"
 
-// Glyphs are the characters that pictures are drawn with.
+// Glyphs are the characters for bars, curves and marks.
 type Glyphs struct {
-	Bar   []rune // of one cell, from empty to full
-	Curve []rune // from low to high
-	Best  string
-	Cut   string // shows that text was cut off
-	Dash  string // of an interval
-	Dot   string // between parts of a line
+	Bar   []rune // one cell of a progress bar, from empty to full
+	Curve []rune // one point of a curve, from low to high
+	Best  string // marks the best trial
+	Cut   string // shows that text was cut off here
+	Dash  string // between the ends of an interval
+	Dot   string // between the parts of a line
 }
 
-// The sets of glyphs: Unicode, and ASCII for terminals of another character set.
+// The two sets of glyphs. ASCII is for terminals whose character set is not UTF-8.
 var (
 	Unicode = Glyphs{
 		Bar: []rune("░▏▎▍▌▋▊▉█"), Curve: []rune("▁▂▃▄▅▆▇█"),
@@ -21,14 +21,14 @@ var (
 	ASCII = Glyphs{Bar: []rune(".#"), Curve: []rune("_.-~^"), Best: "*", Cut: "~", Dash: "-", Dot: "|"}
 )
 
-// Style is how a terminal is drawn on.
+// Style says which glyphs a terminal has, and whether to use colour.
 type Style struct {
 	Glyphs
 	Colour bool
 }
 
-// DetectStyle reads what the environment says: NO_COLOR (no-color.org), TERM, and a locale that names another character
-// set.
+// DetectStyle returns the style for these environment variables: NO_COLOR (no-color.org) and TERM=dumb turn colour off; a
+// locale without UTF-8 selects ASCII.
 func DetectStyle(getenv func(string) string) Style {
 	s := Style{Glyphs: Unicode, Colour: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
@@ -42,7 +42,7 @@ func DetectStyle(getenv func(string) string) Style {
 	return s
 }
 
-// Paint is an ANSI colour, as the digits of its escape sequence.
+// Paint is a colour or weight of text, as the digits of its ANSI escape sequence.
 type Paint string
 
 // The paints that plumb uses.
@@ -56,7 +56,7 @@ const (
 	Cyan    Paint = "36"
 )
 
-// Span is text in one colour. Width is counted before colour is added.
+// Span is text in one paint. Text holds no escape sequences, so that its columns can be counted.
 type Span struct {
 	Text  string
 	paint Paint
@@ -68,10 +68,10 @@ type Line []Span
 // Plain returns s without colour.
 func Plain(s string) Span { return Span{Text: s} }
 
-// Painted returns s in one colour.
+// Painted returns s in paint p.
 func Painted(s string, p Paint) Span { return Span{Text: s, paint: p} }
 
-// Draw renders l in at most w columns; w = 0 does not limit.
+// Draw returns l as text of at most w columns. w = 0 means any width.
 func (s Style) Draw(l Line, w int) string {
 	var b strings.Builder
 	room := w

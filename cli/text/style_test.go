@@ -8,12 +8,12 @@ func TestDetectStyle(t *testing.T) {
 		colour bool
 		ascii  bool
 	}{
-		"nothing said":            {nil, true, false},
-		"NO_COLOR":                {map[string]string{"NO_COLOR": "1"}, false, false},
-		"a dumb terminal":         {map[string]string{"TERM": "dumb"}, false, false},
-		"a UTF-8 locale":          {map[string]string{"LANG": "de_DE.UTF-8"}, true, false},
-		"a locale of another set": {map[string]string{"LANG": "C"}, true, true},
-		"LC_ALL goes before LANG": {map[string]string{"LC_ALL": "C.utf8", "LANG": "C"}, true, false},
+		"no variable is set":                {nil, true, false},
+		"NO_COLOR":                          {map[string]string{"NO_COLOR": "1"}, false, false},
+		"a dumb terminal":                   {map[string]string{"TERM": "dumb"}, false, false},
+		"a UTF-8 locale":                    {map[string]string{"LANG": "de_DE.UTF-8"}, true, false},
+		"a locale without UTF-8":            {map[string]string{"LANG": "C"}, true, true},
+		"LC_ALL takes precedence over LANG": {map[string]string{"LC_ALL": "C.utf8", "LANG": "C"}, true, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -9,19 +9,19 @@ import (
 	"golang.org/x/text/width"
 )
 
-// escapes are the sequences that programs write for terminals: CSI, OSC and two-character ones.
+// escapes matches the escape sequences of terminals: CSI, OSC and those of two characters.
 var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)|\x1b[@-Z\\\\^_]")
 
-// StripEscapes removes the escape sequences that programs write for terminals.
+// StripEscapes returns s without the escape sequences of terminals.
 func StripEscapes(s string) string { return escapes.ReplaceAllString(s, "") }
 
-// Clean makes text from a status safe on a terminal and puts it on one line. A pod's message may hold anything: escape
-// sequences are dropped whole, white space becomes one space, and what else could move the cursor, reverse the line or
-// is not text at all becomes the replacement character.
+// Clean returns text from a status as one line that is safe on a terminal. A pod's message may contain anything. Clean
+// removes escape sequences, turns each stretch of white space into one space, and replaces other control characters,
+// characters that reverse the direction of text, and bytes that are not UTF-8 by the replacement character.
 func Clean(s string) string {
 	s = StripEscapes(s)
 	var b strings.Builder
-	space := true // drops leading white space
+	space := true // so that leading white space is dropped
 	for _, r := range s {
 		if unicode.IsSpace(r) {
 			if !space {
@@ -39,7 +39,7 @@ func Clean(s string) string {
 	return strings.TrimSuffix(b.String(), " ")
 }
 
-// Printable makes a line of a log safe on a terminal and leaves its spaces, which may be a table's.
+// Printable returns a line of a log so that it is safe on a terminal. It keeps all spaces, which may align a table.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
@@ -49,7 +49,8 @@ func Printable(s string) string {
 	}, StripEscapes(s))
 }
 
-// runeWidth is how many columns of a terminal r takes: 0 for marks on the letter before, 2 for East Asian wide ones.
+// runeWidth returns the number of terminal columns that r takes: 0 for a mark on the letter before it, 2 for a wide East
+// Asian character, else 1.
 func runeWidth(r rune) int {
 	switch {
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
@@ -64,7 +65,7 @@ func runeWidth(r rune) int {
 	return 1
 }
 
-// Columns is how wide s is on a terminal.
+// Columns returns the width of s on a terminal, in columns.
 func Columns(s string) int {
 	n := 0
 	for _, r := range s {
@@ -73,7 +74,8 @@ func Columns(s string) int {
 	return n
 }
 
-// Truncate cuts s to at most w columns; what was cut off is shown by mark.
+// Truncate cuts s to at most w columns. If it cuts, s ends with mark, which counts as well; a mark wider than w is left
+// out.
 func Truncate(s string, w int, mark string) string {
 	if Columns(s) <= w {
 		return s
@@ -90,7 +92,7 @@ func Truncate(s string, w int, mark string) string {
 	return s
 }
 
-// Pad fills s with spaces up to w columns.
+// Pad fills s with spaces up to w columns: on the left if right is true, so that s is aligned to the right.
 func Pad(s string, w int, right bool) string {
 	fill := strings.Repeat(" ", max(0, w-Columns(s)))
 	if right {
@@ -99,7 +101,7 @@ func Pad(s string, w int, right bool) string {
 	return s + fill
 }
 
-// Wrap breaks s at spaces into at most n lines of w columns; what does not fit is cut off with mark.
+// Wrap breaks s at spaces into at most n lines of at most w columns. If s does not fit, the last line ends with mark.
 func Wrap(s string, w, n int, mark string) []string {
 	var lines []string
 	for s != "" && len(lines) < n {

@@ -10,19 +10,19 @@ import (
 
 func TestClean(t *testing.T) {
 	tests := map[string]struct{ in, want string }{
-		"plain text stays": {
+		"plain text is unchanged": {
 			"labels.csv:12: unknown label",
 			"labels.csv:12: unknown label",
 		},
-		"white space becomes one space":                      {"\n a\r\n\tb \u2028 c\n", "a b c"},
-		"colours are dropped":                                {"\x1b[1;31mred\x1b[0m", "red"},
-		"a title or a link is dropped":                       {"\x1b]0;owned\x07a\x1b]8;;http://x\x1b\\b", "ab"},
-		"half an escape sequence is made visible":            {"a\x1b", "a\ufffd"},
-		"C1 controls are made visible":                       {"a\u009b2Jb", "a\ufffd2Jb"},
-		"text is not reversed":                               {"a\u202egnp.exe", "a\ufffdgnp.exe"},
-		"what is not UTF-8 is made visible":                  {"a\xffb", "a\ufffdb"},
-		"HTML is text":                                       {"<b>x</b> &amp;", "<b>x</b> &amp;"},
-		"a sequence that removing another would make is not": {"\x1b\x1b[0m[2J", "\ufffd[2J"},
+		"white space becomes one space, and none at the ends": {"\n a\r\n\tb \u2028 c\n", "a b c"},
+		"colours are removed":                                   {"\x1b[1;31mred\x1b[0m", "red"},
+		"a window title and a link are removed":                 {"\x1b]0;owned\x07a\x1b]8;;http://x\x1b\\b", "ab"},
+		"half an escape sequence is replaced":                   {"a\x1b", "a\ufffd"},
+		"C1 controls are replaced":                              {"a\u009b2Jb", "a\ufffd2Jb"},
+		"a mark that reverses text is replaced":                 {"a\u202egnp.exe", "a\ufffdgnp.exe"},
+		"a byte that is not UTF-8 is replaced":                  {"a\xffb", "a\ufffdb"},
+		"HTML is unchanged":                                     {"<b>x</b> &amp;", "<b>x</b> &amp;"},
+		"removing a sequence does not join the rest to another": {"\x1b\x1b[0m[2J", "\ufffd[2J"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestWrap(t *testing.T) {
 			[]string{"the label", "is unknown"},
 		},
 		"a word that is too long is broken":          {"abcdefghij k", 4, 9, []string{"abcd", "efgh", "ij k"}},
-		"what does not fit is cut":                   {"one two three four", 5, 2, []string{"one", "two…"}},
+		"text that does not fit is cut":              {"one two three four", 5, 2, []string{"one", "two…"}},
 		"wide characters count twice and stay whole": {"図図図 x", 5, 9, []string{"図図", "図 x"}},
 		"a mark stays with its letter": {
 			"e\u0301e\u0301e\u0301",
@@ -75,7 +75,7 @@ func TestWrap(t *testing.T) {
 			9,
 			[]string{"e\u0301e\u0301", "e\u0301"},
 		},
-		"a width that holds nothing gives no endless": {"図", 1, 9, nil},
+		"a width in which nothing fits gives no lines": {"図", 1, 9, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
