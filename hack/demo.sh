@@ -53,7 +53,7 @@ table() { if command -v column >/dev/null; then column -s, -t; else cat; fi; }
 sed -n 1,9p "$demo/predictions.csv" | cut -d, -f1-7 | table # without the model's digest
 echo "… $(($(wc -l < "$demo/predictions.csv") - 1)) in $demo/predictions.csv"
 
-say "The five depths beside a blind model (BLIND: the prevalence), and why the best is the best"
+say "The five depths beside the chance level (CHANCE: the share of defects), and why the best is the best"
 show "plumb best erasers -n inspection"
 "$bin/plumb" best erasers -n inspection
 

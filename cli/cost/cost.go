@@ -8,8 +8,8 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// Of is what a trial's pods took. The operator counts a pod when it has ended; those that run are counted here, up to
-// now.
+// Of returns what the pods of trial t have cost up to now. The operator counts a pod once it has ended, and Of adds the
+// pods that still run.
 func Of(r *api.TrainingRun, t api.TrialStatus, now time.Time) api.Cost {
 	var c api.Cost
 	if t.Cost != nil {
@@ -25,7 +25,7 @@ func Of(r *api.TrainingRun, t api.TrialStatus, now time.Time) api.Cost {
 	return c
 }
 
-// OfRun is the sum over its trials.
+// OfRun returns the sum of Of over the trials of the run.
 func OfRun(r *api.TrainingRun, now time.Time) (sum api.Cost) {
 	for _, t := range r.Status.Trials {
 		c := Of(r, t, now)
@@ -37,7 +37,8 @@ func OfRun(r *api.TrainingRun, now time.Time) (sum api.Cost) {
 	return sum
 }
 
-// gpusOf are those that a pod of this depth asks for; Kubernetes wants request and limit of them to be the same.
+// gpusOf returns the number of GPUs that a pod of this depth requests. Kubernetes requires that the request and the limit
+// of GPUs are equal.
 func gpusOf(r *api.TrainingRun, depth api.Depth) int64 {
 	resources := r.Spec.Template.Resources
 	for _, o := range r.Spec.Overrides {
@@ -52,13 +53,13 @@ func gpusOf(r *api.TrainingRun, depth api.Depth) int64 {
 	return n.Value()
 }
 
-// expense is a cost in the unit that matters: GPU-hours, or pod-hours where there is no GPU.
+// expense is a cost in one unit: GPU-hours, or pod-hours if no GPU was used.
 type expense struct {
 	Hours, lost float64
-	Unit        string // GPU or pod
+	Unit        string // GPU or pod: the unit is this word's hours
 }
 
-// ExpenseOf returns c in the unit that matters.
+// ExpenseOf returns c in GPU-hours, or in pod-hours if it has none.
 func ExpenseOf(c api.Cost) expense {
 	if c.GPUSeconds > 0 {
 		return expense{float64(c.GPUSeconds) / 3600, float64(c.LostGPUSeconds) / 3600, "GPU"}
@@ -66,7 +67,7 @@ func ExpenseOf(c api.Cost) expense {
 	return expense{float64(c.PodSeconds) / 3600, float64(c.LostSeconds) / 3600, "pod"}
 }
 
-// String is such as "1.35 GPU-hours", or nothing where there was no cost.
+// String returns the hours with their unit, such as "1.35 GPU-hours", or "" if there are none.
 func (e expense) String() string {
 	if e.Hours == 0 {
 		return ""
@@ -74,7 +75,7 @@ func (e expense) String() string {
 	return e.Amount() + " " + e.Unit + "-hours"
 }
 
-// Amount without the unit.
+// Amount returns the hours without the unit, or "" if there are none.
 func (e expense) Amount() string {
 	switch {
 	case e.Hours == 0:
@@ -85,7 +86,8 @@ func (e expense) Amount() string {
 	return strconv.FormatFloat(e.Hours, 'f', 2, 64)
 }
 
-// LostShare is how much of it trained no epoch that anything went on from.
+// LostShare returns the share of the hours, such as 10%, in which an attempt trained no epoch that a later attempt resumed
+// from. It returns "" if there are none.
 func (e expense) LostShare() string {
 	if e.Hours == 0 || e.lost == 0 {
 		return ""
@@ -93,12 +95,17 @@ func (e expense) LostShare() string {
 	return fmt.Sprintf("%.0f%%", 100*e.lost/e.Hours)
 }
 
-// Yield is what the best has reached for what its trial has cost, such as "0.29 AUC-PR per GPU-hour"; empty until
-// status says it.
-func Yield(b api.Best) string {
+// minGPUSeconds is 0.1 GPU-hours. AUC-PR per GPU-hour of a shorter trial is not shown: divided by seconds, it says nothing
+// about what training costs.
+const minGPUSeconds = 360
+
+// AUCPRPerGPUHour returns b's AUC-PR divided by the GPU-hours of its trial, as status has it, with three digits. It
+// returns "" if status does not have it yet, or if the trial took less than 0.1 GPU-hours. trial is the cost of the
+// trial.
+func AUCPRPerGPUHour(b api.Best, trial api.Cost) string {
 	v, err := b.AUCPRPerGPUHour.Float64()
-	if err != nil {
+	if err != nil || trial.GPUSeconds < minGPUSeconds {
 		return ""
 	}
-	return fmt.Sprintf("%.3g AUC-PR per GPU-hour", v)
+	return fmt.Sprintf("%.3g", v)
 }

@@ -11,19 +11,19 @@ import (
 	"plumbline.dev/plumbline/cli/clustertest"
 )
 
-func TestWhatAPodThatRunsHasCostSoFarIsCountedIn(t *testing.T) {
+func TestCostIncludesPodsThatStillRun(t *testing.T) {
 	run := clustertest.ReadRun(t, "running") // one GPU a pod
 	ago := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: clustertest.Now.Add(-d)} }
 	for name, test := range map[string]struct {
 		trial api.TrialStatus
 		want  api.Cost
 	}{
-		"nothing yet": {api.TrialStatus{Phase: api.TrialWaiting}, api.Cost{}},
-		"what has ended": {
+		"a trial without an attempt": {api.TrialStatus{Phase: api.TrialWaiting}, api.Cost{}},
+		"an attempt that has ended": {
 			api.TrialStatus{Cost: &api.Cost{PodSeconds: 50, GPUSeconds: 50, LostSeconds: 9}},
 			api.Cost{PodSeconds: 50, GPUSeconds: 50, LostSeconds: 9},
 		},
-		"and what has not": {
+		"an attempt that has ended and one that runs": {
 			api.TrialStatus{
 				Phase: api.TrialRunning,
 				Cost:  &api.Cost{PodSeconds: 50, GPUSeconds: 50},
@@ -34,15 +34,15 @@ func TestWhatAPodThatRunsHasCostSoFarIsCountedIn(t *testing.T) {
 			},
 			api.Cost{PodSeconds: 110, GPUSeconds: 110},
 		},
-		"a pod that no node has taken": {
+		"a pod that no node runs yet": {
 			api.TrialStatus{Phase: api.TrialStarting, Attempts: []api.AttemptStatus{{}}},
 			api.Cost{},
 		},
-		"a clock that is behind": {
+		"a clock that is behind the cluster's": {
 			api.TrialStatus{Phase: api.TrialRunning, Attempts: []api.AttemptStatus{{StartTime: ago(-time.Minute)}}},
 			api.Cost{},
 		},
-		"a trial that has ended, whose last pod nobody saw end": {
+		"a trial that has ended although its last pod has no end time": {
 			api.TrialStatus{Phase: api.TrialFailed, Attempts: []api.AttemptStatus{{StartTime: ago(time.Minute)}}},
 			api.Cost{},
 		},
@@ -54,7 +54,7 @@ func TestWhatAPodThatRunsHasCostSoFarIsCountedIn(t *testing.T) {
 	}
 }
 
-func TestExpensesAreInTheUnitThatMatters(t *testing.T) {
+func TestExpensesAreInGPUHoursOrElsePodHours(t *testing.T) {
 	for cost, want := range map[api.Cost][2]string{
 		{}:                 {"", ""},
 		{PodSeconds: 1800}: {"0.50 pod-hours", ""},
@@ -68,14 +68,22 @@ func TestExpensesAreInTheUnitThatMatters(t *testing.T) {
 	}
 }
 
-func TestTheYieldIsWhatStatusSays(t *testing.T) {
-	for said, want := range map[api.Decimal]string{
-		"":        "",
-		"13.6969": "13.7 AUC-PR per GPU-hour",
-		"0.0029":  "0.0029 AUC-PR per GPU-hour",
+func TestAUCPRPerGPUHour(t *testing.T) {
+	for name, test := range map[string]struct {
+		inStatus   api.Decimal
+		gpuSeconds int64 // of the trial
+		want       string
+	}{
+		"status does not have it yet":                         {"", 3600, ""},
+		"it has three digits":                                 {"13.6969", 3600, "13.7"},
+		"a small one too":                                     {"0.0029", 3600, "0.0029"},
+		"it is shown from 0.1 GPU-hours on":                   {"8.766", 360, "8.77"},
+		"it says nothing about a trial that took less":        {"8.7904", 359, ""},
+		"nor about a trial whose GPU-hours are not known yet": {"8.7904", 0, ""},
 	} {
-		if got := Yield(api.Best{AUCPRPerGPUHour: said}); got != want {
-			t.Errorf("%q: %q, want %q", said, got, want)
+		got := AUCPRPerGPUHour(api.Best{AUCPRPerGPUHour: test.inStatus}, api.Cost{GPUSeconds: test.gpuSeconds})
+		if got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
 }

@@ -1,2 +1,2 @@
-// Package cost counts what the pods of a run have cost, those that still run included.
+// Package cost adds up the time that the pods of a run have taken, including pods that still run.
 package cost

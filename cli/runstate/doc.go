@@ -1,3 +1,3 @@
-// Package runstate reads the status of a run and puts it in words. The status is the operator's, but everything here
-// bears one that is empty, half-filled or odd.
+// Package runstate reads the status of a run and describes it in words. The operator writes the status, but every
+// function here also accepts a status that is empty, incomplete or invalid.
 package runstate

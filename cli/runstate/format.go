@@ -12,7 +12,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Number shows d with the given digits, or what it holds if that is no number.
+// Number returns d with this many digits after the point. If d is not a number, Number returns up to 8 columns of it.
 func Number[D ~string](d D, digits int) string {
 	v, err := strconv.ParseFloat(string(d), 64)
 	if err != nil {
@@ -21,7 +21,7 @@ func Number[D ~string](d D, digits int) string {
 	return strconv.FormatFloat(v, 'f', digits, 64)
 }
 
-// Interval shows the 95 % interval of m, or "" where there is none.
+// Interval returns the 95 % interval of m's AUC-PR, with dash between its ends, or "" if m has none.
 func Interval(m api.Metrics, dash string) string {
 	if m.AUCPRLow == "" || m.AUCPRHigh == "" {
 		return ""
@@ -29,7 +29,7 @@ func Interval(m api.Metrics, dash string) string {
 	return Number(m.AUCPRLow, 2) + dash + Number(m.AUCPRHigh, 2)
 }
 
-// Age is what kubectl prints under AGE.
+// Age returns the time since t as kubectl prints it under AGE.
 func Age(t metav1.Time, now time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -37,23 +37,24 @@ func Age(t metav1.Time, now time.Time) string {
 	return Human(now.Sub(t.Time))
 }
 
-// Human shows d as kubectl shows an age; below 0 is 0.
+// Human returns d as kubectl prints an age, such as 3m20s. A negative d becomes 0s.
 func Human(d time.Duration) string { return duration.HumanDuration(max(0, d)) }
 
-// CohortWords tells what earlyStopping.cohort would have done; of what it has done the trial's message tells.
+// CohortWords returns what earlyStopping.cohort would have done to a trial if it were not a dry run, or "". If the trial
+// was stopped, its own message says so.
 func CohortWords(t api.TrialStatus) string {
 	c := t.Cohort
 	if c == nil || !c.DryRun {
 		return ""
 	}
-	words := fmt.Sprintf("earlyStopping.cohort would have stopped it at epoch %d: AUC-PR %s, the others' median %s",
-		c.Epoch, Number(c.AUCPR, 4), Number(c.Median, 4))
+	words := fmt.Sprintf("earlyStopping.cohort (dry run) would have stopped it at epoch %d: "+
+		"AUC-PR %s, median of the others %s", c.Epoch, Number(c.AUCPR, 4), Number(c.Median, 4))
 	if v, err := strconv.ParseFloat(string(c.Cost), 64); err == nil {
-		price := "nothing"
+		best := "the same"
 		if v != 0 {
-			price = Number(c.Cost, 4) + " of the best"
+			best = Number(c.Cost, 4) + " lower"
 		}
-		words += "; it would have cost " + price
+		words += "; the best AUC-PR would be " + best
 	}
 	return words
 }

@@ -12,7 +12,8 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Ended says whether the run is over, and how. Conditions decide; the phase is for printing.
+// Ended reports whether the run is over, and whether it succeeded. It reads the conditions: the phase is only for
+// printing.
 func Ended(r *api.TrainingRun) (over, succeeded bool) {
 	if meta.IsStatusConditionTrue(r.Status.Conditions, api.ConditionSucceeded) {
 		return true, true
@@ -20,12 +21,13 @@ func Ended(r *api.TrainingRun) (over, succeeded bool) {
 	return meta.IsStatusConditionTrue(r.Status.Conditions, api.ConditionFailed), false
 }
 
-// Phase is the run's phase; a run without one is Pending.
+// Phase returns the run's phase. A run without one is Pending.
 func Phase(r *api.TrainingRun) api.RunPhase {
 	return cmp.Or(api.RunPhase(text.Clean(string(r.Status.Phase))), api.RunPending)
 }
 
-// ConditionMessage is the sentence of a condition that has the given status, or "".
+// ConditionMessage returns the message of the condition of this type, or its reason if it has no message. It returns ""
+// if the condition does not have the given status.
 func ConditionMessage(conditions []metav1.Condition, kind string, status metav1.ConditionStatus) string {
 	c := meta.FindStatusCondition(conditions, kind)
 	if c == nil || c.Status != status {
@@ -34,7 +36,7 @@ func ConditionMessage(conditions []metav1.Condition, kind string, status metav1.
 	return text.Clean(cmp.Or(c.Message, c.Reason))
 }
 
-// FindTrial returns the trial of that name within r, or nil.
+// FindTrial returns a pointer to the trial of that name in r, or nil if r has none.
 func FindTrial(r *api.TrainingRun, name string) *api.TrialStatus {
 	for i := range r.Status.Trials {
 		if r.Status.Trials[i].Name == name {
@@ -44,7 +46,7 @@ func FindTrial(r *api.TrainingRun, name string) *api.TrialStatus {
 	return nil
 }
 
-// TrialNames lists the trials of a run for a message.
+// TrialNames returns the names of a run's trials, separated by commas.
 func TrialNames(r *api.TrainingRun) string {
 	names := make([]string, 0, len(r.Status.Trials))
 	for _, t := range r.Status.Trials {
@@ -53,7 +55,7 @@ func TrialNames(r *api.TrainingRun) string {
 	return strings.Join(names, ", ")
 }
 
-// Took is how long the run has been going, or went.
+// Took returns how long the run has taken: from its start, or its creation if it has not started, until it ended or now.
 func Took(r *api.TrainingRun, now time.Time) time.Duration {
 	start := r.CreationTimestamp.Time
 	if r.Status.StartTime != nil {

@@ -16,7 +16,7 @@ import (
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
-// Options are what `plumb best` was asked.
+// Options holds the arguments and flags of `plumb best`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -37,9 +37,19 @@ func NewCmdBest(f *factory.Factory, runF func(context.Context, *Options) error) 
 		Short: "Show a run's best checkpoint, why it is the best, and all trials",
 		Long: `Show a run's best checkpoint, why it is the best, and all trials.
 
-Validation selected epoch, threshold and depth, so its figures flatter; test was scored once and selected nothing. A model that
-knows nothing scores the prevalence.`,
-		Example: `  plumb best erasers
+The metrics of the validation split are optimistic, because this split selected the epoch, the threshold and the
+depth. The test split selected nothing: each trial's best checkpoint is scored on it once.
+
+CHANCE is the chance level: the AUC-PR of a model that has learned nothing. It equals the share of defects.
+95% INTERVAL is a bootstrap interval of the AUC-PR. In the table of trials, BEST is the highest AUC-PR on the
+validation split, and AT is its epoch. INTERRUPTED counts the attempts that something outside the trial ended, such
+as an eviction. LOST is the share of GPU-H (GPU-hours) in which an attempt trained no epoch that the next attempt
+resumed from. Without GPUs the column is POD-H (pod-hours).
+
+AUC-PR per GPU-hour is shown when the best checkpoint's trial has ended and took at least 0.1 GPU-hours.`,
+		Example: `  # Show the best checkpoint of the run "erasers"
+  plumb best erasers
+  # In a script: print where the best checkpoint is
   plumb best erasers -o json | jq -r .checkpoint.uri`,
 		Args:              arguments.Between(1, "RUN"),
 		ValidArgsFunction: f.Cluster.Completion(cluster.ProposeRuns, nil),
@@ -71,16 +81,16 @@ func runBest(ctx context.Context, o *Options) error {
 	return nil
 }
 
-// document is what -o json and -o yaml print: status.best, with where it comes from and its test metrics.
+// document is what -o json and -o yaml print: status.best with its run, its metrics on the test split, and its cost.
 type document struct {
 	Namespace string       `json:"namespace"`
 	Run       string       `json:"run"`
 	Phase     api.RunPhase `json:"phase"`
 	api.Best  `json:",inline"`
 	Test      *api.Metrics `json:"test,omitempty"`
-	Cost      *api.Cost    `json:"cost,omitempty"`      // of the run, pods that still run counted up to now
+	Cost      *api.Cost    `json:"cost,omitempty"`      // of the run, including pods that still run
 	TrialCost *api.Cost    `json:"trialCost,omitempty"` // of the best's trial
-	// Attempts of the best's trial, each with what it took.
+	// Attempts are the attempts of the best's trial, each with its cost.
 	Attempts []api.AttemptStatus `json:"attempts,omitempty"`
 }
 
@@ -88,13 +98,14 @@ func newDocument(r *api.TrainingRun, now time.Time) document {
 	out := document{Namespace: r.Namespace, Run: r.Name, Phase: runstate.Phase(r), Best: *r.Status.Best}
 	if t := runstate.FindTrial(r, r.Status.Best.Trial); t != nil {
 		out.Test = t.Test
-		out.TrialCost, out.Attempts = costed(cost.Of(r, *t, now)), t.Attempts
+		out.TrialCost, out.Attempts = nilIfZero(cost.Of(r, *t, now)), t.Attempts
 	}
-	out.Cost = costed(cost.OfRun(r, now))
+	out.Cost = nilIfZero(cost.OfRun(r, now))
 	return out
 }
 
-func costed(c api.Cost) *api.Cost {
+// nilIfZero returns a pointer to c, or nil if c is zero, so that the document leaves it out.
+func nilIfZero(c api.Cost) *api.Cost {
 	if c == (api.Cost{}) {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/cli/clustertest"
 	"plumbline.dev/plumbline/cli/golden"
+	"plumbline.dev/plumbline/cli/runstate"
 	"plumbline.dev/plumbline/cli/text"
 )
 
@@ -51,13 +52,35 @@ func TestBestAsJSON(t *testing.T) {
 	}
 }
 
-// What -o json prints of cost is what status says, attempt by attempt.
-func TestTheBestAsADocumentSaysWhatItTook(t *testing.T) {
+// TestBestAsADocumentHasTheCostOfStatus compares the cost in -o json with the status, for the trial and its attempt.
+func TestBestAsADocumentHasTheCostOfStatus(t *testing.T) {
 	run := clustertest.ReadRun(t, "eventful")
 	out := newDocument(run, clustertest.Now)
 	if out.AUCPRPerGPUHour != "13.7207" || len(out.Attempts) != 1 || out.Attempts[0].GPUSeconds != 230 ||
 		out.TrialCost.GPUSeconds != 230 {
 		t.Errorf("%s per GPU-hour after %+v: %+v", out.AUCPRPerGPUHour, out.TrialCost, out.Attempts)
+	}
+}
+
+// TestAUCPRPerGPUHourIsShownFrom360GPUSecondsOn gives the trial of the best a cost just below the limit, and at it.
+func TestAUCPRPerGPUHourIsShownFrom360GPUSecondsOn(t *testing.T) {
+	for gpuSeconds, want := range map[int64]string{
+		359: "",
+		360: "AUC-PR per GPU-hour  8.77: d34 took 0.10 GPU-hours",
+	} {
+		run := clustertest.ReadRun(t, "eventful")
+		run.Status.Best.AUCPRPerGPUHour = "8.7660"
+		runstate.FindTrial(run, "d34").Cost.GPUSeconds = gpuSeconds
+		shown := ""
+		for _, l := range view(run, clustertest.Now, text.Unicode.Cut) {
+			drawn := text.Style{Glyphs: text.Unicode}.Draw(l, 0)
+			if strings.Contains(drawn, "per GPU-hour") {
+				shown = drawn
+			}
+		}
+		if shown != want {
+			t.Errorf("after %d GPU-seconds: %q, want %q", gpuSeconds, shown, want)
+		}
 	}
 }
 
@@ -67,7 +90,7 @@ func TestBestAnswers(t *testing.T) {
 			Args: "best good",
 			Out:  []string{"d50, epoch 8 of 8", "Runner-up", "validation (selected on)", "test (scored once)"},
 		},
-		"best of a run without one": {
+		"best of a run without a checkpoint": {
 			Args: "best bad",
 			Code: 1,
 			Err:  []string{"ended without a best checkpoint: no trial has a committed checkpoint"},
@@ -77,7 +100,7 @@ func TestBestAnswers(t *testing.T) {
 			Code: 1,
 			Err:  []string{"has no checkpoint yet: it is Pending", "plumb watch new -n inspection"},
 		},
-		"best of a run that is not there": {
+		"best of a run that does not exist": {
 			Args: "best god",
 			Code: 1,
 			Err:  []string{`run "god" does not exist`, "Its runs: bad, good, new"},
@@ -87,17 +110,17 @@ func TestBestAnswers(t *testing.T) {
 			Code: 2,
 			Err:  []string{`"xml" is not one of json, yaml`},
 		},
-		"best of nothing": {
+		"best without a run": {
 			Args: "best",
 			Code: 2,
 			Err:  []string{"RUN is missing", "See: plumb best --help"},
 		},
-		"best of too much": {
+		"best with too many arguments": {
 			Args: "best good bad",
 			Code: 2,
 			Err:  []string{`"bad" is one argument too many`},
 		},
-		"complete nothing after the last": {Args: "__complete best good ", Out: []string{":4"}},
+		"completion proposes nothing after the last argument": {Args: "__complete best good ", Out: []string{":4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want.Check(t, &clustertest.Program{Tree: clustertest.Verbs(NewCmdBest), Objects: clustertest.Inspection(t)})

@@ -11,12 +11,12 @@ import (
 )
 
 func TestTheOptionsOfBest(t *testing.T) {
-	surroundings := cmpopts.IgnoreFields(Options{}, "IO", "Cluster", "Now", "Output")
+	injected := cmpopts.IgnoreFields(Options{}, "IO", "Cluster", "Now", "Output")
 	for args, want := range map[string]Options{
 		"best erasers": {Run: "erasers"},
 	} {
 		got := clustertest.Options(t, NewCmdBest, strings.Split(args, " ")...)
-		if diff := cmp.Diff(want, *got, surroundings); diff != "" {
+		if diff := cmp.Diff(want, *got, injected); diff != "" {
 			t.Errorf("plumb %s (-want +got):\n%s", args, diff)
 		}
 	}

@@ -13,7 +13,8 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// view is the whole answer: the best, its figures, all trials.
+// view returns the output for people: facts about the best, its metrics, all trials, and sentences about trials. cut marks
+// text that is cut off.
 func view(r *api.TrainingRun, now time.Time, cut string) []text.Line {
 	b := r.Status.Best
 	trial := runstate.FindTrial(r, b.Trial)
@@ -26,7 +27,7 @@ func view(r *api.TrainingRun, now time.Time, cut string) []text.Line {
 		r.Name, r.Namespace, runstate.Phase(r), r.Status.Done, runstate.Human(runstate.Took(r, now))))
 	best := fmt.Sprintf("%s, epoch %d of %d", b.Trial, b.Epoch, trial.Epochs)
 	if b.Provisional {
-		best += " (so far: trials that may still win are running)"
+		best += " (so far: a trial that has not ended may still win)"
 	}
 	facts.Row("Best", best)
 	facts.Row("Why", b.Reason)
@@ -38,21 +39,22 @@ func view(r *api.TrainingRun, now time.Time, cut string) []text.Line {
 	if e := cost.ExpenseOf(cost.OfRun(r, now)); e.Hours > 0 {
 		spent := e.String()
 		if lost := e.LostShare(); lost != "" {
-			spent += ", " + lost + " of it lost to attempts that were repeated"
+			spent += ", " + lost + " of it lost in attempts that were repeated"
 		}
 		facts.Row("Cost", spent)
 	}
-	if y := cost.Yield(*b); y != "" {
-		facts.Row("Yield", fmt.Sprintf("%s: %s after %s", y, b.Trial, cost.ExpenseOf(cost.Of(r, *trial, now))))
+	trialCost := cost.Of(r, *trial, now)
+	if quotient := cost.AUCPRPerGPUHour(*b, trialCost); quotient != "" {
+		facts.Row("AUC-PR per GPU-hour", fmt.Sprintf("%s: %s took %s", quotient, b.Trial, cost.ExpenseOf(trialCost)))
 	}
 
 	var figures table.Grid
-	figures.Header("SPLIT", "AUC-PR", "95% INTERVAL", "BLIND", "F1", "PRECISION", "RECALL", "THRESHOLD", "SAMPLES")
+	figures.Header("SPLIT", "AUC-PR", "95% INTERVAL", "CHANCE", "F1", "PRECISION", "RECALL", "THRESHOLD", "SAMPLES")
 	figures.Row(metricsRow("validation (selected on)", b.Metrics)...)
 	if trial.Test != nil {
 		figures.Row(metricsRow("test (scored once)", *trial.Test)...)
 	}
-	lines := facts.Lines()[1:] // its header is empty
+	lines := facts.Lines()[1:] // without the header, which is empty
 	lines = append(append(lines, nil), figures.Lines()...)
 	lines = append(append(lines, nil), trialGrid(r, now)...)
 	if words := trialWords(r, cut); len(words) > 0 {
@@ -61,6 +63,7 @@ func view(r *api.TrainingRun, now time.Time, cut string) []text.Line {
 	return lines
 }
 
+// metricsRow returns a row of the table of metrics.
 func metricsRow(split string, m api.Metrics) []string {
 	samples := ""
 	if m.Samples > 0 {
@@ -73,8 +76,7 @@ func metricsRow(split string, m api.Metrics) []string {
 	}
 }
 
-// trialGrid is the table of all trials of a run. Of attempts it says how many, and how many of these were ended from
-// outside.
+// trialGrid returns the table of all trials of a run.
 func trialGrid(r *api.TrainingRun, now time.Time) []text.Line {
 	all := cost.ExpenseOf(cost.OfRun(r, now))
 	var t table.Grid
@@ -108,13 +110,14 @@ func trialGrid(r *api.TrainingRun, now time.Time) []text.Line {
 	return t.Lines()
 }
 
-// What trials have to say, in columns and lines; the whole is in -o json and kubectl describe.
+// The bounds of a sentence about a trial. kubectl describe shows the whole text.
 const (
-	wordsWidth = 100
+	wordsWidth = 100 // columns
 	wordsLines = 3
 )
 
-// trialWords are the sentences about trials: how they stand, what became of their attempts, what their cohort says.
+// trialWords returns the sentences about trials: each trial's message, its attempts, and what earlyStopping.cohort would
+// have done. cut marks text that is cut off.
 func trialWords(r *api.TrainingRun, cut string) (lines []text.Line) {
 	for _, t := range r.Status.Trials {
 		message := ""
@@ -133,7 +136,7 @@ func trialWords(r *api.TrainingRun, cut string) (lines []text.Line) {
 	return lines
 }
 
-// attemptWords tells what became of a trial's attempts, where there was more than one.
+// attemptWords returns how the attempts of a trial ended and what each took, or "" if there was only one.
 func attemptWords(t api.TrialStatus) string {
 	if len(t.Attempts) < 2 {
 		return ""

@@ -63,7 +63,7 @@ func TestSuspendAndResumeChangeTheSpec(t *testing.T) {
 			args:  "suspend erasers",
 			code:  1,
 			err: []string{
-				`run "erasers" has ended (Succeeded), which nothing changes`,
+				`run "erasers" has ended (Succeeded) and cannot be changed any more`,
 				"plumb retry erasers -n inspection",
 			},
 		},

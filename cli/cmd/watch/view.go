@@ -116,7 +116,7 @@ func (v view) left(t api.TrialStatus) (time.Duration, bool) {
 	return max(0, left), true
 }
 
-// best is a line such as "best so far: d50 at epoch 7, AUC-PR 0.8912 (blind: 0.30), runner-up d34 0.8870".
+// best is a line such as "best so far: d50 at epoch 7, AUC-PR 0.8912 (chance level: 0.30), runner-up d34 0.8870".
 func (v view) best() text.Line {
 	b := v.run.Status.Best
 	if b == nil {
@@ -131,7 +131,7 @@ func (v view) best() text.Line {
 		text.Plain(fmt.Sprintf(" at epoch %d, AUC-PR ", b.Epoch)), text.Painted(runstate.Number(b.AUCPR, 4), text.Bold),
 	}
 	if b.Prevalence != "" {
-		l = append(l, text.Plain(" (a blind model: "+runstate.Number(b.Prevalence, 2)+")"))
+		l = append(l, text.Plain(" (chance level: "+runstate.Number(b.Prevalence, 2)+")"))
 	}
 	if u := b.RunnerUp; u != nil {
 		l = append(l, text.Plain(fmt.Sprintf(", runner-up %s %s", text.Clean(u.Trial), runstate.Number(u.AUCPR, 4))))
