@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Between returns a check that a command has at least least arguments and at most one for each of names. Its error says
-// which argument is missing or is one too many.
+// Between returns a check that a command has from least to len(names) arguments. Its error says which argument is
+// missing or is one too many.
 func Between(least int, names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {

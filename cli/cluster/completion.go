@@ -15,7 +15,8 @@ import (
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
-// Shell completion asks the cluster, but only briefly: a shell that hangs on TAB is worse than one that proposes nothing.
+// Shell completion asks the cluster, but only briefly: a shell that hangs on TAB is worse than one that proposes
+// nothing.
 const (
 	completionTimeout = 2 * time.Second
 	completionLimit   = 200 // objects of a list

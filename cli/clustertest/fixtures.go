@@ -69,8 +69,8 @@ func AsAnna(ctx context.Context, c client.WithWatch, obj client.Object, opts ...
 	return c.Create(ctx, obj, opts...)
 }
 
-// Inspection returns the objects of most tests: the runs good, bad and new, a run in another namespace, a model with two
-// versions, and a model without any.
+// Inspection returns the objects of most tests: the runs good, bad and new, a run in another namespace, a model with
+// two versions, and a model without any.
 func Inspection(t *testing.T) []client.Object {
 	t.Helper()
 	elsewhere := Named(t, "running", "elsewhere")

@@ -50,8 +50,8 @@ func Verbs[O any](newCmds ...newCmd[O]) func(*factory.Factory) *root.Plumb {
 	}
 }
 
-// Dial creates the fake client at its first call and returns the same one later, so that a test can read the objects that
-// a command left.
+// Dial creates the fake client at its first call and returns the same one later, so that a test can read the objects
+// that a command left.
 func (p *Program) Dial(*rest.Config) (client.WithWatch, error) {
 	if p.Client == nil {
 		byName := func(o client.Object) []string { return []string{o.GetName()} }

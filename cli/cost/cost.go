@@ -37,8 +37,8 @@ func OfRun(r *api.TrainingRun, now time.Time) (sum api.Cost) {
 	return sum
 }
 
-// gpusOf returns the number of GPUs that a pod of this depth requests. Kubernetes requires that the request and the limit
-// of GPUs are equal.
+// gpusOf returns the number of GPUs that a pod of this depth requests. Kubernetes requires that the request and the
+// limit of GPUs are equal.
 func gpusOf(r *api.TrainingRun, depth api.Depth) int64 {
 	resources := r.Spec.Template.Resources
 	for _, o := range r.Spec.Overrides {
@@ -86,8 +86,8 @@ func (e expense) Amount() string {
 	return strconv.FormatFloat(e.Hours, 'f', 2, 64)
 }
 
-// LostShare returns the share of the hours, such as 10%, in which an attempt trained no epoch that a later attempt resumed
-// from. It returns "" if there are none.
+// LostShare returns the share of the hours, such as 10%, in which an attempt trained no epoch that a later attempt
+// resumed from. It returns "" if there are none.
 func (e expense) LostShare() string {
 	if e.Hours == 0 || e.lost == 0 {
 		return ""
@@ -95,8 +95,8 @@ func (e expense) LostShare() string {
 	return fmt.Sprintf("%.0f%%", 100*e.lost/e.Hours)
 }
 
-// minGPUSeconds is 0.1 GPU-hours. AUC-PR per GPU-hour of a shorter trial is not shown: divided by seconds, it says nothing
-// about what training costs.
+// minGPUSeconds is 0.1 GPU-hours. AUC-PR per GPU-hour of a shorter trial is not shown: divided by seconds, it says
+// nothing about what training costs.
 const minGPUSeconds = 360
 
 // AUCPRPerGPUHour returns b's AUC-PR divided by the GPU-hours of its trial, as status has it, with three digits. It

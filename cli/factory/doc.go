@@ -1,2 +1,3 @@
-// Package factory holds what every verb is created with, so that tests can replace the streams, the cluster and the clock.
+// Package factory holds what every verb is created with, so that tests can replace the streams, the cluster and the
+// clock.
 package factory

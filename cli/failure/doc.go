@@ -1,3 +1,3 @@
-// Package failure distinguishes kinds of errors and turns an error into the message that the user reads: the error, then
-// the next step.
+// Package failure distinguishes kinds of errors and turns an error into the message that the user reads: the error,
+// then the next step.
 package failure

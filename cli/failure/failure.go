@@ -85,7 +85,8 @@ func nextStep(err error, usage string) string {
 	case apierrors.IsForbidden(err):
 		return "Ask an administrator for these rights. To see the rights that you have: kubectl auth can-i --list"
 	case errors.As(err, &network):
-		return "The cluster cannot be reached. Check that it is running and that it is the right one: kubectl cluster-info"
+		return "The cluster cannot be reached. Check that it is running and that it is the right one: " +
+			"kubectl cluster-info"
 	}
 	return usage
 }

@@ -28,9 +28,15 @@ func TestExplain(t *testing.T) {
 			apierrors.NewForbidden(schema.GroupResource{Resource: "trainingruns"}, "x", errors.New("no")),
 			"kubectl auth can-i --list",
 		},
-		"no kubeconfig":                               {clientcmd.ErrEmptyConfig, "error: there is no kubeconfig\nSet KUBECONFIG"},
-		"a mistake in the command line":               {errors.New("unknown flag: --x"), "See: plumb list --help"},
-		"escape sequences in the API server's answer": {apierrors.NewBadRequest("a\x1b[2Jb"), "error: ab"},
+		"no kubeconfig": {
+			clientcmd.ErrEmptyConfig,
+			"error: there is no kubeconfig\nSet KUBECONFIG",
+		},
+		"a mistake in the command line": {errors.New("unknown flag: --x"), "See: plumb list --help"},
+		"escape sequences in the API server's answer": {
+			apierrors.NewBadRequest("a\x1b[2Jb"),
+			"error: ab",
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 // step answers one request for TrainingRuns.
 type step func(w http.ResponseWriter, r *http.Request)
 
-// scripted is an API server for TrainingRuns. It answers each request for them with the next step. After the last step it
-// answers with a watch that stays open.
+// scripted is an API server for TrainingRuns. It answers each request for them with the next step. After the last step
+// it answers with a watch that stays open.
 type scripted struct {
 	mu    sync.Mutex
 	steps []step

@@ -18,8 +18,8 @@ type Screen struct {
 	drawn []int // the width in columns of each line that was drawn last
 }
 
-// NewScreen returns a screen on w. Draw calls size each time, as the terminal may have been resized; width is in columns,
-// height in lines.
+// NewScreen returns a screen on w. Draw calls size each time, as the terminal may have been resized; width is in
+// columns, height in lines.
 func NewScreen(w io.Writer, size func() (width, height int)) *Screen {
 	return &Screen{out: w, size: size}
 }

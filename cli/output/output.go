@@ -17,8 +17,8 @@ import (
 	"plumbline.dev/plumbline/cli/cluster"
 )
 
-// Flag is the flag -o. Without it a verb prints a table or a sentence for people. A format that the verb does not have is
-// an error of the command line.
+// Flag is the flag -o. Without it a verb prints a table or a sentence for people. A format that the verb does not have
+// is an error of the command line.
 type Flag struct {
 	Format  string   // "" is the output for people
 	formats []string // the values that Set accepts
@@ -72,8 +72,8 @@ func (o *Flag) PrintDocument(doc any, w io.Writer) error {
 	return err
 }
 
-// PrintObject prints an object or a list to w. It first sets the kind of each item, which a typed client leaves empty and
-// kubectl prints.
+// PrintObject prints an object or a list to w. It first sets the kind of each item, which a typed client leaves empty
+// and kubectl prints.
 func PrintObject(p printers.ResourcePrinter, obj runtime.Object, w io.Writer) error {
 	s := cluster.Scheme()
 	if err := setKind(s, obj); err != nil {

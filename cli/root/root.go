@@ -56,8 +56,8 @@ Flags:
 type Plumb struct {
 	*cobra.Command
 	streams *iostreams.IOStreams
-	// started is set when the command line has been accepted and its verb runs. An error before that is a mistake in the
-	// command line.
+	// started is set when the command line has been accepted and its verb runs. An error before that is a mistake in
+	// the command line.
 	started bool
 }
 
@@ -112,8 +112,8 @@ func (p *Plumb) Execute(ctx context.Context, args []string) int {
 // ownName matches this program's name where help shows a command to type.
 var ownName = regexp.MustCompile(`\bplumb\b`)
 
-// ActAsPlugin replaces "plumb" in all help texts by called, such as "kubectl plumb". The user has called the program so,
-// and may have installed it under no other name.
+// ActAsPlugin replaces "plumb" in all help texts by called, such as "kubectl plumb". The user has called the program
+// so, and may have installed it under no other name.
 func (p *Plumb) ActAsPlugin(called string) {
 	p.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: called}
 	var rename func(*cobra.Command)
@@ -134,7 +134,7 @@ func newOptionsCmd() *cobra.Command {
 		Short: "List the flags that every command takes",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.Printf("Every command that connects to a cluster takes these flags. They are the same as kubectl's:\n\n%s",
+			cmd.Printf("Every command that connects to a cluster takes these flags, which are kubectl's:\n\n%s",
 				cmd.Root().PersistentFlags().FlagUsages())
 			return nil
 		},

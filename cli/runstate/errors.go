@@ -8,8 +8,8 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// NoBest returns the error for a run that has no best checkpoint, with the reason. inNamespace is the flag -n to repeat in
-// the proposed command.
+// NoBest returns the error for a run that has no best checkpoint, with the reason. inNamespace is the flag -n to repeat
+// in the proposed command.
 func NoBest(r *api.TrainingRun, inNamespace string) error {
 	over, _ := Ended(r)
 	if !over {
@@ -29,8 +29,8 @@ func NoTrial(r *api.TrainingRun, name string) error {
 	return fmt.Errorf("run %q has no trial %q\nIts trials: %s", r.Name, name, TrialNames(r))
 }
 
-// RefuseEnded returns an error if the run has ended, because a change to it would have no effect. inNamespace is the flag
-// -n to repeat in the proposed command.
+// RefuseEnded returns an error if the run has ended, because a change to it would have no effect. inNamespace is the
+// flag -n to repeat in the proposed command.
 func RefuseEnded(r *api.TrainingRun, inNamespace string) error {
 	if over, _ := Ended(r); over {
 		return fmt.Errorf("run %q has ended (%s) and cannot be changed any more\n"+

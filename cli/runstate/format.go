@@ -40,8 +40,8 @@ func Age(t metav1.Time, now time.Time) string {
 // Human returns d as kubectl prints an age, such as 3m20s. A negative d becomes 0s.
 func Human(d time.Duration) string { return duration.HumanDuration(max(0, d)) }
 
-// CohortWords returns what earlyStopping.cohort would have done to a trial if it were not a dry run, or "". If the trial
-// was stopped, its own message says so.
+// CohortWords returns what earlyStopping.cohort would have done to a trial if it were not a dry run, or "". If the
+// trial was stopped, its own message says so.
 func CohortWords(t api.TrialStatus) string {
 	c := t.Cohort
 	if c == nil || !c.DryRun {

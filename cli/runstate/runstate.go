@@ -55,7 +55,8 @@ func TrialNames(r *api.TrainingRun) string {
 	return strings.Join(names, ", ")
 }
 
-// Took returns how long the run has taken: from its start, or its creation if it has not started, until it ended or now.
+// Took returns how long the run has taken: from its start, or its creation if it has not started, until it ended or
+// now.
 func Took(r *api.TrainingRun, now time.Time) time.Duration {
 	start := r.CreationTimestamp.Time
 	if r.Status.StartTime != nil {

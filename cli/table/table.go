@@ -2,8 +2,8 @@ package table
 
 import "plumbline.dev/plumbline/cli/text"
 
-// Column is a column of a table. A fixed column has Cells. An elastic column has the function Elastic, which draws a cell
-// in the width that the fixed columns leave, from Min to Max.
+// Column is a column of a table. A fixed column has Cells. An elastic column has the function Elastic, which draws a
+// cell in the width that the fixed columns leave, from Min to Max.
 type Column struct {
 	Title    string
 	Cells    []text.Span

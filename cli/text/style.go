@@ -27,8 +27,8 @@ type Style struct {
 	Colour bool
 }
 
-// DetectStyle returns the style for these environment variables: NO_COLOR (no-color.org) and TERM=dumb turn colour off; a
-// locale without UTF-8 selects ASCII.
+// DetectStyle returns the style for these environment variables: NO_COLOR (no-color.org) and TERM=dumb turn colour off;
+// a locale without UTF-8 selects ASCII.
 func DetectStyle(getenv func(string) string) Style {
 	s := Style{Glyphs: Unicode, Colour: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {

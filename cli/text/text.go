@@ -49,8 +49,8 @@ func Printable(s string) string {
 	}, StripEscapes(s))
 }
 
-// runeWidth returns the number of terminal columns that r takes: 0 for a mark on the letter before it, 2 for a wide East
-// Asian character, else 1.
+// runeWidth returns the number of terminal columns that r takes: 0 for a mark on the letter before it, 2 for a wide
+// East Asian character, else 1.
 func runeWidth(r rune) int {
 	switch {
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):

@@ -13,8 +13,8 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// view returns the output for people: facts about the best, its metrics, all trials, and sentences about trials. cut marks
-// text that is cut off.
+// view returns the output for people: facts about the best, its metrics, all trials, and sentences about trials. cut
+// marks text that is cut off.
 func view(r *api.TrainingRun, now time.Time, cut string) []text.Line {
 	b := r.Status.Best
 	trial := runstate.FindTrial(r, b.Trial)
@@ -116,8 +116,8 @@ const (
 	wordsLines = 3
 )
 
-// trialWords returns the sentences about trials: each trial's message, its attempts, and what earlyStopping.cohort would
-// have done. cut marks text that is cut off.
+// trialWords returns the sentences about trials: each trial's message, its attempts, and what earlyStopping.cohort
+// would have done. cut marks text that is cut off.
 func trialWords(r *api.TrainingRun, cut string) (lines []text.Line) {
 	for _, t := range r.Status.Trials {
 		message := ""

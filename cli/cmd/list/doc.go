@@ -1,2 +1,2 @@
-// Package list is `plumb list`: the runs of a namespace.
+// Package list is `plumb list`, which lists the runs of a namespace.
 package list

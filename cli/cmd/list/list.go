@@ -22,7 +22,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Options are what `plumb list` was asked.
+// Options holds the arguments and flags of `plumb list`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -41,14 +41,22 @@ func NewCmdList(f *factory.Factory, runF func(context.Context, *Options) error) 
 	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
-		Short:   "List runs: phase, trials ended, best depth and its AUC-PR",
-		Example: `  plumb list
-  plumb list -A            # of all namespaces
-  plumb list -o name       # for scripts`,
+		Short:   "List runs with their phase, progress and best trial",
+		Long: `List runs with their phase, progress and best trial. The newest run is the last.
+
+DONE counts the trials that have ended, and EPOCH the epochs that all trials have trained. BEST is the trial with
+the best checkpoint, and AUC-PR its average precision on the validation split. GPU-H is the GPU-hours of all pods
+of the run; it is empty for a run without GPUs.`,
+		Example: `  # List the runs in this namespace
+  plumb list
+  # List the runs in all namespaces
+  plumb list -A
+  # In a script: print one name a line
+  plumb list -o name`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
-	cmd.Flags().BoolVarP(&o.All, "all-namespaces", "A", false, "list the runs of all namespaces")
+	cmd.Flags().BoolVarP(&o.All, "all-namespaces", "A", false, "list the runs in all namespaces")
 	o.Output.AddTo(cmd, "json", "yaml", "name")
 	return cmd
 }
@@ -69,20 +77,22 @@ func runList(ctx context.Context, o *Options) error {
 		return output.PrintObject(printer, &runs, o.IO.Out)
 	}
 	if len(runs.Items) == 0 {
-		elsewhere := "; all namespaces: plumb list -A"
+		listAll := " To list the runs in all namespaces: plumb list -A"
 		if o.All {
-			elsewhere = ""
+			listAll = ""
 		}
-		fmt.Fprintf(o.IO.ErrOut, "There are no runs in %s. config/README.md (\"The first run\") starts one%s\n",
-			cluster.DescribeNamespace(namespace), elsewhere)
+		fmt.Fprintf(o.IO.ErrOut,
+			"There are no runs in %s. config/README.md (\"The first run\") says how to start one.%s\n",
+			cluster.DescribeNamespace(namespace), listAll)
 		return nil
 	}
 	o.IO.PrintLines(listTable(runs.Items, o.All, o.Now()))
 	return nil
 }
 
-// listTable shows runs, those of a namespace together, the newest last as it is nearest to the prompt.
-func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []text.Line {
+// listTable returns the table of runs, sorted by namespace and then by age. The newest run is the last, next to the
+// prompt. showNamespace adds the column NAMESPACE.
+func listTable(runs []api.TrainingRun, showNamespace bool, now time.Time) []text.Line {
 	slices.SortStableFunc(runs, func(a, b api.TrainingRun) int {
 		return cmp.Or(
 			strings.Compare(a.Namespace, b.Namespace),
@@ -90,7 +100,7 @@ func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []text.Li
 			strings.Compare(a.Name, b.Name))
 	})
 	var t table.Grid
-	if namespaces {
+	if showNamespace {
 		t.Header("NAMESPACE")
 	}
 	t.Header("NAME", "PHASE", "DONE", "BEST", "AUC-PR", "EPOCH", "GPU-H", "AGE")
@@ -100,7 +110,7 @@ func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []text.Li
 			best, aucPR = b.Trial, runstate.Number(b.AUCPR, 4)
 		}
 		var row []string
-		if namespaces {
+		if showNamespace {
 			row = append(row, r.Namespace)
 		}
 		row = append(row, r.Name, string(runstate.Phase(&r)), r.Status.Done, best, aucPR, r.Status.Progress,
@@ -110,7 +120,8 @@ func listTable(runs []api.TrainingRun, namespaces bool, now time.Time) []text.Li
 	return t.Lines()
 }
 
-// gpuHours leaves out what ran without a GPU: in one column both would be added up in a reader's head.
+// gpuHours returns the GPU-hours of a run, or "" if it used no GPU. Pod-hours in the same column would be mistaken for
+// GPU-hours.
 func gpuHours(c api.Cost) string {
 	if c.GPUSeconds == 0 {
 		return ""

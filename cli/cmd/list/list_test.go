@@ -14,7 +14,7 @@ func TestListAnswers(t *testing.T) {
 			Args: "list -n nothing",
 			Err: []string{
 				`There are no runs in namespace nothing. config/README.md ("The first run") ` +
-					`starts one; all namespaces: plumb list -A`,
+					`says how to start one. To list the runs in all namespaces: plumb list -A`,
 			},
 		},
 		"list for scripts": {

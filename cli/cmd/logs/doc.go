@@ -1,2 +1,2 @@
-// Package logs is `plumb logs`: what the pods of trials print.
+// Package logs is `plumb logs`, which prints the logs of the pods of trials.
 package logs

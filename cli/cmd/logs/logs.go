@@ -22,13 +22,13 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Options are what `plumb logs` was asked.
+// Options holds the arguments and flags of `plumb logs`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
 
 	Run    string
-	Trial  string // "" for all
+	Trial  string // "": all trials
 	Follow bool
 }
 
@@ -40,8 +40,14 @@ func NewCmdLogs(f *factory.Factory, runF func(context.Context, *Options) error) 
 	o := &Options{IO: f.IO, Cluster: f.Cluster}
 	cmd := &cobra.Command{
 		Use:   "logs RUN [TRIAL]",
-		Short: "Print the log of a trial's newest pod, or of all trials' with their names before each line",
-		Example: `  plumb logs erasers d50 -f
+		Short: "Print the log of one trial, or of all trials of a run",
+		Long: `Print the log of one trial, or of all trials of a run.
+
+The log is that of the trial's newest pod. With all trials, each line begins with the trial's name. If a pod was
+deleted, its log is gone, too.`,
+		Example: `  # Print the log of trial d50, and continue until its pod ends
+  plumb logs erasers d50 -f
+  # Print the logs of all trials
   plumb logs erasers`,
 		Args:              arguments.Between(1, "RUN", "TRIAL"),
 		ValidArgsFunction: f.Cluster.Completion(cluster.ProposeRuns, cluster.ProposeTrials),
@@ -52,7 +58,7 @@ func NewCmdLogs(f *factory.Factory, runF func(context.Context, *Options) error) 
 			return runF(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on as the pod writes, until it ends")
+	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "continue to print what the pod writes, until the pod ends")
 	return cmd
 }
 
@@ -71,7 +77,7 @@ func runLogs(ctx context.Context, o *Options) error {
 		case t == nil:
 			return runstate.NoTrial(r, o.Trial)
 		case t.Pod == "":
-			return fmt.Errorf("trial %s has no pod yet: it is %s\nFollow the run: plumb watch %s%s",
+			return fmt.Errorf("trial %s has no pod yet: it is %s\nTo follow the run: plumb watch %s%s",
 				t.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
 		}
 		return o.podLog(ctx, r, *t, o.IO.Out)
@@ -82,18 +88,19 @@ func runLogs(ctx context.Context, o *Options) error {
 	return o.allLogs(ctx, r)
 }
 
-// noPods says how the run stands: without a word it would seem that the pods had written nothing.
+// noPods returns the error for a run of which no trial has a pod. Without it, the empty output would look like pods
+// that have written nothing.
 func (o *Options) noPods(r *api.TrainingRun) error {
 	yet := " yet"
 	if over, _ := runstate.Ended(r); over {
 		yet = ""
 	}
-	return fmt.Errorf("run %q has no pods%s: it is %s\nWhy: plumb watch %s%s",
+	return fmt.Errorf("run %q has no pods%s: it is %s\nTo see why: plumb watch %s%s",
 		r.Name, yet, runstate.Phase(r), r.Name, o.Cluster.NamespaceFlag())
 }
 
-// allLogs prints every trial's log, line by line with the trial's name; one that cannot be read does not end the
-// others.
+// allLogs prints the logs of all trials, each line after its trial's name. If one log cannot be read, allLogs prints
+// the others nevertheless and returns an error.
 func (o *Options) allLogs(ctx context.Context, r *api.TrainingRun) error {
 	var mu sync.Mutex
 	var g errgroup.Group
@@ -116,7 +123,7 @@ func (o *Options) allLogs(ctx context.Context, r *api.TrainingRun) error {
 	return g.Wait()
 }
 
-// prefix copies lines of any length from r to w, each whole.
+// prefix copies lines of any length from r to w, each after name. mu makes sure that each line is written whole.
 func prefix(r *io.PipeReader, w io.Writer, name string, mu *sync.Mutex) error {
 	defer r.Close()
 	lines := bufio.NewReader(r)
@@ -131,7 +138,7 @@ func prefix(r *io.PipeReader, w io.Writer, name string, mu *sync.Mutex) error {
 			}
 		}
 		if err != nil {
-			return nil // the pipe's end: podLog says what went wrong
+			return nil // the pipe has ended; podLog returns the error if there was one
 		}
 	}
 }
@@ -141,7 +148,8 @@ func (o *Options) podLog(ctx context.Context, r *api.TrainingRun, t api.TrialSta
 	log, err := o.Cluster.OpenLog(ctx, r.Namespace, t.Pod, o.Follow)
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("pod %s of trial %s is gone, and its log with it\nWhat became of the trial: plumb watch %s%s",
+		return fmt.Errorf("pod %s of trial %s was deleted, and its log with it\n"+
+			"To see how the trial ended: plumb watch %s%s",
 			t.Pod, t.Name, r.Name, o.Cluster.NamespaceFlag())
 	case err != nil:
 		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)

@@ -14,7 +14,7 @@ import (
 	"plumbline.dev/plumbline/cli/exitcode"
 )
 
-func TestLogsAskTheServer(t *testing.T) {
+func TestLogsAreReadFromTheServer(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/api/v1/namespaces/inspection/pods/erasers-d18-a1-x7k2p/log":
@@ -31,17 +31,17 @@ func TestLogsAskTheServer(t *testing.T) {
 		code     int
 		out, err []string
 	}{
-		"the log of a trial, as it is": {
+		"the log of a trial is printed unchanged": {
 			args: "logs erasers d18 -f",
 			out:  []string{"epoch 1\nfollow=true\n"},
 		},
-		"the log of all trials, and which are gone": {
+		"the logs of all trials are printed, and a deleted pod is an error": {
 			args: "logs erasers",
 			code: 1,
 			out:  []string{"d18   epoch 1\nd18   follow="},
 			err: []string{
 				"of trial d",
-				"is gone, and its log with it\nWhat became of the trial: plumb watch erasers -n inspection",
+				"was deleted, and its log with it\nTo see how the trial ended: plumb watch erasers -n inspection",
 			},
 		},
 	}
@@ -63,8 +63,8 @@ func TestLogsAskTheServer(t *testing.T) {
 
 func TestLogsOfARunWithoutPods(t *testing.T) {
 	for state, want := range map[string]string{
-		"waiting": "run \"erasers\" has no pods yet: it is Pending\nWhy: plumb watch erasers -n inspection\n",
-		"failed":  "run \"erasers\" has no pods: it is Failed\nWhy: plumb watch erasers -n inspection\n",
+		"waiting": "run \"erasers\" has no pods yet: it is Pending\nTo see why: plumb watch erasers -n inspection\n",
+		"failed":  "run \"erasers\" has no pods: it is Failed\nTo see why: plumb watch erasers -n inspection\n",
 	} {
 		run := clustertest.ReadRun(t, state)
 		for i := range run.Status.Trials {
@@ -84,7 +84,7 @@ func TestLogsAnswers(t *testing.T) {
 			Code: 1,
 			Err:  []string{"trial d50 has no pod yet: it is Waiting"},
 		},
-		"complete a trial": {
+		"completion proposes trials": {
 			Args: "__complete logs good ",
 			Out:  []string{"d18\tSucceeded 8/8", "d152\tFailed 6/8"},
 		},

@@ -11,13 +11,13 @@ import (
 )
 
 func TestTheOptionsOfLogs(t *testing.T) {
-	surroundings := cmpopts.IgnoreFields(Options{}, "IO", "Cluster")
+	injected := cmpopts.IgnoreFields(Options{}, "IO", "Cluster")
 	for args, want := range map[string]Options{
 		"logs erasers":        Options{Run: "erasers"},
 		"logs erasers d50 -f": {Run: "erasers", Trial: "d50", Follow: true},
 	} {
 		got := clustertest.Options(t, NewCmdLogs, strings.Split(args, " ")...)
-		if diff := cmp.Diff(want, *got, surroundings); diff != "" {
+		if diff := cmp.Diff(want, *got, injected); diff != "" {
 			t.Errorf("plumb %s (-want +got):\n%s", args, diff)
 		}
 	}

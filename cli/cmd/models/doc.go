@@ -1,2 +1,2 @@
-// Package models is `plumb models`: the models and their versions.
+// Package models is `plumb models`, which lists models and their versions.
 package models

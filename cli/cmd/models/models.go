@@ -24,13 +24,13 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Options are what `plumb models` was asked.
+// Options holds the arguments and flags of `plumb models`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
 	Now     func() time.Time
 
-	Model  string // "" for all
+	Model  string // "": all models
 	All    bool
 	Output output.Flag
 }
@@ -43,12 +43,19 @@ func NewCmdModels(f *factory.Factory, runF func(context.Context, *Options) error
 	o := &Options{IO: f.IO, Cluster: f.Cluster, Now: f.Now}
 	cmd := &cobra.Command{
 		Use:   "models [MODEL]",
-		Short: "List models and their versions: where each came from and where it is",
-		Long: `List models and their versions: where each came from and where it is.
+		Short: "List models and their versions",
+		Long: `List models and their versions.
 
--o prints the versions alone, as ModelVersions; kubectl get models -o yaml prints the models.`,
-		Example: `  plumb models
+RUN, TRIAL and EPOCH say which checkpoint became the version, and BY who promoted it. AUC-PR is the average precision
+on the validation split. PUBLISHED is "yes", "no" if publishing has failed, or "waiting". URI is where the version is
+published; for a model without a version it is the registry.
+
+-o prints the ModelVersions only. To print the Models: kubectl get models -o yaml`,
+		Example: `  # List all models in this namespace, with their versions
+  plumb models
+  # List the versions of one model
   plumb models erasers
+  # In a script: print the ModelVersions of one model
   plumb models erasers -o json`,
 		Args:              arguments.Between(0, "MODEL"),
 		ValidArgsFunction: f.Cluster.Completion(cluster.ProposeModels, nil),
@@ -59,7 +66,7 @@ func NewCmdModels(f *factory.Factory, runF func(context.Context, *Options) error
 			return runF(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().BoolVarP(&o.All, "all-namespaces", "A", false, "list the models of all namespaces")
+	cmd.Flags().BoolVarP(&o.All, "all-namespaces", "A", false, "list the models in all namespaces")
 	o.Output.AddTo(cmd, "json", "yaml", "name")
 	return cmd
 }
@@ -86,7 +93,7 @@ func runModels(ctx context.Context, o *Options) error {
 			return v.Spec.Model != o.Model
 		})
 		if len(models.Items)+len(versions.Items) == 0 {
-			return fmt.Errorf("model %q does not exist in %s\nSee which do: plumb models -A",
+			return fmt.Errorf("model %q does not exist in %s\nTo list the models in all namespaces: plumb models -A",
 				o.Model, cluster.DescribeNamespace(namespace))
 		}
 	}
@@ -95,7 +102,8 @@ func runModels(ctx context.Context, o *Options) error {
 		return output.PrintObject(printer, &versions, o.IO.Out)
 	}
 	if len(models.Items)+len(versions.Items) == 0 {
-		fmt.Fprintf(o.IO.ErrOut, "There are no models in %s. plumb promote RUN --model NAME shows how to make one.\n",
+		fmt.Fprintf(o.IO.ErrOut,
+			"There are no models in %s. To see how to create one: plumb promote RUN --model NAME\n",
 			cluster.DescribeNamespace(namespace))
 		return nil
 	}
@@ -103,6 +111,7 @@ func runModels(ctx context.Context, o *Options) error {
 	return nil
 }
 
+// sortVersions sorts by namespace, model and version number.
 func sortVersions(versions []api.ModelVersion) {
 	slices.SortFunc(versions, func(a, b api.ModelVersion) int {
 		return cmp.Or(
@@ -112,7 +121,7 @@ func sortVersions(versions []api.ModelVersion) {
 	})
 }
 
-// table shows every version, sorted already, then the models that have none.
+// table returns the table of the versions, in their order, and below them the models that have no version.
 func (o *Options) table(models []api.Model, versions []api.ModelVersion) []text.Line {
 	var t table.Grid
 	now := o.Now()
@@ -126,16 +135,16 @@ func (o *Options) table(models []api.Model, versions []api.ModelVersion) []text.
 		}
 		t.Row(cells...)
 	}
-	has := map[client.ObjectKey]bool{}
+	hasVersion := map[client.ObjectKey]bool{}
 	for _, v := range versions {
-		has[client.ObjectKey{Namespace: v.Namespace, Name: v.Spec.Model}] = true
+		hasVersion[client.ObjectKey{Namespace: v.Namespace, Name: v.Spec.Model}] = true
 		by := text.Truncate(text.Clean(v.Spec.PromotedBy), 32, o.IO.Style.Cut)
 		add(v.Namespace, v.Spec.Model, strconv.FormatInt(v.Spec.Version, 10), published(&v),
 			v.Spec.Run.Name, v.Spec.Trial, strconv.Itoa(int(v.Spec.Epoch)), runstate.Number(v.Spec.Metrics.AUCPR, 4),
 			by, runstate.Age(v.CreationTimestamp, now), v.Status.URI)
 	}
 	for _, m := range models {
-		if !has[client.ObjectKeyFromObject(&m)] {
+		if !hasVersion[client.ObjectKeyFromObject(&m)] {
 			age := runstate.Age(m.CreationTimestamp, now)
 			add(m.Namespace, m.Name, "", "", "", "", "", "", "", age, string(m.Spec.Registry.URI))
 		}
@@ -143,7 +152,7 @@ func (o *Options) table(models []api.Model, versions []api.ModelVersion) []text.
 	return t.Lines()
 }
 
-// published is one word: yes, no (it never will be), or waiting.
+// published returns one word: yes, no if publishing has failed for good, or waiting.
 func published(v *api.ModelVersion) string {
 	switch {
 	case meta.IsStatusConditionTrue(v.Status.Conditions, api.ConditionPublished):

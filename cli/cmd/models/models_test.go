@@ -8,13 +8,13 @@ import (
 
 func TestModelsAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"models, versions in order": {Args: "models", Golden: "models"},
-		"models of all namespaces":  {Args: "models -A", Golden: "models-all-namespaces"},
+		"models, with versions in order": {Args: "models", Golden: "models"},
+		"models of all namespaces":       {Args: "models -A", Golden: "models-all-namespaces"},
 		"one model": {
 			Args: "models eraser -o name",
 			Out:  []string{"modelversion.plumbline.dev/eraser-v2\nmodelversion.plumbline.dev/eraser-v10\n"},
 		},
-		"a model that is not there": {
+		"a model that does not exist": {
 			Args: "models nothing",
 			Code: 1,
 			Err:  []string{`model "nothing" does not exist in namespace inspection`},

@@ -11,13 +11,13 @@ import (
 )
 
 func TestTheOptionsOfModels(t *testing.T) {
-	surroundings := cmpopts.IgnoreFields(Options{}, "IO", "Cluster", "Now", "Output")
+	injected := cmpopts.IgnoreFields(Options{}, "IO", "Cluster", "Now", "Output")
 	for args, want := range map[string]Options{
 		"models":           Options{},
 		"models eraser -A": {Model: "eraser", All: true},
 	} {
 		got := clustertest.Options(t, NewCmdModels, strings.Split(args, " ")...)
-		if diff := cmp.Diff(want, *got, surroundings); diff != "" {
+		if diff := cmp.Diff(want, *got, injected); diff != "" {
 			t.Errorf("plumb %s (-want +got):\n%s", args, diff)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 )
 
 func TestTheOptionsOfVersion(t *testing.T) {
-	surroundings := cmpopts.IgnoreFields(Options{}, "IO", "Cluster", "Output")
+	injected := cmpopts.IgnoreFields(Options{}, "IO", "Cluster", "Output")
 	for args, want := range map[string]Options{
 		"version":          Options{},
 		"version --client": {Client: true},
 	} {
 		got := clustertest.Options(t, NewCmdVersion, strings.Split(args, " ")...)
-		if diff := cmp.Diff(want, *got, surroundings); diff != "" {
+		if diff := cmp.Diff(want, *got, injected); diff != "" {
 			t.Errorf("plumb %s (-want +got):\n%s", args, diff)
 		}
 	}

@@ -22,14 +22,14 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The lowest Kubernetes that Plumbline works with, as charts/plumbline/Chart.yaml has it too; a test holds them
-// together.
+// The lowest version of Kubernetes that Plumbline works with. charts/plumbline/Chart.yaml has the same version, which a
+// test checks.
 const (
 	lowestMajor = 1
 	lowestMinor = 31
 )
 
-// Options are what `plumb version` was asked.
+// Options holds the arguments and flags of `plumb version`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -38,13 +38,15 @@ type Options struct {
 	Output output.Flag
 }
 
-// versions is what -o json and -o yaml print. What was not asked for, or is not there, is left out.
+// versions is what -o json and -o yaml print. With --client, Kubernetes and Plumbline are left out; Plumbline is also
+// left out if its API is not installed.
 type versions struct {
 	Plumb      plumbVersion  `json:"plumb"`
 	Kubernetes *version.Info `json:"kubernetes,omitempty"`
-	Plumbline  string        `json:"plumbline,omitempty"` // the API installed in the cluster
+	Plumbline  string        `json:"plumbline,omitempty"` // the API version that is installed in the cluster
 }
 
+// plumbVersion is the version of this program and of what it was built with.
 type plumbVersion struct {
 	Release  string `json:"release"`
 	Wire     string `json:"wire"`
@@ -52,13 +54,13 @@ type plumbVersion struct {
 	Platform string `json:"platform"`
 }
 
-// Own returns the versions of this program.
+// Own returns the version of this program.
 func Own() plumbVersion {
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 	return plumbVersion{Release: wire.Release, Wire: wire.Version, Go: runtime.Version(), Platform: platform}
 }
 
-// String is the line that people read.
+// String returns the version as the line that `plumb version` and `plumb --version` print.
 func (v plumbVersion) String() string {
 	return fmt.Sprintf("plumb       %s (wire %s, %s, %s)", v.Release, v.Wire, v.Go, v.Platform)
 }
@@ -72,13 +74,16 @@ func NewCmdVersion(f *factory.Factory, runF func(context.Context, *Options) erro
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the versions of plumb, of the cluster, and of the API installed in it",
-		Example: `  plumb version
-  plumb version --client   # asks no cluster
+		Example: `  # Print all versions, and fail if the cluster's Kubernetes is too old
+  plumb version
+  # Print the version of plumb only, without a cluster
+  plumb version --client
+  # In a script: print the version of Kubernetes
   plumb version -o json | jq -r .kubernetes.gitVersion`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
-	cmd.Flags().BoolVar(&o.Client, "client", false, "do not ask the cluster")
+	cmd.Flags().BoolVar(&o.Client, "client", false, "print the version of plumb only, without connecting to a cluster")
 	o.Output.AddTo(cmd, "json", "yaml")
 	return cmd
 }
@@ -86,22 +91,22 @@ func NewCmdVersion(f *factory.Factory, runF func(context.Context, *Options) erro
 func runVersion(_ context.Context, o *Options) error {
 	v := versions{Plumb: Own()}
 	if o.Output.Format == "" {
-		fmt.Fprintln(o.IO.Out, v.Plumb) // before the cluster is asked, which may not answer
+		fmt.Fprintln(o.IO.Out, v.Plumb) // before asking the cluster, which may not answer
 	}
-	var old error
+	var tooOld error
 	if !o.Client {
 		if err := o.ask(&v); err != nil {
 			return err
 		}
-		old = tooOld(v.Kubernetes)
+		tooOld = checkLowest(v.Kubernetes)
 	}
 	if o.Output.Format != "" {
-		return cmp.Or(o.Output.PrintDocument(v, o.IO.Out), old)
+		return cmp.Or(o.Output.PrintDocument(v, o.IO.Out), tooOld)
 	}
-	return old
+	return tooOld
 }
 
-// ask adds what the cluster says.
+// ask reads the versions of Kubernetes and of the API from the cluster into v. Without -o it prints them, too.
 func (o *Options) ask(v *versions) error {
 	cfg, err := o.Cluster.Config()
 	if err != nil {
@@ -116,7 +121,7 @@ func (o *Options) ask(v *versions) error {
 	}
 	_, err = dc.ServerResourcesForGroupVersion(api.GroupVersion.String())
 	switch {
-	case apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err): // the API is not installed
 	case err != nil:
 		return fmt.Errorf("ask %s for %s: %w", cfg.Host, api.GroupVersion, err)
 	default:
@@ -129,14 +134,15 @@ func (o *Options) ask(v *versions) error {
 	return nil
 }
 
-// tooOld refuses a server below the lowest version. Some providers write the minor version as "29+".
-func tooOld(v *version.Info) error {
+// checkLowest returns an error if the server is older than the lowest version. Some providers write the minor version
+// as "29+".
+func checkLowest(v *version.Info) error {
 	major, err1 := strconv.Atoi(v.Major)
 	minor, err2 := strconv.Atoi(strings.TrimRight(v.Minor, "+"))
 	if err1 != nil || err2 != nil || major > lowestMajor || major == lowestMajor && minor >= lowestMinor {
 		return nil
 	}
-	return fmt.Errorf("kubernetes %s is too old: Plumbline needs %d.%d or newer, for the rules in its CRDs\n"+
-		"Upgrade the cluster, or use another one with --context",
+	return fmt.Errorf("kubernetes %s is too old: Plumbline needs %d.%d or newer for the rules in its CRDs\n"+
+		"Upgrade the cluster, or choose another cluster with --context",
 		text.Clean(v.GitVersion), lowestMajor, lowestMinor)
 }

@@ -15,7 +15,7 @@ import (
 	"plumbline.dev/plumbline/cli/clustertest"
 )
 
-func TestLowestKubernetesIsTheChartsToo(t *testing.T) {
+func TestTheChartHasTheSameLowestKubernetes(t *testing.T) {
 	chart, err := os.ReadFile("../../../charts/plumbline/Chart.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestLowestKubernetesIsTheChartsToo(t *testing.T) {
 
 func TestVersionAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"the client's version asks nobody": {Args: "version --client", Out: []string{"wire 1."}},
+		"the client's version needs no cluster": {Args: "version --client", Out: []string{"wire 1."}},
 		"the client's version for scripts": {
 			Args: "version --client -o json",
 			Out:  []string{`"plumb": {`, `"wire": "1.`},
@@ -41,7 +41,7 @@ func TestVersionAnswers(t *testing.T) {
 	}
 }
 
-func TestVersionAsksTheServer(t *testing.T) {
+func TestVersionReadsTheServersVersion(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/version":

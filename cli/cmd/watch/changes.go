@@ -12,8 +12,8 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// changes says in lines what happened to a run between two sightings, for logs and pipes. before is nil at the first
-// sighting, which tells where everything stands.
+// changes returns a line for each change of a run between two sightings, for logs and pipes. At the first sighting
+// before is nil, and the lines describe the whole state of the run.
 func changes(before, after *api.TrainingRun) []string {
 	first := before == nil
 	if first {
@@ -27,12 +27,12 @@ func changes(before, after *api.TrainingRun) []string {
 		}
 		out = append(out, trialChanges(*old, t)...)
 	}
-	for _, c := range []struct{ kind, word string }{
+	for _, c := range []struct{ kind, label string }{
 		{api.ConditionAdmitted, "not admitted"}, {api.ConditionMetricsHealthy, "reports"},
 	} {
 		m := runstate.ConditionMessage(after.Status.Conditions, c.kind, metav1.ConditionFalse)
 		if m != "" && m != runstate.ConditionMessage(before.Status.Conditions, c.kind, metav1.ConditionFalse) {
-			out = append(out, fmt.Sprintf("run   %s: %s", c.word, m))
+			out = append(out, fmt.Sprintf("run   %s: %s", c.label, m))
 		}
 	}
 	if b := after.Status.Best; b != nil && (before.Status.Best == nil || !sameBest(*before.Status.Best, *b)) {
@@ -46,7 +46,8 @@ func changes(before, after *api.TrainingRun) []string {
 	return out
 }
 
-// trialChanges is what the others say of the trial, what it did, and where it stands now.
+// trialChanges returns the lines about one trial: what earlyStopping.cohort would have done, a new epoch, and a new
+// phase, attempt or message.
 func trialChanges(old, t api.TrialStatus) []string {
 	name := text.Pad(text.Clean(t.Name), 5, false)
 	var out []string
@@ -73,6 +74,7 @@ func trialChanges(old, t api.TrialStatus) []string {
 	return out
 }
 
+// trialMetrics returns the last and best AUC-PR of a trial and the time it still needs, to follow its epoch.
 func trialMetrics(t api.TrialStatus) string {
 	s := ""
 	if t.Last != nil {
@@ -88,10 +90,12 @@ func trialMetrics(t api.TrialStatus) string {
 	return s
 }
 
+// sameBest reports whether a and b are the same checkpoint and equally provisional.
 func sameBest(a, b api.Best) bool {
 	return a.Trial == b.Trial && a.Epoch == b.Epoch && a.Provisional == b.Provisional && a.Checkpoint == b.Checkpoint
 }
 
+// bestLine returns the line about the best checkpoint, without the word that the line starts with.
 func bestLine(b api.Best) string {
 	s := fmt.Sprintf("%s at epoch %d, AUC-PR %s%s",
 		text.Clean(b.Trial), b.Epoch, runstate.Number(b.AUCPR, 4), bracketed(b.Metrics))
@@ -104,13 +108,15 @@ func bestLine(b api.Best) string {
 	return s
 }
 
+// runLine returns the line about the run: its phase, how many trials have ended, and the message of the condition that
+// explains the phase.
 func runLine(r *api.TrainingRun) string {
 	s := "run   " + string(runstate.Phase(r))
 	if r.Status.Done != "" {
 		s += ", " + text.Clean(r.Status.Done) + " trials ended"
 	}
 	suspended := ""
-	if runstate.Phase(r) == api.RunSuspended { // False while pods still save themselves
+	if runstate.Phase(r) == api.RunSuspended { // the condition is False while pods still write their checkpoints
 		suspended = cmp.Or(
 			runstate.ConditionMessage(r.Status.Conditions, api.ConditionSuspended, metav1.ConditionTrue),
 			runstate.ConditionMessage(r.Status.Conditions, api.ConditionSuspended, metav1.ConditionFalse))
@@ -127,7 +133,7 @@ func runLine(r *api.TrainingRun) string {
 	return s
 }
 
-// bracketed is " [0.82, 0.93]", or nothing where there is no interval.
+// bracketed returns the 95 % interval as " [0.82, 0.93]", or "" if m has none.
 func bracketed(m api.Metrics) string {
 	if i := runstate.Interval(m, ", "); i != "" {
 		return " [" + i + "]"

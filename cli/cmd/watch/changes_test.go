@@ -10,21 +10,21 @@ import (
 	"plumbline.dev/plumbline/cli/golden"
 )
 
-// TestChangesGolden tells a run's story in lines, as a log has it.
+// TestChangesGolden prints the lines of a run that passes through several states, as a log would have them.
 func TestChangesGolden(t *testing.T) {
-	var story strings.Builder
+	var log strings.Builder
 	var before *api.TrainingRun
 	for _, state := range []string{"waiting", "running", "running", "eventful", "suspended", "finished"} {
 		after := clustertest.ReadRun(t, state)
-		fmt.Fprintf(&story, "--- %s\n", state)
+		fmt.Fprintf(&log, "--- %s\n", state)
 		for _, l := range changes(before, after) {
-			fmt.Fprintln(&story, l)
+			fmt.Fprintln(&log, l)
 		}
 		before = after
 	}
 	for _, state := range []string{"failed", "odd"} {
 		lines := changes(nil, clustertest.ReadRun(t, state))
-		fmt.Fprintf(&story, "--- %s, at first sight\n%s\n", state, strings.Join(lines, "\n"))
+		fmt.Fprintf(&log, "--- %s, at first sight\n%s\n", state, strings.Join(lines, "\n"))
 	}
-	golden.Check(t, "changes", story.String())
+	golden.Check(t, "changes", log.String())
 }

@@ -7,7 +7,8 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// progress shows done of total in w cells, filled by parts of a cell where the glyphs have them.
+// progress returns a bar of w cells that shows done of total. Where the glyphs have parts of a cell, the last filled
+// cell is filled in part.
 func progress(g text.Glyphs, done, total, w int) string {
 	parts := len(g.Bar) - 1
 	filled := 0
@@ -21,8 +22,8 @@ func progress(g text.Glyphs, done, total, w int) string {
 	return b.String()
 }
 
-// sparkline draws values between lo and hi in at most w cells; where there are more values than cells, a cell is the
-// mean of its share.
+// sparkline returns a curve of values between lo and hi in at most w cells. If there are more values than cells, each
+// cell shows the mean of several.
 func sparkline(g text.Glyphs, values []float64, lo, hi float64, w int) string {
 	n := min(len(values), w)
 	var b strings.Builder
@@ -32,7 +33,7 @@ func sparkline(g text.Glyphs, values []float64, lo, hi float64, w int) string {
 		for _, v := range share {
 			sum += v
 		}
-		level := len(g.Curve) / 2 // all values equal
+		level := len(g.Curve) / 2 // all values are equal
 		if hi > lo {
 			level = int((sum/float64(len(share)) - lo) / (hi - lo) * float64(len(g.Curve)))
 		}
@@ -41,7 +42,7 @@ func sparkline(g text.Glyphs, values []float64, lo, hi float64, w int) string {
 	return b.String()
 }
 
-// curve is a trial's AUC-PR by epoch. Points that are no numbers are left out.
+// curve returns a trial's AUC-PR by epoch. Points that are not numbers are left out.
 func curve(t api.TrialStatus) []float64 {
 	var values []float64
 	for _, p := range t.Curve {
@@ -52,7 +53,8 @@ func curve(t api.TrialStatus) []float64 {
 	return values
 }
 
-// curveRange is the range of all trials' curves: drawn in one scale, depths can be compared by eye.
+// curveRange returns the lowest and highest point of all curves. All curves are drawn in this range, so that they can
+// be compared.
 func curveRange(trials []api.TrialStatus) (lo, hi float64) {
 	lo, hi = 1, 0
 	for _, t := range trials {

@@ -13,10 +13,10 @@ func TestSparkline(t *testing.T) {
 		w      int
 		want   string
 	}{
-		"a cell per point":                        {[]float64{0, 0.5, 1}, 9, "▁▅█"},
-		"more points than cells are averaged":     {[]float64{0, 0, 1, 1}, 2, "▁█"},
-		"no points, no cells":                     {nil, 9, ""},
-		"points outside the range stay inside it": {[]float64{-3, 7}, 2, "▁█"},
+		"each point has a cell":                          {[]float64{0, 0.5, 1}, 9, "▁▅█"},
+		"more points than cells are averaged":            {[]float64{0, 0, 1, 1}, 2, "▁█"},
+		"no points give no cells":                        {nil, 9, ""},
+		"points outside the range are drawn at its ends": {[]float64{-3, 7}, 2, "▁█"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

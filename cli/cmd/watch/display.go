@@ -11,14 +11,15 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// display shows what plumb watch sees: drawn in place on a terminal, in lines elsewhere.
+// display shows sightings of a run to the user.
 type display interface {
 	show(s follow.Sighting)
-	again()                  // draws what was shown last: clocks have moved, or the terminal was resized
-	ticks() <-chan time.Time // when to call again; nil: never
-	finish()
+	redraw()                 // shows the last sighting again, because time has passed or the terminal was resized
+	ticks() <-chan time.Time // says when to call redraw; nil: never
+	finish()                 // is called once, after the last sighting
 }
 
+// newDisplay returns a display that draws in place on a terminal, or prints lines to anything else.
 func newDisplay(streams *iostreams.IOStreams, name string, now func() time.Time) display {
 	if s := streams.ScreenOn(streams.Out); s != nil {
 		return &liveDisplay{screen: s, style: streams.Style, name: name, now: now, ticker: time.NewTicker(time.Second)}
@@ -26,7 +27,7 @@ func newDisplay(streams *iostreams.IOStreams, name string, now func() time.Time)
 	return &lineDisplay{out: streams.Out, errOut: streams.ErrOut, name: name, now: now}
 }
 
-// liveDisplay draws a view again whenever something comes, and once a second, for the clocks in it and because the
+// liveDisplay draws a view at each sighting. It also redraws it once a second, because the view shows times and the
 // terminal may have been resized.
 type liveDisplay struct {
 	screen *iostreams.Screen
@@ -35,10 +36,10 @@ type liveDisplay struct {
 	now    func() time.Time
 	ticker *time.Ticker
 
-	run    *api.TrainingRun
-	epochs map[string]int32     // of each trial, when seen was set
-	seen   map[string]time.Time // see view
-	notice string
+	run        *api.TrainingRun
+	epochs     map[string]int32     // by trial: its last known epoch
+	epochSince map[string]time.Time // by trial: when plumb first saw that epoch
+	notice     string
 }
 
 func (d *liveDisplay) ticks() <-chan time.Time { return d.ticker.C }
@@ -47,28 +48,28 @@ func (d *liveDisplay) show(s follow.Sighting) {
 	d.notice = noticeOf(s, d.name)
 	if run, ok := s.Object.(*api.TrainingRun); ok {
 		d.run = run
-		d.note(run)
+		d.noteEpochs(run)
 	}
-	d.again()
+	d.redraw()
 }
 
-func (d *liveDisplay) again() {
+func (d *liveDisplay) redraw() {
 	width, height := d.screen.Size()
 	v := view{
-		run: d.run, now: d.now(), seen: d.seen, notice: d.notice,
+		run: d.run, now: d.now(), epochSince: d.epochSince, notice: d.notice,
 		width: width, height: height - 1, style: d.style,
 	}
 	d.screen.Draw(v.lines())
 }
 
-// note remembers when each trial's epoch was first seen.
-func (d *liveDisplay) note(run *api.TrainingRun) {
-	if d.seen == nil {
-		d.seen, d.epochs = map[string]time.Time{}, map[string]int32{}
+// noteEpochs records the time for each trial whose epoch has changed.
+func (d *liveDisplay) noteEpochs(run *api.TrainingRun) {
+	if d.epochSince == nil {
+		d.epochSince, d.epochs = map[string]time.Time{}, map[string]int32{}
 	}
 	for _, t := range run.Status.Trials {
-		if at, ok := d.epochs[t.Name]; !ok || at != t.Epoch {
-			d.epochs[t.Name], d.seen[t.Name] = t.Epoch, d.now()
+		if epoch, ok := d.epochs[t.Name]; !ok || epoch != t.Epoch {
+			d.epochs[t.Name], d.epochSince[t.Name] = t.Epoch, d.now()
 		}
 	}
 }
@@ -78,7 +79,7 @@ func (d *liveDisplay) finish() {
 	d.screen.Close()
 }
 
-// lineDisplay prints a line per change, with the time, and what is plumb's own to stderr.
+// lineDisplay prints a line with the time for each change of the run to out. It prints plumb's own notices to errOut.
 type lineDisplay struct {
 	out, errOut io.Writer
 	name        string
@@ -90,7 +91,7 @@ type lineDisplay struct {
 
 func (d *lineDisplay) ticks() <-chan time.Time { return nil }
 
-func (d *lineDisplay) again() {}
+func (d *lineDisplay) redraw() {}
 
 func (d *lineDisplay) show(s follow.Sighting) {
 	if n := noticeOf(s, d.name); n != d.notice {
@@ -110,7 +111,7 @@ func (d *lineDisplay) show(s follow.Sighting) {
 
 func (d *lineDisplay) finish() {}
 
-// noticeOf is what plumb itself has to say about a sighting.
+// noticeOf returns plumb's own message about a sighting, which is not in the run's status, or "".
 func noticeOf(s follow.Sighting, name string) string {
 	switch {
 	case s.Lost != nil:

@@ -20,13 +20,13 @@ func TestTimeLeftIsCountedDown(t *testing.T) {
 		now:    func() time.Time { return clustertest.Now },
 	}
 	d.show(follow.Sighting{Object: run})
-	v := view{run: run, seen: d.seen, now: clustertest.Now.Add(20 * time.Second)}
+	v := view{run: run, epochSince: d.epochSince, now: clustertest.Now.Add(20 * time.Second)}
 	trial := *runstate.FindTrial(run, "d101")
-	if got, _ := v.left(trial); got != 76*time.Second {
-		t.Errorf("20 s after the epoch was seen %s are left, want 1m16s", got)
+	if got, _ := v.timeLeft(trial); got != 76*time.Second {
+		t.Errorf("20 s after the epoch was seen the time left is %s, want 1m16s", got)
 	}
 	v.now = clustertest.Now.Add(time.Hour)
-	if got, _ := v.left(trial); got != 0 {
-		t.Errorf("an hour later %s are left, want 0", got)
+	if got, _ := v.timeLeft(trial); got != 0 {
+		t.Errorf("an hour later the time left is %s, want 0", got)
 	}
 }

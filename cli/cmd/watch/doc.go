@@ -1,3 +1,3 @@
-// Package watch is `plumb watch`: it follows a run until it ends. On a terminal it draws a view again and again
-// (view.go); elsewhere it prints a line per change (changes.go).
+// Package watch is `plumb watch`, which follows a run until it ends. On a terminal it redraws a view in place
+// (view.go); to a pipe or a file it prints a line for each change (changes.go).
 package watch

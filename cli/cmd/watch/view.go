@@ -14,27 +14,28 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// view is one picture of a run on a terminal: what plumb watch draws again and again.
+// view is the state of a run as plumb watch draws it on a terminal.
 type view struct {
-	run    *api.TrainingRun
-	now    time.Time
-	seen   map[string]time.Time // when a trial's epoch was first seen: secondsLeft is counted down from there
-	notice string               // of plumb itself, such as a lost connection
-	width  int                  // columns
-	height int                  // lines; 0: any
-	style  text.Style
+	run        *api.TrainingRun     // nil: it does not exist yet
+	now        time.Time            // the time for which the view is drawn
+	epochSince map[string]time.Time // by trial: when plumb first saw its epoch; secondsLeft is counted down from then
+	notice     string               // plumb's own message, such as a lost connection
+	width      int                  // of the terminal, in columns
+	height     int                  // of the terminal, in lines; 0: any height
+	style      text.Style
 }
 
+// The most lines that a message may take.
 const (
-	failureLines = 3 // of a failed trial's message
-	noteLines    = 1 // of any other trial's
+	failureLines = 3 // of a failed trial, of a condition, and of plumb itself
+	noteLines    = 1 // of a trial that has not failed, and of a run that waits
 )
 
-// lines draws the view: the run, its best, one row per trial, then what needs words. Nothing is wider than the
-// terminal; on a low one the words go first.
+// lines returns the lines of the view: the run, its best, one row for each trial, then the notes. No line is wider than
+// the terminal. If the terminal has too few lines, the last ones are left out.
 func (v view) lines() []string {
 	var all []text.Line
-	if v.run == nil { // not there yet
+	if v.run == nil {
 		all = v.wrapped(v.notice, text.Yellow, failureLines)
 	} else {
 		all = append(all, v.title())
@@ -56,7 +57,7 @@ func (v view) lines() []string {
 	return out
 }
 
-// title is a line such as "erasers · Running · 2/5 trials ended · 17/40 epochs · 2m13s · 1.35 GPU-hours".
+// title returns a line such as "erasers · Running · 2/5 trials ended · 17/40 epochs · 2m13s · 1.35 GPU-hours".
 func (v view) title() text.Line {
 	dot := " " + v.style.Dot + " "
 	phase := string(runstate.Phase(v.run))
@@ -68,7 +69,7 @@ func (v view) title() text.Line {
 		suffixed(text.Clean(v.run.Status.Done), " trials ended"),
 		suffixed(text.Clean(v.run.Status.Progress), " epochs"),
 		runstate.Human(runstate.Took(v.run, v.now)),
-		suffixed(v.runLeft(), " left"),
+		suffixed(v.runTimeLeft(), " left"),
 		cost.ExpenseOf(cost.OfRun(v.run, v.now)).String(),
 	} {
 		if part != "" {
@@ -78,6 +79,7 @@ func (v view) title() text.Line {
 	return l
 }
 
+// suffixed returns s and the suffix, or "" if s is empty.
 func suffixed(s, suffix string) string {
 	if s == "" {
 		return ""
@@ -85,14 +87,15 @@ func suffixed(s, suffix string) string {
 	return s + suffix
 }
 
-// runLeft is an estimate for the whole run: only while every trial that has not ended has one.
-func (v view) runLeft() string {
+// runTimeLeft returns an estimate of the time that the run still needs, the longest of its trials'. It returns ""
+// unless every trial that has not ended has an estimate.
+func (v view) runTimeLeft() string {
 	longest := time.Duration(-1)
 	for _, t := range v.run.Status.Trials {
 		if t.Phase.Terminal() {
 			continue
 		}
-		left, ok := v.left(t)
+		left, ok := v.timeLeft(t)
 		if !ok {
 			return ""
 		}
@@ -104,19 +107,20 @@ func (v view) runLeft() string {
 	return runstate.Human(longest)
 }
 
-// left is how much time a trial still needs, by the operator's estimate of when its epoch ended.
-func (v view) left(t api.TrialStatus) (time.Duration, bool) {
+// timeLeft returns how long a running trial still needs. The operator estimates this at the end of an epoch; the time
+// since then is subtracted. ok is false if there is no estimate.
+func (v view) timeLeft(t api.TrialStatus) (left time.Duration, ok bool) {
 	if t.SecondsLeft == nil || t.Phase != api.TrialRunning {
 		return 0, false
 	}
-	left := time.Duration(*t.SecondsLeft) * time.Second
-	if at, ok := v.seen[t.Name]; ok {
-		left -= v.now.Sub(at)
+	left = time.Duration(*t.SecondsLeft) * time.Second
+	if since, known := v.epochSince[t.Name]; known {
+		left -= v.now.Sub(since)
 	}
 	return max(0, left), true
 }
 
-// best is a line such as "best so far: d50 at epoch 7, AUC-PR 0.8912 (chance level: 0.30), runner-up d34 0.8870".
+// best returns a line such as "best so far: d50 at epoch 7, AUC-PR 0.8912 (chance level: 0.30), runner-up d34 0.8870".
 func (v view) best() text.Line {
 	b := v.run.Status.Best
 	if b == nil {
@@ -139,7 +143,7 @@ func (v view) best() text.Line {
 	return l
 }
 
-// trials is the table, one row per trial.
+// trials returns the table with one row for each trial.
 func (v view) trials() []text.Line {
 	trials := v.run.Status.Trials
 	if len(trials) == 0 {
@@ -172,7 +176,7 @@ func (v view) trials() []text.Line {
 	return table.Lines(cols, len(trials), v.width)
 }
 
-// row is a trial's cells, in the order of the columns; those of elastic columns stay empty.
+// row returns a trial's cells, in the order of the columns of trials. The cells of elastic columns stay empty.
 func (v view) row(t api.TrialStatus) []text.Span {
 	name := text.Plain("  " + text.Clean(t.Name))
 	if b := v.run.Status.Best; b != nil && b.Trial == t.Name {
@@ -189,10 +193,11 @@ func (v view) row(t api.TrialStatus) []text.Span {
 		best, at = runstate.Number(t.Best.AUCPR, 4), fmt.Sprintf("@%d", t.Best.Epoch)
 		ci = runstate.Interval(t.Best.Metrics, v.style.Dash)
 	}
-	if d, ok := v.left(t); ok {
+	if d, ok := v.timeLeft(t); ok {
 		left = runstate.Human(d)
-		if rest := t.Epochs - t.Epoch; rest > 0 { // the estimate is the last epoch's duration times what remains
-			pace = fmt.Sprintf("%.1f", float64(*t.SecondsLeft)/float64(rest))
+		// The operator's estimate is the duration of the last epoch times the number of epochs that remain.
+		if remaining := t.Epochs - t.Epoch; remaining > 0 {
+			pace = fmt.Sprintf("%.1f", float64(*t.SecondsLeft)/float64(remaining))
 		}
 	}
 	phase := text.Clean(string(t.Phase))
@@ -203,8 +208,8 @@ func (v view) row(t api.TrialStatus) []text.Span {
 	}
 }
 
-// notes are the sentences: of the run's conditions, of the trials, and of plumb itself. Trials that say the same share
-// a line.
+// notes returns the messages below the table: those of the trials, of the run's conditions, and of plumb itself. Trials
+// with the same message share a note.
 func (v view) notes() []text.Line {
 	var out []text.Line
 	add := func(s string, p text.Paint, n int) { out = append(out, v.wrapped(s, p, n)...) }
@@ -229,12 +234,12 @@ func (v view) notes() []text.Line {
 		add("reports: "+m, text.Yellow, failureLines)
 	}
 	m := runstate.ConditionMessage(conditions, api.ConditionFailed, metav1.ConditionTrue)
-	if m != "" && !told(v.run.Status.Trials, m) {
+	if m != "" && !repeatsTrial(v.run.Status.Trials, m) {
 		add("failed: "+m, text.Red, failureLines)
 	}
 	if over, _ := runstate.Ended(v.run); !over {
 		m := runstate.ConditionMessage(conditions, api.ConditionRunning, metav1.ConditionFalse)
-		if m != "" && m != refused && !told(v.run.Status.Trials, m) {
+		if m != "" && m != refused && !repeatsTrial(v.run.Status.Trials, m) {
 			add("waiting: "+m, text.Dim, noteLines)
 		}
 	}
@@ -244,8 +249,8 @@ func (v view) notes() []text.Line {
 	return out
 }
 
-// told says whether a trial's own sentence is what the run's message repeats.
-func told(trials []api.TrialStatus, message string) bool {
+// repeatsTrial reports whether a message of the run contains the message of a trial, which the notes show anyway.
+func repeatsTrial(trials []api.TrialStatus, message string) bool {
 	for _, t := range trials {
 		if m := text.Clean(t.Message); m != "" && strings.Contains(message, m) {
 			return true
@@ -254,7 +259,7 @@ func told(trials []api.TrialStatus, message string) bool {
 	return false
 }
 
-// wrapped is s in at most n lines.
+// wrapped returns s as at most n lines in paint p.
 func (v view) wrapped(s string, p text.Paint, n int) []text.Line {
 	var out []text.Line
 	for _, l := range text.Wrap(s, v.width, n, v.style.Cut) {
@@ -263,13 +268,14 @@ func (v view) wrapped(s string, p text.Paint, n int) []text.Line {
 	return out
 }
 
-// note is what one or several trials say.
+// note is the message of one or several trials.
 type note struct {
-	trials []string
+	trials []string // their names
 	text   string
 	failed bool
 }
 
+// trialNotes returns the messages of the trials that have not succeeded. Trials with the same message share a note.
 func trialNotes(trials []api.TrialStatus) []note {
 	var notes []note
 	for _, t := range trials {
@@ -298,6 +304,7 @@ func trialNotes(trials []api.TrialStatus) []note {
 	return notes
 }
 
+// phasePaint returns the paint for the phase of a run or a trial.
 func phasePaint(phase string) text.Paint {
 	switch phase {
 	case string(api.TrialSucceeded):

@@ -13,7 +13,8 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// TestRunViewGolden holds what plumb watch draws, in every state and at several widths. Read the files as a user would.
+// TestRunViewGolden compares the view with golden files, for every state of a run and for several widths. Read the
+// files as a user would.
 func TestRunViewGolden(t *testing.T) {
 	for _, state := range []string{"waiting", "running", "failed", "finished", "eventful", "suspended", "odd"} {
 		var all strings.Builder
@@ -41,7 +42,7 @@ func TestRunViewOnPoorTerminals(t *testing.T) {
 		view view
 		want func(lines []string) bool
 	}{
-		"nothing is wider than a very narrow one": {
+		"no line is wider than a very narrow terminal": {
 			view: view{width: 7},
 			want: func(lines []string) bool {
 				for _, l := range lines {
@@ -52,13 +53,13 @@ func TestRunViewOnPoorTerminals(t *testing.T) {
 				return len(lines) > 5
 			},
 		},
-		"a low one keeps the rows and drops the words": {
+		"a terminal of few lines shows the table and leaves out the notes": {
 			view: view{width: 80, height: 9},
 			want: func(lines []string) bool {
 				return len(lines) == 9 && strings.HasPrefix(lines[8], "  d152")
 			},
 		},
-		"one without Unicode gets ASCII": {
+		"a terminal without Unicode gets ASCII": {
 			view: view{width: 100, style: text.Style{Glyphs: text.ASCII}},
 			want: func(lines []string) bool {
 				drawn := strings.Join(lines, "")
@@ -67,7 +68,7 @@ func TestRunViewOnPoorTerminals(t *testing.T) {
 					strings.Contains(drawn, "* d34")
 			},
 		},
-		"one with colour gets it outside the counted width": {
+		"escape sequences of colours do not count as columns": {
 			view: view{width: 80, style: text.Style{Glyphs: text.Unicode, Colour: true}},
 			want: func(lines []string) bool {
 				return strings.Contains(lines[0], "\x1b[36mRunning\x1b[0m") &&
@@ -89,27 +90,38 @@ func TestRunViewOnPoorTerminals(t *testing.T) {
 	}
 }
 
-// The run's own words on what it waits for are told where no trial and no other condition has told them.
-func TestWhatIsWaitedForIsToldOnce(t *testing.T) {
+// TestTheReasonForWaitingIsShownOnce checks that the message of the condition Running is shown only if no trial and no
+// other condition has the same message.
+func TestTheReasonForWaitingIsShownOnce(t *testing.T) {
 	condition := func(kind, message string) metav1.Condition {
 		return metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Message: message}
 	}
-	const away, reports = "the report stream has not been reached yet", "the run ends once every report has been read"
+	const (
+		unreached = "the report stream has not been reached yet"
+		unread    = "the run ends once every report has been read"
+	)
 	for name, tc := range map[string]struct {
 		status api.TrainingRunStatus
 		want   string
 	}{
-		"a run that is not admitted": {api.TrainingRunStatus{Phase: api.RunPending, Conditions: []metav1.Condition{
-			condition(api.ConditionAdmitted, away), condition(api.ConditionRunning, away)}}, "not admitted: " + away},
-		"one whose trials have all ended": {
+		"a run that is not admitted": {
+			api.TrainingRunStatus{
+				Phase: api.RunPending,
+				Conditions: []metav1.Condition{
+					condition(api.ConditionAdmitted, unreached), condition(api.ConditionRunning, unreached),
+				},
+			},
+			"not admitted: " + unreached,
+		},
+		"a run whose trials have all ended": {
 			api.TrainingRunStatus{
 				Phase:      api.RunRunning,
 				Trials:     []api.TrialStatus{{Name: "d18", Phase: api.TrialSucceeded}},
-				Conditions: []metav1.Condition{condition(api.ConditionRunning, reports)},
+				Conditions: []metav1.Condition{condition(api.ConditionRunning, unread)},
 			},
-			"waiting: " + reports,
+			"waiting: " + unread,
 		},
-		"one whose trial says it": {
+		"a run whose trial has the same message": {
 			api.TrainingRunStatus{
 				Phase:  api.RunRunning,
 				Trials: []api.TrialStatus{{Name: "d18", Phase: api.TrialStarting, Message: "its pod is being started"}},
@@ -128,7 +140,7 @@ func TestWhatIsWaitedForIsToldOnce(t *testing.T) {
 		}
 		lines := v.lines()
 		if last := lines[len(lines)-1]; last != tc.want || lines[len(lines)-2] != "" {
-			t.Errorf("%s: want %q alone, got:\n%s", name, tc.want, strings.Join(lines, "\n"))
+			t.Errorf("%s: want only %q below the table, got:\n%s", name, tc.want, strings.Join(lines, "\n"))
 		}
 	}
 }

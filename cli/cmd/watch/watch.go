@@ -20,7 +20,7 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// Options are what `plumb watch` was asked.
+// Options holds the arguments and flags of `plumb watch`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -39,15 +39,25 @@ func NewCmdWatch(f *factory.Factory, runF func(context.Context, *Options) error)
 	cmd := &cobra.Command{
 		Use:   "watch RUN",
 		Short: "Follow a run until it ends",
-		Long: `Follow a run until it ends: one row per trial, drawn in place on a terminal, or a line per change in a pipe or a log.
+		Long: `Follow a run until it ends. On a terminal, a table with one row for each trial is redrawn in place. In a pipe or
+a file, each change is a line.
 
-AUC-PR and BEST are on the validation split, with the 95 % interval of the best; the curves of all trials share one scale, and the
-star marks the best trial so far. NO_COLOR turns colour off.
+AUC-PR is the average precision on the validation split at the last epoch, and BEST the highest so far. INTERVAL is
+the 95 % interval of BEST, and AT its epoch. The CURVE of each trial is its AUC-PR by epoch; all trials have the same
+scale. S/EPOCH is how many seconds the last epoch took, and LEFT how long the trial will still take. The star marks
+the trial with the best checkpoint. The chance level is the AUC-PR of a model that has learned nothing, which equals
+the share of defects.
+
+The environment variable NO_COLOR turns colour off.
 
 ` + exitcode.Help,
-		Example: `  plumb watch erasers
-  plumb watch erasers --wait          # it need not exist yet
-  plumb watch erasers | tee run.log   # a line per change
+		Example: `  # Follow the run "erasers" until it ends
+  plumb watch erasers
+  # Follow it even if it does not exist yet
+  plumb watch erasers --wait
+  # Keep a log with one line for each change
+  plumb watch erasers | tee run.log
+  # Promote the best checkpoint if the run succeeds
   plumb watch erasers && plumb promote erasers --model erasers`,
 		Args:              arguments.Between(1, "RUN"),
 		ValidArgsFunction: f.Cluster.Completion(cluster.ProposeRuns, nil),
@@ -56,7 +66,7 @@ star marks the best trial so far. NO_COLOR turns colour off.
 			return runF(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait for the run when it does not exist yet")
+	cmd.Flags().BoolVar(&o.Wait, "wait", false, "wait for the run to be created if it does not exist yet")
 	return cmd
 }
 
@@ -80,15 +90,15 @@ func runWatch(ctx context.Context, o *Options) error {
 	}()
 
 	d := newDisplay(o.IO, o.Run, o.Now)
-	last, err := o.untilOver(sightings, failed, d)
+	ended, err := o.untilEnded(sightings, failed, d)
 	d.finish()
 	switch {
 	case errors.Is(err, errAbsent):
-		return cluster.AbsentRun(ctx, cl, namespace, o.Run, ". To wait for it: --wait")
+		return cluster.AbsentRun(ctx, cl, namespace, o.Run, ". To wait for a run that will be created: --wait")
 	case err != nil:
 		return fmt.Errorf("watch run %q in namespace %s: %w", o.Run, namespace, err)
 	}
-	return o.verdict(last)
+	return o.outcome(ended)
 }
 
 var (
@@ -96,8 +106,9 @@ var (
 	errDeleted = errors.New("it was deleted before it ended")
 )
 
-// untilOver shows what comes, until the run is over.
-func (o *Options) untilOver(
+// untilEnded shows each sighting, and returns the run when it has ended. The channel failed receives the error with
+// which the follower ends.
+func (o *Options) untilEnded(
 	sightings <-chan follow.Sighting, failed <-chan error, d display,
 ) (*api.TrainingRun, error) {
 	for {
@@ -120,13 +131,14 @@ func (o *Options) untilOver(
 		case err := <-failed:
 			return nil, err
 		case <-d.ticks():
-			d.again()
+			d.redraw()
 		}
 	}
 }
 
-// verdict is the exit code's reason, and what to do next. The display has told the rest.
-func (o *Options) verdict(r *api.TrainingRun) error {
+// outcome returns an error if the run failed, and prints the next step if it succeeded. The display has already shown
+// why the run ended.
+func (o *Options) outcome(r *api.TrainingRun) error {
 	if _, succeeded := runstate.Ended(r); succeeded {
 		fmt.Fprintf(o.IO.ErrOut, "Next: plumb best %s%s, then plumb promote %s%s --model NAME\n",
 			r.Name, o.Cluster.NamespaceFlag(), r.Name, o.Cluster.NamespaceFlag())
@@ -135,7 +147,7 @@ func (o *Options) verdict(r *api.TrainingRun) error {
 	hint := ""
 	for _, t := range r.Status.Trials {
 		if t.Phase == api.TrialFailed && t.Pod != "" {
-			hint = fmt.Sprintf("\nLook at its log: plumb logs %s %s%s",
+			hint = fmt.Sprintf("\nTo read the log of a trial that failed: plumb logs %s %s%s",
 				r.Name, text.Clean(t.Name), o.Cluster.NamespaceFlag())
 			break
 		}

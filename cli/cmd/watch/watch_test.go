@@ -14,8 +14,9 @@ import (
 	"plumbline.dev/plumbline/cli/exitcode"
 )
 
-func TestWatchWaitsForTheRunAndItsEnd(t *testing.T) {
-	// The fake server knows no resource versions: what happens between a list and its watch would be lost on it.
+func TestWatchWaitsForTheRunToBeCreatedAndToEnd(t *testing.T) {
+	// The fake client does not resume a watch from a resourceVersion, so a change between the list and the watch would
+	// be lost. The channel says when the watch has begun.
 	watching := make(chan struct{}, 8)
 	p := &clustertest.Program{
 		Tree: clustertest.Verbs(NewCmdWatch),
@@ -66,7 +67,7 @@ func TestWatchWaitsForTheRunAndItsEnd(t *testing.T) {
 	}
 }
 
-func TestWatchIsInterrupted(t *testing.T) {
+func TestWatchEndsWhenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	p := &clustertest.Program{
@@ -91,13 +92,13 @@ func TestWatchAnswers(t *testing.T) {
 			Out:  []string{"labels.csv:212"},
 			Err:  []string{`run "bad" failed`, "plumb logs bad d18 -n inspection"},
 		},
-		"watch a run that is not there": {
+		"watch a run that does not exist": {
 			Args: "watch nothing",
 			Code: 1,
 			Err:  []string{"does not exist in namespace inspection", "--wait"},
 		},
 		"help documents the exit codes": {Args: "watch --help", Out: []string{"Exit codes:", "130", "Examples:"}},
-		"complete a run": {
+		"completion proposes runs": {
 			Args: "__complete watch ",
 			Out:  []string{"bad\tFailed 5/5", "good\tSucceeded 5/5"},
 		},
