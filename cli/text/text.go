@@ -17,7 +17,7 @@ func StripEscapes(s string) string { return escapes.ReplaceAllString(s, "") }
 
 // Clean returns text from a status as one line that is safe on a terminal. A pod's message may contain anything. Clean
 // removes escape sequences, turns each stretch of white space into one space, and replaces other control characters,
-// characters that reverse the direction of text, and bytes that are not UTF-8 by the replacement character.
+// characters that reverse the direction of text, and bytes that are not UTF-8 with the replacement character.
 func Clean(s string) string {
 	s = StripEscapes(s)
 	var b strings.Builder

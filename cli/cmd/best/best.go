@@ -46,7 +46,8 @@ validation split, and AT is its epoch. INTERRUPTED counts the attempts that some
 as an eviction. LOST is the share of GPU-H (GPU-hours) in which an attempt trained no epoch that the next attempt
 resumed from. Without GPUs the column is POD-H (pod-hours).
 
-AUC-PR per GPU-hour is shown when the best checkpoint's trial has ended and took at least 0.1 GPU-hours.`,
+AUC-PR per GPU-hour is the best AUC-PR divided by the GPU-hours of its trial. It is shown once that trial has ended,
+if the trial took at least 0.1 GPU-hours.`,
 		Example: `  # Show the best checkpoint of the run "erasers"
   plumb best erasers
   # In a script: print where the best checkpoint is

@@ -46,7 +46,7 @@ func NewCmdList(f *factory.Factory, runF func(context.Context, *Options) error) 
 
 DONE counts the trials that have ended, and EPOCH the epochs that all trials have trained. BEST is the trial with
 the best checkpoint, and AUC-PR its average precision on the validation split. GPU-H is the GPU-hours of all pods
-of the run; it is empty for a run without GPUs.`,
+of the run, or a dash if it used no GPU.`,
 		Example: `  # List the runs in this namespace
   plumb list
   # List the runs in all namespaces

@@ -47,7 +47,7 @@ func NewCmdModels(f *factory.Factory, runF func(context.Context, *Options) error
 		Long: `List models and their versions.
 
 RUN, TRIAL and EPOCH say which checkpoint became the version, and BY who promoted it. AUC-PR is the average precision
-on the validation split. PUBLISHED is "yes", "no" if publishing has failed, or "waiting". URI is where the version is
+on the validation split. PUBLISHED is "yes", "waiting", or "no" if publishing has failed. URI is where the version is
 published; for a model without a version it is the registry.
 
 -o prints the ModelVersions only. To print the Models: kubectl get models -o yaml`,

@@ -39,12 +39,14 @@ func NewCmdWatch(f *factory.Factory, runF func(context.Context, *Options) error)
 	cmd := &cobra.Command{
 		Use:   "watch RUN",
 		Short: "Follow a run until it ends",
-		Long: `Follow a run until it ends. On a terminal, a table with one row for each trial is redrawn in place. In a pipe or
-a file, each change is a line.
+		Long: `Follow a run until it ends.
+
+On a terminal, plumb draws a table with one row for each trial and redraws it in place. Into a pipe or a file, it
+prints one line for each change.
 
 AUC-PR is the average precision on the validation split at the last epoch, and BEST the highest so far. INTERVAL is
 the 95 % interval of BEST, and AT its epoch. The CURVE of each trial is its AUC-PR by epoch; all trials have the same
-scale. S/EPOCH is how many seconds the last epoch took, and LEFT how long the trial will still take. The star marks
+scale. S/EPOCH is how many seconds the last epoch took, and LEFT is how long the trial will still take. A star marks
 the trial with the best checkpoint. The chance level is the AUC-PR of a model that has learned nothing, which equals
 the share of defects.
 
