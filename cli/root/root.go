@@ -23,12 +23,16 @@ numbered version of a model that TensorFlow Serving can load.
 
 const example = `  # List the runs in this namespace
   plumb list
+
   # Follow the run "erasers" until it ends
   plumb watch erasers
+
   # Show its best checkpoint, and why it is the best
   plumb best erasers
+
   # Publish this checkpoint as a version of the model "erasers"
   plumb promote erasers --model erasers
+
   # List the versions of that model
   plumb models erasers`
 

@@ -50,6 +50,7 @@ AUC-PR per GPU-hour is the best AUC-PR divided by the GPU-hours of its trial. It
 if the trial took at least 0.1 GPU-hours.`,
 		Example: `  # Show the best checkpoint of the run "erasers"
   plumb best erasers
+
   # In a script: print where the best checkpoint is
   plumb best erasers -o json | jq -r .checkpoint.uri`,
 		Args:              arguments.Between(1, "RUN"),

@@ -49,8 +49,10 @@ the best checkpoint, and AUC-PR its average precision on the validation split. G
 of the run, or a dash if it used no GPU.`,
 		Example: `  # List the runs in this namespace
   plumb list
+
   # List the runs in all namespaces
   plumb list -A
+
   # In a script: print one name a line
   plumb list -o name`,
 		Args: cobra.NoArgs,

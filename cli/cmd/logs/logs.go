@@ -47,6 +47,7 @@ The log is that of the trial's newest pod. With all trials, each line begins wit
 deleted, its log is gone, too.`,
 		Example: `  # Print the log of trial d50, and continue until its pod ends
   plumb logs erasers d50 -f
+
   # Print the logs of all trials
   plumb logs erasers`,
 		Args:              arguments.Between(1, "RUN", "TRIAL"),

@@ -53,8 +53,10 @@ published; for a model without a version it is the registry.
 -o prints the ModelVersions only. To print the Models: kubectl get models -o yaml`,
 		Example: `  # List all models in this namespace, with their versions
   plumb models
+
   # List the versions of one model
   plumb models erasers
+
   # In a script: print the ModelVersions of one model
   plumb models erasers -o json`,
 		Args:              arguments.Between(0, "MODEL"),

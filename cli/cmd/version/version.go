@@ -76,8 +76,10 @@ func NewCmdVersion(f *factory.Factory, runF func(context.Context, *Options) erro
 		Short: "Print the versions of plumb, of the cluster, and of the API installed in it",
 		Example: `  # Print all versions, and fail if the cluster's Kubernetes is too old
   plumb version
+
   # Print the version of plumb only, without a cluster
   plumb version --client
+
   # In a script: print the version of Kubernetes
   plumb version -o json | jq -r .kubernetes.gitVersion`,
 		Args: cobra.NoArgs,

@@ -55,10 +55,13 @@ The environment variable NO_COLOR turns colour off.
 ` + exitcode.Help,
 		Example: `  # Follow the run "erasers" until it ends
   plumb watch erasers
+
   # Follow it even if it does not exist yet
   plumb watch erasers --wait
+
   # Keep a log with one line for each change
   plumb watch erasers | tee run.log
+
   # Promote the best checkpoint if the run succeeds
   plumb watch erasers && plumb promote erasers --model erasers`,
 		Args:              arguments.Between(1, "RUN"),
