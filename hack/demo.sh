@@ -57,7 +57,7 @@ table() { if command -v column >/dev/null; then column -s, -t; else cat; fi; }
 sed -n 1,9p "$demo/predictions.csv" | cut -d, -f1-7 | table # without the model's digest
 echo "… all $(($(wc -l < "$demo/predictions.csv") - 1)) are in $demo/predictions.csv"
 
-say "The five depths, the AUC-PR of a model that guesses (BLIND, which is the prevalence), and why the best was chosen"
+say "The five depths beside a model that guesses, whose AUC-PR is the prevalence, and why the best was chosen"
 show "plumb best erasers -n inspection"
 "$bin/plumb" best erasers -n inspection
 
