@@ -1,8 +1,8 @@
 """Fetches libtensorflow for the trainer, once.
 
 The trainer links TensorFlow's C library. Nobody publishes 2.18 as a tarball, but TensorFlow's own Python wheel holds
-the same library and its headers. This program downloads the pinned wheel with pip, checks its sha256, and keeps only the
-files that cgo needs, in a cache outside the tree. A second call finds them there and returns at once.
+the same library and its headers. This program downloads the pinned wheel with pip, checks its sha256, and keeps only
+the files that cgo needs, in a cache outside the tree. A second call finds them there and returns at once.
 
     fetch.sh            fetch the library if the cache lacks it, and print its directory
     TF_FLAVOR=gpu       the same library with CUDA kernels (README.md)
@@ -178,8 +178,8 @@ def check_sha256(wheel, want):
         raise Refused(
             f"{os.path.basename(wheel)} has sha256 {digest.hexdigest()}, but {want} is pinned, so it is not used. "
             "An incomplete download has another sha256, and so has a file that a proxy rewrote: fetch it again, or "
-            "from another mirror (PIP_INDEX_URL). If that does not help, do not change the pin: somebody may have replaced "
-            "the file."
+            "from another mirror (PIP_INDEX_URL). If that does not help, do not change the pin: somebody may have "
+            "replaced the file."
         )
 
 
