@@ -46,7 +46,7 @@ func readConditions(apiDir string) (map[string][]condition, error) {
 		}
 	}
 	if len(byKind) == 0 {
-		return nil, fmt.Errorf("no constants in %s stand below a comment \"Conditions of a KIND.\"", apiDir)
+		return nil, fmt.Errorf("%s has no constants below a comment \"Conditions of a KIND.\"", apiDir)
 	}
 	return byKind, nil
 }

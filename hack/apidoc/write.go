@@ -56,7 +56,8 @@ func write(w io.Writer, crds []apiextensions.CustomResourceDefinition, condition
 	}
 }
 
-// schemas holds the large objects that the page has described already. A key is the place: "TrainingRun spec overrides".
+// schemas holds the large objects that the page has described already. A key is the place of the description:
+// "TrainingRun spec overrides".
 type schemas map[string]apiextensions.JSONSchemaProps
 
 // writeFields writes one row per field, depth first. For an object in seen it writes where the page describes it,
