@@ -66,7 +66,7 @@ down: ## Stop that cluster; its state stays in .cluster until `make clean`
 generate: ## Write what is generated: deep copies, CRDs, RBAC, the chart's copies, the API reference
 	@hack/generate.sh
 
-lint: ## gofmt, vet, staticcheck, chart and manifests
+lint: ## gofmt, golangci-lint, line length, chart and manifests
 	@hack/verify.sh lint
 
 verify: ## lint, and prove that what is generated is up to date
