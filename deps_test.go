@@ -1,6 +1,6 @@
-// Package plumbline holds only tests of who needs whom: who may import whom (design: "Who may import whom"), and whether the images
-// hold what their programs import. A rule that is broken fails with its reason, since the reason is what decides whether the rule or the
-// change is wrong.
+// Package plumbline holds only tests of the module's structure: which package may import which (design: "Who may import
+// whom"), and whether the container images copy the folders that their programs import. A test that fails names the
+// reason of the rule. The reason decides whether the rule or the change is wrong.
 package plumbline
 
 import (
@@ -26,50 +26,93 @@ const (
 	nats   = "github.com/nats-io/"
 )
 
-// reach is about everything that a package pulls in, directly or not. A name that ends in /... means the tree below it.
+// reach has rules about everything that a package imports, directly or through others. A name that ends in /... means
+// the tree below it.
 var reach = []struct {
 	of, never []string
 	why       string
 }{
 	{
-		of: []string{"trainer/..."}, never: []string{"k8s.io/...", "sigs.k8s.io/...", module + "api/...", module + "operator/..."},
-		why: "a trial runs where there is no Kubernetes: it is told everything by wire.Trial and answers through wire.Report",
+		of:    []string{"trainer/..."},
+		never: []string{"k8s.io/...", "sigs.k8s.io/...", module + "api/...", module + "operator/..."},
+		why: "a trial also runs where there is no Kubernetes: wire.Trial has everything that it needs, and it " +
+			"answers with wire.Report",
 	},
 	{
-		of: []string{"operator/...", "cli/..."}, never: []string{module + "trainer/...", graft + "/..."},
-		why: "operator and plumb build with CGO_ENABLED=0 and run where there is no libtensorflow",
+		of:    []string{"operator/...", "cli/..."},
+		never: []string{module + "trainer/...", graft + "/..."},
+		why:   "operator and plumb build with CGO_ENABLED=0 and run where there is no libtensorflow",
 	},
 	{
-		of: []string{"dataset/..."}, never: []string{graft + "/...", nats + "...", "k8s.io/...", module + "api/...", module + "operator/...", module + "trainer/..."},
-		why: "dataset serves the trainer and plumb alike, so it may drag neither's world into the other",
+		of: []string{"cli/..."},
+		never: []string{
+			module + "operator/plan", module + "operator/promotion", module + "operator/attempt",
+			module + "operator/ingest", module + "operator/controller",
+		},
+		why: "plumb decides nothing that the operator decides: they share podspec, operator/resolve and their imports",
 	},
 	{
-		of: []string{"trainer/loop", "trainer/report"}, never: []string{graft + "/...", nats + "..."},
-		why: "the loop and the report are tested in milliseconds, without TensorFlow and without a message server",
+		of: []string{
+			"operator/promotion", "operator/resolve", "operator/attempt", "operator/decision", "operator/plaintext",
+			"podspec",
+		},
+		never: []string{module + "operator/plan"},
+		why:   "the planners of runs and of promotions are beside each other, and both import what they share",
 	},
 	{
-		of: []string{"score"}, never: []string{graft + "/...", nats + "...", "k8s.io/...", module + "api/...", module + "operator/...", module + "trainer/...", module + "cli/..."},
-		why: "the trainer scores epochs and the operator compares trials with the same functions, so they may know neither's world",
+		of: []string{"dataset/..."},
+		never: []string{
+			graft + "/...", nats + "...", "k8s.io/...",
+			module + "api/...", module + "operator/...", module + "trainer/...",
+		},
+		why: "trainer and plumb import dataset, which must not bring TensorFlow to plumb or Kubernetes to the trainer",
 	},
 	{
-		of: []string{"failpoint"}, never: []string{module + "...", "k8s.io/...", nats + "...", graft + "/..."},
-		why: "failpoint stands around the writes of every program, so it may bring nothing with it",
+		of:    []string{"trainer/loop", "trainer/page"},
+		never: []string{graft + "/...", nats + "..."},
+		why:   "the tests of loop and page take milliseconds, without TensorFlow and without a NATS server",
 	},
 	{
-		of: []string{"test/drill/judge"}, never: []string{module + "..."},
-		why: "who judges what the operator and the trainer did shares no code with them: a mistake in that would be made twice and not seen",
+		of: []string{"score"},
+		never: []string{
+			graft + "/...", nats + "...", "k8s.io/...",
+			module + "api/...", module + "operator/...", module + "trainer/...", module + "cli/...",
+		},
+		why: "the trainer scores epochs and the operator compares trials with the same functions, so score must not " +
+			"import what only one of them needs",
 	},
 	{
-		of: []string{"trainer/safetensors", "trainer/pretrained"}, never: []string{graft + "/...", nats + "..."},
-		why: "what reads files of strangers is fuzzed without TensorFlow, and the converter of pretrained weights builds with CGO_ENABLED=0",
+		of:    []string{"failpoint"},
+		never: []string{module + "...", "k8s.io/...", nats + "...", graft + "/..."},
+		why:   "every program calls failpoint around its writes, so failpoint must not bring another package with it",
 	},
 	{
-		of: []string{"trainer/resnet"}, never: []string{nats + "..."},
-		why: "resnet draws a graph and does nothing else",
+		of:    []string{"test/drill/judge"},
+		never: []string{module + "..."},
+		why: "the judge of what operator and trainer did shares no code with them: a mistake in shared code would be " +
+			"made twice and not be found",
+	},
+	{
+		of:    []string{"trainer/safetensors", "trainer/pretrained"},
+		never: []string{graft + "/...", nats + "..."},
+		why: "the readers of files from strangers are fuzzed without TensorFlow, and the converter of pretrained " +
+			"weights builds with CGO_ENABLED=0",
+	},
+	{
+		of:    []string{"trainer/resnet"},
+		never: []string{nats + "..."},
+		why:   "resnet draws a graph and does nothing else",
 	},
 }
 
-// direct is about the imports of a package or of one file; the standard library is always allowed, but for what is named as not.
+// pure are the packages and files that only decide. They may import one another.
+var pure = []string{
+	"operator/plan", "operator/promotion", "operator/resolve", "operator/attempt", "operator/decision",
+	"operator/plaintext", "operator/selection", "operator/ingest/ledger.go", "podspec",
+}
+
+// direct has rules about the imports of a package or of one file. The standard library is allowed, except the packages
+// in not.
 var direct = []struct {
 	of, only, not []string
 	noClock       bool
@@ -77,35 +120,65 @@ var direct = []struct {
 }{
 	{
 		of:  []string{"wire"},
-		why: "wire is what two sides agree on: any import of its own would be forced on both",
+		why: "wire is what operator and trainer agree on: both would have to import whatever wire imports",
 	},
 	{
 		of:   []string{"test/drill/record.go"},
 		only: []string{module + "test/drill/judge", nats + "...", "k8s.io/...", "sigs.k8s.io/..."},
-		why:  "what is judged is written down as stream, API server and disk have it, by nothing that the operator or the trainer reads or writes them with",
+		why: "the record that the judge reads is made from the stream, the API server and the disk, with no code by " +
+			"which the operator or the trainer reads or writes them",
 	},
 	{
-		of:      []string{"operator/plan", "operator/selection", "operator/ingest/ledger.go"}, // and of one another, since all are held to this
-		only:    []string{module + "api/v1alpha1", module + "wire", module + "operator/plan", module + "operator/selection", module + "score", "k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/resource", "k8s.io/apimachinery/pkg/api/meta", "k8s.io/apimachinery/pkg/types", "k8s.io/apimachinery/pkg/util/intstr", "k8s.io/utils/ptr"},
-		not:     []string{"context", "log/...", "os/...", "net/...", "io/...", "syscall", "math/rand/...", "crypto/rand", "testing"},
+		of: pure,
+		only: []string{
+			module + "operator/plan", module + "operator/resolve", module + "operator/attempt",
+			module + "operator/decision", module + "operator/plaintext", module + "operator/selection",
+			module + "podspec", module + "api/v1alpha1", module + "wire", module + "score",
+			"k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/meta",
+			"k8s.io/apimachinery/pkg/api/resource", "k8s.io/utils/ptr",
+		},
+		not: []string{
+			"context", "log/...", "os/...", "net/...", "io/...", "syscall", "math/rand/...", "crypto/rand", "testing",
+		},
 		noClock: true,
-		why:     "decisions are pure: no client, context, clock, logger or chance, so that a restarted operator decides the same; time comes in as an argument",
+		why: "decisions are pure: no client, context, clock, logger or random number, so that a restarted operator " +
+			"decides the same; the time is an argument",
+	},
+	{
+		of: []string{
+			"cli/cmd/best", "cli/cmd/list", "cli/cmd/models", "cli/cmd/prune", "cli/cmd/retry", "cli/cmd/stop", "cli/cmd/suspend",
+			"cli/cmd/watch/view.go", "cli/cmd/watch/changes.go", "cli/cost", "cli/runstate", "cli/table",
+		},
+		only:    []string{"..."},
+		noClock: true,
+		why:     "the clock of plumb is the factory's, so that a test says what time it is",
 	},
 }
 
-// importers are the only packages that may import a thing themselves.
+// importers has rules about things that only the named packages may import themselves.
 var importers = []struct {
 	of    string
 	where []string
 	why   string
 }{
 	{
-		of: graft + "/...", where: []string{"trainer/resnet", "trainer/session", "trainer/export", "trainer/main.go"},
-		why: "TensorFlow is run in one place and drawn in two; everything else must work without it",
+		of: module + "cli/cmd/...", where: []string{"cli/main.go"},
+		why: "a verb is wired in main and nowhere else, so that no verb depends on another",
 	},
 	{
-		of: nats + "nats.go/...", where: []string{"trainer/publish", "operator/ingest", "operator/credential", "test/..."},
-		why: "reports leave through trainer/publish and arrive through operator/ingest, which own their durability; operator/credential says who signs in",
+		of: module + "cli/clustertest", where: nil,
+		why: "the fake cluster is for tests",
+	},
+	{
+		of:    graft + "/...",
+		where: []string{"trainer/resnet", "trainer/session", "trainer/export", "trainer/main.go"},
+		why:   "TensorFlow runs in session and export, and resnet draws its graphs; all other packages work without it",
+	},
+	{
+		of:    nats + "nats.go/...",
+		where: []string{"trainer/outbox", "operator/ingest", "operator/credential", "test/..."},
+		why: "trainer/outbox sends reports and operator/ingest receives them, and they make sure that none is lost; " +
+			"operator/credential decides who may sign in",
 	},
 }
 
@@ -157,8 +230,8 @@ var images = []struct{ file, program string }{
 	{"trainer/Dockerfile.gpu", "trainer"},
 }
 
-// TestImagesHoldWhatTheyBuild: nobody here has a container engine, so an image that no longer builds would be found by its first user.
-// One folder too many is wrong as well: each change in it would build the image anew.
+// TestImagesHoldWhatTheyBuild: nobody here has a container engine, so an image that no longer builds would be found by
+// its first user. One folder too many is wrong as well: each change in it would build the image anew.
 func TestImagesHoldWhatTheyBuild(t *testing.T) {
 	packages := list(t)
 	for _, image := range images {
@@ -169,18 +242,21 @@ func TestImagesHoldWhatTheyBuild(t *testing.T) {
 		var copied []string
 		for line := range strings.Lines(string(text)) {
 			fields := strings.Fields(line)
-			if len(fields) == 3 && fields[0] == "COPY" && fields[1] == fields[2] && !strings.HasPrefix(fields[1], "hack/") { // hack/ fetches, and has no Go that is built
+			copies := len(fields) == 3 && fields[0] == "COPY" && fields[1] == fields[2]
+			// hack/ has scripts that fetch libraries, and no Go code of a program.
+			if copies && !strings.HasPrefix(fields[1], "hack/") {
 				copied = append(copied, fields[1])
 			}
 		}
 		slices.Sort(copied)
 		if needed := folders(pick(t, packages, []string{image.program})); !slices.Equal(copied, needed) {
-			t.Errorf("%s copies %v, but `go list -deps ./%s` needs %v: make its COPY lines these", image.file, copied, image.program, needed)
+			t.Errorf("%s copies %v, but `go list -deps ./%s` needs %v: make its COPY lines these",
+				image.file, copied, image.program, needed)
 		}
 	}
 }
 
-// folders are those at the module's root that hold the packages and what they reach.
+// folders returns the folders at the module's root that hold the packages and everything that they import.
 func folders(packages []pkg) []string {
 	var all []string
 	for _, p := range packages {
@@ -195,7 +271,7 @@ func folders(packages []pkg) []string {
 	return slices.Compact(all)
 }
 
-// pkg is what `go list` says of a package of this module; name is its path within the module.
+// pkg is what `go list` prints about a package of this module; name is its path within the module.
 type pkg struct {
 	ImportPath, Dir string
 	GoFiles         []string
@@ -227,7 +303,7 @@ func list(t *testing.T) []pkg {
 	}
 }
 
-// pick finds the packages that a rule is about; a rule about nothing would hold for ever.
+// pick returns the packages that a rule is about. A rule about no package is an error, because it would always hold.
 func pick(t *testing.T, packages []pkg, patterns []string) []pkg {
 	t.Helper()
 	var picked []pkg
@@ -251,7 +327,7 @@ type file struct {
 	syntax  *ast.File
 }
 
-// files parses the files, tests apart, of the packages named, or the single file named.
+// files parses the files of the named packages, or the one named file. Test files are left out.
 func files(t *testing.T, packages []pkg, patterns []string) []file {
 	t.Helper()
 	var all []file
@@ -293,7 +369,7 @@ func parse(t *testing.T, p pkg, name string) file {
 	return f
 }
 
-// clockCall names the first use of the machine's clock, or is empty.
+// clockCall returns the first call that reads the machine's clock, or "".
 func clockCall(f *ast.File) (call string) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		s, ok := n.(*ast.SelectorExpr)
@@ -301,8 +377,8 @@ func clockCall(f *ast.File) (call string) {
 			return true
 		}
 		if x, ok := s.X.(*ast.Ident); ok && call == "" {
-			asks := slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer"}, s.Sel.Name)
-			if asks && (x.Name == "time" || x.Name == "metav1") {
+			reads := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer"}
+			if slices.Contains(reads, s.Sel.Name) && (x.Name == "time" || x.Name == "metav1") {
 				call = fmt.Sprintf("%s.%s", x.Name, s.Sel.Name)
 			}
 		}
@@ -311,13 +387,13 @@ func clockCall(f *ast.File) (call string) {
 	return call
 }
 
-// standard says whether a path is of the standard library: its first element has no dot.
+// standard reports whether a path is of the standard library: its first element has no dot.
 func standard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(first, ".")
 }
 
-// matches says whether name is one of the patterns, or below one that ends in /...; "..." matches everything.
+// matches reports whether name is one of the patterns, or below one that ends in /...; "..." matches everything.
 func matches(name string, patterns []string) bool {
 	for _, p := range patterns {
 		tree, isTree := strings.CutSuffix(p, "...")

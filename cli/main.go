@@ -2,35 +2,49 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
-	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"plumbline.dev/plumbline/cli/cmd/best"
+	"plumbline.dev/plumbline/cli/cmd/dataset"
+	"plumbline.dev/plumbline/cli/cmd/list"
+	"plumbline.dev/plumbline/cli/cmd/logs"
+	"plumbline.dev/plumbline/cli/cmd/models"
+	"plumbline.dev/plumbline/cli/cmd/promote"
+	"plumbline.dev/plumbline/cli/cmd/prune"
+	"plumbline.dev/plumbline/cli/cmd/retry"
+	"plumbline.dev/plumbline/cli/cmd/stop"
+	"plumbline.dev/plumbline/cli/cmd/suspend"
+	"plumbline.dev/plumbline/cli/cmd/version"
+	"plumbline.dev/plumbline/cli/cmd/watch"
+	"plumbline.dev/plumbline/cli/factory"
+	"plumbline.dev/plumbline/cli/iostreams"
+	"plumbline.dev/plumbline/cli/root"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first Ctrl-C ends what listens to ctx; a second one ends the program, whatever it waits for
-	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	code := run(ctx, newCluster(streams), os.Args)
-	stop()
+	ctx, unlisten := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first Ctrl-C ends what listens to ctx; a second one ends the program, whatever it waits for.
+	context.AfterFunc(ctx, unlisten)
+	code := plumbTree(factory.New(iostreams.System()), os.Args[0]).Execute(ctx, os.Args[1:])
+	unlisten()
 	os.Exit(code)
 }
 
-// run executes one command line and returns the exit code that exit.go documents.
-func run(ctx context.Context, c *cluster, args []string) int {
-	root, started := newRootCmd(c, args[0])
-	root.SetArgs(args[1:])
-	cmd, err := root.ExecuteContextC(ctx)
-	code := exitCode(ctx, err, *started)
-	usage := ""
-	if !*started {
-		usage = "See: " + cmd.CommandPath() + " --help"
+// plumbTree returns the whole command tree of the program that was called as arg0.
+func plumbTree(f *factory.Factory, arg0 string) *root.Plumb {
+	p := root.New(f, version.Own().String(),
+		list.NewCmdList(f, nil), watch.NewCmdWatch(f, nil), best.NewCmdBest(f, nil), logs.NewCmdLogs(f, nil),
+		suspend.NewCmdSuspend(f, nil), suspend.NewCmdResume(f, nil), stop.NewCmdStop(f, nil), retry.NewCmdRetry(f, nil),
+		promote.NewCmdPromote(f, nil), models.NewCmdModels(f, nil), prune.NewCmdPrune(f, nil),
+		dataset.NewCmdDataset(f),
+		version.NewCmdVersion(f, nil),
+	)
+	if name := filepath.Base(arg0); strings.HasPrefix(name, "kubectl-") {
+		p.ActAsPlugin(strings.ReplaceAll(name, "-", " "))
 	}
-	if text := explain(err, usage); text != "" && code != exitInterrupted {
-		fmt.Fprintln(c.ErrOut, text)
-	}
-	return code
+	return p
 }

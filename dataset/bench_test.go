@@ -11,10 +11,10 @@ import (
 	"plumbline.dev/plumbline/dataset/synth"
 )
 
-// BenchmarkSet is what a start spends on its data: hashing every file (Load),
-// decoding and resizing (Pack), or reading the cache instead. The figures in
-// docs/benchmarks.md are of sets that `plumb dataset synth` made, named by
-// PLUMBLINE_SET; without it a small one is made.
+// BenchmarkSet measures what an attempt spends on its data when it starts: hashing every file (Load), and
+// then decoding and resizing (Pack) or reading the cache instead. The figures in docs/benchmarks.md are
+// those of sets that `plumb dataset synth` made. PLUMBLINE_SET names the set's directory; without it the
+// benchmark makes a small set.
 func BenchmarkSet(b *testing.B) {
 	dir := os.Getenv("PLUMBLINE_SET")
 	if dir == "" {

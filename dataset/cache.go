@@ -1,11 +1,11 @@
-// Packed pixels kept between starts. Decoding is the same work in every attempt
-// of every trial, and its result follows from the set's digest and the size.
+// The cache of packed pixels. Every attempt of every trial decodes the same images, and the result
+// depends only on the set's digest and the image size. The cache keeps the result for the next attempt.
 //
-// A cache's file is read into memory and not mapped: a set is a few hundred MiB,
-// which training holds in memory anyway, its checksum needs every byte once, and
-// a file that is cut short behind a mapping would kill the process in the middle
-// of a step. Several processes may make the same file at once: each writes its
-// own under a temporary name, the last to rename wins, and all hold the same bytes.
+// A cache file is read into memory and not memory-mapped. A set has a few hundred MiB, which training
+// holds in memory anyway, and the checksum needs every byte once. If another process truncated a mapped
+// file, this process would be killed in the middle of a step. Several processes may write the same cache
+// file at once: each writes its own temporary file, the last rename wins, and all files hold the same
+// bytes.
 
 package dataset
 
@@ -25,32 +25,32 @@ import (
 	"time"
 )
 
-// Packed is a set's pixels and how they were come by.
+// Packed holds a set's pixels and says where they came from.
 type Packed struct {
 	Pixels  []uint8 // [len(Samples), size, size, channels]
-	File    string  // that holds them in the cache; "" when none does
-	Cached  bool    // they were read from File, and nothing was decoded
-	Warning string  // why a file that was there was made anew, or why there is none; mostly ""
+	File    string  // the cache file that holds Pixels; "" when there is none
+	Cached  bool    // true when Pixels were read from File and nothing was decoded
+	Warning string  // why an existing cache file was not used, or why none was written; usually ""
 }
 
-// The file: magic, key, sha256 of the pixels, pixels. How many there must be
+// A cache file holds cacheMagic, the key, the sha256 of the pixels, and the pixels. The number of pixels
 // follows from what the key covers.
 const (
 	cacheMagic  = "plumbline packed pixels\n"
 	cacheHeader = len(cacheMagic) + 2*sha256.Size
 )
 
-// cacheVersion is raised when decoding or packing comes to give other bytes for
-// the same files. (When resizing does, Resizer changes.)
+// cacheVersion must be raised by every change of decoding or packing that gives other bytes for the same
+// files. (A change of resizing gets another Resizer instead.)
 const cacheVersion = 1
 
-// staleAfter is when the half of a file that a killed process left behind is
-// taken away: no disk takes an hour over one that is still being written.
+// staleAfter is the age at which a partial file counts as left behind by a killed process and is
+// deleted. No disk takes an hour to write one cache file.
 const staleAfter = time.Hour
 
-// PackCached is Pack with a directory that keeps what it made; it is made where
-// it is not there, and with "" nothing is kept. A cache that cannot be read or
-// written costs time and never the result: Warning says what was wrong with it.
+// PackCached packs like Pack, and keeps the result in a cache file in dir for the next call. It creates
+// dir when it does not exist. With dir "" it keeps nothing. A cache that cannot be read or written costs
+// time but never changes the result; Warning then says why.
 func (s *Set) PackCached(ctx context.Context, size int, dir string, progress func(done, total int)) (Packed, error) {
 	if dir == "" {
 		pixels, err := s.Pack(ctx, size, progress)
@@ -67,33 +67,35 @@ func (s *Set) PackCached(ctx context.Context, size int, dir string, progress fun
 	case ctx.Err() != nil:
 		return Packed{}, err
 	case !errors.Is(err, fs.ErrNotExist):
-		warnings = append(warnings, fmt.Sprintf("the images were decoded again, as the cache %s %s", file, reasonOf(err)))
+		warning := fmt.Sprintf("the images were decoded again because the cache file %s %s", file, reasonOf(err))
+		warnings = append(warnings, warning)
 	}
 	if pixels, err = s.Pack(ctx, size, progress); err != nil {
 		return Packed{}, err
 	}
 	if err := writePacked(file, key, pixels); err != nil {
-		warnings = append(warnings, fmt.Sprintf("the decoded images are not kept: %s", err))
+		warnings = append(warnings, fmt.Sprintf("the decoded images could not be cached: %s", err))
 		file = ""
 	}
 	return Packed{Pixels: pixels, File: file, Warning: strings.Join(warnings, "; ")}, nil
 }
 
-// cacheKey covers all that the packed bytes follow from. The data digest covers
-// every image file and dataset.yaml: the channels' order, the range of 16-bit
-// data, the grid. Labels are not in it, nor corrections, but for those that
-// exclude: an excluded sample is not packed. Go's release is, because its image
-// decoders are not bound to give the same bits for ever (1.26 changed JPEG's).
+// cacheKey returns a sum over everything that the packed bytes depend on. The data digest covers every
+// image file and dataset.yaml, and with it the channels' order, the range of 16-bit data and the grid.
+// The ids cover the order of the samples and the corrections that exclude one: an excluded sample is not
+// packed. The key does not cover the labels or the other corrections. It covers Go's release, because
+// Go's image decoders may give other bits in another release (1.26 changed the JPEG decoder).
 func (s *Set) cacheKey(size int) [sha256.Size]byte {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "packed %d\ngo %s\ndata %s\nresizer %s\nsize %d\n", cacheVersion, runtime.Version(), s.Digests.Data, Resizer, size)
+	fmt.Fprintf(hash, "packed %d\ngo %s\ndata %s\nresizer %s\nsize %d\n",
+		cacheVersion, runtime.Version(), s.Digests.Data, Resizer, size)
 	for _, sample := range s.Samples {
 		fmt.Fprintf(hash, "%s\n", sample.ID)
 	}
 	return [sha256.Size]byte(hash.Sum(nil))
 }
 
-// reasonOf continues a sentence that begins with the file's name.
+// reasonOf completes a sentence that starts with the file's name.
 func reasonOf(err error) string {
 	if u := unfit(""); errors.As(err, &u) {
 		return err.Error()
@@ -101,7 +103,7 @@ func reasonOf(err error) string {
 	return fmt.Sprintf("cannot be read: %s", err)
 }
 
-// readPacked reads a cache's file of so many pixels.
+// readPacked reads the want pixel bytes of a cache file that must have this key.
 func readPacked(ctx context.Context, file string, key [sha256.Size]byte, want int) ([]uint8, error) {
 	f, size, err := openFile(file)
 	if err != nil {
@@ -111,7 +113,8 @@ func readPacked(ctx context.Context, file string, key [sha256.Size]byte, want in
 	return unpack(ctx, f, size, key, want)
 }
 
-// unpack believes nothing in a cache's file that it can check.
+// unpack reads a cache file of length bytes. It checks the magic, the key, the length and the checksum
+// before it returns the pixels.
 func unpack(ctx context.Context, r io.Reader, length int64, key [sha256.Size]byte, want int) ([]uint8, error) {
 	header := make([]byte, cacheHeader)
 	if _, err := io.ReadFull(r, header); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -122,19 +125,19 @@ func unpack(ctx context.Context, r io.Reader, length int64, key [sha256.Size]byt
 	case !ours:
 		return nil, unfit("holds no packed images")
 	case !bytes.Equal(rest[:sha256.Size], key[:]):
-		return nil, unfit("is that of other images, or of another size or version")
+		return nil, unfit("was made from other images, or for another size or version")
 	case length != int64(cacheHeader+want):
 		return nil, unfit(fmt.Sprintf("has %d bytes instead of %d", length, cacheHeader+want))
 	}
 	pixels := make([]uint8, want)
 	sum := sha256.New()
-	for left := pixels; len(left) > 0; {
-		part := left[:min(len(left), 1<<20)] // small enough to be hashed out of the processor's cache
+	for remaining := pixels; len(remaining) > 0; {
+		part := remaining[:min(len(remaining), 1<<20)] // 1 MiB is hashed while it is still in the processor's cache
 		if _, err := io.ReadFull(r, part); err != nil {
 			return nil, err
 		}
 		sum.Write(part)
-		left = left[len(part):]
+		remaining = remaining[len(part):]
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -145,7 +148,8 @@ func unpack(ctx context.Context, r io.Reader, length int64, key [sha256.Size]byt
 	return pixels, nil
 }
 
-// writePacked puts a cache's file in place, whole or not at all.
+// writePacked writes a cache file. The file appears complete or not at all, because it is written under
+// a temporary name and renamed.
 func writePacked(file string, key [sha256.Size]byte, pixels []uint8) (err error) {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -160,7 +164,7 @@ func writePacked(file string, key [sha256.Size]byte, pixels []uint8) (err error)
 			err = errors.Join(err, os.Remove(partial.Name()))
 		}
 	}()
-	defer partial.Close() // after success: closed already
+	defer partial.Close() // for the error paths; after success it is already closed
 	removeStale(partial)
 	sum := sha256.Sum256(pixels)
 	header := append(append([]byte(cacheMagic), key[:]...), sum[:]...)
@@ -169,22 +173,24 @@ func writePacked(file string, key [sha256.Size]byte, pixels []uint8) (err error)
 			return err
 		}
 	}
-	// Other users' pods may share the cache.
+	// Pods of other users may share the cache, so everybody may read the file.
 	if err := errors.Join(partial.Chmod(0o644), partial.Sync(), partial.Close()); err != nil {
 		return err
 	}
 	return os.Rename(partial.Name(), file)
 }
 
-// touch says when a cache was used last: what nobody uses is pruned. Where it may not be touched it is decoded again one day.
+// touch sets a cache file's modification time to now, because `plumb prune` deletes files that nobody
+// has used for a while. An error is ignored: a file that is pruned too early is only decoded again.
 func touch(file string) {
 	now := time.Now()
 	_ = os.Chtimes(file, now, now)
 }
 
-// removeStale takes away what killed processes left half written. It goes by the
-// file system's clock, of which the new file has just been told. Errors are let
-// be: somebody else may be quicker, and nothing depends on it.
+// removeStale deletes the partial files that killed processes left beside fresh. It compares their
+// modification times with that of fresh, which was just created, so that only the file system's clock
+// matters. Errors are ignored: another process may delete the same file first, and nothing depends on
+// the deletion.
 func removeStale(fresh *os.File) {
 	now, err := fresh.Stat()
 	if err != nil {

@@ -32,19 +32,20 @@ func packedInto(t *testing.T, s *Set, dir string) Packed {
 	return packed
 }
 
-func names(t *testing.T, dir string) (names []string) {
+// fileNames returns the names of the files in dir.
+func fileNames(t *testing.T, dir string) (found []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		names = append(names, entry.Name())
+		found = append(found, entry.Name())
 	}
-	return names
+	return found
 }
 
-func TestTheSecondPackDecodesNothing(t *testing.T) {
+func TestSecondPackReadsTheCache(t *testing.T) {
 	f := goodSet()
 	dir, cache := f.write(t), filepath.Join(t.TempDir(), "made", "here")
 	s, err := Load(context.Background(), dir, "", nil)
@@ -62,12 +63,12 @@ func TestTheSecondPackDecodesNothing(t *testing.T) {
 	if diff := cmp.Diff(Packed{Pixels: first.Pixels, File: first.File, Cached: true}, second); diff != "" {
 		t.Error(diff)
 	}
-	if got := names(t, cache); len(got) != 1 || got[0] != filepath.Base(first.File) {
+	if got := fileNames(t, cache); len(got) != 1 || got[0] != filepath.Base(first.File) {
 		t.Errorf("the cache holds %v", got)
 	}
 }
 
-func TestWithoutADirectoryNothingIsKept(t *testing.T) {
+func TestNothingIsCachedWithoutADirectory(t *testing.T) {
 	s := loaded(t, goodSet())
 	want, err := s.Pack(context.Background(), 4, nil)
 	if err != nil {
@@ -78,30 +79,34 @@ func TestWithoutADirectoryNothingIsKept(t *testing.T) {
 	}
 }
 
-func TestTheKeyCoversWhatPixelsFollowFrom(t *testing.T) {
+func TestCacheKeyCoversEverythingThatPixelsDependOn(t *testing.T) {
 	change := func(name, from, to string) func(f files) {
 		return func(f files) { f[name] = bytes.Replace(f[name], []byte(from), []byte(to), 1) }
 	}
+	anotherOrder := change("labels.csv",
+		"e1,normal,p1,1\ne2,defect,p1,2\n",
+		"e2,defect,p1,2\ne1,normal,p1,1\n")
 	for name, c := range map[string]struct {
 		change func(f files)
 		size   int
 		same   bool
 	}{
-		"the same set":          {func(files) {}, 4, true},
-		"another label":         {change("labels.csv", "e5,normal", "e5,defect"), 4, true},
-		"another size":          {func(files) {}, 5, false},
-		"another image":         {func(f files) { f["images/AM/p2.png"] = f["images/GRAY/p2.png"] }, 4, false},
-		"another order":         {change("labels.csv", "e1,normal,p1,1\ne2,defect,p1,2\n", "e2,defect,p1,2\ne1,normal,p1,1\n"), 4, false},
-		"fewer samples":         {change("labels.csv", "e6,defect,p3,2\n", ""), 4, false},
-		"another cell":          {change("labels.csv", "e6,defect,p3,2\n", "e6,defect,p3,3\n"), 4, false},
-		"channels turned round": {change("dataset.yaml", "[AM, GRAY]", "[GRAY, AM]"), 4, false},
-		"another range":         {change("dataset.yaml", "4095", "65535"), 4, false},
-		"another grid":          {change("dataset.yaml", "columns: 3", "columns: 4"), 4, false},
+		"the same set":     {func(files) {}, 4, true},
+		"another label":    {change("labels.csv", "e5,normal", "e5,defect"), 4, true},
+		"another size":     {func(files) {}, 5, false},
+		"another image":    {func(f files) { f["images/AM/p2.png"] = f["images/GRAY/p2.png"] }, 4, false},
+		"another order":    {anotherOrder, 4, false},
+		"fewer samples":    {change("labels.csv", "e6,defect,p3,2\n", ""), 4, false},
+		"another cell":     {change("labels.csv", "e6,defect,p3,2\n", "e6,defect,p3,3\n"), 4, false},
+		"channels swapped": {change("dataset.yaml", "[AM, GRAY]", "[GRAY, AM]"), 4, false},
+		"another range":    {change("dataset.yaml", "4095", "65535"), 4, false},
+		"another grid":     {change("dataset.yaml", "columns: 3", "columns: 4"), 4, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			base := func() files {
 				f := gridSet()
-				f["dataset.yaml"] = []byte("name: erasers\nchannels: [AM, GRAY]\nrange16: {min: 0, max: 4095}\ngrid: {rows: 1, columns: 3}\n")
+				f["dataset.yaml"] = []byte("name: erasers\nchannels: [AM, GRAY]\n" +
+					"range16: {min: 0, max: 4095}\ngrid: {rows: 1, columns: 3}\n")
 				return f
 			}
 			f := base()
@@ -132,27 +137,45 @@ func TestAnExcludedSampleIsNotInTheCache(t *testing.T) {
 		t.Errorf("cached %v, %d bytes", without.Cached, len(without.Pixels))
 	}
 	if relabelled := packs(dir + "/keep.csv"); !relabelled.Cached || !bytes.Equal(relabelled.Pixels, all.Pixels) {
-		t.Error("a correction of a label made another cache")
+		t.Error("a correction that changes a label was not read from the same cache file")
 	}
 }
 
-func TestACacheThatIsUnfitIsMadeAnewAndSaysSo(t *testing.T) {
+func TestAnUnusableCacheFileIsReplacedWithAWarning(t *testing.T) {
 	for name, c := range map[string]struct {
-		spoil func(file string, content []byte) error
-		want  string
+		damaged func(content []byte) []byte
+		want    string
 	}{
-		"a pixel that changed": {func(file string, content []byte) error {
-			content[len(content)-7] ^= 4
-			return os.WriteFile(file, content, 0o644)
-		}, "is damaged: its checksum does not match"},
-		"a file cut short": {func(file string, content []byte) error { return os.Truncate(file, int64(len(content)-1)) }, "has 279 bytes instead of 280"},
-		"a file that grew": {func(file string, content []byte) error { return os.WriteFile(file, append(content, 0), 0o644) }, "has 281 bytes instead of 280"},
-		"an empty file":    {func(file string, content []byte) error { return os.Truncate(file, 0) }, "holds no packed images"},
-		"somebody's notes": {func(file string, content []byte) error { return os.WriteFile(file, []byte("milk, bread"), 0o644) }, "holds no packed images"},
-		"the cache of another set": {func(file string, content []byte) error {
-			content[len(cacheMagic)] ^= 1
-			return os.WriteFile(file, content, 0o644)
-		}, "is that of other images, or of another size or version"},
+		"a pixel that changed": {
+			damaged: func(content []byte) []byte {
+				content[len(content)-7] ^= 4
+				return content
+			},
+			want: "is damaged: its checksum does not match",
+		},
+		"a truncated file": {
+			damaged: func(content []byte) []byte { return content[:len(content)-1] },
+			want:    "has 279 bytes instead of 280",
+		},
+		"a file with one byte more": {
+			damaged: func(content []byte) []byte { return append(content, 0) },
+			want:    "has 281 bytes instead of 280",
+		},
+		"an empty file": {
+			damaged: func([]byte) []byte { return nil },
+			want:    "holds no packed images",
+		},
+		"a text file": {
+			damaged: func([]byte) []byte { return []byte("milk, bread") },
+			want:    "holds no packed images",
+		},
+		"the cache of another set": {
+			damaged: func(content []byte) []byte {
+				content[len(cacheMagic)] ^= 1
+				return content
+			},
+			want: "was made from other images, or for another size or version",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, cache := loaded(t, goodSet()), t.TempDir()
@@ -161,22 +184,26 @@ func TestACacheThatIsUnfitIsMadeAnewAndSaysSo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := c.spoil(first.File, content); err != nil {
+			if err := os.WriteFile(first.File, c.damaged(content), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			want := Packed{Pixels: first.Pixels, File: first.File, Warning: "the images were decoded again, as the cache " + first.File + " " + c.want}
+			want := Packed{
+				Pixels:  first.Pixels,
+				File:    first.File,
+				Warning: "the images were decoded again because the cache file " + first.File + " " + c.want,
+			}
 			if diff := cmp.Diff(want, packedInto(t, s, cache)); diff != "" {
 				t.Error(diff)
 			}
 			if again := packedInto(t, s, cache); !again.Cached || again.Warning != "" {
-				t.Errorf("after it was made anew: %+v", again)
+				t.Errorf("after the cache file was written again: %+v", again)
 			}
 		})
 	}
 }
 
-// TestACacheThatCannotBeKeptCostsNoResult: also what a full disk comes to.
-func TestACacheThatCannotBeKeptCostsNoResult(t *testing.T) {
+// The same happens on a full disk.
+func TestPackSucceedsWhenTheCacheCannotBeWritten(t *testing.T) {
 	s := loaded(t, goodSet())
 	want, err := s.Pack(context.Background(), 4, nil)
 	if err != nil {
@@ -187,7 +214,8 @@ func TestACacheThatCannotBeKeptCostsNoResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := packedInto(t, s, occupied)
-	if !bytes.Equal(got.Pixels, want) || got.File != "" || !strings.Contains(got.Warning, "the decoded images are not kept: ") {
+	const notCached = "the decoded images could not be cached: "
+	if !bytes.Equal(got.Pixels, want) || got.File != "" || !strings.Contains(got.Warning, notCached) {
 		t.Errorf("file %q, warning %q", got.File, got.Warning)
 	}
 
@@ -197,15 +225,15 @@ func TestACacheThatCannotBeKeptCostsNoResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = packedInto(t, s, cache)
-	if !bytes.Equal(got.Pixels, want) || !strings.Contains(got.Warning, "is a directory, not a file; the decoded images are not kept: ") {
+	if !bytes.Equal(got.Pixels, want) || !strings.Contains(got.Warning, "is a directory, not a file; "+notCached) {
 		t.Errorf("warning %q", got.Warning)
 	}
-	if left := names(t, cache); len(left) != 1 {
-		t.Errorf("left behind: %v", left)
+	if found := fileNames(t, cache); len(found) != 1 {
+		t.Errorf("left behind: %v", found)
 	}
 }
 
-func TestManyMayMakeOneCache(t *testing.T) {
+func TestManyWritersMayRaceForOneCacheFile(t *testing.T) {
 	s, cache := loaded(t, goodSet()), t.TempDir()
 	want, err := s.Pack(context.Background(), 4, nil)
 	if err != nil {
@@ -219,17 +247,21 @@ func TestManyMayMakeOneCache(t *testing.T) {
 				if err != nil || got.Warning != "" || !bytes.Equal(got.Pixels, want) {
 					t.Errorf("warning %q, error %v", got.Warning, err)
 				}
-				os.Remove(got.File) // so that the next one races as well
+				os.Remove(got.File) // so that the next call writes the file again
 			}
 		})
 	}
 	group.Wait()
 }
 
-func TestHalvesOfKilledWritersAreTakenAway(t *testing.T) {
+func TestPartialFilesOfKilledWritersAreDeleted(t *testing.T) {
 	s, cache := loaded(t, goodSet()), t.TempDir()
 	now := time.Now()
-	for name, age := range map[string]time.Duration{".packed-0a.partial-1": 2 * time.Hour, ".packed-0a.partial-2": 0, "notes": 2 * time.Hour} {
+	for name, age := range map[string]time.Duration{
+		".packed-0a.partial-1": 2 * time.Hour,
+		".packed-0a.partial-2": 0,
+		"notes":                2 * time.Hour,
+	} {
 		path := filepath.Join(cache, name)
 		if err := errors.Join(os.WriteFile(path, nil, 0o644), os.Chtimes(path, now, now.Add(-age))); err != nil {
 			t.Fatal(err)
@@ -237,14 +269,13 @@ func TestHalvesOfKilledWritersAreTakenAway(t *testing.T) {
 	}
 	file := packedInto(t, s, cache).File
 	want := []string{".packed-0a.partial-2", "notes", filepath.Base(file)}
-	if diff := cmp.Diff(want, names(t, cache)); diff != "" {
+	if diff := cmp.Diff(want, fileNames(t, cache)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// TestImagesThatChangeUnderfootAreNotPacked: else a cache would hold them under
-// the digest of what was there before.
-func TestImagesThatChangeUnderfootAreNotPacked(t *testing.T) {
+// Otherwise the cache would hold the new images under the digest of the old ones.
+func TestImagesThatChangedSinceLoadAreNotPacked(t *testing.T) {
 	f := goodSet()
 	dir, cache := f.write(t), t.TempDir()
 	s, err := Load(context.Background(), dir, "", nil)
@@ -255,11 +286,12 @@ func TestImagesThatChangeUnderfootAreNotPacked(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.PackCached(context.Background(), 4, cache, nil)
-	if want := "the files of sample e2 have changed since the set was opened"; err == nil || !strings.Contains(err.Error(), want) {
+	const want = "the files of sample e2 have changed since the set was opened"
+	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q in it", err, want)
 	}
-	if left := names(t, cache); len(left) > 0 {
-		t.Errorf("the cache holds %v", left)
+	if found := fileNames(t, cache); len(found) > 0 {
+		t.Errorf("the cache holds %v", found)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Checking a set before anybody trains on it: everything is read and decoded,
-// and everything that is wrong is listed at once.
+// Checking a set before anybody trains on it: every file is read and decoded, and all problems are
+// listed at once.
 
 package dataset
 
@@ -12,18 +12,18 @@ import (
 	"strings"
 )
 
-// Report is what a check found.
-type Report struct {
+// CheckResult is the result of Check.
+type CheckResult struct {
 	Dir        string         `json:"dir"`
 	Name       string         `json:"name"`
 	Channels   []string       `json:"channels"`
-	Samples    int            `json:"samples"`    // after corrections
-	Excluded   int            `json:"excluded"`   // by corrections
-	Relabelled int            `json:"relabelled"` // by corrections
+	Samples    int            `json:"samples"`    // after corrections: without the excluded samples
+	Excluded   int            `json:"excluded"`   // samples that corrections exclude
+	Relabelled int            `json:"relabelled"` // samples whose label corrections change
 	Classes    Counts         `json:"classes"`
-	Packages   []PackageCount `json:"packages"` // by name; empty when the set names none
+	Packages   []PackageCount `json:"packages"` // sorted by name; empty when the set names no packages
 	Grid       *Grid          `json:"grid,omitempty"`
-	Sizes      []SizeCount    `json:"sizes"`   // commonest first
+	Sizes      []SizeCount    `json:"sizes"`   // the most common size first
 	Digests    Digests        `json:"digests"` // empty when there are problems
 	Problems   []Problem      `json:"problems"`
 }
@@ -44,146 +44,155 @@ type PackageCount struct {
 type SizeCount struct {
 	Width  int `json:"width"`
 	Height int `json:"height"`
-	Bits   int `json:"bits"` // a pixel
+	Bits   int `json:"bits"` // per pixel: 8 or 16
 	Files  int `json:"files"`
 }
 
-// Check reads and decodes all of a set; it goes on past every fault it can. The
-// report is complete when the error is nil, whether or not it holds problems.
-func Check(ctx context.Context, dir, overlay string, progress func(done, total int)) (*Report, error) {
-	report := &Report{Dir: dir, Channels: []string{}, Packages: []PackageCount{}, Sizes: []SizeCount{}, Problems: []Problem{}}
-	s, ps, err := read(dir, overlay)
+// Check reads and decodes all of a set, and continues after every problem where it can. overlay and
+// progress are those of Load. When the error is nil the result is complete, with or without problems.
+func Check(ctx context.Context, dir, overlay string, progress func(done, total int)) (*CheckResult, error) {
+	result := &CheckResult{
+		Dir:      dir,
+		Channels: []string{},
+		Packages: []PackageCount{},
+		Sizes:    []SizeCount{},
+		Problems: []Problem{},
+	}
+	s, ps, err := readTables(dir, overlay)
 	if err != nil {
 		return nil, err
 	}
 	if s == nil {
-		report.Problems = ps
-		return report, nil
+		result.Problems = ps
+		return result, nil
 	}
-	photos := s.photographs(s.rows)
-	wanted := s.wanted(photos)
-	looked := make([]look, len(photos))
-	found, err := each(ctx, len(photos), progress, func(i int) (problems, error) {
+	captures := s.captures(s.listed)
+	included := s.included(captures)
+	checked := make([]checkedCapture, len(captures))
+	found, err := each(ctx, len(captures), progress, func(i int) (problems, error) {
 		var ps problems
 		var err error
-		looked[i], ps, err = s.look(photos[i], wanted[i])
+		checked[i], ps, err = s.checkCapture(captures[i], included[i])
 		return ps, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("check %s: %w", dir, err)
 	}
-	digests := make([]string, len(looked))
-	shapes := make([]shape, len(looked))
-	for i, l := range looked {
-		digests[i], shapes[i] = l.digest, l.shape
+	digests := make([]string, len(checked))
+	shapes := make([]shape, len(checked))
+	for i, c := range checked {
+		digests[i], shapes[i] = c.digest, c.shape
 	}
 	ps = append(ps, found...)
-	ps = append(ps, s.oneShape(photos, shapes)...)
-	ps = append(ps, s.duplicates(photos, wanted, looked)...)
-	ps = append(ps, s.seal(photos, digests)...)
-	report.count(s, looked)
-	report.Problems = append(report.Problems, sorted(ps)...)
+	ps = append(ps, s.checkShapes(captures, shapes)...)
+	ps = append(ps, s.findFileCopies(captures, included, checked)...)
+	ps = append(ps, s.finishDigests(captures, digests)...)
+	result.count(s, checked)
+	result.Problems = append(result.Problems, sorted(ps)...)
 	if len(ps) == 0 {
-		report.Digests = s.Digests
+		result.Digests = s.Digests
 	}
-	return report, nil
+	return result, nil
 }
 
-// look is what reading one photograph's files tells. What was excluded is not
-// decoded: an image that cannot be is a good reason to exclude it.
-type look struct {
-	exposure
-	files []string // each channel's own digest, "" where it could not be read
-	sizes []SizeCount
+// checkedCapture holds what Check needs to know about a capture: its captureInfo, and data of each file.
+type checkedCapture struct {
+	captureInfo
+	fileDigests []string    // one per channel; "" where the file could not be read
+	sizes       []SizeCount // one per file that could be decoded
 }
 
-func (s *Set) look(photo photograph, decoding bool) (look, problems, error) {
-	l := look{files: make([]string, len(s.Config.Channels))}
-	seen, ps, err := s.develop(photo, decoding, func(c int, content []byte, p *plane) {
-		l.files[c] = digestOf(content)
+// checkCapture reads a capture, and decodes it if decoding is true. An excluded capture is not decoded:
+// a file that cannot be decoded is a good reason to exclude its sample.
+func (s *Set) checkCapture(c capture, decoding bool) (checkedCapture, problems, error) {
+	checked := checkedCapture{fileDigests: make([]string, len(s.Config.Channels))}
+	info, ps, err := s.readCapture(c, decoding, func(channel int, content []byte, p *plane) {
+		checked.fileDigests[channel] = digestOf(content)
 		if p != nil {
 			bits := 8
 			if p.wide {
 				bits = 16
 			}
-			l.sizes = append(l.sizes, SizeCount{p.width, p.height, bits, 1})
+			checked.sizes = append(checked.sizes, SizeCount{p.width, p.height, bits, 1})
 		}
 	})
-	l.exposure = seen
-	return l, ps, err
+	checked.captureInfo = info
+	return checked, ps, err
 }
 
-// wanted says of each photograph whether it shows a sample that is not excluded.
-func (s *Set) wanted(photos []photograph) []bool {
-	taken := make(map[string]bool, len(s.Samples))
+// included reports for each capture whether it shows at least one sample that is not excluded.
+func (s *Set) included(captures []capture) []bool {
+	kept := make(map[string]bool, len(s.Samples))
 	for _, sample := range s.Samples {
-		taken[sample.ID] = true
+		kept[sample.ID] = true
 	}
-	wanted := make([]bool, len(photos))
-	for i, photo := range photos {
-		wanted[i] = slices.ContainsFunc(photo.samples, func(row int) bool { return taken[s.rows[row].ID] })
+	included := make([]bool, len(captures))
+	for n, c := range captures {
+		included[n] = slices.ContainsFunc(c.samples, func(i int) bool { return kept[s.listed[i].ID] })
 	}
-	return wanted
+	return included
 }
 
-// copies finds photographs that are, in all channels, those of an earlier one,
-// by their digests. Two exposures never agree in every bit, so one of them was
-// copied; between training and test that would be a leak. A copy may stay where
-// it is once it is excluded.
-func (s *Set) copies(photos []photograph, digests []string) problems {
+// findCopies finds captures whose files have the same bytes, in all channels, as those of an earlier
+// capture. A camera never takes the same bits twice, so one of the two is a copy. If a copy lay in the
+// test part and its original in the training part, the test would be worthless. An excluded copy may
+// stay in the set.
+func (s *Set) findCopies(captures []capture, digests []string) problems {
 	var ps problems
-	first := map[string]photograph{}
-	for i, wanted := range s.wanted(photos) {
-		if !wanted || digests[i] == "" {
+	first := map[string]capture{}
+	for i, included := range s.included(captures) {
+		if !included || digests[i] == "" {
 			continue
 		}
 		if earlier, twice := first[digests[i]]; twice {
-			ps.addf(s.labelsFile(), photos[i].first.Line, copyMessage, s.title(photos[i]), strings.Join(s.Config.Channels, ", "), s.withLine(earlier))
+			s.addCopy(&ps, captures[i], s.Config.Channels, s.withLine(earlier))
 			continue
 		}
-		first[digests[i]] = photos[i]
+		first[digests[i]] = captures[i]
 	}
 	return ps
 }
 
-const copyMessage = "%s: the image of %s is, byte for byte, that of %s"
-
-func (s *Set) withLine(p photograph) string {
-	return fmt.Sprintf("%s (line %d)", s.title(p), p.first.Line)
+func (s *Set) addCopy(ps *problems, c capture, channels []string, original string) {
+	ps.addf(s.labelsFile(), c.first.Line, "%s: the image of %s is byte for byte the same as that of %s",
+		s.title(c), strings.Join(channels, ", "), original)
 }
 
-// duplicates finds what copies does, and single channels' files that occur
-// twice. One problem for each pair of photographs.
-func (s *Set) duplicates(photos []photograph, wanted []bool, looked []look) problems {
-	type place struct{ photo, channel int }
+func (s *Set) withLine(c capture) string {
+	return fmt.Sprintf("%s (line %d)", s.title(c), c.first.Line)
+}
+
+// findFileCopies finds the copies that findCopies finds, and also single channels' files that occur
+// twice. It adds one problem for each pair of captures.
+func (s *Set) findFileCopies(captures []capture, included []bool, checked []checkedCapture) problems {
 	var ps problems
-	first := map[string]place{}
-	for i, l := range looked {
-		copies := map[int][]string{} // by the photograph that came first
-		for c, digest := range l.files {
-			if digest == "" || !wanted[i] {
+	first := map[string]int{} // by digest: the first capture that has a file with this digest
+	for i, c := range checked {
+		copied := map[int][]string{} // by the earlier capture: the channels that have the same file
+		for channel, digest := range c.fileDigests {
+			if digest == "" || !included[i] {
 				continue
 			}
 			if earlier, twice := first[digest]; twice {
-				copies[earlier.photo] = append(copies[earlier.photo], s.Config.Channels[c])
+				copied[earlier] = append(copied[earlier], s.Config.Channels[channel])
 				continue
 			}
-			first[digest] = place{i, c}
+			first[digest] = i
 		}
-		for _, n := range slices.Sorted(maps.Keys(copies)) {
-			other := s.withLine(photos[n])
+		for _, n := range slices.Sorted(maps.Keys(copied)) {
+			original := s.withLine(captures[n])
 			if n == i {
-				other = "another of its channels"
+				original = "another of its channels"
 			}
-			ps.addf(s.labelsFile(), photos[i].first.Line, copyMessage, s.title(photos[i]), strings.Join(copies[n], ", "), other)
+			s.addCopy(&ps, captures[i], copied[n], original)
 		}
 	}
 	return ps
 }
 
-func (r *Report) count(s *Set, looked []look) {
+func (r *CheckResult) count(s *Set, checked []checkedCapture) {
 	r.Name, r.Channels, r.Grid = s.Config.Name, s.Config.Channels, s.Config.Grid
-	r.Samples, r.Excluded = len(s.Samples), len(s.rows)-len(s.Samples)
+	r.Samples, r.Excluded = len(s.Samples), len(s.listed)-len(s.Samples)
 	packages := map[string]Counts{}
 	for _, sample := range s.Samples {
 		r.Classes.add(sample.Label)
@@ -200,17 +209,22 @@ func (r *Report) count(s *Set, looked []look) {
 		r.Packages = append(r.Packages, PackageCount{name, packages[name]})
 	}
 	sizes := map[SizeCount]int{}
-	for _, l := range looked {
-		for _, size := range l.sizes {
+	for _, c := range checked {
+		for _, size := range c.sizes {
 			sizes[size]++
 		}
 	}
-	for size, files := range sizes {
-		size.Files = files
+	for size, n := range sizes {
+		size.Files = n
 		r.Sizes = append(r.Sizes, size)
 	}
 	slices.SortFunc(r.Sizes, func(a, b SizeCount) int {
-		return cmp.Or(cmp.Compare(b.Files, a.Files), cmp.Compare(a.Width, b.Width), cmp.Compare(a.Height, b.Height), cmp.Compare(a.Bits, b.Bits))
+		return cmp.Or(
+			cmp.Compare(b.Files, a.Files),
+			cmp.Compare(a.Width, b.Width),
+			cmp.Compare(a.Height, b.Height),
+			cmp.Compare(a.Bits, b.Bits),
+		)
 	})
 }
 

@@ -19,7 +19,7 @@ func TestCheckGoodSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Report{
+	want := &CheckResult{
 		Dir: dir, Name: "erasers", Channels: []string{"AM", "GRAY"}, Samples: 6,
 		Classes:  Counts{3, 3},
 		Packages: []PackageCount{{"p1", Counts{1, 1}}, {"p2", Counts{1, 1}}, {"p3", Counts{1, 1}}},
@@ -31,12 +31,11 @@ func TestCheckGoodSet(t *testing.T) {
 		t.Error(diff)
 	}
 	if calls != 6 {
-		t.Errorf("progress was told %d times", calls)
+		t.Errorf("progress was called %d times, want 6", calls)
 	}
 }
 
-// TestCheckFindsEverythingAtOnce: one pass over a set where each file of the
-// set has something wrong.
+// Every file of this set has a problem.
 func TestCheckFindsEverythingAtOnce(t *testing.T) {
 	f := goodSet()
 	f["labels.csv"] = []byte(strings.Replace(sixSamples, "e1,normal", "e1,nromal", 1))
@@ -47,57 +46,59 @@ func TestCheckFindsEverythingAtOnce(t *testing.T) {
 	f["images/GRAY/e6.png"] = f["images/GRAY/e5.png"]
 	f["c.csv"] = []byte(correctionHead + "e5,sha256:x,normal,defect,r,ada,2026-11-20\n")
 	dir := f.write(t)
-	report, err := Check(context.Background(), dir, dir+"/c.csv", nil)
+	result, err := Check(context.Background(), dir, dir+"/c.csv", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		`labels.csv:2: sample e1: label "nromal" is neither normal nor defect`,
-		"labels.csv:3: sample e2: images/AM/e2.png is no PNG, JPEG or TIFF that can be read: image: unknown format",
+		"labels.csv:3: sample e2: images/AM/e2.png is not a readable PNG, JPEG or TIFF file: image: unknown format",
 		"labels.csv:4: sample e3: images/GRAY/e3.png is missing",
 		"labels.csv:5: sample e4: images/GRAY/e4.png is 8 x 4 pixels, but channel AM is 4 x 4",
-		"labels.csv:7: sample e6: the image of AM, GRAY is, byte for byte, that of sample e5 (line 6)",
-		`c.csv:2: sample e5: digest "sha256:x" is not sha256: and 64 hexadecimal digits`,
+		"labels.csv:7: sample e6: the image of AM, GRAY is byte for byte the same as that of sample e5 (line 6)",
+		`c.csv:2: sample e5: digest "sha256:x" is not sha256: followed by 64 hexadecimal digits`,
 	}
-	if diff := cmp.Diff(want, told(dir, &ProblemsError{report.Problems})); diff != "" {
+	if diff := cmp.Diff(want, problemTexts(dir, &ProblemsError{result.Problems})); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]SizeCount{{4, 4, 8, 7}, {8, 4, 8, 1}}, report.Sizes); diff != "" {
-		t.Error("what could be read is counted all the same:", diff)
+	if diff := cmp.Diff([]SizeCount{{4, 4, 8, 7}, {8, 4, 8, 1}}, result.Sizes); diff != "" {
+		t.Error("files that can be decoded are counted in spite of the problems:", diff)
 	}
-	if report.Digests != (Digests{}) {
-		t.Errorf("a set with problems has digests %v", report.Digests)
+	if result.Digests != (Digests{}) {
+		t.Errorf("a set with problems has digests %v", result.Digests)
 	}
 }
 
 func TestCheckWithoutASet(t *testing.T) {
 	dir := t.TempDir()
-	report, err := Check(context.Background(), dir, "", nil)
+	result, err := Check(context.Background(), dir, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"dataset.yaml: is missing"}, told(dir, &ProblemsError{report.Problems})); diff != "" {
+	want := []string{"dataset.yaml: is missing"}
+	if diff := cmp.Diff(want, problemTexts(dir, &ProblemsError{result.Problems})); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestCheckDoesNotDecodeWhatIsExcluded(t *testing.T) {
+func TestCheckDoesNotDecodeExcludedSamples(t *testing.T) {
 	f := goodSet()
 	f["images/AM/e3.png"] = []byte("not an image")
 	dir := f.write(t)
-	f["c.csv"] = []byte(correctionHead + "e3," + digestsOf(t, dir)["e3"] + ",normal,exclude,broken file,ada,2026-11-20\n")
+	digest := digestsOf(t, dir)["e3"]
+	f["c.csv"] = []byte(correctionHead + "e3," + digest + ",normal,exclude,broken file,ada,2026-11-20\n")
 	dir = f.write(t)
-	report, err := Check(context.Background(), dir, dir+"/c.csv", nil)
+	result, err := Check(context.Background(), dir, dir+"/c.csv", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Problems) > 0 || report.Excluded != 1 || report.Samples != 5 {
-		t.Errorf("got %+v", report)
+	if len(result.Problems) > 0 || result.Excluded != 1 || result.Samples != 5 {
+		t.Errorf("got %+v", result)
 	}
 }
 
-// TestACopiedSampleIsRefused, as copies may lie on both sides of a split, until
-// one of the two is excluded.
+// A copy and its original may be in two parts of a split, so the set is refused until one of the two is
+// excluded.
 func TestACopiedSampleIsRefused(t *testing.T) {
 	f := goodSet()
 	f["images/AM/e6.png"], f["images/GRAY/e6.png"] = f["images/AM/e1.png"], f["images/GRAY/e1.png"]
@@ -108,24 +109,26 @@ func TestACopiedSampleIsRefused(t *testing.T) {
 		overlay string
 		want    []string
 	}{
-		"copied":   {"", []string{"labels.csv:7: sample e6: the image of AM, GRAY is, byte for byte, that of sample e1 (line 2)"}},
-		"excluded": {dir + "/c.csv", nil},
+		"copied": {overlay: "", want: []string{
+			"labels.csv:7: sample e6: the image of AM, GRAY is byte for byte the same as that of sample e1 (line 2)",
+		}},
+		"excluded": {overlay: dir + "/c.csv", want: nil},
 	} {
-		report, err := Check(context.Background(), dir, c.overlay, nil)
+		result, err := Check(context.Background(), dir, c.overlay, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = Load(context.Background(), dir, c.overlay, nil)
 		if c.want == nil {
-			if err != nil || len(report.Problems) > 0 {
-				t.Errorf("%s: loading: %v; checking: %v", name, err, report.Problems)
+			if err != nil || len(result.Problems) > 0 {
+				t.Errorf("%s: loading: %v; checking: %v", name, err, result.Problems)
 			}
 			continue
 		}
-		if diff := cmp.Diff(c.want, told(dir, err)); diff != "" {
+		if diff := cmp.Diff(c.want, problemTexts(dir, err)); diff != "" {
 			t.Errorf("%s: loading: %s", name, diff)
 		}
-		if diff := cmp.Diff(c.want, told(dir, &ProblemsError{report.Problems})); diff != "" {
+		if diff := cmp.Diff(c.want, problemTexts(dir, &ProblemsError{result.Problems})); diff != "" {
 			t.Errorf("%s: checking: %s", name, diff)
 		}
 	}

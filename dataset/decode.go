@@ -1,5 +1,5 @@
-// One image file becomes one plane of grey values. Files come from cameras and
-// from strangers: the header is read and judged before memory is spent on it.
+// Decoding: one image file becomes one plane of grey values. A file may come from anywhere, so its header
+// is read and checked before memory is allocated for its pixels.
 
 package dataset
 
@@ -9,52 +9,53 @@ import (
 	"image"
 	"image/color"
 
-	// The formats that a set may use; told apart by content, not by name.
+	// The formats that a set may use. A file's content decides its format, not its name.
 	_ "image/jpeg"
 	_ "image/png"
 
 	_ "golang.org/x/image/tiff"
 )
 
-// plane is one channel of one sample as the file holds it.
+// plane holds the grey values of one channel's file, or of one cell of it.
 type plane struct {
 	width, height int
-	wide          bool     // 16 bits a pixel
-	pixels        []uint16 // row by row; up to 255 unless wide
+	wide          bool     // the file has 16 bits a pixel, and not 8
+	pixels        []uint16 // row by row; at most 255 unless wide
 }
 
-// What one image file may claim: 64 million pixels are far beyond inspection
-// cameras, and decoded they are 128 MiB. A file that claims more is a mistake or
-// an attack. The resizer's sums rely on both bounds.
+// Bounds of an image's size. 64 million pixels are far more than an inspection camera has, and 128 MiB
+// when decoded. A file whose header says more is a mistake or an attack. The sums in resize rely on both
+// bounds.
 const (
 	maxPixels = 1 << 26
 	maxSide   = 1 << 15
 )
 
-// decode reads one channel's file. Its error is a sentence about the file's
-// content, without the file's name.
+// decode decodes one channel's file. Its error completes a sentence that starts with the file's name.
 func decode(content []byte) (*plane, error) {
 	header, format, err := image.DecodeConfig(bytes.NewReader(content))
 	if err != nil {
-		return nil, fmt.Errorf("is no PNG, JPEG or TIFF that can be read: %w", err)
+		return nil, fmt.Errorf("is not a readable PNG, JPEG or TIFF file: %w", err)
 	}
 	if w, h := header.Width, header.Height; w <= 0 || h <= 0 || max(w, h) > maxSide || w*h > maxPixels {
-		return nil, fmt.Errorf("claims to be %d x %d pixels; a set's images have 1 to %d a side and at most %d in all", w, h, maxSide, maxPixels)
+		return nil, fmt.Errorf("has the header of an image of %d x %d pixels; "+
+			"an image may have 1 to %d a side and at most %d in all", w, h, maxSide, maxPixels)
 	}
 	picture, _, err := image.Decode(bytes.NewReader(content))
 	if err != nil {
-		return nil, fmt.Errorf("has the header of a %d x %d %s, but what follows cannot be decoded: %w", header.Width, header.Height, format, err)
+		return nil, fmt.Errorf("has the header of a %d x %d %s image, but its pixels cannot be decoded: %w",
+			header.Width, header.Height, format, err)
 	}
 	bounds := picture.Bounds()
 	if bounds.Dx() != header.Width || bounds.Dy() != header.Height {
-		return nil, fmt.Errorf("claims to be %d x %d pixels and holds %d x %d", header.Width, header.Height, bounds.Dx(), bounds.Dy())
+		return nil, fmt.Errorf("has the header of an image of %d x %d pixels, but holds %d x %d",
+			header.Width, header.Height, bounds.Dx(), bounds.Dy())
 	}
 	return greyPlane(picture)
 }
 
-// greyPlane takes the grey values. A colour image is taken only when it is grey
-// in truth (R = G = B and opaque in every pixel): which mix of colours a channel
-// means is not for a reader to guess.
+// greyPlane returns the grey values of an image. It accepts a colour image only when every pixel is grey
+// (R = G = B) and opaque: this package cannot know which mix of the colours the channel should be.
 func greyPlane(picture image.Image) (*plane, error) {
 	bounds := picture.Bounds()
 	p := &plane{width: bounds.Dx(), height: bounds.Dy(), pixels: make([]uint16, bounds.Dx()*bounds.Dy())}
@@ -86,8 +87,8 @@ func greyPlane(picture image.Image) (*plane, error) {
 				return nil, fmt.Errorf("is transparent at pixel %d,%d; a channel is one grey value per pixel", x, y)
 			}
 			if r != g || g != b {
-				return nil, fmt.Errorf("is a colour image (pixel %d,%d is %d,%d,%d); a channel is one grey value per pixel: save the colours as channels of their own",
-					x, y, r>>8, g>>8, b>>8)
+				return nil, fmt.Errorf("is a colour image (pixel %d,%d is %d,%d,%d); "+
+					"a channel is one grey value per pixel: save each colour as a channel", x, y, r>>8, g>>8, b>>8)
 			}
 			if !p.wide {
 				r >>= 8

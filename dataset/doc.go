@@ -1,25 +1,23 @@
-// Package dataset reads one labelled image set: which samples there are, what
-// people say about each, and what a network gets to see of them.
+// Package dataset reads one labelled image set: its samples, their labels, and their images as the
+// pixels that a network takes.
 //
-// In the walk it stands between the trainer's settings and the graph: the
-// trainer loads a set, packs it into uint8 pixels at its image size and splits
-// it into training, validation and test; the command line checks a set before
-// anybody trains on it. It is pure Go, knows neither Kubernetes nor TensorFlow,
-// and never writes into the directory that it reads.
+// In the walk it comes between the trainer's settings and the graph. The trainer loads a set, packs it
+// into uint8 pixels at its image size, and splits it into training, validation and test. The command
+// line checks a set before anybody trains on it. The package is pure Go, knows neither Kubernetes nor
+// TensorFlow, and never writes into the directory that it reads.
 //
 // A set is a directory:
 //
 //	dataset.yaml     name, channels in order, file pattern, labels file, range of 16-bit data, grid
 //	labels.csv       id,label,package,position
-//	corrections.csv  id,digest,from,to,reason,reviewer,date: an overlay, optional
+//	corrections.csv  id,digest,from,to,reason,reviewer,date: an overlay on the labels, optional
 //	images/…         one grey PNG, JPEG or TIFF file per sample and channel,
-//	                 or with a grid per package and channel
+//	                 or with a grid one per package and channel
 //
-// docs/dataset.md describes it with examples. What was decoded can be kept in a
-// directory of its own, see PackCached.
+// docs/dataset.md describes a set with examples. Decoded pixels can be kept in a cache directory, see
+// PackCached.
 //
-// Everything that is wrong with a set is said at once, each problem as one
-// sentence with its file and line, in a *ProblemsError: running the same data
-// again ends the same way, so nobody should retry it. Any other error (a disk
-// that fails, a cancelled context) may pass.
+// All problems of a set are returned at once in a *ProblemsError, each as one sentence with its file
+// and line. The same data has the same problems every time, so a caller should not retry. Any other
+// error (a failing disk, a cancelled context) may be temporary.
 package dataset

@@ -1,5 +1,5 @@
-// Work on every sample at once: reading and decoding images is what loading a
-// set costs, and it falls apart into samples by itself.
+// Parallel work: loading a set mostly costs the reading and decoding of images, and every capture can
+// be read independently of the others.
 
 package dataset
 
@@ -10,19 +10,21 @@ import (
 	"sync/atomic"
 )
 
-// each calls work(0..n-1) on as many goroutines as there are processors and
-// returns the problems in the order of the samples, whatever the order of work.
-// The first error ends it. progress may be nil; its calls do not overlap.
-func each(ctx context.Context, n int, progress func(done, total int), work func(i int) (problems, error)) (problems, error) {
+// each calls work(0) to work(n-1) on as many goroutines as there are processors. It returns the problems
+// in the order of the indices, whatever the order of work. The first error ends the work and is
+// returned. progress may be nil; its calls do not overlap.
+func each(
+	ctx context.Context, n int, progress func(done, total int), work func(i int) (problems, error),
+) (problems, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	found := make([]problems, n)
 	var next atomic.Int64
 	var mu sync.Mutex // guards done and progress
 	done := 0
-	var group sync.WaitGroup
+	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), n) {
-		group.Go(func() {
+		workers.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= n || ctx.Err() != nil {
@@ -43,7 +45,7 @@ func each(ctx context.Context, n int, progress func(done, total int), work func(
 			}
 		})
 	}
-	group.Wait()
+	workers.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}

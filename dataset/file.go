@@ -1,6 +1,5 @@
-// Reading files that somebody else put there. A pipe never ends and neither does
-// /dev/zero, so what is no regular file is refused before it is opened, and no
-// more is read of one than its kind can need.
+// Reading files that anybody may have put there. Reading a pipe or /dev/zero would never end, so only
+// regular files are opened, and no more bytes are read than a file of its kind can need.
 
 package dataset
 
@@ -15,19 +14,20 @@ import (
 )
 
 const (
-	// maxImageBytes of one image file: the largest image that decode takes, four
-	// channels of 16 bits and not compressed, and 1 MiB for all else: 513 MiB.
+	// maxImageBytes bounds an image file: the largest image that decode accepts, with four colours of 16
+	// bits and without compression, and 1 MiB for everything else, 513 MiB together.
 	maxImageBytes = 8*maxPixels + 1<<20
-	// maxTextBytes of dataset.yaml, a table or a list: 256 MiB, millions of lines.
+	// maxTextBytes bounds dataset.yaml, a table or a list: 256 MiB, which is millions of lines.
 	maxTextBytes = 1 << 28
 )
 
-// unfit is what makes a file no use: words that go on after its name.
+// unfit says why a file cannot be used. It completes a sentence that starts with the file's name: "is a
+// directory, not a file".
 type unfit string
 
 func (u unfit) Error() string { return string(u) }
 
-// openFile opens a regular file, and says how large it is.
+// openFile opens a regular file and returns its size in bytes.
 func openFile(file string) (*os.File, int64, error) {
 	info, err := os.Stat(file)
 	switch {
@@ -36,13 +36,13 @@ func openFile(file string) (*os.File, int64, error) {
 	case info.IsDir():
 		return nil, 0, unfit("is a directory, not a file")
 	case !info.Mode().IsRegular():
-		return nil, 0, unfit("is a pipe, a device or the like, not a file")
+		return nil, 0, unfit("is a pipe, a device or another special file, not a regular file")
 	}
 	f, err := os.Open(file)
 	return f, info.Size(), err
 }
 
-// copyFile copies a file of at most limit bytes. size is told before the first.
+// copyFile copies a file of at most limit bytes. It calls size with the file's size before it copies.
 func copyFile(to io.Writer, file string, limit int64, size func(int64)) error {
 	f, n, err := openFile(file)
 	if err != nil {
@@ -51,22 +51,25 @@ func copyFile(to io.Writer, file string, limit int64, size func(int64)) error {
 	defer f.Close()
 	if n <= limit {
 		size(n)
-		n, err = io.Copy(to, io.LimitReader(f, limit+1)) // it may grow meanwhile
+		// The file may grow while it is copied, and a file in /proc has size 0 but is not empty.
+		n, err = io.Copy(to, io.LimitReader(f, limit+1))
 	}
 	if err == nil && n > limit {
-		return unfit(fmt.Sprintf("has %d bytes or more; a file of its kind has at most %d", n, limit))
+		return unfit(fmt.Sprintf("has %d bytes or more; the limit for this kind of file is %d", n, limit))
 	}
 	return err
 }
 
+// readFile returns the content of a file of at most limit bytes.
 func readFile(file string, limit int64) ([]byte, error) {
 	var b bytes.Buffer
 	err := copyFile(&b, file, limit, func(n int64) { b.Grow(int(n) + bytes.MinRead) })
 	return b.Bytes(), err
 }
 
-// faultOf tells what is the set's fault (words) from what may pass (an error).
-func faultOf(err error) (string, error) {
+// problemOf returns the words for an error that is a problem of the set: they complete a sentence that
+// starts with the file's name. It returns any other error, which may be temporary, as an error.
+func problemOf(err error) (string, error) {
 	var u unfit
 	switch {
 	case errors.As(err, &u):
@@ -74,7 +77,7 @@ func faultOf(err error) (string, error) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return "is missing", nil
 	case errors.Is(err, fs.ErrPermission):
-		return "may not be read: permission denied", nil
+		return "cannot be read: permission denied", nil
 	}
 	return "", err
 }

@@ -13,17 +13,34 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWhatNeverEndsIsNotRead: each of these would hang, or fill the memory.
-func TestWhatNeverEndsIsNotRead(t *testing.T) {
+// Reading one of these files would never end, or fill the memory.
+func TestFilesThatWouldNeverEndAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		put  func(path string) error
 		want string
 	}{
-		"a pipe":           {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "is a pipe, a device or the like, not a file"},
-		"a device":         {func(path string) error { return os.Symlink("/dev/zero", path) }, "is a pipe, a device or the like, not a file"},
-		"a directory":      {func(path string) error { return os.Mkdir(path, 0o755) }, "is a directory, not a file"},
-		"a file of 1 TiB":  {func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40)) }, "has 1099511627776 bytes or more; a file of its kind has at most "},
-		"a link to itself": {func(path string) error { return os.Symlink(path, path) }, "too many levels of symbolic links"},
+		"a pipe": {
+			put:  func(path string) error { return syscall.Mkfifo(path, 0o600) },
+			want: "is a pipe, a device or another special file, not a regular file",
+		},
+		"a device": {
+			put:  func(path string) error { return os.Symlink("/dev/zero", path) },
+			want: "is a pipe, a device or another special file, not a regular file",
+		},
+		"a directory": {
+			put:  func(path string) error { return os.Mkdir(path, 0o755) },
+			want: "is a directory, not a file",
+		},
+		"a file of 1 TiB": {
+			put: func(path string) error {
+				return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40))
+			},
+			want: "has 1099511627776 bytes or more; the limit for this kind of file is ",
+		},
+		"a link to itself": {
+			put:  func(path string) error { return os.Symlink(path, path) },
+			want: "too many levels of symbolic links",
+		},
 	} {
 		for file, line := range map[string]string{
 			"dataset.yaml": "dataset.yaml: ", "labels.csv": "labels.csv: ", "c.csv": "c.csv: ",
@@ -38,20 +55,21 @@ func TestWhatNeverEndsIsNotRead(t *testing.T) {
 				if err := errors.Join(os.Remove(path), c.put(path)); err != nil {
 					t.Fatal(err)
 				}
-				_, loading := Load(context.Background(), dir, "", nil)
-				report, checking := Check(context.Background(), dir, "", nil)
-				if name == "a link to itself" { // the file system's error, which may pass
-					for _, err := range []error{loading, checking} {
+				_, loadErr := Load(context.Background(), dir, "", nil)
+				result, checkErr := Check(context.Background(), dir, "", nil)
+				if name == "a link to itself" { // an error of the file system, not a problem of the set
+					for _, err := range []error{loadErr, checkErr} {
 						if err == nil || !strings.Contains(err.Error(), c.want) {
 							t.Errorf("got %v, want %q in it", err, c.want)
 						}
 					}
 					return
 				}
-				if checking != nil {
-					t.Fatal(checking)
+				if checkErr != nil {
+					t.Fatal(checkErr)
 				}
-				for _, got := range [][]string{told(dir, loading), told(dir, &ProblemsError{report.Problems})} {
+				for _, err := range []error{loadErr, &ProblemsError{result.Problems}} {
+					got := problemTexts(dir, err)
 					if len(got) != 1 || !strings.HasPrefix(got[0], line+c.want) {
 						t.Errorf("got %q, want %q", got, line+c.want)
 					}
@@ -61,9 +79,10 @@ func TestWhatNeverEndsIsNotRead(t *testing.T) {
 	}
 }
 
-// TestAFileThatBeliesItsSizeIsCutOff: /proc's say that they have none.
-func TestAFileThatBeliesItsSizeIsCutOff(t *testing.T) {
-	if _, err := readFile("/proc/self/status", 64); err == nil || !strings.Contains(err.Error(), "has 65 bytes or more") {
+// The stated size of a file in /proc is 0.
+func TestAFileLongerThanItsStatedSizeIsRefused(t *testing.T) {
+	_, err := readFile("/proc/self/status", 64)
+	if err == nil || !strings.Contains(err.Error(), "has 65 bytes or more") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -76,12 +95,13 @@ func TestLoadStopsWhenCancelled(t *testing.T) {
 	}
 }
 
-func TestLoadTellsHowFarItIs(t *testing.T) {
-	var seen []string
-	if _, err := Load(context.Background(), goodSet().write(t), "", func(done, total int) { seen = append(seen, fmt.Sprintf("%d/%d", done, total)) }); err != nil {
+func TestLoadCallsProgressForEverySample(t *testing.T) {
+	var calls []string
+	progress := func(done, total int) { calls = append(calls, fmt.Sprintf("%d/%d", done, total)) }
+	if _, err := Load(context.Background(), goodSet().write(t), "", progress); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"1/6", "2/6", "3/6", "4/6", "5/6", "6/6"}, seen); diff != "" {
+	if diff := cmp.Diff([]string{"1/6", "2/6", "3/6", "4/6", "5/6", "6/6"}, calls); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -1,10 +1,10 @@
-// A grid: one photograph shows a whole package, and each sample is the cell at
-// its position. Cells are cut from the photograph before anything is resized.
+// A grid: one image shows a whole package, and each sample is the cell at its position. Cells are cut
+// from the image before anything is resized.
 //
-// The borders are whole pixels. Of the W pixels between the left and the right
-// margin, column k of C (from 0) gets those from k*W/C up to (k+1)*W/C, both
-// rounded down; rows likewise. Neighbours share their border, nothing is lost or
-// seen twice, and where C does not divide W, columns differ by one pixel.
+// The borders are whole pixels. Of the W pixels between the left and the right margin, column k of C
+// (counted from 0) gets the pixels from k*W/C up to, but not including, (k+1)*W/C, both rounded down.
+// Rows follow the same rule. Every pixel between the margins is in exactly one cell. Where C does not
+// divide W, some columns are one pixel wider than others.
 
 package dataset
 
@@ -14,15 +14,15 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Grid says how a photograph falls into cells. Position 1 is the first cell of
-// the first row, position 2 the one to its right.
+// Grid says how the image of a package is divided into cells. Position 1 is the first cell of the first
+// row, position 2 is the cell to its right.
 type Grid struct {
 	Rows    int    `yaml:"rows" json:"rows"`
 	Columns int    `yaml:"columns" json:"columns"`
 	Margin  Margin `yaml:"margin,omitempty" json:"margin"`
 }
 
-// Margin is what lies around the cells, in pixels of the photograph.
+// Margin is the border around the cells, in pixels of the image before it is resized.
 type Margin struct {
 	Left   int `yaml:"left,omitempty" json:"left"`
 	Top    int `yaml:"top,omitempty" json:"top"`
@@ -30,24 +30,25 @@ type Margin struct {
 	Bottom int `yaml:"bottom,omitempty" json:"bottom"`
 }
 
-// maxCells bounds a grid's rows and columns: a package of a million is a slip of
-// the finger, and its cells would have no pixels.
-const maxCells = 1000
+// maxCellsPerSide bounds a grid's rows and columns: more of them are a typing error, and the cells would
+// have hardly any pixels.
+const maxCellsPerSide = 1000
 
 const gridExample = "as in {rows: 3, columns: 5}"
 
 func (g Grid) String() string { return fmt.Sprintf("%d x %d", g.Rows, g.Columns) }
 
-// Cells is how many samples a photograph can show.
+// Cells returns the number of samples that one image can show.
 func (g Grid) Cells() int { return g.Rows * g.Columns }
 
-// leaves says why a photograph of this shape cannot be cut; "" when it can.
-func (g Grid) leaves(s shape) string {
+// misfit returns why an image of this shape cannot be cut into the grid's cells: words that follow the
+// file's name. It returns "" when the image can be cut.
+func (g Grid) misfit(s shape) string {
 	w, h := s.width-g.Margin.Left-g.Margin.Right, s.height-g.Margin.Top-g.Margin.Bottom
 	if w >= g.Columns && h >= g.Rows {
 		return ""
 	}
-	return fmt.Sprintf("is %d x %d pixels, of which the margins leave %d x %d: too few for %d columns and %d rows",
+	return fmt.Sprintf("is %d x %d pixels; the margins leave %d x %d, too few for %d columns and %d rows",
 		s.width, s.height, max(w, 0), max(h, 0), g.Columns, g.Rows)
 }
 
@@ -72,11 +73,11 @@ func parseGrid(file string, node *yaml.Node, ps *problems) *Grid {
 	}
 	before := len(*ps)
 	var g Grid
-	seen := readFields(file, node, map[string]any{"rows": &g.Rows, "columns": &g.Columns, "margin": nil}, ps)
-	if seen["rows"] == nil || seen["columns"] == nil {
+	nodes := readFields(file, node, map[string]any{"rows": &g.Rows, "columns": &g.Columns, "margin": nil}, ps)
+	if nodes["rows"] == nil || nodes["columns"] == nil {
 		ps.addf(file, node.Line, "grid needs both rows and columns, %s", gridExample)
 	}
-	if margin := seen["margin"]; margin != nil {
+	if margin := nodes["margin"]; margin != nil {
 		g.Margin = parseMargin(file, margin, ps)
 	}
 	if len(*ps) > before {
@@ -86,8 +87,8 @@ func parseGrid(file string, node *yaml.Node, ps *problems) *Grid {
 		name  string
 		value int
 	}{{"rows", g.Rows}, {"columns", g.Columns}} {
-		if n.value < 1 || n.value > maxCells {
-			ps.addf(file, seen[n.name].Line, "grid: %s %d is not between 1 and %d", n.name, n.value, maxCells)
+		if n.value < 1 || n.value > maxCellsPerSide {
+			ps.addf(file, nodes[n.name].Line, "grid: %s %d is not between 1 and %d", n.name, n.value, maxCellsPerSide)
 		}
 	}
 	return &g
@@ -95,7 +96,8 @@ func parseGrid(file string, node *yaml.Node, ps *problems) *Grid {
 
 func parseMargin(file string, node *yaml.Node, ps *problems) (m Margin) {
 	if node.Kind != yaml.MappingNode {
-		ps.addf(file, node.Line, "margin needs pixels by side, as in {left: 12, top: 8, right: 12, bottom: 8}")
+		ps.addf(file, node.Line,
+			"margin needs a number of pixels for each side, as in {left: 12, top: 8, right: 12, bottom: 8}")
 		return m
 	}
 	fields := []string{"left", "top", "right", "bottom"}
@@ -104,10 +106,10 @@ func parseMargin(file string, node *yaml.Node, ps *problems) (m Margin) {
 	for i, name := range fields {
 		targets[name] = sides[i]
 	}
-	seen := readFields(file, node, targets, ps)
+	nodes := readFields(file, node, targets, ps)
 	for i, name := range fields {
 		if n := *sides[i]; n < 0 || n >= maxSide {
-			ps.addf(file, seen[name].Line, "margin: %s %d is not between 0 and %d pixels", name, n, maxSide-1)
+			ps.addf(file, nodes[name].Line, "margin: %s %d is not between 0 and %d pixels", name, n, maxSide-1)
 		}
 	}
 	return m

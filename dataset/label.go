@@ -1,5 +1,4 @@
-// labels.csv: one line per sample, what people said about it and which package
-// it came from.
+// labels.csv: one line per sample, with the label that people gave it and the package that it came from.
 
 package dataset
 
@@ -14,7 +13,7 @@ import (
 	"strings"
 )
 
-// Label is what a sample is: the negative class or the positive one.
+// Label is a sample's class: Normal is the negative class, Defect the positive one.
 type Label int8
 
 const (
@@ -29,10 +28,10 @@ func (l Label) String() string {
 	return "normal"
 }
 
-// MarshalText writes a label as labels.csv has it.
+// MarshalText returns the word for the label in labels.csv.
 func (l Label) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText reads what MarshalText writes, and nothing else.
+// UnmarshalText accepts the words that MarshalText returns, and no others.
 func (l *Label) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "normal":
@@ -49,16 +48,16 @@ func (l *Label) UnmarshalText(text []byte) error {
 type Sample struct {
 	ID       string
 	Label    Label  // with corrections applied
-	Given    Label  // as labels.csv has it: metrics are reported under both
+	Given    Label  // as in labels.csv: metrics are reported under both labels
 	Package  string // the group that must not be split; "" when the set names no packages
-	Position int    // in its package, as labels.csv counts, and with a grid its cell from 1; 0 when not given
-	Line     int    // in labels.csv
+	Position int    // in the package, as in labels.csv; with a grid the cell, counted from 1; 0 when empty
+	Line     int    // in labels.csv, counted from 1
 }
 
 var labelColumns = []string{"id", "label", "package", "position"}
 
-// parseLabels reads labels.csv's text. Lines with problems are left out of what
-// it returns, so that a check can go on with the rest.
+// parseLabels parses the text of labels.csv. It leaves out lines that have problems, so that a check can
+// continue with the other samples.
 func parseLabels(file string, text []byte) ([]Sample, problems) {
 	var ps problems
 	var samples []Sample
@@ -82,7 +81,7 @@ func parseLabels(file string, text []byte) ([]Sample, problems) {
 		if position := row[3]; position != "" {
 			n, err := strconv.Atoi(position)
 			if err != nil || n < 0 {
-				ps.addf(file, line, "sample %s: position %q is not a whole number from 0 up", sample.ID, position)
+				ps.addf(file, line, "sample %s: position %q is not a whole number, 0 or more", sample.ID, position)
 			}
 			sample.Position = n
 		}
@@ -92,14 +91,14 @@ func parseLabels(file string, text []byte) ([]Sample, problems) {
 		}
 	})
 	if len(samples) == 0 && len(ps) == 0 {
-		ps.addf(file, 1, "has a header and no samples below it")
+		ps.addf(file, 1, "has a header but no samples below it")
 	}
 	checkPackages(file, samples, &ps)
 	return samples, ps
 }
 
-// checkPackages: either every sample names its package or none does. A set
-// where only some do cannot be split by package.
+// checkPackages refuses a set in which some samples name a package and others do not: such a set cannot
+// be split by package.
 func checkPackages(file string, samples []Sample, ps *problems) {
 	var without []Sample
 	for _, s := range samples {
@@ -111,54 +110,57 @@ func checkPackages(file string, samples []Sample, ps *problems) {
 		return
 	}
 	for _, s := range without {
-		ps.addf(file, s.Line, "sample %s names no package though others do", s.ID)
+		ps.addf(file, s.Line, "sample %s names no package, but other samples do", s.ID)
 	}
 }
 
-// placed checks what the layout of the files asks of labels.csv: a package where
-// that is how files are found, and with a grid a cell for every sample and no
-// more than one sample in it. It returns the samples that have their place.
-func (c Config) placed(file string, samples []Sample) ([]Sample, problems) {
+// checkLayout checks that labels.csv fits the layout of the image files. Where files are found by
+// package, every sample needs a package. With a grid, every sample needs a cell, and a cell may have at
+// most one sample. checkLayout returns the samples without problems.
+func (c Config) checkLayout(file string, samples []Sample) ([]Sample, problems) {
 	if !c.byPackage() {
 		return samples, nil
 	}
 	var ps problems
 	if len(samples) > 0 && !slices.ContainsFunc(samples, func(s Sample) bool { return s.Package != "" }) {
-		ps.addf(file, samples[0].Line, "no sample names its package, by which %s finds the images (files %q)", ConfigFile, c.Files)
+		ps.addf(file, samples[0].Line, "no sample names a package, but %s needs it to find the images (files %q)",
+			ConfigFile, c.Files)
 		return nil, ps
 	}
 	type cell struct {
-		of       string
-		position int
+		packageName string
+		position    int
 	}
 	taken := map[cell]Sample{}
-	left := make([]Sample, 0, len(samples))
+	fitting := make([]Sample, 0, len(samples))
 	for _, s := range samples {
 		at := cell{s.Package, s.Position}
-		other, full := taken[at]
+		other, occupied := taken[at]
 		switch {
-		case s.Package == "": // which checkPackages has told
+		case s.Package == "": // checkPackages has added this problem
 			continue
 		case c.Grid == nil:
 		case s.Position < 1 || s.Position > c.Grid.Cells():
-			ps.addf(file, s.Line, "sample %s: position %d is outside the grid of %s cells, which has 1 to %d", s.ID, s.Position, c.Grid, c.Grid.Cells())
+			ps.addf(file, s.Line, "sample %s: position %d is outside the grid: its %s cells have positions 1 to %d",
+				s.ID, s.Position, c.Grid, c.Grid.Cells())
 			continue
-		case full:
-			ps.addf(file, s.Line, "sample %s: position %d of package %s is already sample %s's (line %d)", s.ID, s.Position, s.Package, other.ID, other.Line)
+		case occupied:
+			ps.addf(file, s.Line, "sample %s: position %d of package %s is already taken by sample %s (line %d)",
+				s.ID, s.Position, s.Package, other.ID, other.Line)
 			continue
 		}
 		taken[at] = s
-		left = append(left, s)
+		fitting = append(fitting, s)
 	}
-	return left, ps
+	return fitting, ps
 }
 
-// readTable reads comma-separated text with exactly these columns and calls row
-// for every line below the header that has as many. The byte order mark that
-// spreadsheets put first is skipped.
+// readTable parses comma-separated text with exactly these columns. It calls row for every line below the
+// header that has the right number of fields, and adds a problem for every other line. It skips the byte
+// order mark that spreadsheets write at the beginning of a file.
 func readTable(file string, text []byte, columns []string, ps *problems, row func(line int, fields []string)) {
 	reader := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
-	reader.FieldsPerRecord = -1 // counted below, in our words
+	reader.FieldsPerRecord = -1 // the number of fields is checked below, with our own message
 	want := strings.Join(columns, ",")
 	for first := true; ; first = false {
 		fields, err := reader.Read()
@@ -176,11 +178,12 @@ func readTable(file string, text []byte, columns []string, ps *problems, row fun
 		line, _ := reader.FieldPos(0)
 		switch {
 		case first && strings.Join(fields, ",") != want:
-			ps.addf(file, line, "the header is %q; it must be %q, separated by commas", strings.Join(fields, ","), want)
+			ps.addf(file, line, "the header is %q; it must be %q, separated by commas",
+				strings.Join(fields, ","), want)
 			return
 		case first:
 		case len(fields) != len(columns):
-			ps.addf(file, line, "has %d fields where the header has %d (%s)", len(fields), len(columns), want)
+			ps.addf(file, line, "has %d fields, but the header has %d (%s)", len(fields), len(columns), want)
 		default:
 			row(line, fields)
 		}

@@ -1,5 +1,5 @@
-// How a set's faults are told: all of them at once, each as one sentence with
-// the file and the line where somebody can mend it.
+// Problems of a set: all are reported at once, each as one sentence with the file and the line where the
+// user can correct it.
 
 package dataset
 
@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Problem is one fault of a set.
+// Problem says one thing that is wrong with a set.
 type Problem struct {
-	File    string `json:"file"`           // as the user can open it
-	Line    int    `json:"line,omitempty"` // from 1; 0 when the file as a whole is meant
+	File    string `json:"file"`           // a path that the user can open
+	Line    int    `json:"line,omitempty"` // counted from 1; 0 when the problem is that of the whole file
 	Message string `json:"message"`
 }
 
@@ -24,13 +24,13 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message)
 }
 
-// ProblemsError says that the set itself must change before it can be used.
+// ProblemsError is the error for a set that must be corrected before it can be used.
 type ProblemsError struct {
-	Problems []Problem // never empty; in the order of the files
+	Problems []Problem // never empty
 }
 
-// shownProblems bounds Error's text: it travels in a termination message of at
-// most 4 KiB, where a thousand missing images would push out everything else.
+// shownProblems is the number of problems that Error prints. The text becomes part of a pod's termination
+// message, which has at most 4 KiB: a thousand missing images would leave no room for anything else.
 const shownProblems = 5
 
 func (e *ProblemsError) Error() string {
@@ -44,14 +44,14 @@ func (e *ProblemsError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// problems collects faults while reading goes on.
+// problems collects the problems that are found while a set is read.
 type problems []Problem
 
 func (ps *problems) addf(file string, line int, format string, args ...any) {
 	*ps = append(*ps, Problem{File: file, Line: line, Message: fmt.Sprintf(format, args...)})
 }
 
-// err is nil when nothing was found.
+// err returns a *ProblemsError, or nil when there are no problems.
 func (ps problems) err() error {
 	if len(ps) == 0 {
 		return nil
@@ -59,7 +59,8 @@ func (ps problems) err() error {
 	return &ProblemsError{Problems: ps}
 }
 
-// sorted brings each file's problems into the order of its lines.
+// sorted sorts problems by file, in the order in which the files first occur, and by line. It sorts ps in
+// place.
 func sorted(ps problems) problems {
 	rank := map[string]int{}
 	for _, p := range ps {

@@ -1,33 +1,34 @@
-// area-v1, the one way in which an image becomes a network's input. Training,
-// serving and every client must agree on it to the last bit, so it is integer
-// arithmetic with one rounding at the end, and its name changes when it does.
+// area-v1, the only way to resize an image for a network. Training, serving and every client must agree
+// on it to the last bit. It is therefore integer arithmetic with one rounding at the end, and an
+// algorithm with other results must get another name.
 //
-// The definition, for an image of W x H values to S x S:
+// The definition, for an image of W x H values that becomes S x S:
 //
-//   - each axis by itself. Where it does not grow (S <= W): exact area averaging;
-//     output j covers the input from j*W/S to (j+1)*W/S, parts of pixels counted
-//     by their part. Where it grows (S > W): linear interpolation between pixel
-//     centres, (j+0.5)*W/S - 0.5, the outermost pixels repeated beyond the edge.
-//   - the image is stretched to the square, whatever its shape. The camera is
-//     fixed, so every sample is distorted alike and none of the network's pixels
-//     is spent on margins. (A set that mixes shapes is refused by Pack.)
-//   - 16-bit values are first cut to range16 [min, max]; the mean m becomes
-//     255*(m-min)/(max-min). 8-bit values are taken as they are, with [0, 255].
-//   - the result is rounded once, to the nearest, halves up.
+//   - Each axis is resized separately. Where it does not grow (S <= W): exact area averaging. Output j
+//     covers the input from j*W/S to (j+1)*W/S, and a pixel that is covered in part counts by that part.
+//     Where it grows (S > W): linear interpolation between pixel centres at (j+0.5)*W/S - 0.5. Beyond the
+//     edge, the outermost pixel is repeated.
+//   - The image is stretched to a square, whatever its ratio of width to height. The camera is fixed, so
+//     every sample is distorted in the same way, and no pixel of the network's input is spent on margins.
+//     (Pack refuses a set that mixes ratios.)
+//   - 16-bit values are first clipped to range16 [min, max]; the mean m becomes 255*(m-min)/(max-min).
+//     8-bit values use [0, 255] for [min, max].
+//   - The result is rounded once, to the nearest integer; halves are rounded up.
 
 package dataset
 
-// Resizer is the algorithm's name, as manifests record it.
+// Resizer is the algorithm's name in manifests.
 const Resizer = "area-v1"
 
-// tap is the stretch of input that one output reads along one axis.
+// tap holds the inputs and weights of one output along one axis. The inputs begin at start, and there is
+// one weight per input.
 type tap struct {
 	start   int
-	weights []int64 // sum to the axis' total
+	weights []int64 // their sum is the axis' total
 }
 
-// taps returns the weights of an axis from n inputs to size outputs, and what
-// they sum to for each output.
+// taps returns one tap for each of the size outputs of an axis of n inputs, and the sum of the weights of
+// each tap, which is the same for all.
 func taps(n, size int) (axis []tap, total int64) {
 	axis = make([]tap, size)
 	if size > n {
@@ -60,34 +61,35 @@ func taps(n, size int) (axis []tap, total int64) {
 	return axis, int64(n)
 }
 
-// resize writes p as size x size bytes into out, stride bytes apart: a channel
-// of an interleaved image. The largest sum, a strip of 1 x maxSide enlarged to
-// MaxSize, stays below (2*2^12) * 2^15 * 2^16 * 2^9 = 2^53.
-func resize(p *plane, from Range16, size int, out []uint8, stride int) {
+// resize writes p as size x size bytes into out, one byte every stride bytes: one channel of an
+// interleaved image. values.Min becomes 0 and values.Max becomes 255. The largest sum is that of a strip
+// of 1 x maxSide pixels that is enlarged to MaxSize. It stays below
+// (2*2^12) * 2^15 * 2^16 * 2^9 = 2^53.
+func resize(p *plane, values Range16, size int, out []uint8, stride int) {
 	columns, columnTotal := taps(p.width, size)
 	rows, rowTotal := taps(p.height, size)
-	whole := columnTotal * rowTotal * int64(from.Max-from.Min)
-	line := weighted(p, from, columns)
-	sums := make([]int64, size) // one output row, columns weighted, rows being added up
+	full := columnTotal * rowTotal * int64(values.Max-values.Min) // the sum that becomes 255
+	weightedRow := weightedRows(p, values, columns)
+	sums := make([]int64, size) // one output row: the weighted sums of the input rows so far
 	for j, row := range rows {
 		clear(sums)
 		for k, rowWeight := range row.weights {
-			for i, sum := range line(row.start + k) {
+			for i, sum := range weightedRow(row.start + k) {
 				sums[i] += rowWeight * sum
 			}
 		}
 		for i, sum := range sums {
-			out[(j*size+i)*stride] = uint8((2*255*sum + whole) / (2 * whole))
+			out[(j*size+i)*stride] = uint8((2*255*sum + full) / (2 * full))
 		}
 	}
 }
 
-// weighted returns a function that weighs the columns of one row of p. It keeps
-// the last even and the last odd row, because neighbouring outputs share them:
-// where an image is enlarged, all of them read the same two several times.
-func weighted(p *plane, from Range16, columns []tap) func(y int) []int64 {
+// weightedRows returns a function that returns the weighted column sums of input row y. The function keeps
+// the sums of the last even and the last odd row, because neighbouring outputs share input rows: where an
+// image is enlarged, several outputs read the same two rows.
+func weightedRows(p *plane, values Range16, columns []tap) func(y int) []int64 {
 	var kept [2]struct {
-		row  int // counted from 1, so that 0 is none
+		row  int // counted from 1; 0 means that no row is kept
 		sums []int64
 	}
 	return func(y int) []int64 {
@@ -99,12 +101,12 @@ func weighted(p *plane, from Range16, columns []tap) func(y int) []int64 {
 			k.sums = make([]int64, len(columns))
 		}
 		k.row = y + 1
-		line := p.pixels[y*p.width:][:p.width]
+		pixels := p.pixels[y*p.width:][:p.width]
 		for i, column := range columns {
 			var sum int64
 			for l, weight := range column.weights {
-				v := min(max(line[column.start+l], from.Min), from.Max)
-				sum += weight * int64(v-from.Min)
+				v := min(max(pixels[column.start+l], values.Min), values.Max)
+				sum += weight * int64(v-values.Min)
 			}
 			k.sums[i] = sum
 		}

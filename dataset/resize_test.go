@@ -31,8 +31,8 @@ func TestAreaV1(t *testing.T) {
 		"the same size is the same image": {planeOf(2, 2, 1, 2, 3, 255), eight, 2, []uint8{1, 2, 3, 255}},
 		"halving takes the mean of four, halves rounded up": {
 			planeOf(4, 2, 0, 1, 10, 10, 1, 0, 20, 20), eight, 1, []uint8{8}}, // 62/8 = 7.75
-		"two to one, a half rounds up": {planeOf(2, 2, 0, 1, 1, 0), eight, 1, []uint8{1}}, // 0.5
-		"three to two weighs the shared pixel by its parts": {
+		"the mean of two to one, a half rounded up": {planeOf(2, 2, 0, 1, 1, 0), eight, 1, []uint8{1}}, // 0.5
+		"three to two counts the shared pixel in part for both": {
 			// (2*0 + 1*90)/3 = 30 and (1*90 + 2*30)/3 = 50, all rows alike
 			planeOf(3, 3, 0, 90, 30, 0, 90, 30, 0, 90, 30), eight, 2, []uint8{30, 50, 30, 50}},
 		"doubling interpolates between centres and repeats the edge": {
@@ -41,9 +41,9 @@ func TestAreaV1(t *testing.T) {
 		"a wide image shrinks one axis and enlarges the other": {
 			planeOf(4, 1, 0, 10, 20, 30), eight, 2, []uint8{5, 25, 5, 25}},
 		"one pixel fills everything": {planeOf(1, 1, 77), eight, 3, []uint8{77, 77, 77, 77, 77, 77, 77, 77, 77}},
-		"sixteen bits are cut to the range and stretched": {
+		"sixteen bits are clipped to the range and scaled": {
 			planeOf(2, 2, 0, 1000, 3000, 60000), Range16{1000, 5000}, 2, []uint8{0, 0, 128, 255}}, // 127.5
-		"the cut comes before the mean": {
+		"values are clipped before the mean is taken": {
 			planeOf(2, 2, 0, 0, 65535, 65535), Range16{1000, 2000}, 1, []uint8{128}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,8 +54,8 @@ func TestAreaV1(t *testing.T) {
 	}
 }
 
-// naive is the definition of area-v1 read literally, in floating point: the
-// integral of the pixels over each output's area, or the line between centres.
+// naive computes area-v1 literally by its definition, in floating point: the integral of the pixels over
+// each output's area, or linear interpolation between pixel centres.
 func naive(p *plane, r Range16, size int) []float64 {
 	weight := func(n, i, j int) float64 {
 		scale := float64(n) / float64(size)
@@ -101,16 +101,17 @@ func TestAreaV1AgainstItsDefinition(t *testing.T) {
 		size := 1 + random.IntN(20)
 		want, got := naive(p, r, size), resized(p, r, size)
 		for i := range want {
-			// Beyond half a step lies another rounding; the slack is the naive sum's own error.
+			// Rounding moves a value by at most 0.5; 1e-9 is the floating-point error of naive.
 			if math.Abs(want[i]-float64(got[i])) > 0.5+1e-9 {
-				t.Fatalf("%dx%d to %d, range %v, output %d: got %d, want %v", p.width, p.height, size, r, i, got[i], want[i])
+				t.Fatalf("%dx%d to %d, range %v, output %d: got %d, want %v",
+					p.width, p.height, size, r, i, got[i], want[i])
 			}
 		}
 	}
 }
 
-// TestAreaV1Golden pins the bits: manifests promise them to every client. A
-// change here is a new algorithm and needs a new name.
+// This test pins the bits of area-v1, which manifests promise to every client. An algorithm that gives
+// other bits needs another name.
 func TestAreaV1Golden(t *testing.T) {
 	for name, c := range map[string]struct {
 		w, h, size int

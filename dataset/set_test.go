@@ -18,7 +18,7 @@ import (
 	"golang.org/x/image/tiff"
 )
 
-// files is a directory's content by path.
+// files holds the content of a directory's files by path.
 type files map[string][]byte
 
 func (f files) write(t *testing.T) string {
@@ -45,7 +45,7 @@ e5,normal,p3,1
 e6,defect,p3,2
 `
 
-// goodSet has six samples of two channels, every pixel value its own.
+// goodSet has six samples of two channels without problems. Every image has other pixel values.
 func goodSet() files {
 	f := files{
 		"dataset.yaml": []byte("name: erasers\nchannels: [AM, GRAY]\n"),
@@ -53,7 +53,8 @@ func goodSet() files {
 	}
 	for i := 1; i <= 6; i++ {
 		for c, channel := range []string{"AM", "GRAY"} {
-			f[fmt.Sprintf("images/%s/e%d.png", channel, i)] = encodePNG(greys(4, 4, func(x, y int) uint8 { return uint8(100*c + 10*i + 2*x + y) }))
+			at := func(x, y int) uint8 { return uint8(100*c + 10*i + 2*x + y) }
+			f[fmt.Sprintf("images/%s/e%d.png", channel, i)] = encodePNG(greys(4, 4, at))
 		}
 	}
 	return f
@@ -124,7 +125,7 @@ func TestLoadGoodSet(t *testing.T) {
 	}
 }
 
-func TestDigestsFollowWhatTheyCover(t *testing.T) {
+func TestDigestsChangeWithWhatTheyCover(t *testing.T) {
 	digests := func(f files, overlay string) Digests {
 		t.Helper()
 		s, err := Load(context.Background(), f.write(t), overlay, nil)
@@ -151,11 +152,11 @@ func TestDigestsFollowWhatTheyCover(t *testing.T) {
 	settings := goodSet()
 	settings["dataset.yaml"] = []byte("name: erasers\nchannels: [GRAY, AM]\n")
 	if got := digests(settings, ""); got.Data == base.Data {
-		t.Error("the channels' order is not in the data digest")
+		t.Error("the data digest does not cover the order of the channels")
 	}
 }
 
-func TestLoadNamesEveryProblem(t *testing.T) {
+func TestLoadReturnsEveryProblem(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(f files)
 		want   []string // the directory left out
@@ -163,7 +164,7 @@ func TestLoadNamesEveryProblem(t *testing.T) {
 		"no dataset.yaml": {func(f files) { delete(f, "dataset.yaml") }, []string{"dataset.yaml: is missing"}},
 		"no labels":       {func(f files) { delete(f, "labels.csv") }, []string{"labels.csv: is missing"}},
 		"a header and no samples": {func(f files) { f["labels.csv"] = []byte("id,label,package,position\n") },
-			[]string{"labels.csv:1: has a header and no samples below it"}},
+			[]string{"labels.csv:1: has a header but no samples below it"}},
 		"an empty labels file": {func(f files) { f["labels.csv"] = nil },
 			[]string{"labels.csv: is empty; it needs the header id,label,package,position"}},
 		"one class": {func(f files) {
@@ -172,7 +173,10 @@ func TestLoadNamesEveryProblem(t *testing.T) {
 		"missing images, named with the line of their sample": {func(f files) {
 			delete(f, "images/AM/e2.png")
 			delete(f, "images/GRAY/e6.png")
-		}, []string{"labels.csv:3: sample e2: images/AM/e2.png is missing", "labels.csv:7: sample e6: images/GRAY/e6.png is missing"}},
+		}, []string{
+			"labels.csv:3: sample e2: images/AM/e2.png is missing",
+			"labels.csv:7: sample e6: images/GRAY/e6.png is missing",
+		}},
 		"a channel that is a directory": {func(f files) {
 			delete(f, "images/AM/e2.png")
 			f["images/AM/e2.png/x"] = nil
@@ -180,22 +184,25 @@ func TestLoadNamesEveryProblem(t *testing.T) {
 		"faulty labels and a missing image at once": {func(f files) {
 			f["labels.csv"] = []byte(strings.Replace(sixSamples, "e1,normal", "e1,nromal", 1))
 			delete(f, "images/AM/e3.png")
-		}, []string{`labels.csv:2: sample e1: label "nromal" is neither normal nor defect`, "labels.csv:4: sample e3: images/AM/e3.png is missing"}},
+		}, []string{
+			`labels.csv:2: sample e1: label "nromal" is neither normal nor defect`,
+			"labels.csv:4: sample e3: images/AM/e3.png is missing",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := goodSet()
 			c.change(f)
 			dir := f.write(t)
 			_, err := Load(context.Background(), dir, "", nil)
-			if diff := cmp.Diff(c.want, told(dir, err)); diff != "" {
+			if diff := cmp.Diff(c.want, problemTexts(dir, err)); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// told is a ProblemsError's sentences without the directory.
-func told(dir string, err error) []string {
+// problemTexts returns the texts of a ProblemsError's problems, with paths relative to dir.
+func problemTexts(dir string, err error) []string {
 	var e *ProblemsError
 	if !errors.As(err, &e) {
 		return []string{fmt.Sprintf("not a ProblemsError: %v", err)}
@@ -226,12 +233,12 @@ func TestErrorTextIsBounded(t *testing.T) {
 	}
 }
 
-func TestPackNamesEveryProblem(t *testing.T) {
+func TestPackReturnsEveryProblem(t *testing.T) {
 	f := goodSet()
 	f["images/AM/e2.png"] = []byte("not an image")
 	f["images/GRAY/e3.png"] = encodePNG(greys(8, 4, func(x, y int) uint8 { return uint8(x) }))
-	wide := func(x, y int) uint8 { return uint8(3 * x) }
-	f["images/AM/e4.png"], f["images/GRAY/e4.png"] = encodePNG(greys(6, 4, wide)), encodePNG(greys(6, 4, wide))
+	otherRatio := encodePNG(greys(6, 4, func(x, y int) uint8 { return uint8(3 * x) }))
+	f["images/AM/e4.png"], f["images/GRAY/e4.png"] = otherRatio, otherRatio
 	f["images/AM/e5.png"] = f["images/AM/e5.png"][:60]
 	f["images/AM/e6.png"] = encodeTIFF(image.NewGray16(image.Rect(0, 0, 4, 4)))
 	dir := f.write(t)
@@ -241,13 +248,16 @@ func TestPackNamesEveryProblem(t *testing.T) {
 	}
 	_, err = s.Pack(context.Background(), 4, nil)
 	want := []string{
-		"labels.csv:3: sample e2: images/AM/e2.png is no PNG, JPEG or TIFF that can be read: image: unknown format",
+		"labels.csv:3: sample e2: images/AM/e2.png is not a readable PNG, JPEG or TIFF file: image: unknown format",
 		"labels.csv:4: sample e3: images/GRAY/e3.png is 8 x 4 pixels, but channel AM is 4 x 4",
-		"labels.csv:5: sample e4 is 6 x 4 pixels, another shape than most samples' 4 x 4; a fixed camera makes one shape",
-		"labels.csv:6: sample e5: images/AM/e5.png has the header of a 4 x 4 png, but what follows cannot be decoded: png: invalid format: unexpected EOF",
-		"labels.csv:7: sample e6: images/AM/e6.png has 16 bits a pixel, and dataset.yaml has no range16 to say which values they use",
+		"labels.csv:5: sample e4 is 6 x 4 pixels, but most samples are 4 x 4; " +
+			"all must have the same ratio of width to height",
+		"labels.csv:6: sample e5: images/AM/e5.png has the header of a 4 x 4 png image, " +
+			"but its pixels cannot be decoded: png: invalid format: unexpected EOF",
+		"labels.csv:7: sample e6: images/AM/e6.png has 16 bits a pixel, " +
+			"but dataset.yaml has no range16: add range16 to say which values are used",
 	}
-	if diff := cmp.Diff(want, told(dir, err)); diff != "" {
+	if diff := cmp.Diff(want, problemTexts(dir, err)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -264,16 +274,17 @@ func TestPackStopsWhenCancelled(t *testing.T) {
 	}
 }
 
-func TestProgressCountsEverySampleOnce(t *testing.T) {
+func TestPackCallsProgressForEverySample(t *testing.T) {
 	s, err := Load(context.Background(), goodSet().write(t), "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var seen []int
-	if _, err := s.Pack(context.Background(), 4, func(done, total int) { seen = append(seen, done*10+total) }); err != nil {
+	var calls []string
+	progress := func(done, total int) { calls = append(calls, fmt.Sprintf("%d/%d", done, total)) }
+	if _, err := s.Pack(context.Background(), 4, progress); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int{16, 26, 36, 46, 56, 66}, seen); diff != "" {
+	if diff := cmp.Diff([]string{"1/6", "2/6", "3/6", "4/6", "5/6", "6/6"}, calls); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -1,8 +1,9 @@
-// Package failpoint names the moments at which a drill may strike a process: before and after each write that something durable
-// depends on. In the walk it is everywhere and nowhere: without the build tag drill its functions are empty, and the compiler removes
-// them.
+// Package failpoint names the points at which a drill may kill a process: before and after each write on which
+// something durable depends. The operator and the trainer call it. Without the build tag drill its functions are
+// empty, and the compiler removes the calls.
 //
-// A program built with -tags drill looks for files in DRILL_FAILPOINTS. The file status.after there has the next process that
-// passes this point die by SIGKILL; the file is taken away first, so that one process dies, once. The file checkpoint.full makes
-// writing a checkpoint fail as on a full disk for as long as it is there.
+// A program built with -tags drill looks for files in the directory DRILL_FAILPOINTS. If that directory holds the
+// file status.after, the next process that passes the point status.after dies by SIGKILL. The process deletes the
+// file first, so that the file kills one process, once. While the directory holds the file checkpoint.full,
+// writing a checkpoint fails as on a full disk.
 package failpoint

@@ -2,8 +2,8 @@
 
 package failpoint
 
-// Here is where a drill may kill the process; in this build it does nothing.
+// Here does nothing in this build. With the build tag drill it may kill the process.
 func Here(string) {}
 
-// Full is where a drill may say that the disk is full; in this build it never is.
+// Full returns nil in this build. With the build tag drill it may return that the disk is full.
 func Full(string) error { return nil }

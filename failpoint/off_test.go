@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Whatever the environment says, a program that was not built for drills takes no notice.
+// A program that was built without the tag ignores DRILL_FAILPOINTS.
 func TestNothingHappensWithoutTheBuildTag(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "here"), nil, 0o600); err != nil {
@@ -19,7 +19,7 @@ func TestNothingHappensWithoutTheBuildTag(t *testing.T) {
 	if err := Full("here"); err != nil {
 		t.Error(err)
 	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
-		t.Errorf("left %v, error %v", left, err)
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("files %v, error %v, want the one file", files, err)
 	}
 }

@@ -10,17 +10,18 @@ import (
 
 const envDir = "DRILL_FAILPOINTS"
 
-// Here kills this process if the drill has armed the point, and if no other process was faster.
+// Here kills this process if the drill has armed the point with this name. If several processes pass an armed
+// point, only the one that deletes its file dies.
 func Here(name string) {
 	dir := os.Getenv(envDir)
 	if dir == "" || os.Remove(filepath.Join(dir, name)) != nil {
 		return
 	}
 	syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // nothing may happen before the signal arrives
+	select {} // blocks until the signal arrives
 }
 
-// Full says that the disk is full while the point is armed.
+// Full returns the error of a full disk while the drill has armed the point with this name, and nil otherwise.
 func Full(name string) error {
 	dir := os.Getenv(envDir)
 	if dir == "" {

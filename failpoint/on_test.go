@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-// asVictim makes this test's binary a program that passes two points in turn, three times.
-const asVictim = "PLUMBLINE_TEST_AS_VICTIM"
+// envProgram makes this test's binary a program that passes two points in turn, three times.
+const envProgram = "PLUMBLINE_TEST_AS_VICTIM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asVictim) != "" {
+	if os.Getenv(envProgram) != "" {
 		for i := range 3 {
 			Here("write.before")
 			fmt.Print("w", i, " ")
@@ -28,10 +28,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// live runs the victim and says what it wrote and how it ended.
-func live(dir string) string {
+// runProgram runs the program, and returns what it wrote and how it ended.
+func runProgram(dir string) string {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), asVictim+"=1", envDir+"="+dir)
+	cmd.Env = append(os.Environ(), envProgram+"=1", envDir+"="+dir)
 	out, _ := cmd.CombinedOutput()
 	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
@@ -40,7 +40,7 @@ func live(dir string) string {
 	return strings.TrimSpace(string(out)) + fmt.Sprintf(" exit %d", status.ExitStatus())
 }
 
-func TestAProcessDiesAtThePointThatWasArmedAndOnce(t *testing.T) {
+func TestAnArmedPointKillsOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	arm := func(name string) {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
@@ -48,16 +48,16 @@ func TestAProcessDiesAtThePointThatWasArmedAndOnce(t *testing.T) {
 		}
 	}
 	arm("write.after")
-	lives := []string{live(dir), live(dir)}
+	runs := []string{runProgram(dir), runProgram(dir)}
 	arm("write.before")
-	lives = append(lives, live(dir), live(""))
+	runs = append(runs, runProgram(dir), runProgram(""))
 	want := "w0 killed; w0 w1 w2 exit 0;  killed; w0 w1 w2 exit 0"
-	if got := strings.Join(lives, "; "); got != want {
-		t.Errorf("lives %q, want %q", got, want)
+	if got := strings.Join(runs, "; "); got != want {
+		t.Errorf("runs %q, want %q", got, want)
 	}
 }
 
-func TestTheDiskIsFullForAsLongAsThePointIsArmed(t *testing.T) {
+func TestTheDiskIsFullWhileThePointIsArmed(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(envDir, dir)
 	if err := Full("checkpoint.full"); err != nil {
@@ -68,7 +68,7 @@ func TestTheDiskIsFullForAsLongAsThePointIsArmed(t *testing.T) {
 	}
 	for range 2 {
 		if err := Full("checkpoint.full"); !errors.Is(err, syscall.ENOSPC) {
-			t.Errorf("the disk is full, and the error is %v", err)
+			t.Errorf("the point is armed, but the error is %v, want ENOSPC", err)
 		}
 	}
 }

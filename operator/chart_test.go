@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -30,17 +29,20 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/credential"
 	"plumbline.dev/plumbline/operator/ingest"
+	"plumbline.dev/plumbline/operator/natskeys"
+	"plumbline.dev/plumbline/operator/natstest"
 	"plumbline.dev/plumbline/wire"
 )
 
-// The server is started as the chart's pod starts it: its files where the pod has them mounted, its environment, its arguments, and the
-// keys that the hook Job makes with the arguments that the chart gives it. Only the addresses are others.
+// The server is started as the chart's pod starts it: its files where the pod has them mounted, its environment, its
+// arguments, and the keys that the hook Job makes with the arguments that the chart gives it. Only the addresses are
+// others.
 func TestTheChartsServerSpeaksTLS(t *testing.T) {
 	c := renderChart(t, "image.repository=registry.example.com/plumbline-operator,nats.tls.enabled=true")
 	keys := c.secrets(t)
 	url := c.start(t, keys)
-	authority := keys["plumbline-nats-tls"][keyAuthority]
-	issuer, err := credential.New(keys["plumbline-nats-account"][keySigning], string(keys["plumbline-nats-account"][keyAccountPub]))
+	authority := keys["plumbline-nats-tls"][natskeys.AuthorityFile]
+	issuer, err := credential.New(keys["plumbline-nats-account"][natskeys.SigningKeyFile], string(keys["plumbline-nats-account"][natskeys.AccountFile]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,14 +139,14 @@ func renderChart(t *testing.T, set string) chart {
 // secrets are those that the hook Job makes.
 func (c chart) secrets(t *testing.T) map[string]map[string][]byte {
 	t.Helper()
-	cmd := natsKeysCommand()
+	cmd := natskeys.Command()
 	var out bytes.Buffer
 	cmd.SetOut(&out)
 	cmd.SetArgs(append(c.keys.Spec.Template.Spec.Containers[0].Args[1:], "--print"))
 	if err := cmd.Execute(); err != nil {
 		t.Fatal(err)
 	}
-	return readSecrets(t, out.Bytes())
+	return natstest.ReadSecrets(t, out.Bytes())
 }
 
 // start lays out the pod's volumes under a directory and starts the server on them.
@@ -196,7 +198,7 @@ func (c chart) start(t *testing.T, secrets map[string]map[string][]byte) (url st
 		}
 		t.Setenv(e.Name, value)
 	}
-	return startServer(t, filepath.Join(root, container.Args[1]))
+	return natstest.FromFile(t, filepath.Join(root, container.Args[1]))
 }
 
 // operator reads the server's stream as the operator does.
@@ -229,23 +231,4 @@ func await(t *testing.T, what string, holds func() bool) {
 			t.Fatalf("waited in vain until %s", what)
 		}
 	}
-}
-
-func startServer(t *testing.T, conf string) (url string) {
-	t.Helper()
-	opts, err := server.ProcessConfigFile(conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.NoSigs, opts.NoLog = true, true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(time.Minute) {
-		t.Fatal("nats-server does not accept connections")
-	}
-	return strings.Replace(s.ClientURL(), "127.0.0.1", "localhost", 1) // which the certificate names
 }

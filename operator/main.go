@@ -1,6 +1,6 @@
-// Command plumbline-operator makes clusters train: it turns each TrainingRun into one Job per attempt, reads what the trials
-// report, keeps the best checkpoint of the sweep, and publishes promoted ones. This file and options.go are flags and wiring;
-// controller/ is where to read on.
+// Command plumbline-operator makes clusters train: it turns each TrainingRun into one Job per attempt, reads what the
+// trials report, keeps the best checkpoint of the sweep, and publishes promoted ones. This file and options.go are
+// flags and wiring; controller/ is where to read on.
 package main
 
 import (
@@ -28,7 +28,9 @@ import (
 	"plumbline.dev/plumbline/operator/credential"
 	"plumbline.dev/plumbline/operator/ingest"
 	"plumbline.dev/plumbline/operator/metrics"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/natskeys"
+	"plumbline.dev/plumbline/operator/resolve"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -69,7 +71,7 @@ func command() *cobra.Command {
 		},
 	}
 	o.flags(cmd.Flags())
-	cmd.AddCommand(natsKeysCommand())
+	cmd.AddCommand(natskeys.Command())
 	return cmd
 }
 
@@ -148,16 +150,17 @@ func newScheme() (*runtime.Scheme, error) {
 }
 
 func addControllers(mgr manager.Manager, o options, reports *ingest.Ingest, issuer *credential.Issuer, authority []byte) error {
-	recorder := mgr.GetEventRecorder(plan.Manager)
+	recorder := mgr.GetEventRecorder(podspec.Manager)
 	workers := controller.Options{
 		MaxConcurrentReconciles: o.workers, ReconciliationTimeout: time.Minute,
-		// A standby keeps its caches and queues filled, so that it need not list the cluster when it takes over. Workers, and the consumer of
-		// reports (which nothing warms up), start with the lead alone: whoever reads writes status, and two would write over each other.
+		// A standby keeps its caches and queues filled, so that it need not list the cluster when it takes over.
+		// Workers, and the consumer of reports (which nothing warms up), start with the lead alone: whoever reads
+		// writes status, and two would write over each other.
 		EnableWarmup: ptr.To(true),
 	}
 	runs := &ctl.TrainingRunReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Ingest: reports, Issuer: issuer, CA: authority,
-		Settings: plan.Settings{NATS: o.natsURLForTrials, CA: authority != nil}, Now: time.Now,
+		Settings: resolve.Settings{NATS: o.natsURLForTrials, CA: authority != nil}, Now: time.Now,
 	}
 	if err := runs.SetupWithManager(mgr, workers); err != nil {
 		return err

@@ -23,10 +23,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 )
 
-// oldestKubernetes has what we rely on: a Job that is Failed only when its pod has ended, and the CEL functions of our CRDs.
+// oldestKubernetes has what we rely on: a Job that is Failed only when its pod has ended, and the CEL functions of our
+// CRDs.
 const oldestKubernetes = "1.31.0"
 
 // options are the flags.
@@ -100,19 +101,20 @@ func (o *options) readCA() ([]byte, *tls.Config, error) {
 
 // manager caches what is ours and no more: the cluster may hold many other pods and Jobs.
 func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
-	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{plan.ManagedBy: plan.Manager})}
+	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{podspec.ManagedBy: podspec.Manager})}
 	out := ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject:         map[client.Object]cache.ByObject{&batchv1.Job{}: ours, &corev1.Pod{}: ours},
 		},
-		Client:                        client.Options{FieldOwner: plan.Manager},
+		Client:                        client.Options{FieldOwner: podspec.Manager},
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              "plumbline-operator",
 		LeaderElectionNamespace:       o.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		// A leader that was killed is replaced within 12 s; one that is away from the API server for 7 s steps down before that.
+		// A leader that was killed is replaced within 12 s; one that is away from the API server for 7 s steps down
+		// before that.
 		LeaseDuration:          ptr.To(10 * time.Second),
 		RenewDeadline:          ptr.To(7 * time.Second),
 		RetryPeriod:            ptr.To(2 * time.Second),
@@ -128,7 +130,8 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 	return out
 }
 
-// checkKubernetes refuses an API server that is too old, in words, instead of failing later in a way that nobody understands.
+// checkKubernetes refuses an API server that is too old, in words, instead of failing later in a way that nobody
+// understands.
 func checkKubernetes(config *rest.Config) error {
 	d, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {

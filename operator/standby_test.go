@@ -91,7 +91,8 @@ func TestAStandbyIsWarmAndReadsNoReports(t *testing.T) {
 // patience is how long a test waits for what must come.
 const patience = 30 * time.Second
 
-// emptyCluster is an API server that knows the operator's kinds, holds none of them, and has its lease held by somebody else.
+// emptyCluster is an API server that knows the operator's kinds, holds none of them, and has its lease held by somebody
+// else.
 type emptyCluster struct {
 	mu      sync.Mutex
 	watched map[string]bool

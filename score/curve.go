@@ -1,14 +1,16 @@
 package score
 
-// Point is what calling every sample of at least this score a defect does: one point of the precision-recall curve.
+// Point is one point of the precision-recall curve: the precision and recall of calling every sample with a score of at
+// least Threshold a defect.
 type Point struct {
-	Threshold float64 // a score that a sample has; the comparator is >=
+	Threshold float64 // the score of at least one sample
 	Precision float64
 	Recall    float64
 }
 
-// Curve is the precision-recall curve for plotting: one point for each distinct score, from the highest down, so that recall never
-// falls. It is scikit-learn's precision_recall_curve without the last point, (recall 0, precision 1), which no threshold has.
+// Curve returns the precision-recall curve for plotting. It has one point for each distinct score, from the
+// highest to the lowest, so that recall never falls. It is scikit-learn's precision_recall_curve without the
+// point (recall 0, precision 1), which belongs to no threshold.
 func Curve(samples []Sample) ([]Point, error) {
 	s, err := newSteps(samples)
 	if err != nil {
@@ -17,14 +19,15 @@ func Curve(samples []Sample) ([]Point, error) {
 	var points []Point
 	end := 0
 	for _, c := range s.cuts() {
-		end = c.TruePositive + c.FalsePositive // every count is 1: so many samples are at or above this cut
+		end = c.TruePositive + c.FalsePositive // the number of samples at or above this cut, because every count is 1
 		points = append(points, Point{s.samples[end-1].Score, c.Precision(), c.Recall()})
 	}
 	return points, nil
 }
 
-// Trapezoid is the area under the curve's points joined by straight lines: scikit-learn's auc over precision_recall_curve. It is
-// more hopeful than AveragePrecision where scores are tied; which of the two a published figure is must be asked.
+// Trapezoid returns the area under the curve's points joined by straight lines: scikit-learn's auc over
+// precision_recall_curve. Where scores are tied it is more optimistic than AveragePrecision. A published
+// "AUC-PR" may be either of the two, so its author must be asked.
 func Trapezoid(samples []Sample) (float64, error) {
 	s, err := newSteps(samples)
 	if err != nil {
@@ -39,15 +42,16 @@ func (s steps) trapezoid() float64 {
 		area += (c.Recall() - recall) * (c.Precision() + precision) / 2
 		recall, precision = c.Recall(), c.Precision()
 		if c.FalseNegative == 0 {
-			break // full recall: what follows only loses precision
+			break // recall is 1: further points only have a lower precision
 		}
 	}
 	return area
 }
 
-// RecallAtPrecision is the highest recall of any threshold whose precision is at least this; 0 where no threshold has it. It answers
-// what an inspection line asks: of the defects, how many are caught if so few calls may be false? The threshold is the best one on
-// these very samples, so that it is a hopeful figure where they are few.
+// RecallAtPrecision returns the highest recall of all thresholds with at least this precision, or 0 when there
+// is none. It answers a question of an inspection line: if at most 1 - precision of the calls may be false, how
+// many of the defects are found? The threshold is the best one on these samples, so the answer is optimistic
+// when the samples are few.
 func RecallAtPrecision(samples []Sample, precision float64) (float64, error) {
 	s, err := newSteps(samples)
 	if err != nil {
@@ -66,8 +70,9 @@ func (s steps) recallAt(precision float64) float64 {
 	return best
 }
 
-// OracleF1 is the highest F1 of any threshold on these very samples. Nobody who has not seen their labels could have known that
-// threshold: it bounds what a choice of threshold can reach, and the gap to F1 at the chosen one is what the choice cost.
+// OracleF1 returns the highest F1 of all thresholds on these samples. Only somebody who knows the labels can
+// choose that threshold, so OracleF1 is an upper bound for any choice. Its difference to the F1 at the chosen
+// threshold is the cost of that choice.
 func OracleF1(samples []Sample) (float64, error) {
 	s, err := newSteps(samples)
 	if err != nil {

@@ -10,18 +10,21 @@ import (
 // ErrNotPaired says that two scorings are not of the same samples in the same order.
 var ErrNotPaired = errors.New("the two scorings are not of the same samples")
 
-// Difference is how much higher the average precision of one scoring is than that of another, with its 95 % interval.
+// Difference is the average precision of one scoring minus that of another, with its 95 % interval.
 type Difference struct {
 	Value, Low, High float64
 }
 
-// WithinNoise says that these samples cannot tell the two apart.
+// WithinNoise reports whether the interval contains 0: the samples cannot show which scoring is better.
 func (d Difference) WithinNoise() bool { return d.Low <= 0 && d.High >= 0 }
 
-// Compare takes two scorings of the same samples, a[i] and b[i] of one sample, and returns the difference in average precision, a less
-// b, with its 95 % percentile bootstrap interval. Every draw of packages is scored by both: a hard package is hard for both, and what
-// they share cancels. Two separate Intervals that overlap say much less than this one. A draw that holds no defect is left out, and
-// the same seed gives the same interval (Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13, over groups as Interval).
+// Compare returns the average precision of a minus that of b, with its 95 % percentile bootstrap interval. a
+// and b are two scorings of the same samples, with a[i] and b[i] for the same sample. If their lengths, labels
+// or groups differ, Compare returns ErrNotPaired. Both scorings are measured on the same draws of packages. A
+// hard package is hard for both, so what it adds to both cancels, and this interval can show a difference that
+// two separate Intervals hide. A draw without a defect is skipped. When no draw has a defect the interval is
+// [-1, 1]. The same seed gives the same interval (Efron and Tibshirani, "An Introduction to the Bootstrap",
+// chapter 13, over groups as in Interval).
 func Compare(a, b []Sample, draws int, seed int64) (Difference, error) {
 	a, b, err := paired(a, b)
 	if err != nil {
@@ -36,7 +39,8 @@ func Compare(a, b []Sample, draws int, seed int64) (Difference, error) {
 		return Difference{}, err
 	}
 	group, groups := groupsOf(a)
-	d := Difference{Value: sa.averagePrecision() - sb.averagePrecision(), Low: -1, High: 1} // nothing known: all that a difference can be
+	// Without draws nothing is known about the interval; a difference lies between -1 and 1.
+	d := Difference{Value: sa.averagePrecision() - sb.averagePrecision(), Low: -1, High: 1}
 	values := make([]float64, 0, draws)
 	for drawn := range resamples(groups, draws, seed) {
 		for i := range group {
@@ -53,8 +57,9 @@ func Compare(a, b []Sample, draws int, seed int64) (Difference, error) {
 	return d, nil
 }
 
-// paired checks that two scorings belong together and puts both into one order, that of a, which depends on the set of samples alone:
-// groups are numbered, and so drawn, in that order.
+// paired checks that two scorings are of the same samples, and sorts both in the same order: that of a, then
+// that of b. The order decides the numbers of the groups, and with them what is drawn, so it must depend on the
+// set of samples alone.
 func paired(a, b []Sample) (first, second []Sample, err error) {
 	if len(a) != len(b) {
 		return nil, nil, ErrNotPaired

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// twoScorings are samples in packages, judged twice: what a score says of a sample and how hard its package is are shared, and each
-// scoring adds its own noise.
+// twoScorings returns two scorings of the same samples. Both share the signal of every sample and the
+// difficulty of its package, and each adds its own noise.
 func twoScorings(noiseA, noiseB float64) (a, b []Sample) {
 	random := rand.New(rand.NewPCG(9, 9))
 	for p := range 16 {
@@ -33,8 +33,9 @@ func twoScorings(noiseA, noiseB float64) (a, b []Sample) {
 	return a, b
 }
 
-// The interval is recomputed here the slow way: repeat whole packages for both scorings, and take the heaps' average precisions.
-func TestBothScoringsAreDrawnAlike(t *testing.T) {
+// The test computes the interval again in a slow way: for every draw it collects the samples of the drawn
+// packages for both scorings, and takes the difference of the average precisions.
+func TestBothScoringsUseTheSameDraws(t *testing.T) {
 	a, b := twoScorings(0.2, 1.5)
 	got, err := Compare(a, b, 300, 11)
 	if err != nil {
@@ -46,17 +47,17 @@ func TestBothScoringsAreDrawnAlike(t *testing.T) {
 	random := rand.New(rand.NewPCG(11, 0x626f6f74))
 	var values []float64
 	for range 300 {
-		var heapA, heapB []Sample
+		var drawnA, drawnB []Sample
 		for range groups {
 			drawn := random.IntN(groups)
 			for i, g := range group {
 				if g == drawn {
-					heapA, heapB = append(heapA, first[i]), append(heapB, second[i])
+					drawnA, drawnB = append(drawnA, first[i]), append(drawnB, second[i])
 				}
 			}
 		}
-		apA, errA := AveragePrecision(heapA)
-		apB, errB := AveragePrecision(heapB)
+		apA, errA := AveragePrecision(drawnA)
+		apB, errB := AveragePrecision(drawnB)
 		if errA == nil && errB == nil {
 			values = append(values, apA-apB)
 		}
@@ -70,8 +71,9 @@ func TestBothScoringsAreDrawnAlike(t *testing.T) {
 	}
 }
 
-// The reason to pair: what both find hard cancels, and a difference shows that two separate intervals would hide.
-func TestPairingTellsApartWhatSeparateIntervalsDoNot(t *testing.T) {
+// This is the reason for pairing: the difficulty that both scorings share cancels, so that the paired interval
+// shows a difference that two separate intervals hide.
+func TestPairingShowsADifferenceThatSeparateIntervalsHide(t *testing.T) {
 	a, b := twoScorings(0.2, 1.5)
 	d, err := Compare(a, b, Draws, 1)
 	if err != nil {
@@ -80,7 +82,7 @@ func TestPairingTellsApartWhatSeparateIntervalsDoNot(t *testing.T) {
 	lowA, _, _ := Interval(a, Draws, 1)
 	_, highB, _ := Interval(b, Draws, 1)
 	if lowA >= highB {
-		t.Fatalf("the separate intervals do not overlap (%v, %v): this test shows nothing", lowA, highB)
+		t.Fatalf("the separate intervals do not overlap (%v, %v), so this test shows nothing", lowA, highB)
 	}
 	if d.WithinNoise() || d.Low <= 0 {
 		t.Errorf("difference %+v is within noise", d)
@@ -113,8 +115,9 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Samples without a package are drawn one by one, and where a ties them only b tells one from the other.
-func TestTheOrderOfPairsMovesNoDifference(t *testing.T) {
+// Samples without a package are drawn one by one. Where their scores in a are equal, only the scores in b
+// decide their order.
+func TestTheOrderOfSamplesDoesNotChangeTheDifference(t *testing.T) {
 	a, b := twoScorings(0.2, 0.8)
 	for i := range a {
 		a[i].Score, a[i].Group, b[i].Group = math.Round(a[i].Score), "", ""

@@ -1,12 +1,14 @@
-// Package score measures how well scores tell defects from normal samples: AUC-PR and its interval, the difference of two and its
-// interval, ROC-AUC, F1 and the threshold that it is taken at, how honest the probabilities are (cross-entropy, Brier, calibration
-// error) and the temperature that makes them so, and the shift that sampling and loss weights put on a score.
+// Package score measures how well scores separate defects from normal samples. It computes AUC-PR and its
+// interval, the difference of two AUC-PRs and its interval, ROC-AUC, F1 and the threshold for it. It computes
+// how honest the probabilities are (cross-entropy, Brier score, calibration error), the temperature that
+// calibrates them, and the shift that sampling weights and loss weights add to a score.
 //
-// In the walk it stands between the loop, which asks a model for scores, and the report, which carries what is said here. It is
-// pure: numbers in, numbers out, randomness from a seed. Formulas are scikit-learn's; testdata holds its answers. What is said depends
-// on the set of samples and never on their order.
+// In the walk it comes between the loop, which asks a model for scores, and the report, which carries the measured
+// values. It is pure: numbers in, numbers out, randomness from a seed. The formulas are scikit-learn's; testdata holds
+// scikit-learn's results. Every result depends on the set of samples and never on their order.
 //
-// What cannot be measured is an error and never a number: NaN and Inf among the scores (ErrNotFinite), no sample at all or no
-// defect (ErrNoDefect: precision and recall are about defects; Brier and the calibration error need samples only). Without a normal
-// sample everything is defined and perfect, an average precision of 1, except ROC-AUC, which is about pairs (ErrNoNormal).
+// What cannot be measured is an error and never a number. A score that is NaN or Inf is ErrNotFinite. A set without a
+// sample or without a defect is ErrNoDefect, because precision and recall are about defects; the Brier score and the
+// calibration error only need a sample. A set without a normal sample has an average precision of 1 and is no error,
+// except for ROC-AUC, which compares pairs (ErrNoNormal).
 package score

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// golden is what scikit-learn and scipy say of one case; hack/reference/make_score_goldens.py asked them.
+// golden holds the results of scikit-learn and scipy for one case. hack/reference/make_score_goldens.py wrote them.
 type golden struct {
 	Name                     string
 	Labels                   []int
@@ -23,15 +23,15 @@ type golden struct {
 	BestF1                   float64
 	F1AtHalf                 float64
 	ROCAUC                   *float64 // undefined for a single class
-	LogLoss                  *float64 // scikit-learn has none for a single class
+	LogLoss                  *float64 // scikit-learn does not define it for a single class
 	Brier                    float64
 	CalibrationError         float64
 	Temperature              float64
 	WeightedAveragePrecision float64
 	At                       []struct{ Threshold, Precision, Recall, F1 float64 }
 	RecallAt                 []struct{ Precision, Recall float64 }
-	Curve                    []Point     // left out where it is long
-	Reliability              []goldenBin // the bins that hold samples
+	Curve                    []Point     // omitted where it is long
+	Reliability              []goldenBin // without the empty bins
 }
 
 type goldenBin struct {
@@ -47,7 +47,7 @@ func (g golden) samples() []Sample {
 	return s
 }
 
-// readGolden reads a file of testdata and refuses one that says what no test compares.
+// readGolden decodes a file of testdata. It refuses a file with a field that no test compares.
 func readGolden(t *testing.T, name string, into any) {
 	t.Helper()
 	file, err := os.Open("testdata/" + name)
@@ -62,20 +62,20 @@ func readGolden(t *testing.T, name string, into any) {
 	}
 }
 
-func TestAnswersAreThoseOfScikitLearn(t *testing.T) {
+func TestResultsAreThoseOfScikitLearn(t *testing.T) {
 	var goldens []golden
 	readGolden(t, "sklearn.json", &goldens)
 	for _, g := range goldens {
 		t.Run(g.Name, func(t *testing.T) {
-			if diff := cmp.Diff(g, g.answered(t), cmpopts.EquateApprox(0, 1e-11)); diff != "" {
+			if diff := cmp.Diff(g, g.computed(t), cmpopts.EquateApprox(0, 1e-11)); diff != "" {
 				t.Errorf("scikit-learn (-) and this package (+) differ:\n%s", diff)
 			}
 		})
 	}
 }
 
-// answered asks this package the same questions.
-func (g golden) answered(t *testing.T) golden {
+// computed returns the results of this package for the same case.
+func (g golden) computed(t *testing.T) golden {
 	t.Helper()
 	samples := g.samples()
 	number := func(f func([]Sample) (float64, error)) float64 {
@@ -136,9 +136,10 @@ func weighted(t *testing.T, samples []Sample, weights []int) float64 {
 	return s.averagePrecision()
 }
 
-// numpy draws other packages than Go does, so that the ends agree as far as two bootstraps do: with 8,000 draws, the ends of this
-// interval move by 0.0020 and 0.0011 (one standard deviation, over 40 seeds) from seed to seed.
-func TestDifferenceIsThatOfABootstrapInNumpy(t *testing.T) {
+// numpy draws other packages than Go does, so the ends of the interval agree only as well as those of two
+// bootstraps with different seeds. With 8,000 draws, the ends of this interval have a standard deviation of
+// 0.0020 and 0.0011 over 40 seeds.
+func TestDifferenceAgreesWithABootstrapInNumpy(t *testing.T) {
 	var g struct {
 		Packages, Labels []int
 		A, B             []float64

@@ -7,12 +7,13 @@ import (
 	"slices"
 )
 
-// Draws of the bootstrap: enough for the second digit of a 95 % interval to stand still.
+// Draws is the usual number of draws of a bootstrap: enough for a stable second digit of a 95 % interval.
 const Draws = 2000
 
-// Interval is the 95 % percentile bootstrap interval of the average precision. It draws packages with replacement and not
-// samples, because the samples of a package share their print and light and are no independent witnesses. A draw that holds
-// no defect says nothing and is left out. The same seed gives the same interval.
+// Interval returns the 95 % percentile bootstrap interval of the average precision. It draws whole packages
+// (groups) with replacement, and not samples, because the samples of a package share their print and light and
+// are not independent. A draw without a defect is skipped. When no draw has a defect the interval is [0, 1]. The
+// same seed gives the same interval.
 func Interval(samples []Sample, draws int, seed int64) (low, high float64, err error) {
 	s, err := newSteps(samples)
 	if err != nil {
@@ -32,10 +33,10 @@ func Interval(samples []Sample, draws int, seed int64) (low, high float64, err e
 	return quantile(values, 0.025), quantile(values, 0.975), nil
 }
 
-// resamples yields, for every draw, how often each group was drawn. The slice is used again for the next draw.
+// resamples yields for every draw how often each group was drawn. The next draw overwrites the slice.
 func resamples(groups, draws int, seed int64) iter.Seq[[]int] {
 	return func(yield func([]int) bool) {
-		random := rand.New(rand.NewPCG(uint64(seed), 0x626f6f74)) // "boot"
+		random := rand.New(rand.NewPCG(uint64(seed), 0x626f6f74)) // "boot" in ASCII
 		drawn := make([]int, groups)
 		for range draws {
 			clear(drawn)
@@ -49,7 +50,8 @@ func resamples(groups, draws int, seed int64) iter.Seq[[]int] {
 	}
 }
 
-// groupsOf numbers the groups in the order in which they first appear; group[i] is that of samples[i].
+// groupsOf numbers the groups in the order in which they first occur. group[i] is the number of the group of
+// samples[i], and n is the number of groups.
 func groupsOf(samples []Sample) (group []int, n int) {
 	group = make([]int, len(samples))
 	number := map[string]int{}
@@ -65,7 +67,8 @@ func groupsOf(samples []Sample) (group []int, n int) {
 	return group, n
 }
 
-// quantile interpolates linearly, as numpy does by default. Without values nothing is known: the whole of [0, 1].
+// quantile returns the q-quantile, linearly interpolated as numpy does by default. Without values it returns 0
+// for the lower end of an interval and 1 for the upper end.
 func quantile(sorted []float64, q float64) float64 {
 	if len(sorted) == 0 {
 		return math.Round(q)

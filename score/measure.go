@@ -2,16 +2,17 @@ package score
 
 import (
 	"errors"
-	"math"
 
 	"plumbline.dev/plumbline/wire"
 )
 
-// highPrecision is where recall is reported: nine calls of ten are right, which is what an operator at the line still believes.
+// highPrecision is the precision at which recall is reported: nine of ten calls are right. An operator at the
+// line ignores calls that are wrong more often.
 const highPrecision = 0.9
 
-// Measure says everything that a report says of one split. Scores are calibrated logits; threshold was chosen on validation.
-// Without a normal sample there is no ROC-AUC, and its field stays 0, which JSON leaves out.
+// Measure returns all metrics that a report holds for one split. The scores are calibrated logits, and
+// threshold was chosen on the validation part. seed is that of the bootstrap. Without a normal sample there is
+// no ROC-AUC: the field stays 0, and JSON omits it.
 func Measure(samples []Sample, threshold float64, seed int64) (wire.Metrics, error) {
 	s, err := newSteps(samples)
 	if err != nil {
@@ -47,27 +48,4 @@ func Measure(samples []Sample, threshold float64, seed int64) (wire.Metrics, err
 		OracleF1:            s.oracleF1(),
 		RecallAtPrecision90: s.recallAt(highPrecision),
 	}, nil
-}
-
-// CrossEntropy is the mean of -ln of the probability that was given to what is true; a sample's score is the logit of being a
-// defect. 0 without samples.
-func CrossEntropy(samples []Sample) float64 {
-	sum := 0.0
-	for _, s := range samples {
-		z := s.Score
-		if s.Defect {
-			z = -z
-		}
-		sum += math.Max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) // ln(1 + e^z) without overflow
-	}
-	return sum / math.Max(1, float64(len(samples)))
-}
-
-// Probability of a calibrated logit.
-func Probability(logit float64) float64 { return 1 / (1 + math.Exp(-logit)) }
-
-// PriorShift is what training on weights n_c^-a when drawing and n_c^-b in the loss adds to the optimal score:
-// (a+b) ln(n0/n1), where n0 samples are normal and n1 are defects. Taking it off again gives the score of the true prior.
-func PriorShift(normal, defect int, sampler, loss float64) float64 {
-	return (sampler + loss) * math.Log(float64(normal)/float64(defect))
 }

@@ -2,21 +2,23 @@ package score
 
 import "math"
 
-// Bins of the reliability diagram, as many as in Guo et al.
+// Bins is the number of bins of the reliability diagram, as in Guo et al., "On Calibration of Modern Neural Networks".
 const Bins = 15
 
-// Bin gathers the samples whose probability of being a defect lies in (Low, High]; the first bin takes 0 as well.
+// Bin holds the samples whose predicted probability of a defect lies in (Low, High]. The first bin also holds
+// those with a probability of 0.
 type Bin struct {
 	Low, High   float64
 	Samples     int
-	Probability float64 // mean of what the model said; 0 in an empty bin
-	Defects     float64 // share of what was true; 0 in an empty bin
+	Probability float64 // mean of the predicted probabilities; 0 in an empty bin
+	Defects     float64 // share of samples that are defects; 0 in an empty bin
 }
 
-// Reliability sorts the samples into Bins bins of equal width by their probability, for plotting what was said against what was
-// true. Both classes are judged by the probability of a defect, as scikit-learn's calibration_curve does.
+// Reliability sorts the samples into Bins bins of equal width by their predicted probability of a defect, for
+// plotting the predicted probability against the true share. It uses the probability of a defect for samples of
+// both classes, as scikit-learn's calibration_curve does.
 func Reliability(samples []Sample) ([]Bin, error) {
-	if err := judgeable(samples); err != nil {
+	if err := checkScores(samples); err != nil {
 		return nil, err
 	}
 	bins := make([]Bin, Bins)
@@ -38,12 +40,13 @@ func Reliability(samples []Sample) ([]Bin, error) {
 	return bins, nil
 }
 
-// binOf numbers the bins from 0.
+// binOf returns the index of a probability's bin.
 func binOf(probability float64) int { return max(0, int(math.Ceil(probability*Bins))-1) }
 
-// CalibrationError is the expected calibration error: the sum over the bins of |B|/n |share of defects - mean probability| (Guo et
-// al., "On Calibration of Modern Neural Networks", equation 3, with the probability of a defect for the confidence). A bin with few
-// samples is off by chance alone, so that it does not reach 0 on few samples, however good the model.
+// CalibrationError returns the expected calibration error, the sum over the bins B of
+// |B|/n |share of defects - mean probability|, where n is the number of samples (Guo et al., "On Calibration of
+// Modern Neural Networks", equation 3, with the probability of a defect in place of the confidence). A bin with
+// few samples deviates by chance alone, so on few samples the error is not 0 even for a perfect model.
 func CalibrationError(samples []Sample) (float64, error) {
 	bins, err := Reliability(samples)
 	if err != nil {
@@ -54,32 +57,4 @@ func CalibrationError(samples []Sample) (float64, error) {
 		sum += float64(b.Samples) * math.Abs(b.Defects-b.Probability)
 	}
 	return sum / float64(len(samples)), nil
-}
-
-// Brier is the mean of (probability - label)^2, label 1 for a defect (Brier, "Verification of Forecasts Expressed in Terms of
-// Probability", halved as everybody does for two classes). It is scikit-learn's brier_score_loss. Saying the prevalence q of every
-// sample gives q(1-q), which a useful model must beat.
-func Brier(samples []Sample) (float64, error) {
-	if err := judgeable(samples); err != nil {
-		return 0, err
-	}
-	sum := 0.0
-	for _, s := range samples {
-		d := Probability(s.Score) - float64(label(s))
-		sum += d * d
-	}
-	return sum / float64(len(samples)), nil
-}
-
-// judgeable refuses what has no mean. A probability can be judged without any defect, and so only the empty set lacks one here.
-func judgeable(samples []Sample) error {
-	if len(samples) == 0 {
-		return ErrNoDefect
-	}
-	for _, s := range samples {
-		if math.IsNaN(s.Score) || math.IsInf(s.Score, 0) {
-			return ErrNotFinite
-		}
-	}
-	return nil
 }

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// logit is the score that has this probability.
+// logit returns the score that has this probability.
 func logit(p float64) float64 { return math.Log(p / (1 - p)) }
 
-func TestABinTakesItsUpperEdgeAndTheFirstTakesZero(t *testing.T) {
+func TestABinIncludesItsUpperEdgeAndTheFirstIncludesZero(t *testing.T) {
 	for name, test := range map[string]struct {
 		probability float64
 		want        int
@@ -68,7 +68,8 @@ func TestProbabilitiesAreJudgedWithoutDefects(t *testing.T) {
 			}
 			calibration, err := CalibrationError(test.samples)
 			if math.Abs(calibration-test.calibration) > 1e-15 || !errors.Is(err, test.err) {
-				t.Errorf("calibration error %v, error %v, want %v, error %v", calibration, err, test.calibration, test.err)
+				t.Errorf("calibration error %v, error %v, want %v, error %v",
+					calibration, err, test.calibration, test.err)
 			}
 		})
 	}

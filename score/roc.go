@@ -2,15 +2,17 @@ package score
 
 import "errors"
 
-// ErrNoNormal says that every sample is a defect: there is nothing that a defect could be told from.
+// ErrNoNormal says that every sample is a defect, so that no defect can be compared with a normal sample.
 var ErrNoNormal = errors.New("no normal sample")
 
-// ROCAUC is the share of pairs of a defect and a normal sample in which the defect has the higher score, a tie counting half:
-// the area under the ROC curve and the Mann-Whitney statistic (Hanley and McNeil, "The Meaning and Use of the Area under a
-// Receiver Operating Characteristic (ROC) Curve"). It is scikit-learn's roc_auc_score. Where defects are rare it is kind: a thousand
-// normal samples at the bottom make it high, whatever happens at the top. AveragePrecision is what selects.
+// ROCAUC returns the share of pairs of a defect and a normal sample in which the defect has the higher score; a
+// tie counts half. It is the area under the ROC curve and the Mann-Whitney statistic (Hanley and McNeil, "The
+// Meaning and Use of the Area under a Receiver Operating Characteristic (ROC) Curve"), and scikit-learn's
+// roc_auc_score. Where defects are rare it is optimistic: a thousand normal samples with low scores make it
+// high, whatever the order of the high scores. Selection therefore uses AveragePrecision.
 //
-// Without a normal sample there is no pair, and the answer is ErrNoNormal: scikit-learn says NaN, and 1/2 or 1 would be a claim.
+// Without a normal sample there is no pair, and ROCAUC returns ErrNoNormal. scikit-learn returns NaN; 1/2 or 1
+// would be a claim without evidence.
 func ROCAUC(samples []Sample) (float64, error) {
 	s, err := newSteps(samples)
 	if err != nil {
@@ -20,10 +22,11 @@ func ROCAUC(samples []Sample) (float64, error) {
 }
 
 func (s steps) rocAUC() (float64, error) {
-	var halves int // of pairs: two for a pair in order, one for a tie. Whole numbers: no rounding, however many samples
+	var halves int // halves of pairs: 2 for a pair in order, 1 for a tie; whole numbers have no rounding error
 	var last Confusion
 	for _, c := range s.cuts() {
-		normal := c.FalsePositive - last.FalsePositive // at this very score: below the defects found before, level with the new ones
+		// The normal samples with exactly this score lie below the defects of earlier cuts and tie with the new ones.
+		normal := c.FalsePositive - last.FalsePositive
 		halves += normal * (last.TruePositive + c.TruePositive)
 		last = c
 	}

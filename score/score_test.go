@@ -15,17 +15,17 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
+func TestSamplesThatCannotBeMeasuredAreAnError(t *testing.T) {
 	for name, test := range map[string]struct {
 		samples []Sample
 		want    error
 	}{
-		"no sample":         {nil, ErrNoDefect},
-		"no defect":         {[]Sample{{Score: 1}, {Score: 2}}, ErrNoDefect},
-		"a score is NaN":    {[]Sample{{Score: math.NaN()}, {Score: 2, Defect: true}}, ErrNotFinite},
-		"a score is +Inf":   {[]Sample{{Score: 1, Defect: true}, {Score: math.Inf(1)}}, ErrNotFinite},
-		"a score is -Inf":   {[]Sample{{Score: math.Inf(-1), Defect: true}}, ErrNotFinite},
-		"no normal is fine": {[]Sample{{Score: 1, Defect: true}}, nil},
+		"no sample":             {nil, ErrNoDefect},
+		"no defect":             {[]Sample{{Score: 1}, {Score: 2}}, ErrNoDefect},
+		"a score is NaN":        {[]Sample{{Score: math.NaN()}, {Score: 2, Defect: true}}, ErrNotFinite},
+		"a score is +Inf":       {[]Sample{{Score: 1, Defect: true}, {Score: math.Inf(1)}}, ErrNotFinite},
+		"a score is -Inf":       {[]Sample{{Score: math.Inf(-1), Defect: true}}, ErrNotFinite},
+		"no normal is no error": {[]Sample{{Score: 1, Defect: true}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, ap := AveragePrecision(test.samples)
@@ -36,12 +36,12 @@ func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
 			_, oracle := OracleF1(test.samples)
 			_, difference := Compare(test.samples, test.samples, 10, 1)
 			_, measure := Measure(test.samples, 0, 1)
-			for what, err := range map[string]error{
+			for function, err := range map[string]error{
 				"AveragePrecision": ap, "Trapezoid": trapezoid, "Threshold": threshold, "Curve": curve,
 				"RecallAtPrecision": recall, "OracleF1": oracle, "Compare": difference, "Measure": measure,
 			} {
 				if !errors.Is(err, test.want) {
-					t.Errorf("%s: error %v, want %v", what, err, test.want)
+					t.Errorf("%s: error %v, want %v", function, err, test.want)
 				}
 			}
 		})
@@ -57,7 +57,7 @@ func TestThreshold(t *testing.T) {
 			[]Sample{{Score: 1}, {Score: 2}, {Score: 3, Defect: true}, {Score: 5, Defect: true}}, 2.5},
 		"everything is a defect: the lowest score itself": {
 			[]Sample{{Score: 4, Defect: true}, {Score: -1, Defect: true}}, -1},
-		"all scores are one: the score itself": {
+		"all scores are equal: the score itself": {
 			[]Sample{{Score: 7, Defect: true}, {Score: 7}}, 7},
 		"of equal F1 the highest threshold": { // 2/3 at both cuts
 			[]Sample{{Score: 9, Defect: true}, {Score: 5}, {Score: 4}, {Score: 3, Defect: true}}, 7},
@@ -75,7 +75,8 @@ func TestThreshold(t *testing.T) {
 	}
 }
 
-// The interval is recomputed here the slow way: repeat whole packages, and ask for the average precision of the heap.
+// The test computes the interval again in a slow way: for every draw it collects the samples of the drawn
+// packages, and takes their average precision.
 func TestIntervalResamplesPackages(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
 	packages := map[string][]Sample{}
@@ -104,11 +105,11 @@ func TestIntervalResamplesPackages(t *testing.T) {
 	random = rand.New(rand.NewPCG(11, 0x626f6f74))
 	var values []float64
 	for range 500 {
-		var heap []Sample
+		var drawn []Sample
 		for range names {
-			heap = append(heap, packages[names[random.IntN(len(names))]]...)
+			drawn = append(drawn, packages[names[random.IntN(len(names))]]...)
 		}
-		if v, err := AveragePrecision(heap); err == nil {
+		if v, err := AveragePrecision(drawn); err == nil {
 			values = append(values, v)
 		}
 	}
@@ -122,8 +123,6 @@ func TestIntervalResamplesPackages(t *testing.T) {
 		t.Errorf("average precision %v lies outside its interval [%v, %v]", ap, low, high)
 	}
 
-	shuffled := slices.Clone(samples)
-	slices.Reverse(shuffled)
 	again, _, _ := Interval(samples, 500, 11)
 	other, _, _ := Interval(samples, 500, 12)
 	if again != low || other == low {
@@ -131,17 +130,19 @@ func TestIntervalResamplesPackages(t *testing.T) {
 	}
 }
 
-// Equal scores are where an order could slip in: by them alone packages would be numbered, and drawn, as they came.
-func TestTheOrderOfSamplesMovesNoInterval(t *testing.T) {
+// With equal scores the result could depend on the order of the samples: packages would be numbered, and drawn,
+// in that order.
+func TestTheOrderOfSamplesDoesNotChangeTheInterval(t *testing.T) {
 	random := rand.New(rand.NewPCG(6, 6))
 	for name, group := range map[string]func(i int) string{
 		"in packages": func(i int) string { return string(rune('a' + i/6)) },
-		"by itself":   func(int) string { return "" },
+		"one by one":  func(int) string { return "" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var samples []Sample
 			for i := range 90 {
-				samples = append(samples, Sample{Score: float64(random.IntN(4)), Defect: random.Float64() < 0.3, Group: group(i)})
+				score := float64(random.IntN(4))
+				samples = append(samples, Sample{Score: score, Defect: random.Float64() < 0.3, Group: group(i)})
 			}
 			low, high, _ := Interval(samples, 100, 1)
 			for range 5 {
@@ -168,11 +169,11 @@ func TestQuantileIsNumpys(t *testing.T) {
 		sorted  []float64
 		q, want float64
 	}{
-		"between two values":        {[]float64{1, 2, 4}, 0.75, 3},
-		"at a value":                {[]float64{1, 2, 4}, 0.5, 2},
-		"the last":                  {[]float64{1, 2, 4}, 1, 4},
-		"nothing known, lower end":  {nil, 0.025, 0},
-		"nothing known, higher end": {nil, 0.975, 1},
+		"between two values":   {[]float64{1, 2, 4}, 0.75, 3},
+		"at a value":           {[]float64{1, 2, 4}, 0.5, 2},
+		"the last":             {[]float64{1, 2, 4}, 1, 4},
+		"no values, lower end": {nil, 0.025, 0},
+		"no values, upper end": {nil, 0.975, 1},
 	} {
 		if got := quantile(test.sorted, test.q); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
@@ -180,14 +181,14 @@ func TestQuantileIsNumpys(t *testing.T) {
 	}
 }
 
-// Training on weights n_c^-a moves the odds of a sample by (n0/n1)^a; taking the shift off must give the true odds back.
-func TestPriorShiftUndoesSamplingAndLossWeights(t *testing.T) {
+// Weights n_c^-a change the odds of a defect by the factor (n0/n1)^a. Subtracting the shift must give the true odds.
+func TestPriorShiftIsThatOfSamplingAndLossWeights(t *testing.T) {
 	const normal, defect = 900, 100
 	for _, a := range []float64{0, 0.5, 1} {
 		for _, b := range []float64{0, 0.5, 1} {
 			drawn := func(n float64) float64 { return n * math.Pow(n, -a) * math.Pow(n, -b) }
-			seen := math.Log(drawn(defect) / drawn(normal)) // what a model learns that sees nothing
-			got := seen - PriorShift(normal, defect, a, b)
+			learned := math.Log(drawn(defect) / drawn(normal)) // by a model that cannot distinguish the samples
+			got := learned - PriorShift(normal, defect, a, b)
 			if want := math.Log(float64(defect) / normal); math.Abs(got-want) > 1e-12 {
 				t.Errorf("sampler %v, loss %v: logit %v, want %v", a, b, got, want)
 			}
@@ -202,7 +203,7 @@ func TestCrossEntropyDoesNotOverflow(t *testing.T) {
 	}
 }
 
-func TestMeasureSaysAllOfIt(t *testing.T) {
+func TestMeasureReturnsEveryMetric(t *testing.T) {
 	samples := []Sample{{2, true, "p"}, {1, false, "p"}, {0, true, "q"}, {-1, false, "q"}}
 	got, err := Measure(samples, 0.5, 1)
 	if err != nil {
@@ -213,7 +214,8 @@ func TestMeasureSaysAllOfIt(t *testing.T) {
 	}
 	got.AUCPRLow, got.AUCPRHigh = 0, 0
 	want := wire.Metrics{
-		AUCPR: 5.0 / 6, F1: 0.5, Precision: 0.5, Recall: 0.5, Threshold: 0.5, Prevalence: 0.5, Samples: 4, Loss: CrossEntropy(samples),
+		AUCPR: 5.0 / 6, F1: 0.5, Precision: 0.5, Recall: 0.5, Threshold: 0.5, Prevalence: 0.5, Samples: 4,
+		Loss:      CrossEntropy(samples),
 		Trapezoid: 0.5 + 0.5*(1.0/2+2.0/3)/2, ROCAUC: 0.75, F1AtHalf: 0.8, OracleF1: 0.8, RecallAtPrecision90: 0.5,
 	}
 	want.Brier, _ = Brier(samples)
@@ -223,8 +225,9 @@ func TestMeasureSaysAllOfIt(t *testing.T) {
 	}
 }
 
-func TestRecallIsReportedWhereNineCallsOfTenAreRight(t *testing.T) {
-	samples := []Sample{{Score: 1, Defect: false}, {Score: 0, Defect: true}, {Score: -1}} // below the nine: 9/10, then 10/11
+func TestMeasureReportsRecallAtPrecision90(t *testing.T) {
+	// With the nine defects that are added, the precision at score 1 is 9/10, and at score 0 it is 10/11.
+	samples := []Sample{{Score: 1, Defect: false}, {Score: 0, Defect: true}, {Score: -1}}
 	for range 9 {
 		samples = append(samples, Sample{Score: 1, Defect: true})
 	}
@@ -232,17 +235,18 @@ func TestRecallIsReportedWhereNineCallsOfTenAreRight(t *testing.T) {
 		add  Sample
 		want float64
 	}{
-		"one normal sample at the very bottom": {Sample{Score: -2}, 1},
-		"one above the last defect":            {Sample{Score: 0.5}, 0.9},
+		"another normal sample below all defects":     {Sample{Score: -2}, 1},
+		"another normal sample above the last defect": {Sample{Score: 0.5}, 0.9},
 	} {
-		if m, err := Measure(append(slices.Clone(samples), test.add), 0, 1); err != nil || m.RecallAtPrecision90 != test.want {
+		m, err := Measure(append(slices.Clone(samples), test.add), 0, 1)
+		if err != nil || m.RecallAtPrecision90 != test.want {
 			t.Errorf("%s: recall %v, error %v, want %v", name, m.RecallAtPrecision90, err, test.want)
 		}
 	}
 }
 
-// Nothing but defects is a set that a report can be written of; the one figure that is about pairs stays away from it.
-func TestMeasureWithoutANormalSampleSaysNoROCAUC(t *testing.T) {
+// A set of defects alone can be measured. ROC-AUC compares pairs, so it is the only metric that the report omits.
+func TestMeasureWithoutANormalSampleOmitsROCAUC(t *testing.T) {
 	got, err := Measure([]Sample{{Score: 2, Defect: true}, {Score: -1, Defect: true}}, 0, 1)
 	if err != nil {
 		t.Fatal(err)

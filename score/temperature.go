@@ -1,30 +1,33 @@
 package score
 
-// Bounds of a temperature: a fold that is separated without error would ask for 0, and a blind model for no end.
+// Bounds of a temperature. The best temperature would be 0 for samples that the scores separate without error,
+// and infinite for scores that say nothing about the label.
 const (
-	coldest = 0.1
-	hottest = 10
+	minTemperature = 0.1
+	maxTemperature = 10
 )
 
-// Temperature returns the T that minimises the mean cross-entropy of the logits score/T (Guo et al., "On Calibration of Modern Neural
-// Networks"). It changes no order, and so neither AUC-PR nor what a threshold can separate. The scores must be finite. Where every T
-// is as good as any other (no samples, or every score 0) it is 1, which changes nothing.
+// Temperature returns the T from 0.1 to 10 that minimises the mean cross-entropy of the logits score/T (Guo et
+// al., "On Calibration of Modern Neural Networks"). Dividing by T keeps the order of the scores, so AUC-PR and
+// what a threshold can separate stay the same. The scores must be finite. Where every T is equally good (no
+// samples, or every score 0) it returns 1, which changes nothing.
 //
-// The loss is convex in 1/T, so that its slope there crosses 0 once; halving the span until no number lies inside finds the place
-// to the last digits. A search by the loss itself would stop at half of them: a minimum is flat.
+// The loss is convex in 1/T, so its slope crosses 0 at most once. Bisection finds that place to the last
+// digits. A search for the lowest loss would find only half of the digits, because the loss is flat around its
+// minimum.
 func Temperature(samples []Sample) float64 {
-	low, high := 1.0/hottest, 1.0/coldest // of 1/T
+	low, high := 1.0/maxTemperature, 1.0/minTemperature // of 1/T
 	switch atLow, atHigh := slope(samples, low), slope(samples, high); {
 	case atLow == 0 && atHigh == 0:
 		return 1
 	case atLow >= 0:
-		return hottest
+		return maxTemperature
 	case atHigh <= 0:
-		return coldest
+		return minTemperature
 	}
 	for {
 		middle := low + (high-low)/2
-		if middle <= low || middle >= high {
+		if middle <= low || middle >= high { // no number lies between low and high
 			return 1 / middle
 		}
 		if slope(samples, middle) < 0 {
@@ -35,13 +38,14 @@ func Temperature(samples []Sample) float64 {
 	}
 }
 
-// slope is the derivative of the summed cross-entropy by the inverse temperature: the sum of (probability - label) * score.
+// slope returns the derivative of the summed cross-entropy with respect to the inverse temperature: the sum of
+// (probability - label) * score.
 func slope(samples []Sample, inverse float64) float64 {
 	sum := 0.0
 	for _, s := range samples {
 		z := inverse * s.Score
 		if s.Defect {
-			sum -= Probability(-z) * s.Score // p - 1, without the rounding that makes it 0 too soon
+			sum -= Probability(-z) * s.Score // this is 1 - p, which would round to 0 for a large z
 		} else {
 			sum += Probability(z) * s.Score
 		}

@@ -6,22 +6,23 @@ import (
 	"testing"
 )
 
-// Where the answer lies inside the bounds it is scipy's (golden_test.go); here is what it is at and beyond them.
+// golden_test.go compares temperatures within the bounds with scipy's. These cases are at the bounds, beyond
+// them, or simple enough to compute by hand.
 func TestTemperature(t *testing.T) {
 	for name, test := range map[string]struct {
 		samples []Sample
 		want    float64
 	}{
-		"no samples: nothing changes":                 {nil, 1},
-		"every score 0: nothing changes":              {[]Sample{{Score: 0, Defect: true}, {Score: 0}}, 1},
-		"separated without error: the coldest":        {[]Sample{{Score: 1, Defect: true}, {Score: -1}}, coldest},
-		"defects alone, so sure that 1 - p is 0":      {[]Sample{{Score: 500, Defect: true}}, coldest},
-		"the wrong way round: the hottest":            {[]Sample{{Score: -1, Defect: true}, {Score: 1}}, hottest},
-		"one score, half of them defects: hottest":    {[]Sample{{Score: 1, Defect: true}, {Score: 1}}, hottest},
-		"three of four right at logit ln 3: already":  {threeOfFour(math.Log(3)), 1},
-		"the same, said twice as loudly: halve it":    {threeOfFour(2 * math.Log(3)), 2},
-		"the same, said half as loudly: double it":    {threeOfFour(math.Log(3) / 2), 0.5},
-		"a hundred times too loud: held at the bound": {threeOfFour(100 * math.Log(3)), hottest},
+		"no samples: nothing changes":            {nil, 1},
+		"every score 0: nothing changes":         {[]Sample{{Score: 0, Defect: true}, {Score: 0}}, 1},
+		"classes separated: the lowest":          {[]Sample{{Score: 1, Defect: true}, {Score: -1}}, minTemperature},
+		"a defect for which 1 - p is 0":          {[]Sample{{Score: 500, Defect: true}}, minTemperature},
+		"wrong signs: the highest":               {[]Sample{{Score: -1, Defect: true}, {Score: 1}}, maxTemperature},
+		"one score, half defects: the highest":   {[]Sample{{Score: 1, Defect: true}, {Score: 1}}, maxTemperature},
+		"three of four right at ln 3: unchanged": {threeOfFour(math.Log(3)), 1},
+		"logits twice as large: divide by 2":     {threeOfFour(2 * math.Log(3)), 2},
+		"logits half as large: divide by 1/2":    {threeOfFour(math.Log(3) / 2), 0.5},
+		"logits 100 times as large: the highest": {threeOfFour(100 * math.Log(3)), maxTemperature},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Temperature(test.samples); math.Abs(got-test.want) > 1e-12 {
@@ -31,7 +32,8 @@ func TestTemperature(t *testing.T) {
 	}
 }
 
-// threeOfFour are samples of which three of four lie on the side that their score names; logit ln 3 is the honest one.
+// threeOfFour returns samples with scores of either sign. Of four samples, three have the class that the sign
+// predicts, so ln 3 would be the calibrated logit.
 func threeOfFour(score float64) []Sample {
 	return []Sample{
 		{Score: score, Defect: true}, {Score: score, Defect: true}, {Score: score, Defect: true}, {Score: score},
@@ -39,7 +41,7 @@ func threeOfFour(score float64) []Sample {
 	}
 }
 
-// What the temperature is for: no other lowers the cross-entropy, and the order that AUC-PR is made of stays.
+// No other temperature gives a lower cross-entropy, and the order of the scores, and so AUC-PR, stays the same.
 func TestNoOtherTemperatureLowersTheCrossEntropy(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 5))
 	var samples []Sample

@@ -3,5 +3,5 @@
 // well. It also works by itself: fit trains one depth on one machine, evaluate judges its best checkpoint, explain shows where it
 // looked, export writes it as a SavedModel, predict asks a published or exported model.
 //
-// The wiring of everything else is here and nowhere else: dataset -> session (resnet) -> loop -> checkpoint, publish, export, report.
+// The wiring of everything else is here and nowhere else: dataset -> session (resnet) -> loop -> checkpoint, outbox, export, page.
 package main

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"plumbline.dev/plumbline/trainer/loop"
-	"plumbline.dev/plumbline/trainer/publish"
+	"plumbline.dev/plumbline/trainer/outbox"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -30,7 +30,7 @@ func TestNoTrialEndsForGoodWithReportsUntold(t *testing.T) {
 		"interrupted, and not all is": {loop.ErrInterrupted, true, wire.ExitInterrupted, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			spool, err := publish.NewSpool(t.TempDir())
+			spool, err := outbox.NewSpool(t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -41,10 +41,10 @@ func TestNoTrialEndsForGoodWithReportsUntold(t *testing.T) {
 				}
 			}
 			log := slog.New(slog.DiscardHandler)
-			publisher := publish.Start(publish.Config{Reports: wire.Reports{URL: "nats://127.0.0.1:1"}, Log: log, Ack: time.Second, Backoff: time.Second, Longest: time.Second}, spool)
-			defer publisher.Close()
+			sender := outbox.Start(outbox.Config{Reports: wire.Reports{URL: "nats://127.0.0.1:1"}, Log: log, Ack: time.Second, Backoff: time.Second, Longest: time.Second}, spool)
+			defer sender.Close()
 			wait := 10 * time.Millisecond
-			err = drain(context.Background(), publisher, patience{finished: wait, failed: wait, interrupted: wait}, log, test.trained)
+			err = drain(context.Background(), sender, drainLimits{finished: wait, failed: wait, interrupted: wait}, log, test.trained)
 			if e := endingOf(err); e.code != test.code || !strings.Contains(err.Error(), test.say) {
 				t.Errorf("exit %d, %v, want exit %d, …%s…", e.code, err, test.code, test.say)
 			}

@@ -21,7 +21,7 @@ type ending struct {
 	reason string // one CamelCase word
 	where  string // file and line, or the object, that the error is about
 	err    error
-	told   bool // it stands in the log already
+	logged bool // it stands in the log already
 }
 
 func (e *ending) Error() string { return e.err.Error() }
@@ -52,7 +52,7 @@ func endingOf(err error) *ending {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &problems):
-		return &ending{code: wire.ExitData, reason: "BadData", where: place(problems.Problems[0]), err: err}
+		return &ending{code: wire.ExitData, reason: "BadData", where: lineOf(problems.Problems[0]), err: err}
 	case errors.As(err, &diverged):
 		return &ending{code: wire.ExitDiverged, reason: "Diverged", err: err}
 	case errors.Is(err, loop.ErrMemory): // it would happen again
@@ -68,15 +68,15 @@ func endingOf(err error) *ending {
 	return &ending{code: wire.ExitInternal, reason: "Internal", err: err}
 }
 
-func place(p dataset.Problem) string {
+func lineOf(p dataset.Problem) string {
 	if p.Line == 0 {
 		return p.File
 	}
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// lastWord writes a pod's result where the kubelet looks for it.
-func lastWord(file string, r wire.Result) error {
+// writeResult writes a pod's result where the kubelet looks for it.
+func writeResult(file string, r wire.Result) error {
 	if file == "" {
 		return nil
 	}

@@ -37,10 +37,10 @@ func epochsOf(c checkpoint.Checkpoint, ref wire.CheckpointRef) []wire.Report {
 func byEpoch(reports []wire.Report) []wire.Report {
 	var epochs []wire.Report
 	for _, r := range reports {
-		i, told := slices.BinarySearchFunc(epochs, r.Epoch, func(a wire.Report, epoch int) int { return a.Epoch - epoch })
+		i, found := slices.BinarySearchFunc(epochs, r.Epoch, func(a wire.Report, epoch int) int { return a.Epoch - epoch })
 		switch {
 		case r.Kind != wire.Epoch:
-		case told:
+		case found:
 			epochs[i] = r
 		default:
 			epochs = slices.Insert(epochs, i, r)

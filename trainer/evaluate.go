@@ -14,14 +14,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"plumbline.dev/plumbline/score"
-	"plumbline.dev/plumbline/trainer/report"
+	"plumbline.dev/plumbline/trainer/page"
 	"plumbline.dev/plumbline/wire"
 )
 
 const evaluateHelp = `Judge a best checkpoint on a split of the data set that it was trained on, at the threshold that it carries.
 
 With --out it leaves there
-  ` + reportFile + `      metrics, curves, and the worst mistakes as pictures, with where the network looked; needs nothing but itself
+  ` + pageFile + `      metrics, curves, and the worst mistakes as pictures, with where the network looked; needs nothing but itself
   ` + metricsFile + `    one line for each epoch of the trial that is known, and one for this evaluation
   ` + predictionsFile + `  what the model says of every sample
 
@@ -116,11 +116,11 @@ func (e evaluation) printTable(w io.Writer, out string) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	c := score.At(report.Judged(e.samples), m.Calibration.Threshold)
+	c := score.At(page.Judged(e.samples), m.Calibration.Threshold)
 	_, err := fmt.Fprintf(w, "\n%d of %d defects are found and %d are missed; of %d normal samples %d are false alarms\n",
 		c.TruePositive, c.TruePositive+c.FalseNegative, c.FalseNegative, c.FalsePositive+c.TrueNegative, c.FalsePositive)
 	if err == nil && out != "" {
-		_, err = fmt.Fprintf(w, "\nreport      %s\n", filepath.Join(out, reportFile))
+		_, err = fmt.Fprintf(w, "\nreport      %s\n", filepath.Join(out, pageFile))
 	}
 	return err
 }
@@ -149,11 +149,11 @@ func (e evaluation) printJSON(w io.Writer, out string) error {
 		Checkpoint: e.ref, Run: m.Run, Trial: m.Trial, Depth: m.Architecture.Depth, Epoch: m.Epoch,
 		Split: e.split, Metrics: e.metrics, Validation: m.Metrics, Notes: e.notes,
 	}
-	c := score.At(report.Judged(e.samples), m.Calibration.Threshold)
+	c := score.At(page.Judged(e.samples), m.Calibration.Threshold)
 	answer.Confusion.TruePositive, answer.Confusion.FalsePositive = c.TruePositive, c.FalsePositive
 	answer.Confusion.FalseNegative, answer.Confusion.TrueNegative = c.FalseNegative, c.TrueNegative
 	if out != "" {
-		answer.Report = filepath.Join(out, reportFile)
+		answer.Report = filepath.Join(out, pageFile)
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")

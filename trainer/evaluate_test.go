@@ -32,17 +32,17 @@ func TestEvaluateSaysWhatTrainingSaidAndLeavesAReport(t *testing.T) {
 	if got, want := figures.FindAllString(p.out, -1), figures.FindAllString(fitPod.out, -1); len(want) != 2 || !slices.Equal(got, want) {
 		t.Errorf("training said %q, evaluate says %q", want, got)
 	}
-	if got := names(t, out); !slices.Equal(got, []string{metricsFile, predictionsFile, reportFile}) {
+	if got := names(t, out); !slices.Equal(got, []string{metricsFile, predictionsFile, pageFile}) {
 		t.Errorf("it left %v", got)
 	}
 
-	page := read(t, filepath.Join(out, reportFile))
+	html := read(t, filepath.Join(out, pageFile))
 	ref, err := checkpoint.Stated(best)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, say := range []string{"AUC-PR while training", "Loss while training", "held out: selected nothing", ref.Digest} {
-		if !strings.Contains(page, say) {
+		if !strings.Contains(html, say) {
 			t.Errorf("the report does not say %q", say)
 		}
 	}
@@ -241,7 +241,7 @@ func TestATrialsReportIsEvaluates(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer model.Close()
-	if err := writeReport(context.Background(), model, testFold(data, func() {}), ref, writerDir, log); err != nil {
+	if err := writeEvaluation(context.Background(), model, testFold(data, func() {}), ref, writerDir, log); err != nil {
 		t.Fatal(err)
 	}
 	path, _ := wire.LocalPath(trial.Dataset.URI)
@@ -250,7 +250,7 @@ func TestATrialsReportIsEvaluates(t *testing.T) {
 		t.Fatalf("exit %d\n%s", p.code, p.log)
 	}
 	for _, name := range names(t, byHand) {
-		if read(t, filepath.Join(byHand, name)) != read(t, filepath.Join(writerDir, reportDir, name)) {
+		if read(t, filepath.Join(byHand, name)) != read(t, filepath.Join(writerDir, evaluationDir, name)) {
 			t.Errorf("%s is another one", name)
 		}
 	}

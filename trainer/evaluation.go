@@ -16,7 +16,7 @@ import (
 	"plumbline.dev/plumbline/score"
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/trainer/loop"
-	"plumbline.dev/plumbline/trainer/report"
+	"plumbline.dev/plumbline/trainer/page"
 	"plumbline.dev/plumbline/trainer/resnet"
 	"plumbline.dev/plumbline/trainer/session"
 	"plumbline.dev/plumbline/wire"
@@ -28,7 +28,7 @@ type evaluation struct {
 	ref        wire.CheckpointRef
 	subject    // its samples have their logits
 	metrics    wire.Metrics
-	mistakes   []report.Mistake
+	mistakes   []page.Mistake
 }
 
 const worstShown = 12 // mistakes in a report, half of either kind
@@ -79,10 +79,10 @@ func judge(ctx context.Context, model *session.Model, c checkpoint.Checkpoint, r
 	}
 	m := c.Manifest
 	var err error
-	if e.metrics, err = score.Measure(report.Judged(e.samples), m.Calibration.Threshold, m.Seed); err != nil {
+	if e.metrics, err = score.Measure(page.Judged(e.samples), m.Calibration.Threshold, m.Seed); err != nil {
 		return e, dataError(ref.URI, fmt.Errorf("measure the %s split: %w", on.split, err))
 	}
-	worst := report.Worst(e.samples, m.Calibration.Threshold, worstShown)
+	worst := page.Worst(e.samples, m.Calibration.Threshold, worstShown)
 	screen.count("looking", 0, len(worst))
 	pixels, explanations, err := e.explain(ctx, model, worst)
 	if err != nil {
@@ -90,8 +90,8 @@ func judge(ctx context.Context, model *session.Model, c checkpoint.Checkpoint, r
 	}
 	for k, i := range worst {
 		n := len(pixels) / len(worst)
-		e.mistakes = append(e.mistakes, report.Mistake{
-			Sample: e.samples[i], Pixels: pixels[k*n : (k+1)*n], ClassActivation: drawn(explanations[k].ClassActivation), GradCAM: drawn(explanations[k].GradCAM),
+		e.mistakes = append(e.mistakes, page.Mistake{
+			Sample: e.samples[i], Pixels: pixels[k*n : (k+1)*n], ClassActivation: pageHeat(explanations[k].ClassActivation), GradCAM: pageHeat(explanations[k].GradCAM),
 		})
 	}
 	return e, nil
@@ -125,13 +125,13 @@ func (e *evaluation) explain(ctx context.Context, model *session.Model, at []int
 	return pixels, explanations, err
 }
 
-func drawn(h session.Heat) report.Heat {
-	return report.Heat{Side: h.Side, Values: h.Values, Peak: h.Peak}
+func pageHeat(h session.Heat) page.Heat {
+	return page.Heat{Side: h.Side, Values: h.Values, Peak: h.Peak}
 }
 
 // Files of an evaluation.
 const (
-	reportFile      = "report.html"
+	pageFile        = "report.html"
 	metricsFile     = "metrics.jsonl"
 	predictionsFile = "predictions.csv"
 )
@@ -140,8 +140,8 @@ const (
 func (e evaluation) write(dir string) error {
 	m := e.checkpoint.Manifest
 	epochs := epochsOf(e.checkpoint, e.ref)
-	var page, metrics, predictions bytes.Buffer
-	err := report.Write(&page, report.Report{
+	var html, metrics, predictions bytes.Buffer
+	err := page.Write(&html, page.Content{
 		Manifest: m, Checkpoint: e.ref, Epochs: epochs, Notes: e.notes,
 		Split: e.split, Samples: e.samples, Metrics: e.metrics, Mistakes: e.mistakes,
 	})
@@ -151,7 +151,7 @@ func (e evaluation) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return storeError(dir, err)
 	}
-	for name, text := range map[string][]byte{reportFile: page.Bytes(), metricsFile: metrics.Bytes(), predictionsFile: predictions.Bytes()} {
+	for name, text := range map[string][]byte{pageFile: html.Bytes(), metricsFile: metrics.Bytes(), predictionsFile: predictions.Bytes()} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 			return storeError(dir, err)
 		}
@@ -164,14 +164,14 @@ func (e evaluation) predictions() (all []prediction) {
 	threshold := e.checkpoint.Manifest.Calibration.Threshold
 	for _, s := range e.samples {
 		all = append(all, prediction{
-			ID: s.ID, Package: s.Package, Probability: float32(score.Probability(s.Logit)), Decision: word(s.Logit >= threshold),
-			Logit: float32(s.Logit), Threshold: threshold, Label: word(s.Defect), Model: e.ref.Digest,
+			ID: s.ID, Package: s.Package, Probability: float32(score.Probability(s.Logit)), Decision: labelName(s.Logit >= threshold),
+			Logit: float32(s.Logit), Threshold: threshold, Label: labelName(s.Defect), Model: e.ref.Digest,
 		})
 	}
 	return all
 }
 
-func word(defect bool) string {
+func labelName(defect bool) string {
 	if defect {
 		return dataset.Defect.String()
 	}
@@ -218,12 +218,12 @@ func (e evaluation) writeMetrics(w *bytes.Buffer, epochs []wire.Report) error {
 	return nil
 }
 
-// reportDir is where a pod leaves the evaluation of its trial, below the writer's own directory.
-const reportDir = "report"
+// evaluationDir is where a pod leaves the evaluation of its trial, below the writer's own directory.
+const evaluationDir = "report"
 
-// writeReport evaluates the best of a trial that has ended on its test fold and leaves the files beside its checkpoints. It changes
+// writeEvaluation evaluates the best of a trial that has ended on its test fold and leaves the files beside its checkpoints. It changes
 // the model's weights to the best's. Nothing depends on what it leaves: an error is worth a warning and no more.
-func writeReport(ctx context.Context, model *session.Model, test subject, best wire.CheckpointRef, writerDir string, log *slog.Logger) error {
+func writeEvaluation(ctx context.Context, model *session.Model, test subject, best wire.CheckpointRef, writerDir string, log *slog.Logger) error {
 	if len(test.samples) == 0 {
 		return nil
 	}
@@ -238,10 +238,10 @@ func writeReport(ctx context.Context, model *session.Model, test subject, best w
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(writerDir, reportDir)
+	dir := filepath.Join(writerDir, evaluationDir)
 	if err := e.write(dir); err != nil {
 		return err
 	}
-	log.Info("the best is evaluated", "report", filepath.Join(dir, reportFile))
+	log.Info("the best is evaluated", "report", filepath.Join(dir, pageFile))
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plumbline.dev/plumbline/score"
-	"plumbline.dev/plumbline/trainer/report"
+	"plumbline.dev/plumbline/trainer/page"
 )
 
 const explainHelp = `Draw where a checkpoint's network finds evidence for a defect in single samples.
@@ -58,7 +58,7 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	at, err := find(on.samples, o.ids)
+	at, err := positions(on.samples, o.ids)
 	if err != nil {
 		return missingError(o.data, fmt.Errorf("%s: %w", o.data, err))
 	}
@@ -84,7 +84,7 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 		if err != nil {
 			return err
 		}
-		sheet, err := report.Sheet(pixels, in.Size, len(in.Channels), drawn(explanations[0].ClassActivation), drawn(explanations[0].GradCAM))
+		sheet, err := page.Sheet(pixels, in.Size, len(in.Channels), pageHeat(explanations[0].ClassActivation), pageHeat(explanations[0].GradCAM))
 		if err != nil {
 			return err
 		}
@@ -98,17 +98,17 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 			return storeError(file, err)
 		}
 		logit := (float64(explanations[0].Score) - calibration.Shift) / calibration.Temperature
-		fmt.Fprintf(table, "%s\t%.4f\t%s\t%s\t%s\n", sample.ID, score.Probability(logit), word(logit >= calibration.Threshold), word(sample.Defect), file)
+		fmt.Fprintf(table, "%s\t%.4f\t%s\t%s\t%s\n", sample.ID, score.Probability(logit), labelName(logit >= calibration.Threshold), labelName(sample.Defect), file)
 	}
 	screen.clear()
 	return table.Flush()
 }
 
 // find looks up ids and names those that no sample has.
-func find(samples []report.Sample, ids []string) (at []int, err error) {
+func positions(samples []page.Sample, ids []string) (at []int, err error) {
 	var unknown []string
 	for _, id := range ids {
-		i := slices.IndexFunc(samples, func(s report.Sample) bool { return s.ID == id })
+		i := slices.IndexFunc(samples, func(s page.Sample) bool { return s.ID == id })
 		switch {
 		case i < 0:
 			unknown = append(unknown, id)

@@ -54,7 +54,7 @@ func exportModel(ctx context.Context, p *program, dir, out string) error {
 		return storeError(parent, err)
 	}
 	defer os.RemoveAll(temp) // nothing is left of it after success
-	digest, err := exportTo(temp, c, ref.Digest, slog.New(slog.DiscardHandler))
+	digest, err := exportVersion(temp, c, ref.Digest, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -35,18 +35,18 @@ type fitOptions struct {
 	depth, threads         int
 	gpu                    bool
 	pretrained             wire.Pretrained
-	recipe                 recipe
+	recipe                 recipeFlags
 	split                  wire.Split
 }
 
-// recipe is what can be set by flags of a preset's settings.
-type recipe struct {
+// recipeFlags are what can be set by flags of a preset's settings.
+type recipeFlags struct {
 	hyper     wire.Hyperparameters
 	imbalance wire.Imbalance
 }
 
 // bind makes a flag of each setting; its value is the default.
-func (r *recipe) bind(f *pflag.FlagSet) {
+func (r *recipeFlags) bind(f *pflag.FlagSet) {
 	h, a := &r.hyper, &r.hyper.Augment
 	f.StringVar(&h.Preset, "preset", h.Preset, "where settings that are not given come from: "+strings.Join(wire.Presets, ", "))
 	f.IntVar(&h.Epochs, "epochs", h.Epochs, "epochs")
@@ -84,8 +84,8 @@ func (r *recipe) bind(f *pflag.FlagSet) {
 }
 
 // resolve completes what was given from the preset.
-func (r recipe) resolve(given *pflag.FlagSet, pretrained bool) (recipe, error) {
-	var full recipe
+func (r recipeFlags) resolve(given *pflag.FlagSet, pretrained bool) (recipeFlags, error) {
+	var full recipeFlags
 	full.hyper, full.imbalance = wire.Recipe(r.hyper.Preset, pretrained)
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	full.bind(all)
@@ -189,7 +189,7 @@ func fit(ctx context.Context, p *program, o fitOptions) error {
 		t.Depth, start, h.Epochs, h.HeadEpochs, h.BatchSize, h.ImageSize, h.ImageSize, h.Optimizer, h.LearningRate, h.Seed, t.Threads)
 	began := time.Now()
 	a := attempt{
-		trial: t, writer: t.Writer("local"), gpu: t.GPU, spool: screen.report, progress: screen.step,
+		trial: t, writer: t.Writer("local"), gpu: t.GPU, spool: screen.showReport, progress: screen.step,
 		log: slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	done, err := a.train(ctx)

@@ -20,16 +20,16 @@ func main() {
 	// The first signal asks; a second one is not held back.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
-	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr, patience: usualPatience, exit: os.Exit}))
+	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr, drainLimits: usualDrainLimits, exit: os.Exit}))
 }
 
 // program is what the verbs touch of the process that they run in.
 type program struct {
-	env      func(string) string
-	out, err io.Writer
-	json     bool // logs
-	patience patience
-	exit     func(code int) // at once, whatever else runs: see watched
+	env         func(string) string
+	out, err    io.Writer
+	json        bool // logs
+	drainLimits drainLimits
+	exit        func(code int) // at once, whatever else runs: see trainWatched
 }
 
 func (p *program) log() *slog.Logger {
@@ -85,7 +85,7 @@ func execute(ctx context.Context, args []string, p program) int {
 		return wire.ExitSettings
 	}
 	e := endingOf(err)
-	if !e.told {
+	if !e.logged {
 		fmt.Fprintf(p.err, "plumbline-trainer: %v\n", err)
 	}
 	return e.code

@@ -76,7 +76,7 @@ func predict(ctx context.Context, p *program, o predictOptions) error {
 	if err != nil {
 		return err
 	}
-	c, digest, err := readModel(dir)
+	c, digest, err := readCard(dir)
 	if errors.Is(err, errNotAsPublished) {
 		return dataError(dir, err)
 	}
@@ -120,7 +120,7 @@ func (o predictOptions) subject(ctx context.Context, m wire.Manifest) (subject, 
 	default:
 		return subject{}, settingsError(fmt.Errorf("--range16 %v must be two values from 0 to %d, the lower one first", r, math.MaxUint16))
 	}
-	return listed(o.list, m.Input, range16)
+	return listSubject(o.list, m.Input, range16)
 }
 
 // ask asks a served model about every sample.
@@ -134,11 +134,11 @@ func ask(ctx context.Context, served *export.Served, on subject, threshold float
 		for k, i := range at {
 			s, said := on.samples[i], predictions[k]
 			answer := prediction{
-				ID: s.ID, Package: s.Package, Probability: said.Probability, Decision: word(said.Positive),
+				ID: s.ID, Package: s.Package, Probability: said.Probability, Decision: labelName(said.Positive),
 				Logit: said.Logit, Threshold: threshold, Model: digest,
 			}
 			if on.labelled() {
-				answer.Label = word(s.Defect)
+				answer.Label = labelName(s.Defect)
 			}
 			answers = append(answers, answer)
 		}

@@ -13,8 +13,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// start is what training begins with.
-type start struct {
+// initialWeights are what training begins with.
+type initialWeights struct {
 	architecture resnet.Architecture
 	weights      checkpoint.Tensors // nil: random ones. The head's are not among them
 	digest       string             // of the file they came from
@@ -22,8 +22,8 @@ type start struct {
 
 // loadPretrained reads the weights that a trial starts from, and fits them to the channels of the data. The network becomes the one
 // that they were trained in.
-func (a attempt) loadPretrained(channels []string) (start, error) {
-	s := start{architecture: resnet.Of(a.trial.Depth)}
+func (a attempt) loadPretrained(channels []string) (initialWeights, error) {
+	s := initialWeights{architecture: resnet.Of(a.trial.Depth)}
 	from := a.trial.Pretrained
 	if from == nil {
 		return s, nil
@@ -61,8 +61,8 @@ func pretrainedError(path string, err error) error {
 	return storeError(path, err)
 }
 
-// begin gives a model the weights; those that are not among them stay random.
-func (s start) begin(model *session.Model) error {
+// restoreInto gives a model the weights; those that are not among them stay random.
+func (s initialWeights) restoreInto(model *session.Model) error {
 	if s.weights == nil {
 		return nil
 	}

@@ -61,7 +61,7 @@ func TestTrainingStartsFromPretrainedWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer model.Close()
-	if err := s.begin(model); err != nil {
+	if err := s.restoreInto(model); err != nil {
 		t.Fatal(err)
 	}
 	all, err := model.Snapshot(loop.Resume)

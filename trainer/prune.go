@@ -74,7 +74,7 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 	if isMissing(dir) {
 		return missingError(dir, fmt.Errorf("there is no checkpoint store at %s: --checkpoints names where the store's volume is mounted", dir))
 	}
-	found, err := checkpoint.Look(dir, keep, time.Now())
+	found, err := checkpoint.Survey(dir, keep, time.Now())
 	switch {
 	case errors.Is(err, checkpoint.ErrNotStore):
 		return dataError(dir, err)
@@ -86,12 +86,12 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 		did = "would remove"
 	}
 	for _, s := range found.Strangers {
-		fmt.Fprintf(out, "left          %9s  %s\n", size(s.Bytes), stranger(s))
+		fmt.Fprintf(out, "left          %9s  %s\n", formatBytes(s.Bytes), stranger(s))
 	}
 	var bytes int64
 	for _, r := range found.Removals {
 		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted after %s: start it again to go on: %w", size(bytes), ctx.Err())
+			return fmt.Errorf("interrupted after %s: start it again to go on: %w", formatBytes(bytes), ctx.Err())
 		}
 		if !dryRun {
 			if err := checkpoint.Remove(filepath.Join(dir, r.Path)); err != nil {
@@ -99,9 +99,9 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 			}
 		}
 		bytes += r.Bytes
-		fmt.Fprintf(out, "%-12s  %9s  %s (%s)\n", did, size(r.Bytes), r.Path, r.Why)
+		fmt.Fprintf(out, "%-12s  %9s  %s (%s)\n", did, formatBytes(r.Bytes), r.Path, r.Why)
 	}
-	_, err = fmt.Fprintf(out, "%s %d things, %s, of %d runs in %s\n", did, len(found.Removals), size(bytes), found.Runs, dir)
+	_, err = fmt.Fprintf(out, "%s %d things, %s, of %d runs in %s\n", did, len(found.Removals), formatBytes(bytes), found.Runs, dir)
 	return err
 }
 
@@ -114,8 +114,8 @@ func stranger(s checkpoint.Stranger) string {
 	return fmt.Sprintf("%s: not a run that the keep list knows; last changed %s", name, s.Changed.UTC().Format(time.DateOnly))
 }
 
-// size in the units that people compare disks in.
-func size(bytes int64) string {
+// formatBytes in the units that people compare disks in.
+func formatBytes(bytes int64) string {
 	value, unit := float64(bytes), "B"
 	for _, next := range []string{"kB", "MB", "GB", "TB"} {
 		if value < 1000 {

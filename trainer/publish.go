@@ -100,14 +100,14 @@ func publishInPod(ctx context.Context, p *program) error {
 	}
 	pub, err := wire.DecodePublication([]byte(text))
 	if err != nil {
-		return told(log, resultFile(text), settingsError(err), 0)
+		return endPodWithError(log, resultFile(text), settingsError(err), 0)
 	}
 	path, digest, err := publishModel(ctx, pub, log)
 	if err != nil {
-		return told(log, pub.Result, err, 0)
+		return endPodWithError(log, pub.Result, err, 0)
 	}
 	log.Info("published", "model", pub.Model, "number", pub.Number, "path", path, "digest", digest)
-	return lastWord(pub.Result, wire.Result{Reason: "Published", Digest: digest, URI: wire.LocalURI(path)})
+	return writeResult(pub.Result, wire.Result{Reason: "Published", Digest: digest, URI: wire.LocalURI(path)})
 }
 
 // publishModel makes the version appear and returns its directory and the digest of its card. Where it is there already, from the
@@ -129,12 +129,12 @@ func publishModel(ctx context.Context, pub wire.Publication, log *slog.Logger) (
 		return "", "", err
 	}
 	log.Info("checkpoint verified", "checkpoint", pub.Checkpoint.URI, "trial", c.Manifest.Trial, "epoch", c.Manifest.Epoch)
-	temp, err := makeRoom(model, pub.Number)
+	temp, err := newStagingDir(model, pub.Number)
 	if err != nil {
 		return "", "", storeError(model, fmt.Errorf("the registry cannot be written: %w", err))
 	}
 	defer os.RemoveAll(temp) // nothing is left of it after success
-	if digest, err = exportTo(temp, c, pub.Checkpoint.Digest, log); err != nil {
+	if digest, err = exportVersion(temp, c, pub.Checkpoint.Digest, log); err != nil {
 		return "", "", err
 	}
 	if ctx.Err() != nil {
@@ -157,7 +157,7 @@ func publishModel(ctx context.Context, pub wire.Publication, log *slog.Logger) (
 
 // samePublished accepts a version that is there when it is what would be published now.
 func samePublished(final string, pub wire.Publication) (digest string, err error) {
-	there, digest, err := readModel(final)
+	there, digest, err := readCard(final)
 	switch {
 	case errors.Is(err, errNotAsPublished):
 		return "", dataError(final, fmt.Errorf("version %d of %s is there already and is %w", pub.Number, pub.Model, err))
@@ -186,33 +186,8 @@ func loadBest(ref wire.CheckpointRef) (checkpoint.Checkpoint, error) {
 	return c, nil
 }
 
-// makeRoom makes a directory beside the versions, which no server takes for one, and removes what killed pods left of this version. It
-// takes their names first: should another pod be at work in one of them after all, its own rename then fails, where it might have made
-// half a version visible.
-func makeRoom(model string, number int64) (temp string, err error) {
-	if err := checkpoint.MakeDir(model); err != nil {
-		return "", err
-	}
-	prefix := fmt.Sprintf(".publishing-%d-", number)
-	for _, stale := range []string{prefix + "*", checkpoint.Discarded + prefix + "*"} {
-		found, err := filepath.Glob(filepath.Join(model, stale))
-		if err != nil {
-			return "", err
-		}
-		for _, dir := range found {
-			if err := checkpoint.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // that pod has just made its version of it
-				return "", err
-			}
-		}
-	}
-	if temp, err = os.MkdirTemp(model, prefix); err != nil {
-		return "", err
-	}
-	return temp, os.Chmod(temp, 0o755) // servers run as somebody else
-}
-
-// exportTo writes the whole version, on the disk when it returns, and has replayed the recorded predictions on it.
-func exportTo(dir string, c checkpoint.Checkpoint, from string, log *slog.Logger) (digest string, err error) {
+// exportVersion writes the whole version, on the disk when it returns, and has replayed the recorded predictions on it.
+func exportVersion(dir string, c checkpoint.Checkpoint, from string, log *slog.Logger) (digest string, err error) {
 	m := c.Manifest
 	threads := runtime.GOMAXPROCS(0)
 	err = export.Write(dir, export.Model{Architecture: m.Architecture, Input: m.Input, Calibration: m.Calibration, Tensors: c.Tensors, Threads: threads})
@@ -223,20 +198,13 @@ func exportTo(dir string, c checkpoint.Checkpoint, from string, log *slog.Logger
 		return "", err
 	}
 	log.Info("recorded predictions replayed", "predictions", len(m.Golden))
-	files, err := listFiles(dir)
-	if err != nil {
+	if digest, err = writeCard(dir, from, m); err != nil {
 		return "", storeError(dir, err)
 	}
-	text, err := json.MarshalIndent(card{Format: cardForm, Checkpoint: from, Manifest: m, Files: files}, "", "  ")
-	if err != nil {
-		return "", err
-	}
-	text = append(text, '\n')
-	extra := filepath.Join(dir, cardDir)
-	if err := errors.Join(os.Mkdir(extra, 0o755), os.WriteFile(filepath.Join(extra, cardFile), text, 0o644), syncTree(dir)); err != nil {
+	if err := syncTree(dir); err != nil {
 		return "", storeError(dir, err)
 	}
-	return digestOf(text), nil
+	return digest, nil
 }
 
 // tolerance is how far a replay may be from what was recorded; a wrong weight changes far more.

@@ -41,7 +41,7 @@ func TestAPublicationKilledAtItsRename(t *testing.T) {
 			}
 			digest := ""
 			if visible {
-				if _, digest, err = readModel(filepath.Join(model, "1")); err != nil {
+				if _, digest, err = readCard(filepath.Join(model, "1")); err != nil {
 					t.Errorf("what the one that was killed made visible: %v", err)
 				}
 			}
@@ -52,7 +52,7 @@ func TestAPublicationKilledAtItsRename(t *testing.T) {
 			if got := names(t, model); !slices.Equal(got, []string{"1"}) {
 				t.Errorf("the model's directory holds %v, want version 1 alone", got)
 			}
-			if _, digest, err = readModel(filepath.Join(model, "1")); err != nil || digest != next.result.Digest {
+			if _, digest, err = readCard(filepath.Join(model, "1")); err != nil || digest != next.result.Digest {
 				t.Errorf("the version's digest is %s, the last word's %s, error %v", digest, next.result.Digest, err)
 			}
 		})

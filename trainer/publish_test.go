@@ -104,7 +104,7 @@ func TestPublishOnceWhole(t *testing.T) {
 	if got := names(t, filepath.Join(registry, "eraser")); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("the model's directory holds %v, want version 1 alone", got)
 	}
-	c, digest, err := readModel(version)
+	c, digest, err := readCard(version)
 	if err != nil || digest != first.result.Digest || c.Checkpoint != pub.Checkpoint.Digest || c.Manifest.Trial != "d18" {
 		t.Errorf("the card: checkpoint %s, digest %s, error %v", c.Checkpoint, digest, err)
 	}
@@ -268,7 +268,7 @@ func rewrite(t *testing.T, dir string, change func(*wire.Manifest)) (digest stri
 	if err := os.WriteFile(file, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return digestOf(b)
+	return wire.Digest(b)
 }
 
 func TestPredictSaysWhatTrainingSaid(t *testing.T) {

@@ -11,14 +11,14 @@ import (
 
 // findResume looks for what an earlier attempt saved and, where there is none and the trial is told to, for what an older run left.
 func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
-	from, refused, err := a.findOf(a.trial.Run.UID, cfg.Fits)
+	from, refused, err := a.findOf(a.trial.Run.UID, cfg.CheckResume)
 	older := a.trial.Checkpoint.ResumeFrom
 	switch {
 	case err != nil || from != nil:
 		return from, err
 	case older != "":
 		return a.findOlder(older, cfg)
-	case len(refused) > 0 && !a.anew:
+	case len(refused) > 0 && !a.mayStartOver:
 		return nil, settingsError(fmt.Errorf("%s cannot be gone on from: %w", refused[0].Dir, refused[0].Why))
 	}
 	a.log.Info("beginning", "depth", a.trial.Depth, "pretrained", a.trial.Pretrained != nil, "seed", a.trial.Hyperparameters.Seed)
@@ -28,13 +28,13 @@ func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
 // findOlder finds what an older run left of the trial. To begin anew instead would be no answer: whoever asked for the older run's
 // progress must know that there is none.
 func (a attempt) findOlder(run string, cfg loop.Config) (*checkpoint.Checkpoint, error) {
-	from, refused, err := a.findOf(run, cfg.FitsLonger)
+	from, refused, err := a.findOf(run, cfg.CheckResumeFromOlderRun)
 	if err != nil || from != nil {
 		return from, err
 	}
 	const out = "; a run without checkpoint.resumeFrom begins anew"
 	for _, r := range refused {
-		if errors.Is(r.Why, loop.ErrOtherSettings) {
+		if other := (*wire.OtherSettingsError)(nil); errors.As(r.Why, &other) {
 			return nil, settingsError(fmt.Errorf("run %s's %s cannot be gone on from: %w"+out, run, r.Dir, r.Why))
 		}
 	}
@@ -46,8 +46,8 @@ func (a attempt) findOlder(run string, cfg loop.Config) (*checkpoint.Checkpoint,
 }
 
 // findOf looks for a run's newest checkpoint of the trial that can be gone on from, and tells of those that cannot.
-func (a attempt) findOf(run string, fits func(wire.Manifest) error) (*checkpoint.Checkpoint, []checkpoint.Refusal, error) {
-	from, ref, refused, err := checkpoint.FindResume(a.trial.Checkpoint.URI, run, a.trial.Name, fits)
+func (a attempt) findOf(run string, check func(wire.Manifest) error) (*checkpoint.Checkpoint, []checkpoint.Refusal, error) {
+	from, ref, refused, err := checkpoint.FindResume(a.trial.Checkpoint.URI, run, a.trial.Name, check)
 	if err != nil {
 		return nil, nil, storeError(a.trial.Checkpoint.URI, err)
 	}

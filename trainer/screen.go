@@ -90,8 +90,8 @@ func progressBar(p loop.Progress) string {
 		len(fmt.Sprint(p.Epochs)), p.Epoch, p.Epochs, bar, len(fmt.Sprint(p.Steps)), p.Step, p.Steps, p.ImagesPerSecond, p.Loss)
 }
 
-// report shows what a pod would have sent. What is told again from a checkpoint was shown by an earlier process.
-func (s *screen) report(r wire.Report) error {
+// showReport shows what a pod would have sent. What is told again from a checkpoint was shown by an earlier process.
+func (s *screen) showReport(r wire.Report) error {
 	switch {
 	case r.ComputedBy != nil:
 	case r.Kind == wire.Resumed:

@@ -52,12 +52,12 @@ func TestAProcessThatHangsEndsItself(t *testing.T) {
 func TestReadingTheSetIsWorkThatCanBeInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	var told []string
+	var read []string
 	_, _, err := loadData(ctx, toyTrial(t, t.TempDir(), ""), slog.New(slog.DiscardHandler), func(what string) {
-		told = append(told, what)
+		read = append(read, what)
 		cancel()
 	})
-	if len(told) == 0 || told[0] != "the reading of image 1 of 60" || err == nil || endingOf(err).code != wire.ExitInterrupted {
-		t.Errorf("told %q, error %v", told, err)
+	if len(read) == 0 || read[0] != "the reading of image 1 of 60" || err == nil || endingOf(err).code != wire.ExitInterrupted {
+		t.Errorf("told %q, error %v", read, err)
 	}
 }

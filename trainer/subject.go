@@ -11,7 +11,7 @@ import (
 
 	"plumbline.dev/plumbline/dataset"
 	"plumbline.dev/plumbline/trainer/loop"
-	"plumbline.dev/plumbline/trainer/report"
+	"plumbline.dev/plumbline/trainer/page"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -32,12 +32,10 @@ func (s *source) bindSplit(f *pflag.FlagSet, usual string) {
 // subject is what a model is asked about: samples, and their pictures at its image size.
 type subject struct {
 	split    string
-	samples  []report.Sample                                      // without logits
+	samples  []page.Sample                                        // without logits
 	pictures func(ctx context.Context, at []int) ([]uint8, error) // positions in samples -> [len(at),S,S,C]
 	notes    []string                                             // what a reader of the answers must know
 }
-
-const askAtOnce = 64 // bounds the images in memory
 
 // each hands the pictures of all samples to ask, some at a time, with their positions. doing is what the screen says meanwhile.
 func (s subject) each(ctx context.Context, doing string, screen *screen, ask func(at []int, images []uint8) error) error {
@@ -45,7 +43,7 @@ func (s subject) each(ctx context.Context, doing string, screen *screen, ask fun
 	for i := range all {
 		all[i] = i
 	}
-	for at := range slices.Chunk(all, askAtOnce) {
+	for at := range slices.Chunk(all, loop.GatherAtOnce) {
 		screen.count(doing, at[0], len(all))
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -81,7 +79,7 @@ func (s source) load(ctx context.Context, what string, m wire.Manifest) (subject
 	}
 	for _, i := range chosen {
 		one := set.Samples[i]
-		on.samples = append(on.samples, report.Sample{ID: one.ID, Package: one.Package, Defect: one.Label == dataset.Defect, Given: one.Given == dataset.Defect})
+		on.samples = append(on.samples, page.Sample{ID: one.ID, Package: one.Package, Defect: one.Label == dataset.Defect, Given: one.Given == dataset.Defect})
 	}
 	on.pictures = func(ctx context.Context, at []int) ([]uint8, error) {
 		indices := make([]int, len(at))
@@ -151,8 +149,8 @@ const unlabelled = "unlabelled"
 
 func (s subject) labelled() bool { return s.split != unlabelled }
 
-// listed is the subject that a list of image files names.
-func listed(file string, in wire.Input, range16 *dataset.Range16) (subject, error) {
+// listSubject is the subject that a list of image files names.
+func listSubject(file string, in wire.Input, range16 *dataset.Range16) (subject, error) {
 	if isMissing(file) {
 		return subject{}, missingError(file, fmt.Errorf("%s is not there", file))
 	}
@@ -162,7 +160,7 @@ func listed(file string, in wire.Input, range16 *dataset.Range16) (subject, erro
 	}
 	on := subject{split: unlabelled}
 	for _, id := range list.IDs {
-		on.samples = append(on.samples, report.Sample{ID: id})
+		on.samples = append(on.samples, page.Sample{ID: id})
 	}
 	on.pictures = func(ctx context.Context, at []int) ([]uint8, error) {
 		images, err := list.Images(ctx, at, in.Size)
@@ -179,7 +177,7 @@ func testFold(d loop.Data, looked func()) subject {
 	on := subject{split: "test"}
 	for _, i := range d.Test {
 		defect := d.Labels[i] == int32(dataset.Defect)
-		on.samples = append(on.samples, report.Sample{ID: d.IDs[i], Package: d.Groups[i], Defect: defect, Given: defect})
+		on.samples = append(on.samples, page.Sample{ID: d.IDs[i], Package: d.Groups[i], Defect: defect, Given: defect})
 	}
 	on.pictures = func(_ context.Context, at []int) ([]uint8, error) {
 		looked()

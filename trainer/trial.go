@@ -19,13 +19,13 @@ import (
 
 // attempt is one process that trains one trial, in a pod or by hand.
 type attempt struct {
-	trial  wire.Trial
-	writer string
-	gpu    bool // to be trained on; false where GPUs are simulated
-	log    *slog.Logger
-	spool  func(wire.Report) error
-	pinned func() string // a checkpoint to leave alone, see checkpoint.NewWriter
-	anew   bool          // begin from nothing where the checkpoints that are there do not fit; else that is an error
+	trial        wire.Trial
+	writer       string
+	gpu          bool // to be trained on; false where GPUs are simulated
+	log          *slog.Logger
+	spool        func(wire.Report) error
+	pinned       func() string // a checkpoint to leave alone, see checkpoint.NewWriter
+	mayStartOver bool          // begin from nothing where the checkpoints that are there do not fit; else that is an error
 
 	progress func(loop.Progress)          // may be nil
 	worked   func(epoch int, what string) // may be nil; see loop.World
@@ -69,7 +69,7 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 		return loop.Outcome{}, err
 	}
 	if from == nil {
-		if err := start.begin(model); err != nil {
+		if err := start.restoreInto(model); err != nil {
 			return loop.Outcome{}, err
 		}
 	}
@@ -87,8 +87,8 @@ func (a attempt) train(ctx context.Context) (loop.Outcome, error) {
 	if err != nil {
 		return out, err
 	}
-	page := testFold(data, func() { a.worked(out.Epoch, "a look at test images for the page") })
-	if why := writeReport(ctx, model, page, out.Best.Checkpoint, store.Dir(), a.log); why != nil { // nothing depends on it
+	test := testFold(data, func() { a.worked(out.Epoch, "a look at test images for the page") })
+	if why := writeEvaluation(ctx, model, test, out.Best.Checkpoint, store.Dir(), a.log); why != nil { // nothing depends on it
 		a.log.Warn("no page is left for people to look at", "error", why)
 	}
 	return out, nil
@@ -179,7 +179,7 @@ func cacheDir(checkpoints string) string {
 	if err != nil {
 		return "" // no directory of this machine, so no cache
 	}
-	return filepath.Join(dir, "cache")
+	return filepath.Join(dir, checkpoint.CacheName)
 }
 
 func splitSpec(s wire.Split) dataset.SplitSpec {

@@ -48,7 +48,7 @@ func runPodThatWaits(t *testing.T, wait time.Duration, args []string, env map[st
 		}
 	}}
 	p := pod{code: execute(ctx, args, program{env: func(name string) string { return env[name] }, out: &out, err: log,
-		patience: patience{finished: wait, failed: wait, interrupted: wait}})}
+		drainLimits: drainLimits{finished: wait, failed: wait, interrupted: wait}})}
 	p.out, p.log = out.String(), log.b.String()
 	if text, err := os.ReadFile(result); err == nil {
 		if p.result, err = wire.DecodeResult(text); err != nil {
@@ -249,11 +249,11 @@ func TestATrialWhoseReportsAreNotDeliveredHasNotSucceeded(t *testing.T) {
 	if p := runTrialPod(t, back, nil); p.code != 0 || strings.Contains(p.log, "epoch done") {
 		t.Errorf("with NATS back: exit %d, last word %+v\n%s", p.code, p.result, p.log)
 	}
-	var told []string
+	var kinds []string
 	for _, r := range reports() {
-		told = append(told, fmt.Sprintf("%s:%d", r.Kind, r.Epoch))
+		kinds = append(kinds, fmt.Sprintf("%s:%d", r.Kind, r.Epoch))
 	}
-	if got, want := strings.Join(told, " "), "resumed:2 started:0 epoch:1 epoch:2 finished:2"; got != want {
+	if got, want := strings.Join(kinds, " "), "resumed:2 started:0 epoch:1 epoch:2 finished:2"; got != want {
 		t.Errorf("the stream holds %q, want %q", got, want)
 	}
 }

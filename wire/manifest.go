@@ -73,7 +73,7 @@ type Manifest struct {
 // Architecture is what the weights fit into.
 type Architecture struct {
 	Depth       int     `json:"depth"`
-	Block       string  `json:"block"`       // v1 | v1.5: where a bottleneck's stride is
+	Block       string  `json:"block"`       // BlockV1 or BlockV15
 	Epsilon     float64 `json:"epsilon"`     // batch normalisation's
 	PoolPadding string  `json:"poolPadding"` // symmetric: one pixel on each side, as PyTorch pads
 	Parameters  int64   `json:"parameters"`  // trained ones

@@ -38,6 +38,6 @@ func DecodePublication(b []byte) (Publication, error) {
 	need(p.Number >= 1, "number %d is below 1", p.Number)
 	need(strings.HasPrefix(p.Registry, "file://"), "registry %q is not a file:// location", p.Registry)
 	need(strings.HasPrefix(p.Checkpoint.URI, "file://"), "checkpoint.uri %q is not a file:// location", p.Checkpoint.URI)
-	need(strings.HasPrefix(p.Checkpoint.Digest, "sha256:"), "checkpoint.digest %q is not a sha256: digest", p.Checkpoint.Digest)
+	need(isDigest(p.Checkpoint.Digest), "checkpoint.digest %q is not a sha256: digest", p.Checkpoint.Digest)
 	return p, errors.Join(errs...)
 }

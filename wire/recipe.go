@@ -164,9 +164,9 @@ func (h Hyperparameters) Validate() error {
 	word("preset", h.Preset, Presets)
 	need(h.Epochs >= 1, "epochs %d is below 1", h.Epochs)
 	need(h.HeadEpochs >= 0 && h.HeadEpochs < max(1, h.Epochs), "headEpochs %d is not below epochs %d", h.HeadEpochs, h.Epochs)
-	need(h.BatchSize >= 2, "batchSize %d is below 2: batch normalisation needs two samples", h.BatchSize)
-	need(h.Accumulate >= 1 && h.BatchSize%max(1, h.Accumulate) == 0 && h.BatchSize/max(1, h.Accumulate) >= 2,
-		"accumulate %d does not divide batchSize %d into parts of at least two samples", h.Accumulate, h.BatchSize)
+	if err := CheckBatch(h.BatchSize, h.Accumulate); err != nil {
+		errs = append(errs, fmt.Errorf("hyperparameters.%w", err))
+	}
 	need(h.ImageSize >= 32 && h.ImageSize <= 1024, "imageSize %d is outside 32..1024", h.ImageSize)
 	word("optimizer", h.Optimizer, Optimizers)
 	within("learningRate", h.LearningRate, tiny, huge)
@@ -193,6 +193,18 @@ func (h Hyperparameters) Validate() error {
 	word("precision", h.Precision, Precisions)
 	need(h.Patience >= 0, "patience %d is below 0", h.Patience)
 	return errors.Join(errs...)
+}
+
+// CheckBatch returns an error if a batch of so many samples cannot be trained on in so many parts. The parts must be of equal size, and
+// batch normalisation needs at least two samples in each of them.
+func CheckBatch(batchSize, accumulate int) error {
+	if batchSize < 2 {
+		return fmt.Errorf("batchSize %d is below 2: batch normalisation needs two samples", batchSize)
+	}
+	if accumulate < 1 || batchSize%accumulate != 0 || batchSize/accumulate < 2 {
+		return fmt.Errorf("accumulate %d does not divide batchSize %d into parts of at least two samples", accumulate, batchSize)
+	}
+	return nil
 }
 
 func (i Imbalance) validate() error {

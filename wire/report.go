@@ -160,7 +160,7 @@ func (r Report) validate(version func(string) error) error {
 	need(r.Epochs >= 1 && r.Epoch >= 0 && r.Epoch <= r.Epochs, "epoch %d is outside 0..%d", r.Epoch, r.Epochs)
 	need(r.Kind != Epoch || r.Epoch >= 1, "an epoch report is of epoch %d", r.Epoch)
 	need(r.Kind != Epoch || r.Metrics != nil || r.NotFinite != "", "an epoch report has neither metrics nor a reason why not")
-	need(r.Checkpoint == nil || r.Checkpoint.URI != "" && strings.HasPrefix(r.Checkpoint.Digest, "sha256:"), "checkpoint lacks its uri or digest")
+	need(r.Checkpoint == nil || r.Checkpoint.URI != "" && isDigest(r.Checkpoint.Digest), "checkpoint lacks its uri or digest")
 	need(r.Checkpoint == nil || printable(r.Checkpoint.URI, maxURI) && printable(r.Checkpoint.Digest, maxDigest), "checkpoint's uri or digest is too long or has a character that it must not")
 	for _, d := range []string{r.Digests.Data, r.Digests.Labels, r.Digests.Overlay, r.Digests.Split} {
 		need(printable(d, maxDigest), "a digest is too long or has a character that it must not")

@@ -18,9 +18,6 @@ const (
 	EnvSimulatedGPU = "PLUMBLINE_SIMULATED_GPU" // "1" where the node's GPUs are simulated: the trial then trains on the CPU
 )
 
-// Depths are the ResNet depths that can be trained.
-var Depths = []int{18, 34, 50, 101, 152}
-
 // Trial is the one document that a trial's pod is given, with every location in it. It is complete: nothing that it
 // leaves out has a default in the trainer, so that what a run trained with can be read off its Job.
 type Trial struct {

@@ -6,14 +6,14 @@ import (
 	"strconv"
 )
 
-// Decimal is a number with a fraction, written as a string: "0.001", "1e-3". The CRD's pattern admits plain and exponent
-// notation; a range, where there is one, is a rule on the field.
+// Decimal is a number with a fraction, written as a string such as "0.001" or "1e-3". The CRD's pattern accepts plain
+// and exponent notation without a sign. Where a field has a range, a rule on the field checks it.
 //
 // +kubebuilder:validation:MaxLength=24
 // +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$`
 type Decimal string
 
-// Float64 is the value of d.
+// Float64 returns the value of d. It returns an error if d is not a finite decimal number.
 func (d Decimal) Float64() (float64, error) {
 	v, err := strconv.ParseFloat(string(d), 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
@@ -22,10 +22,10 @@ func (d Decimal) Float64() (float64, error) {
 	return v, nil
 }
 
-// FormatDecimal writes v with four digits after the point: what status shows.
+// FormatDecimal returns v with four digits after the decimal point, as status shows it.
 func FormatDecimal(v float64) Decimal {
 	if v == 0 {
-		v = 0 // -0 is a share like any other, and its sign no decimal
+		v = 0 // this removes the sign of -0, which the pattern of Decimal does not accept
 	}
 	return Decimal(strconv.FormatFloat(v, 'f', 4, 64))
 }

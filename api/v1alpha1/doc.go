@@ -1,8 +1,9 @@
-// Package v1alpha1 is the Plumbline API, group plumbline.dev: TrainingRun, Model and ModelVersion. It is where the walk
-// begins: a person applies a TrainingRun, and everything else follows from it.
+// Package v1alpha1 is the Plumbline API, group plumbline.dev: TrainingRun, Model and ModelVersion. The walk begins
+// here: a person applies a TrainingRun, and everything else follows from it.
 //
-// Numbers with a fraction are decimal strings, because Kubernetes objects hold no floats. What can be refused is refused by
-// the API server, through the CEL rules below, each with a message that a person can act on.
+// Numbers with a fraction are decimal strings, because Kubernetes advises against floats in its API objects. The API
+// server refuses every mistake that it can see, through the CEL rules below. Each rule has a message that says what
+// to change.
 //
 // +kubebuilder:object:generate=true
 // +groupName=plumbline.dev

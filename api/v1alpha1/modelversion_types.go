@@ -6,16 +6,18 @@ import (
 
 // Conditions of a ModelVersion. True is the good state.
 const (
-	// ConditionVerified is True once the publishing Job has checked every digest and replayed the recorded predictions.
-	// False says what did not match.
+	// ConditionVerified is True once the publishing Job has checked every digest of the checkpoint and the exported
+	// model has repeated the recorded predictions. It is False if something did not match; the message says what. It
+	// is Unknown while nothing was checked, and if publishing ended before the check.
 	ConditionVerified = "Verified"
-	// ConditionPublished is True once the version is visible in the registry, whole. False says what it waits for, or why it
-	// never will be.
+	// ConditionPublished is True once the complete version is in the registry. While it is False, the message says
+	// what publishing waits for, or why the version will never be published.
 	ConditionPublished = "Published"
 )
 
-// ModelVersion is one promoted checkpoint. It is immutable and holds a copy of what was promoted, so that it outlives its
-// run. Its name is <model>-v<number>: the API server itself sees to it that no number is given twice.
+// ModelVersion is one promoted checkpoint. It is immutable and holds a copy of the data of the run that it comes
+// from, so that it stays complete after the run was deleted. Its name is <model>-v<version>, so that the API server
+// itself refuses a number that was given before.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -27,16 +29,16 @@ const (
 // +kubebuilder:printcolumn:name="Trial",type=string,JSONPath=`.spec.trial`
 // +kubebuilder:printcolumn:name="AUC-PR",type=string,JSONPath=`.spec.metrics.aucPR`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.startsWith(self.spec.model + '-v') && self.metadata.name.matches('-v[1-9][0-9]{0,8}$') && int(self.metadata.name.substring(size(self.spec.model) + 2)) == self.spec.version",message="metadata.name must be <spec.model>-v<spec.version>: that is how a number is given only once"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.startsWith(self.spec.model + '-v') && self.metadata.name.matches('-v[1-9][0-9]{0,8}$') && int(self.metadata.name.substring(size(self.spec.model) + 2)) == self.spec.version",message="metadata.name must be <spec.model>-v<spec.version>, so that no number is given twice: correct the name"
 type ModelVersion struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what was promoted. Immutable.
+	// spec says which checkpoint was promoted, and where it comes from. Immutable.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a ModelVersion cannot change: promote again to make another version"
 	Spec ModelVersionSpec `json:"spec"`
-	// status is how far publishing has come. Only the operator writes it.
+	// status says how far publishing has come. Only the operator writes it.
 	// +optional
 	Status ModelVersionStatus `json:"status,omitempty"`
 }
@@ -50,43 +52,46 @@ type ModelVersionList struct {
 	Items           []ModelVersion `json:"items"`
 }
 
-// ModelVersionSpec is what was promoted, copied from the run.
+// ModelVersionSpec is a promoted checkpoint with its origin, copied from the run.
 type ModelVersionSpec struct {
-	// model is the name of the Model, in the same namespace.
+	// model is the name of the Model, in the same namespace. At most 40 characters. Immutable.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=40
 	Model string `json:"model"`
-	// version is its number, counted from 1.
+	// version is the number of the version, counted from 1. plumb promote takes the number after the highest that the
+	// model ever had. Range: 1 to 999999999. Immutable.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=999999999
 	Version int64 `json:"version"`
-	// run that trained it.
+	// run is the TrainingRun that wrote the checkpoint. Immutable.
 	// +required
 	Run RunRef `json:"run"`
-	// trial of that run.
+	// trial is the name of the trial that wrote the checkpoint, such as d50. Immutable.
 	// +required
 	// +kubebuilder:validation:MaxLength=63
 	Trial string `json:"trial"`
-	// depth of that trial.
+	// depth is the ResNet depth of the trial. Immutable.
 	// +required
 	Depth Depth `json:"depth"`
-	// epoch of the checkpoint.
+	// epoch is the epoch whose weights the checkpoint holds, counted from 1. Immutable.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Epoch int32 `json:"epoch"`
-	// checkpoint that is published.
+	// checkpoint is the committed checkpoint that is published. Immutable.
 	// +required
 	Checkpoint CheckpointRef `json:"checkpoint"`
-	// metrics on validation, as the run reported them.
+	// metrics holds the metrics of the checkpoint on the validation split, as the run reported them. Immutable.
 	// +required
 	Metrics Metrics `json:"metrics"`
-	// promotedBy is who asked for it, as the client states it; the API server's audit log is the proof.
+	// promotedBy is the name of the person who promoted the checkpoint. The client states it and nothing checks it;
+	// the audit log of the API server is the proof. At most 253 characters. Default: empty. Immutable.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	PromotedBy string `json:"promotedBy,omitempty"`
-	// reason for people.
+	// reason is a text for people that says why the checkpoint was promoted. At most 1024 characters. Default: empty.
+	// Immutable.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Reason string `json:"reason,omitempty"`
@@ -94,40 +99,42 @@ type ModelVersionSpec struct {
 
 // RunRef names a TrainingRun.
 type RunRef struct {
-	// name of the run.
+	// name is the name of the TrainingRun.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
-	// uid of the run: a later run of the same name is another one.
+	// uid is the uid (metadata.uid) of the TrainingRun. It tells the run from a later one with the same name.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	UID string `json:"uid"`
 }
 
-// ModelVersionStatus is how far publishing has come.
+// ModelVersionStatus says how far publishing has come.
 type ModelVersionStatus struct {
-	// observedGeneration is the generation of spec that this status is about.
+	// observedGeneration is the metadata.generation of the object that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions: Verified, Published.
+	// conditions says how far publishing has come. The types are Verified and Published; True is the good state.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// uri of the published version.
+	// uri is the location of the published version inside the publishing pod, such as file:///models/erasers/3. Unset
+	// until the version is published.
 	// +optional
 	URI string `json:"uri,omitempty"`
-	// digest of what was published.
+	// digest is the sha256 digest of assets.extra/plumbline.json in the published version. That file lists the
+	// digests of all other files. Unset until the version is published.
 	// +optional
 	Digest string `json:"digest,omitempty"`
-	// attempts to publish it so far.
+	// attempts is how many publishing Jobs were started for this version so far. At most 4.
 	// +optional
 	Attempts int32 `json:"attempts,omitempty"`
-	// job is the newest publishing Job.
+	// job is the name of the newest publishing Job.
 	// +optional
 	Job string `json:"job,omitempty"`
-	// completionTime is when it was published or given up.
+	// completionTime is when the version was published, or when the operator gave publishing up. Unset until then.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 }

@@ -6,10 +6,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// GroupVersion of this package.
+// GroupVersion is the group and version of this package: plumbline.dev/v1alpha1.
 var GroupVersion = schema.GroupVersion{Group: "plumbline.dev", Version: "v1alpha1"}
 
-// AddToScheme makes a scheme know the types of this package.
+// AddToScheme registers the types of this package with a scheme.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion,
 		&TrainingRun{}, &TrainingRunList{},

@@ -5,27 +5,29 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TrainingRun sweeps ResNet depths over one labelled image set: one trial per depth, in parallel, and the best AUC-PR
-// checkpoint of them all. A finished run is never restarted: to retry is a new run.
+// TrainingRun sweeps ResNet depths over one labelled image set. It trains one trial per depth, in parallel, and
+// selects the checkpoint with the best AUC-PR of all trials. A run that has ended is never started again: a retry is
+// a new TrainingRun.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=trun,categories=plumbline
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
-// +kubebuilder:printcolumn:name="Done",type=string,JSONPath=`.status.done`,description="trials that ended, of all"
+// +kubebuilder:printcolumn:name="Done",type=string,JSONPath=`.status.done`,description="Number of trials that have ended, of all trials."
 // +kubebuilder:printcolumn:name="Best",type=string,JSONPath=`.status.best.trial`
-// +kubebuilder:printcolumn:name="AUC-PR",type=string,JSONPath=`.status.best.aucPR`,description="of the best checkpoint, on validation"
-// +kubebuilder:printcolumn:name="Epoch",type=string,JSONPath=`.status.progress`,description="epochs finished, of all trials' epochs"
+// +kubebuilder:printcolumn:name="AUC-PR",type=string,JSONPath=`.status.best.aucPR`,description="AUC-PR of the best checkpoint on the validation split."
+// +kubebuilder:printcolumn:name="Epoch",type=string,JSONPath=`.status.progress`,description="Number of finished epochs, of the epochs of all trials."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 40 && !self.metadata.name.contains('.')",message="metadata.name must be at most 40 characters without dots: the names of Jobs are made from it"
 type TrainingRun struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what to train. Only suspend, stopTrials, parallelism and ttlSecondsAfterFinished may change after creation.
+	// spec says what to train. Only suspend, stopTrials, parallelism and ttlSecondsAfterFinished can be changed after
+	// the run was created.
 	// +required
 	Spec TrainingRunSpec `json:"spec"`
-	// status is what has happened. Only the operator writes it.
+	// status says what has happened to the run. Only the operator writes it.
 	// +optional
 	Status TrainingRunStatus `json:"status,omitempty"`
 }
@@ -39,8 +41,8 @@ type TrainingRunList struct {
 	Items           []TrainingRun `json:"items"`
 }
 
-// TrainingRunSpec is what to train. An optional field can be neither added, changed nor removed after creation, but for suspend,
-// stopTrials, parallelism and ttlSecondsAfterFinished.
+// TrainingRunSpec says what to train. After the run was created no field can be added, changed or removed, except
+// suspend, stopTrials, parallelism and ttlSecondsAfterFinished.
 //
 // +kubebuilder:validation:XValidation:rule="self.depths == oldSelf.depths",message="depths cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="has(self.overrides) == has(oldSelf.overrides) && (!has(self.overrides) || self.overrides == oldSelf.overrides)",message="overrides cannot change: create another TrainingRun"
@@ -56,13 +58,14 @@ type TrainingRunList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.nodeLossSeconds) == has(oldSelf.nodeLossSeconds) && (!has(self.nodeLossSeconds) || self.nodeLossSeconds == oldSelf.nodeLossSeconds)",message="nodeLossSeconds cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.checkpoint == oldSelf.checkpoint",message="checkpoint cannot change: create another TrainingRun"
 // +kubebuilder:validation:XValidation:rule="self.template == oldSelf.template",message="template cannot change: create another TrainingRun"
-// +kubebuilder:validation:XValidation:rule="!has(self.stopTrials) || self.stopTrials.all(t, int(t.substring(1)) in self.depths)",message="stopTrials may name only trials of depths that are listed in depths, such as d50"
-// +kubebuilder:validation:XValidation:rule="!has(self.failurePolicy) || !has(self.failurePolicy.minSucceededTrials) || self.failurePolicy.minSucceededTrials <= self.depths.size()",message="failurePolicy.minSucceededTrials is more than there are depths"
+// +kubebuilder:validation:XValidation:rule="!has(self.stopTrials) || self.stopTrials.all(t, int(t.substring(1)) in self.depths)",message="stopTrials may name only trials of depths that are listed in depths, such as d50 for depth 50"
+// +kubebuilder:validation:XValidation:rule="!has(self.failurePolicy) || !has(self.failurePolicy.minSucceededTrials) || self.failurePolicy.minSucceededTrials <= self.depths.size()",message="failurePolicy.minSucceededTrials is higher than the number of depths: lower it, or list more depths"
 // +kubebuilder:validation:XValidation:rule="!has(self.overrides) || self.overrides.all(o, o.depth in self.depths)",message="overrides may name only depths that are listed in depths"
-// +kubebuilder:validation:XValidation:rule="has(self.pretrained) || !has(self.hyperparameters) || !has(self.hyperparameters.headEpochs) || self.hyperparameters.headEpochs == 0",message="hyperparameters.headEpochs needs pretrained: a head on a random backbone learns nothing"
-// +kubebuilder:validation:XValidation:rule="!has(self.pretrained) || self.depths.size() < 2 || self.pretrained.uri.contains('{depth}')",message="pretrained.uri must contain {depth}: every depth has weights of its own"
+// +kubebuilder:validation:XValidation:rule="has(self.pretrained) || !has(self.hyperparameters) || !has(self.hyperparameters.headEpochs) || self.hyperparameters.headEpochs == 0",message="hyperparameters.headEpochs needs pretrained, because a head on random weights learns nothing: set pretrained, or set headEpochs to 0"
+// +kubebuilder:validation:XValidation:rule="!has(self.pretrained) || self.depths.size() < 2 || self.pretrained.uri.contains('{depth}')",message="pretrained.uri must contain {depth}, because each depth needs its own file of weights: for example file:///data/pretrained/resnet{depth}.safetensors"
 type TrainingRunSpec struct {
-	// depths are the ResNet depths to train, one trial each. Default: all five. Immutable.
+	// depths lists the ResNet depths to train. Each depth is one trial. Possible values: 18, 34, 50, 101, 152.
+	// Default: all five. Immutable.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -70,93 +73,106 @@ type TrainingRunSpec struct {
 	// +kubebuilder:default={18,34,50,101,152}
 	Depths []Depth `json:"depths,omitempty"`
 
-	// overrides change settings of single depths. Immutable.
+	// overrides changes settings of single depths, at most one entry per depth. Default: none. Immutable.
 	// +optional
 	// +listType=map
 	// +listMapKey=depth
 	// +kubebuilder:validation:MaxItems=5
 	Overrides []DepthOverride `json:"overrides,omitempty"`
 
-	// dataset says where the samples are and how they are divided. Immutable.
+	// dataset says where the samples are and how they are divided into training, validation and test. Immutable.
 	// +required
 	Dataset Dataset `json:"dataset"`
 
-	// pretrained says which weights trials start from. Default: random ones. Immutable.
+	// pretrained says which weights the trials start from. Default: random weights. Immutable.
 	// +optional
 	Pretrained *Pretrained `json:"pretrained,omitempty"`
 
-	// hyperparameters of every trial. Those left out are chosen by the operator's release and recorded, resolved, in each
-	// checkpoint's manifest. Immutable.
+	// hyperparameters holds the training settings of every trial. A setting that is left out takes the value of
+	// hyperparameters.preset; docs/training.md lists these values. The operator resolves all settings when it starts
+	// a trial, and the manifest of each checkpoint records them. Immutable.
 	// +optional
 	Hyperparameters *Hyperparameters `json:"hyperparameters,omitempty"`
 
-	// imbalance says how rare defects are made to count. Immutable.
+	// imbalance says how training makes up for defects that are rare in the data. Default: the values of
+	// hyperparameters.preset. Immutable.
 	// +optional
 	Imbalance *Imbalance `json:"imbalance,omitempty"`
 
-	// objective says which checkpoint is the best. Immutable.
+	// objective says which checkpoint of the run is the best. Default: the one with the highest AUC-PR on the
+	// validation split. Immutable.
 	// +optional
 	Objective *Objective `json:"objective,omitempty"`
 
-	// parallelism is how many trials may have a pod at the same time. Default: all of them. May change at any time; lowering
-	// it stops no pod.
+	// parallelism is how many trials may have a pod at the same time. Range: 1 to 5. Default: all trials of the run.
+	// It can be changed at any time; a lower value ends no pod that runs.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=5
 	Parallelism *int32 `json:"parallelism,omitempty"`
 
-	// suspend stops every pod, which saves itself first, and stops the run's clock; false goes on from the checkpoints. May change
-	// at any time.
+	// suspend pauses the run while it is true. Each pod writes a checkpoint and ends, which spends no retry, and
+	// activeDeadlineSeconds does not count the time. When it is false again, trials resume from their checkpoints.
+	// Default: false. It can be changed at any time.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 
-	// stopTrials names trials that are to end now, such as d152. Each saves itself first, and its best checkpoint competes. A
-	// trial that was stopped stays so, also when its name is taken out again. May change at any time.
+	// stopTrials names trials to end now, such as d152. The pod of such a trial writes a checkpoint first, and the
+	// best checkpoint of the trial can still become the best of the run. A stopped trial never starts again, even
+	// when its name is removed from the list. At most 5 names, each of a depth in depths. Default: none. It can be
+	// changed at any time.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=5
 	StopTrials []TrialName `json:"stopTrials,omitempty"`
 
-	// activeDeadlineSeconds after which the run is ended, time in which it was suspended not counted. Its best so far is kept.
-	// Default: none. Immutable.
+	// activeDeadlineSeconds is how many seconds the run may be active. Time in which the run is suspended is not
+	// counted. At the deadline the operator stops the trials that have not ended, and the run fails with the reason
+	// DeadlineExceeded. Its best checkpoint so far is kept. Range: 1 to 2147483647. Default: no deadline. Immutable.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
 	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
 
-	// stallTimeoutSeconds without a finished step after which a pod ends itself, to be tried again; 0: it waits for ever.
-	// Default 1800. Immutable.
+	// stallTimeoutSeconds is how many seconds a pod may run without finishing a training step or other work, such as
+	// evaluating a batch, decoding an image or writing a checkpoint. The pod then ends itself with exit code 77, and
+	// the trial is retried, which spends one of failurePolicy.maxRetries. 0 turns this check off. Range: 0 to 86400.
+	// Default: 1800. Immutable.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=86400
 	StallTimeoutSeconds *int32 `json:"stallTimeoutSeconds,omitempty"`
 
-	// nodeLossSeconds after which a pod that should have ended, grace period included, is given up with its node, and its trial
-	// tried again elsewhere. Default 120. Immutable.
+	// nodeLossSeconds is how many seconds to wait, after the grace period of a terminating pod, before its node is
+	// considered lost. The operator then treats the pod as ended and retries its trial in another pod, which spends
+	// no retry. Range: 0 to 86400. Default: 120. Immutable.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=86400
 	NodeLossSeconds *int32 `json:"nodeLossSeconds,omitempty"`
 
-	// ttlSecondsAfterFinished after which an ended run is deleted; a promotion of it that has not ended is waited for. Its
-	// checkpoints stay: plumb prune removes them. Default: it stays. May change at any time.
+	// ttlSecondsAfterFinished is how many seconds after its end the run is deleted. The operator first waits for the
+	// end of every promotion of the run. Deleting a run does not delete its checkpoints; plumb prune removes them.
+	// Minimum: 0. Default: the run is never deleted. It can be changed at any time.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
 
-	// earlyStopping ends trials that learn nothing more. Immutable.
+	// earlyStopping ends trials before their last epoch when they no longer improve, or when they fall behind the
+	// others. Default: every trial trains all its epochs. Immutable.
 	// +optional
 	EarlyStopping *EarlyStopping `json:"earlyStopping,omitempty"`
 
-	// failurePolicy says how often a trial is tried again, and how many may fail. Immutable.
+	// failurePolicy says how often a trial is retried, and how many trials may fail before the run fails. Default:
+	// each trial is retried at most 3 times, and the run succeeds if one trial does. Immutable.
 	// +optional
 	FailurePolicy *FailurePolicy `json:"failurePolicy,omitempty"`
 
-	// checkpoint says where trials save themselves. Immutable.
+	// checkpoint says where and how often trials write checkpoints. Immutable.
 	// +required
 	Checkpoint Checkpoint `json:"checkpoint"`
 
-	// template describes the trials' pods. Immutable.
+	// template describes the pods of the trials: image, volumes, resources. Immutable.
 	// +required
 	Template PodTemplate `json:"template"`
 }
@@ -174,68 +190,82 @@ type TrialName string
 
 // DepthOverride changes settings of one depth.
 type DepthOverride struct {
-	// depth is the trial's depth.
+	// depth is the ResNet depth whose settings change. It must be listed in spec.depths.
 	// +required
 	Depth Depth `json:"depth"`
-	// batchSize in samples. The learning rate is not rescaled with it.
+	// batchSize is the number of samples in a training batch of this depth. The learning rate is not rescaled with
+	// it. Range: 2 to 4096. Default: hyperparameters.batchSize.
 	// +optional
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=4096
 	BatchSize *int32 `json:"batchSize,omitempty"`
-	// accumulate is the number of parts that a batch is worked through in.
+	// accumulate is the number of equal parts in which a batch of this depth is computed, one after the other, to
+	// save memory. It must divide the batch size into parts of at least two samples. Range: 1 to 1024. Default:
+	// hyperparameters.accumulate.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1024
 	Accumulate *int32 `json:"accumulate,omitempty"`
-	// epochs to train.
+	// epochs is the number of epochs that this depth trains. Range: 1 to 10000. Default: hyperparameters.epochs.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Epochs *int32 `json:"epochs,omitempty"`
-	// resources replace those of the template.
+	// resources is what the container of this depth's pods requests and is limited to. It replaces template.resources
+	// as a whole. Default: template.resources.
 	// +optional
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
 // Dataset says where the samples are and how they are divided.
 type Dataset struct {
-	// uri of the directory that holds dataset.yaml, as the trials' pods see it: file:///data/erasers.
+	// uri is the location of the directory that holds dataset.yaml: a file:/// path inside the trials' pods, such as
+	// file:///data/erasers.
 	// +required
 	URI Location `json:"uri"`
-	// corrections is the uri of an overlay on the labels (a corrections.csv). Default: what dataset.yaml names.
+	// corrections is the location of a file of label corrections, such as file:///data/erasers/corrections.csv. The
+	// corrections replace labels of the data set while it is read. Default: the file that dataset.yaml names, if any.
 	// +optional
 	Corrections *Location `json:"corrections,omitempty"`
-	// split divides the samples into training, validation and test.
+	// split says how the samples are divided into training, validation and test. Default: 60 % training, 20 %
+	// validation and 20 % test, with the samples of a package kept together.
 	// +optional
 	Split *Split `json:"split,omitempty"`
 }
 
-// Location is a file:// URI of a path inside the pods. Whether a volume is mounted there is not checked here: data may be in the image,
-// and a cluster's webhooks may mount volumes that the template does not name. A pod that finds nothing there says so in words.
+// Location is the file:/// URI of a path inside the pods. The API server does not check whether a volume is mounted
+// there, because the data may be in the image, and a cluster's webhooks may mount volumes that the template does not
+// name. A pod that finds nothing at the path ends with a message that names the location.
 //
 // +kubebuilder:validation:MinLength=8
 // +kubebuilder:validation:MaxLength=1024
-// +kubebuilder:validation:XValidation:rule="self.startsWith('file:///')",message="must be a file:/// location, which is a path inside the pods: on a volume that they mount, or in their image"
-// +kubebuilder:validation:XValidation:rule="!self.contains('/../') && !self.endsWith('/..')",message="must not contain .."
+// +kubebuilder:validation:XValidation:rule="self.startsWith('file:///')",message="must be a file:/// location: the path of a file or directory inside the pods, on a volume that they mount or in their image"
+// +kubebuilder:validation:XValidation:rule="!self.contains('/../') && !self.endsWith('/..')",message="must not contain .. as a part of the path"
 type Location string
 
-// Split divides samples without dividing a package.
+// Split divides the samples without dividing a package.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.test) ? double(self.test) : 0.2) + (has(self.validation) ? double(self.validation) : 0.2) < 0.9",message="test and validation together must leave more than a tenth of the samples for training"
+// +kubebuilder:validation:XValidation:rule="(has(self.test) ? double(self.test) : 0.2) + (has(self.validation) ? double(self.validation) : 0.2) < 0.9",message="test and validation together must leave more than a tenth of the samples for training: lower one of them"
 type Split struct {
-	// groupBy keeps samples together: package (default), or none where samples are independent.
+	// groupBy says which samples stay on the same side of the split. With package, the samples of one package stay
+	// together; where the data names no packages, each 15 successive samples count as one. With none, every sample is
+	// placed independently. Default: package.
 	// +optional
 	// +kubebuilder:validation:Enum=package;none
 	GroupBy string `json:"groupBy,omitempty"`
-	// test is the share of samples that is scored once, at the end, and never selects. Default "0.2".
+	// test is the share of samples in the test split. They are scored once, at the end of a trial, and never used to
+	// select anything. "0" makes no test split. Range: "0" to below "1"; test and validation together must be below
+	// "0.9". Default: "0.2".
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) < 1.0",message="must be below 1: it is a share of the samples"
 	Test *Decimal `json:"test,omitempty"`
-	// validation is the share of samples that selects epoch, threshold and depth. Default "0.2".
+	// validation is the share of samples in the validation split. Epoch, threshold and depth are selected on it.
+	// Range: above "0" and below "1"; test and validation together must be below "0.9". Default: "0.2".
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) < 1.0",message="must be above 0 and below 1: it is a share of the samples"
 	Validation *Decimal `json:"validation,omitempty"`
-	// seed of the placement. Default 1.
+	// seed decides by chance which samples are placed on which side of the split. The same seed and data give the
+	// same split. Minimum: 0. Default: 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Seed *int64 `json:"seed,omitempty"`
@@ -243,18 +273,21 @@ type Split struct {
 
 // Pretrained says which weights trials start from.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.inputAdaptation) && self.inputAdaptation == 'mapped') == has(self.colours)",message="colours belong to inputAdaptation mapped, which needs them"
+// +kubebuilder:validation:XValidation:rule="(has(self.inputAdaptation) && self.inputAdaptation == 'mapped') == has(self.colours)",message="colours and inputAdaptation mapped need each other: set both, or neither"
 type Pretrained struct {
-	// uri of a .safetensors file in torchvision's or timm's names, as the trials' pods see it. {depth} stands for the trial's
-	// depth: file:///pretrained/resnet{depth}.safetensors.
+	// uri is the location of a .safetensors file with torchvision's or timm's tensor names: a file:/// path inside
+	// the trials' pods. {depth} in it is replaced by the depth of the trial, as in
+	// file:///data/pretrained/resnet{depth}.safetensors. With more than one depth it must contain {depth}.
 	// +required
 	URI Location `json:"uri"`
-	// inputAdaptation says how a first convolution for R, G, B takes the data's channels: tile (default) repeats its kernels, as
-	// timm does; mean gives each channel the mean of the three; mapped lets each inherit the one that colours names.
+	// inputAdaptation says how the first convolution, which was trained for the colours R, G and B, is adapted to the
+	// channels of the data. tile repeats the kernels of R, G and B over the channels, as timm does. mean gives each
+	// channel the mean of the three. mapped gives each channel the kernels that colours names. Default: tile.
 	// +optional
 	// +kubebuilder:validation:Enum=tile;mean;mapped
 	InputAdaptation string `json:"inputAdaptation,omitempty"`
-	// colours that the channels inherit: one for every channel of the data.
+	// colours says which kernels each channel inherits when inputAdaptation is mapped. It needs one entry for every
+	// channel of the data, and must be left out otherwise. 1 to 64 entries.
 	// +optional
 	// +listType=map
 	// +listMapKey=channel
@@ -265,12 +298,12 @@ type Pretrained struct {
 
 // ChannelColour says whose kernels a channel inherits.
 type ChannelColour struct {
-	// channel of the data, as dataset.yaml names it.
+	// channel is the name of a channel of the data, as in dataset.yaml.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Channel string `json:"channel"`
-	// colour whose kernels it inherits: R, G, B, or the mean of the three.
+	// colour is the colour whose kernels the channel inherits: R, G, B, or mean for the mean of the three.
 	// +required
 	// +kubebuilder:validation:Enum=R;G;B;mean
 	Colour string `json:"colour"`
@@ -278,258 +311,117 @@ type ChannelColour struct {
 
 // EarlyStopping ends a trial before its last epoch.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.patience) || has(self.cohort)",message="earlyStopping needs patience or cohort"
+// +kubebuilder:validation:XValidation:rule="has(self.patience) || has(self.cohort)",message="earlyStopping needs patience or cohort: set at least one of them, or remove earlyStopping"
 type EarlyStopping struct {
-	// patience is how many epochs a trial goes on without a better AUC-PR of its own. A resumed trial remembers them.
+	// patience is the number of epochs in a row, without a higher AUC-PR than the trial had before, after which the
+	// trial ends. The epochs of headEpochs are not counted. A trial that resumes keeps the count. Range: 1 to 10000.
+	// Default: a trial is never ended for this reason.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Patience *int32 `json:"patience,omitempty"`
-	// cohort compares a trial with the others of the run. Default: off.
+	// cohort stops a trial whose best AUC-PR is far below that of the other trials of the run. Default: trials are
+	// not compared.
 	// +optional
 	Cohort *CohortStopping `json:"cohort,omitempty"`
 }
 
-// CohortStopping stops a trial whose best AUC-PR so far lies more than margin below the median of what the other trials, running or
-// finished, had reached by the same epoch. At least two others must have reached it.
+// CohortStopping stops a running trial whose best AUC-PR so far lies more than margin below the median of the best
+// AUC-PR that the other trials had reached by the same epoch. Trials that failed are left out. At least two others
+// must have reached the epoch.
 type CohortStopping struct {
-	// graceEpochs in which no trial is stopped.
+	// graceEpochs is how many epochs each trial may train before it is compared with the others. Range: 1 to 10000.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	GraceEpochs int32 `json:"graceEpochs"`
-	// margin of AUC-PR below the median. Default "0.1".
+	// margin is how far below the median of the others the best AUC-PR of a trial must lie for the trial to be
+	// stopped. Range: above "0", at most "1". Default: "0.1".
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="must be above 0 and at most 1"
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="must be above 0 and at most 1: it is a difference in AUC-PR"
 	Margin *Decimal `json:"margin,omitempty"`
-	// dryRun stops nothing and says in status which trials would have been stopped, and what AUC-PR that would have cost.
+	// dryRun stops no trial while it is true. status.trials[].cohort then says which trials would have been stopped,
+	// and how much AUC-PR that would have cost. Default: false.
 	// +optional
 	DryRun bool `json:"dryRun,omitempty"`
 }
 
-// Hyperparameters of a trial. docs/training.md says what each is for, and what the presets set.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.epochs) || (has(self.headEpochs) ? self.headEpochs : 0) + (has(self.warmupEpochs) ? self.warmupEpochs : 0) < self.epochs",message="headEpochs and warmupEpochs together must be below epochs"
-// +kubebuilder:validation:XValidation:rule="!has(self.accumulate) || !has(self.batchSize) || (self.batchSize % self.accumulate == 0 && self.batchSize / self.accumulate >= 2)",message="accumulate must divide batchSize into parts of at least two samples"
-type Hyperparameters struct {
-	// preset is where what is left out comes from: default, Plumbline's recipe, or paper, the seed study's method.
-	// +optional
-	// +kubebuilder:validation:Enum=default;paper
-	Preset *string `json:"preset,omitempty"`
-	// epochs to train.
-	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=10000
-	Epochs *int32 `json:"epochs,omitempty"`
-	// headEpochs are the first of epochs, in which only the head and the first convolution are trained, which pretrained weights
-	// lack. Then a fresh optimizer trains everything.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=10000
-	HeadEpochs *int32 `json:"headEpochs,omitempty"`
-	// batchSize in samples.
-	// +optional
-	// +kubebuilder:validation:Minimum=2
-	// +kubebuilder:validation:Maximum=4096
-	BatchSize *int32 `json:"batchSize,omitempty"`
-	// accumulate is the number of parts that a batch is worked through in: less memory for the same step, batch normalisation
-	// apart, which sees one part at a time.
-	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1024
-	Accumulate *int32 `json:"accumulate,omitempty"`
-	// imageSize is the side of the square, in pixels, that samples are resized to.
-	// +optional
-	// +kubebuilder:validation:Minimum=32
-	// +kubebuilder:validation:Maximum=1024
-	ImageSize *int32 `json:"imageSize,omitempty"`
-	// optimizer: adamw, or sgd with momentum, as PyTorch computes them.
-	// +optional
-	// +kubebuilder:validation:Enum=adamw;sgd
-	Optimizer *string `json:"optimizer,omitempty"`
-	// learningRate is the head's peak rate, and everything's where backboneFactor is 1.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) >= 1e-30 && double(self) <= 10.0",message="must be above 0 (at least 1e-30) and at most 10"
-	LearningRate *Decimal `json:"learningRate,omitempty"`
-	// backboneFactor is the last stage's rate as a share of learningRate.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1: it is a share of learningRate"
-	BackboneFactor *Decimal `json:"backboneFactor,omitempty"`
-	// layerDecay is each stage's rate as a share of the rate of the stage above it.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1: it is a share of the next stage's rate"
-	LayerDecay *Decimal `json:"layerDecay,omitempty"`
-	// schedule of the rate after the warm-up: cosine, down to 0, or constant.
-	// +optional
-	// +kubebuilder:validation:Enum=cosine;constant
-	Schedule *string `json:"schedule,omitempty"`
-	// warmupEpochs, after the head's, rise linearly to learningRate.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=10000
-	WarmupEpochs *int32 `json:"warmupEpochs,omitempty"`
-	// momentum of sgd.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.9999",message="must be at most 0.9999"
-	Momentum *Decimal `json:"momentum,omitempty"`
-	// beta1 of adamw: the decay of its average of gradients.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.9999",message="must be at most 0.9999"
-	Beta1 *Decimal `json:"beta1,omitempty"`
-	// beta2 of adamw: the decay of its average of their squares.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.999999",message="must be at most 0.999999"
-	Beta2 *Decimal `json:"beta2,omitempty"`
-	// epsilon of adamw, outside the square root.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) >= 1e-30 && double(self) <= 1000000.0",message="must be between 1e-30 and 1000000: training computes in float32"
-	Epsilon *Decimal `json:"epsilon,omitempty"`
-	// weightDecay applies to kernels and matrices only: decoupled in adamw, added to the gradient in sgd.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be at most 1"
-	WeightDecay *Decimal `json:"weightDecay,omitempty"`
-	// clipNorm bounds the global norm of the gradients; "0" does not clip.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) == 0.0 || double(self) >= 1e-30 && double(self) <= 1000000.0",message="must be 0, which does not clip, or between 1e-30 and 1000000: training computes in float32"
-	ClipNorm *Decimal `json:"clipNorm,omitempty"`
-	// labelSmoothing spreads this share of a label over both classes. The probabilities are then no longer those that the class
-	// frequencies calibrate.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.5",message="must be at most 0.5"
-	LabelSmoothing *Decimal `json:"labelSmoothing,omitempty"`
-	// ema is the decay, per step, of averages over the weights, which then are what is evaluated, selected and promoted; "0"
-	// keeps none.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.99999",message="must be at most 0.99999"
-	EMA *Decimal `json:"ema,omitempty"`
-	// batchNorm, once everything is trained: train normalises by the batch, freeze by statistics of the whole training fold.
-	// +optional
-	// +kubebuilder:validation:Enum=train;freeze
-	BatchNorm *string `json:"batchNorm,omitempty"`
-	// augment changes training images. Given, it replaces the preset's as a whole: {} trains on images as they are.
-	// +optional
-	Augment *Augment `json:"augment,omitempty"`
-	// precision of convolutions and activations. float16 needs a GPU.
-	// +optional
-	// +kubebuilder:validation:Enum=float32;bfloat16;float16
-	Precision *string `json:"precision,omitempty"`
-	// seed of weights, order and everything else that is drawn.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	Seed *int64 `json:"seed,omitempty"`
-}
-
-// Augment says how far training images are changed by chance, each time they are seen. What is left out is off. There are no flips:
-// they would mirror the logo.
-type Augment struct {
-	// shift, at most, in either direction, as a share of the side.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.5",message="must be at most 0.5: it is a share of the side"
-	Shift *Decimal `json:"shift,omitempty"`
-	// rotate, at most, in degrees.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 180.0",message="must be at most 180 degrees"
-	Rotate *Decimal `json:"rotate,omitempty"`
-	// gain changes each channel's contrast by at most this share.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.9",message="must be at most 0.9"
-	Gain *Decimal `json:"gain,omitempty"`
-	// offset changes each channel's brightness by at most this many of its standard deviations.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 10.0",message="must be at most 10 standard deviations"
-	Offset *Decimal `json:"offset,omitempty"`
-	// channelDropout is the chance of each channel to be blanked; one always stays.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.9",message="must be at most 0.9: it is a chance"
-	ChannelDropout *Decimal `json:"channelDropout,omitempty"`
-	// noise is the deviation of what is added to each pixel, in the channel's standard deviations.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 10.0",message="must be at most 10 standard deviations"
-	Noise *Decimal `json:"noise,omitempty"`
-}
-
-// Imbalance holds exponents of the class frequencies n_c. What they shift is undone before a probability is reported.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.effectiveNumber) || double(self.effectiveNumber) == 0.0 || !has(self.lossWeight) || double(self.lossWeight) == 0.0",message="effectiveNumber and lossWeight both weigh the loss: set one of them"
-type Imbalance struct {
-	// lossWeight: the loss counts class c with weight n_c^-lossWeight; "0" does nothing, "1" balances in full.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1: it is an exponent"
-	LossWeight *Decimal `json:"lossWeight,omitempty"`
-	// samplerWeight: samples of class c are drawn with weight n_c^-samplerWeight; "0" does nothing, "1" balances in full.
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1: it is an exponent"
-	SamplerWeight *Decimal `json:"samplerWeight,omitempty"`
-	// effectiveNumber is the beta of class-balanced loss: class c then counts (1-beta)/(1-beta^n_c).
-	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) < 1.0",message="must be below 1"
-	EffectiveNumber *Decimal `json:"effectiveNumber,omitempty"`
-}
-
 // Objective says which checkpoint is the best.
 type Objective struct {
-	// metric that selects: AUCPR, the average precision on the validation split.
+	// metric is the metric by which the best checkpoint is selected. The only value is AUCPR: the average precision
+	// on the validation split. Default: AUCPR.
 	// +optional
 	// +kubebuilder:validation:Enum=AUCPR
 	Metric string `json:"metric,omitempty"`
-	// tieMargin: among trials within this distance of the highest value the smallest depth wins. Default "0".
+	// tieMargin is the distance from the highest AUC-PR within which trials count as equal. Among them the smallest
+	// depth wins. Range: "0" to "1". Default: "0".
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1"
 	TieMargin *Decimal `json:"tieMargin,omitempty"`
-	// minValue: a checkpoint below it is never the best. Default "0".
+	// minValue is the lowest AUC-PR with which a checkpoint can be the best. Range: "0" to "1". Default: "0".
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="must be between 0 and 1"
 	MinValue *Decimal `json:"minValue,omitempty"`
 }
 
-// FailurePolicy says how often a trial is tried again, and how many may fail.
+// FailurePolicy says how often a trial is retried, and how many trials may fail.
 //
-// An attempt that ended for a reason that would repeat (bad settings, bad data, a missing GPU, a diverged loss) is not tried again.
-// One that ran out of memory, crashed or stalled is, maxRetries times, after a growing wait. One that was stopped from outside
-// (preemption, eviction, node loss) spends no retry.
+// An attempt that ended for a reason that would repeat (bad settings, bad data, a missing GPU, a diverged loss) is
+// not retried. An attempt that ran out of memory, crashed or stalled is retried at most maxRetries times, after a
+// growing wait. An attempt that was stopped from outside (preemption, eviction, node loss) is retried without
+// spending a retry.
 type FailurePolicy struct {
-	// maxRetries of one trial. Default 3.
+	// maxRetries is how often one trial is retried after an attempt ran out of memory, crashed, stalled, or ended
+	// without its last report. Attempts that were stopped from outside are not counted. Range: 0 to 100. Default: 3.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	MaxRetries *int32 `json:"maxRetries,omitempty"`
-	// maxInterruptions of one trial, from outside, so that a cluster that cannot hold a pod does not try for ever. Default 100.
+	// maxInterruptions is how often one trial is started again after it was stopped from outside: by preemption,
+	// eviction or node loss. At the next interruption the trial fails, so that a cluster that cannot hold its pod
+	// does not try for ever. Range: 0 to 800. Default: 100.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=800
 	MaxInterruptions *int32 `json:"maxInterruptions,omitempty"`
-	// maxFailedTrials: when more have failed, the others are stopped and the run fails. Default: all may fail but what
-	// minSucceededTrials asks for.
+	// maxFailedTrials is how many trials may fail. When more have failed, the operator stops the other trials and the
+	// run fails. Range: 0 to 4. Default: the number of trials less minSucceededTrials.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=4
 	MaxFailedTrials *int32 `json:"maxFailedTrials,omitempty"`
-	// minSucceededTrials that the run needs to succeed. One that was stopped, by hand or early, counts if it has a checkpoint.
-	// Default 1.
+	// minSucceededTrials is how many trials must succeed for the run to succeed. A trial that was stopped, by
+	// stopTrials or by earlyStopping, counts if it has a checkpoint. Range: 1 to 5, at most the number of depths.
+	// Default: 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=5
 	MinSucceededTrials *int32 `json:"minSucceededTrials,omitempty"`
 }
 
-// Checkpoint says where trials save themselves.
+// Checkpoint says where and how often trials write checkpoints.
 type Checkpoint struct {
-	// uri of the directory that receives checkpoints, as the trials' pods see it: file:///checkpoints. It must be on a volume that the
-	// pods mount: their own file system is read-only.
+	// uri is the location of the directory that receives the checkpoints: a file:/// path inside the trials' pods,
+	// such as file:///checkpoints. It must be on a volume that the pods mount, because the file system of a container
+	// is read-only.
 	// +required
 	URI Location `json:"uri"`
-	// everyEpochs between checkpoints that a trial can go on from. Default 1.
+	// everyEpochs is the number of epochs between two checkpoints from which a trial can resume. Trials also write
+	// such a checkpoint after their last epoch and when they are asked to stop. Range: 1 to 1000. Default: 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	EveryEpochs *int32 `json:"everyEpochs,omitempty"`
-	// keepLast of those checkpoints, per attempt. Default 2, so that one damaged file does not lose the trial.
+	// keepLast is how many of its newest resume checkpoints an attempt keeps, so that one damaged file does not lose
+	// the trial. Range: 2 to 100. Default: 2.
 	// +optional
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=100
 	KeepLast *int32 `json:"keepLast,omitempty"`
-	// resumeFrom is the uid of an older run with checkpoints below the same uri. Each trial goes on from what the trial of the
-	// same name left there, whose settings must be the same but for more epochs, instead of from nothing.
+	// resumeFrom is the uid (metadata.uid) of an older run with checkpoints below the same uri. Each trial starts
+	// from the newest checkpoint that the trial of the same name wrote in that run. The settings and the data must be
+	// the same, except that epochs may be higher and earlyStopping may differ. A trial for which the older run left
+	// no such checkpoint fails. Default: trials start from the beginning.
 	// +optional
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`
 	// +kubebuilder:validation:MaxLength=36

@@ -1,6 +1,5 @@
-// The print: a plumb bob in a ring between two rules, over the word PLUMB, as
-// vector strokes. Coordinates are parts of the frame's side, the origin at the
-// logo's centre, y down.
+// The printed logo as vector strokes: a plumb bob in a ring, with two lines on each side, above the word
+// PLUMB. Coordinates are parts of the frame's side. The origin is the logo's centre, and y points down.
 
 package synth
 
@@ -10,22 +9,21 @@ type point struct{ x, y float64 }
 
 func (p point) add(q point) point           { return point{p.x + q.x, p.y + q.y} }
 func (p point) scale(f float64) point       { return point{p.x * f, p.y * f} }
-func (p point) turn(sin, cos float64) point { return point{p.x*cos - p.y*sin, p.x*sin + p.y*cos} }
+func (p point) turn(sin, cos float64) point { return point{p.x*cos - p.y*sin, p.x*sin + p.y*cos} } // around the origin
 
-// stroke is one movement of the pen.
+// stroke is a polyline of one width.
 type stroke struct {
-	path  []point
-	width float64 // half of it
+	path      []point
+	halfWidth float64
 }
 
 const (
-	pen        = 0.020 // half a stroke's width: 2.6 pixels for the whole stroke at 64 pixels a side
+	pen        = 0.020 // half the width of a usual stroke; the whole stroke has 2.6 pixels in an image of 64 x 64
 	logoWidth  = 0.78
 	logoHeight = 0.52
 )
 
-// logo returns the strokes in the order of printing: neighbours in the list are
-// neighbours on the eraser.
+// logo returns the strokes in an order in which neighbours in the list are neighbours on the eraser.
 func logo() []stroke {
 	strokes := []stroke{
 		line(pen, -0.38, -0.16, -0.19, -0.16), line(pen*0.7, -0.33, -0.09, -0.19, -0.09),
@@ -40,10 +38,9 @@ func logo() []stroke {
 		middle      = (top + bottom) / 2
 		wide        = 0.11
 	)
-	// P, L, U, M, B: left edges 0.165 apart.
+	// P, L, U, M, B: x is the left edge of each letter.
 	x := -0.385
-	strokes = append(strokes, line(pen, x, top, x, bottom),
-		bow(x, wide, top, middle+0.01))
+	strokes = append(strokes, line(pen, x, top, x, bottom), bow(x, wide, top, middle+0.01))
 	x += 0.165
 	strokes = append(strokes, line(pen, x, top, x, bottom, x+wide*0.9, bottom))
 	x += 0.160
@@ -53,22 +50,27 @@ func logo() []stroke {
 	x += 0.165
 	strokes = append(strokes, line(pen, x, bottom, x, top, x+0.065, middle+0.03, x+0.13, top, x+0.13, bottom))
 	x += 0.185
-	strokes = append(strokes, line(pen, x, top, x, bottom), bow(x, wide*0.9, top, middle), bow(x, wide, middle, bottom))
+	strokes = append(strokes,
+		line(pen, x, top, x, bottom),
+		bow(x, wide*0.9, top, middle),
+		bow(x, wide, middle, bottom))
 	return strokes
 }
 
-func line(width float64, xy ...float64) stroke {
-	s := stroke{width: width}
+// line returns a stroke through the points whose coordinates are xy: x, y, x, y, and so on.
+func line(halfWidth float64, xy ...float64) stroke {
+	s := stroke{halfWidth: halfWidth}
 	for i := 0; i+1 < len(xy); i += 2 {
 		s.path = append(s.path, point{xy[i], xy[i+1]})
 	}
 	return s
 }
 
-// arc is part of an ellipse around (x, y), in steps fine enough for any size.
-func arc(width, x, y, rx, ry, from, to float64) stroke {
+// arc returns a part of an ellipse around (x, y), from one angle to another. 24 segments look round at any
+// size of image.
+func arc(halfWidth, x, y, rx, ry, from, to float64) stroke {
 	const steps = 24
-	s := stroke{width: width}
+	s := stroke{halfWidth: halfWidth}
 	for i := range steps + 1 {
 		angle := from + (to-from)*float64(i)/steps
 		s.path = append(s.path, point{x + rx*math.Cos(angle), y - ry*math.Sin(angle)})
@@ -76,7 +78,7 @@ func arc(width, x, y, rx, ry, from, to float64) stroke {
 	return s
 }
 
-// bow is the round part of a P or a B, to the right of a stem at x.
+// bow returns the round part of a P or a B, to the right of a stem at x.
 func bow(x, wide, top, bottom float64) stroke {
 	r := (bottom - top) / 2
 	s := arc(pen, x+wide-r, top+r, r, r, math.Pi/2, -math.Pi/2)
@@ -92,19 +94,19 @@ func (s stroke) length() float64 {
 	return sum
 }
 
-// part returns the stroke from one length along it to another.
+// part returns the part of the stroke between two distances from its start.
 func (s stroke) part(from, to float64) stroke {
-	part := stroke{width: s.width}
+	part := stroke{halfWidth: s.halfWidth}
 	var at float64
 	for i := 1; i < len(s.path); i++ {
 		a, b := s.path[i-1], s.path[i]
 		step := distance(a, b)
 		if at+step >= from && at <= to && step > 0 {
-			on := func(d float64) point { return a.add(b.add(a.scale(-1)).scale(min(max((d-at)/step, 0), 1))) }
+			pointAt := func(d float64) point { return a.add(b.add(a.scale(-1)).scale(min(max((d-at)/step, 0), 1))) }
 			if len(part.path) == 0 {
-				part.path = append(part.path, on(from))
+				part.path = append(part.path, pointAt(from))
 			}
-			part.path = append(part.path, on(to))
+			part.path = append(part.path, pointAt(to))
 		}
 		at += step
 	}

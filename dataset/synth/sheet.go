@@ -1,5 +1,5 @@
-// The contact sheet: one look tells what a set holds. Rows are samples (flawless
-// ones, and of every kind of defect the gentlest and the worst), columns lights.
+// The contact sheet: one image with examples from the set. A row is a sample: first a few without a
+// defect, then of every kind of defect the most and the least severe. A column is a light.
 
 package synth
 
@@ -20,88 +20,90 @@ import (
 )
 
 const (
-	flawlessRows = 3
+	normalRows   = 3   // rows of samples without a defect
 	captionWidth = 160 // 22 characters of basicfont's 7 pixels
 	captionLines = 4
 	lineHeight   = 14
 	headHeight   = 18
-	gap          = 2
+	gap          = 2 // pixels between two images
 )
 
 var (
-	paper  = color.RGBA{0xf4, 0xf4, 0xf2, 0xff}
-	pencil = color.RGBA{0x20, 0x20, 0x20, 0xff}
-	mark   = color.RGBA{0xd0, 0x40, 0x20, 0xff}
+	backgroundColour = color.RGBA{0xf4, 0xf4, 0xf2, 0xff}
+	textColour       = color.RGBA{0x20, 0x20, 0x20, 0xff}
+	markColour       = color.RGBA{0xd0, 0x40, 0x20, 0xff} // of defects and of wrong labels
 )
 
-func (s Spec) sheet(pieces []piece) image.Image {
-	shown := examples(pieces)
+func (s Spec) sheet(samples []plannedSample) image.Image {
+	shown := examples(samples)
 	cell := s.Size + gap
 	rowHeight := max(cell, captionLines*lineHeight+4)
 	sheet := image.NewRGBA(image.Rect(0, 0, captionWidth+cell*len(s.Channels), headHeight+rowHeight*len(shown)))
-	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(paper), image.Point{}, draw.Src)
+	draw.Draw(sheet, sheet.Bounds(), image.NewUniform(backgroundColour), image.Point{}, draw.Src)
 	for c, channel := range s.Channels {
-		write(sheet, captionWidth+c*cell, 13, pencil, channel)
+		drawText(sheet, captionWidth+c*cell, 13, textColour, channel)
 	}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for row, p := range shown {
 		group.Go(func() error { // rows do not overlap
 			top := headHeight + row*rowHeight
-			pictures, changed := s.render(p)
+			pictures, changed := s.renderSample(p)
 			for c, picture := range pictures {
 				at := image.Pt(captionWidth+c*cell, top)
 				draw.Draw(sheet, picture.Bounds().Add(at), picture, image.Point{}, draw.Src)
 			}
 			if p.kind != none {
-				outline(sheet, image.Rect(changed.x, changed.y, changed.x+changed.w, changed.y+changed.h).Add(image.Pt(captionWidth, top)))
+				defect := image.Rect(changed.x, changed.y, changed.x+changed.w, changed.y+changed.h)
+				drawOutline(sheet, defect.Add(image.Pt(captionWidth, top)))
 			}
-			ink := pencil
+			colour := textColour
 			if p.given != p.truth {
-				ink = mark
+				colour = markColour
 			}
-			for line, text := range caption(p) {
-				write(sheet, 4, top+lineHeight*(line+1), ink, text)
+			for i, text := range caption(p) {
+				drawText(sheet, 4, top+lineHeight*(i+1), colour, text)
 			}
 			return nil
 		})
 	}
-	group.Wait() // rendering has no errors
+	group.Wait() // rendering returns no errors
 	return sheet
 }
 
-// examples picks the rows.
-func examples(pieces []piece) []piece {
-	var shown []piece
-	gentlest, worst := map[kind]int{}, map[kind]int{}
-	for i, p := range pieces {
+// examples returns the samples that the sheet shows, in the order of its rows.
+func examples(samples []plannedSample) []plannedSample {
+	var shown []plannedSample
+	mildest, worst := map[kind]int{}, map[kind]int{} // indices into samples
+	for i, p := range samples {
 		if p.kind == none {
-			if len(shown) < flawlessRows {
+			if len(shown) < normalRows {
 				shown = append(shown, p)
 			}
 			continue
 		}
-		if j, seen := gentlest[p.kind]; !seen || p.severity < pieces[j].severity {
-			gentlest[p.kind] = i
+		if j, known := mildest[p.kind]; !known || p.severity < samples[j].severity {
+			mildest[p.kind] = i
 		}
-		if j, seen := worst[p.kind]; !seen || p.severity > pieces[j].severity {
+		if j, known := worst[p.kind]; !known || p.severity > samples[j].severity {
 			worst[p.kind] = i
 		}
 	}
 	for _, k := range kinds {
-		i, any := worst[k]
-		if !any {
+		i, found := worst[k]
+		if !found {
 			continue
 		}
-		shown = append(shown, pieces[i])
-		if j := gentlest[k]; j != i {
-			shown = append(shown, pieces[j])
+		shown = append(shown, samples[i])
+		if j := mildest[k]; j != i {
+			shown = append(shown, samples[j])
 		}
 	}
 	return shown
 }
 
-func caption(p piece) []string {
+// caption returns the lines of text beside a sample's images.
+func caption(p plannedSample) []string {
 	lines := []string{p.id + "  " + p.pkg}
 	if p.truth == dataset.Defect {
 		lines = append(lines, strings.ReplaceAll(string(p.kind), "-", " "), fmt.Sprintf("severity %.2f", p.severity))
@@ -114,19 +116,20 @@ func caption(p piece) []string {
 	return lines
 }
 
-func write(to draw.Image, x, y int, ink color.Color, text string) {
-	d := font.Drawer{Dst: to, Src: image.NewUniform(ink), Face: basicfont.Face7x13, Dot: fixed.P(x, y)}
+func drawText(to draw.Image, x, y int, colour color.Color, text string) {
+	d := font.Drawer{Dst: to, Src: image.NewUniform(colour), Face: basicfont.Face7x13, Dot: fixed.P(x, y)}
 	d.DrawString(text)
 }
 
-// outline marks what truth.csv calls the defect, on the first light only.
-func outline(to draw.Image, r image.Rectangle) {
+// drawOutline draws a rectangle around a sample's defect as in truth.csv. The sheet has it only on the
+// image of the first light.
+func drawOutline(to draw.Image, r image.Rectangle) {
 	for x := r.Min.X; x < r.Max.X; x++ {
-		to.Set(x, r.Min.Y, mark)
-		to.Set(x, r.Max.Y-1, mark)
+		to.Set(x, r.Min.Y, markColour)
+		to.Set(x, r.Max.Y-1, markColour)
 	}
 	for y := r.Min.Y; y < r.Max.Y; y++ {
-		to.Set(r.Min.X, y, mark)
-		to.Set(r.Max.X-1, y, mark)
+		to.Set(r.Min.X, y, markColour)
+		to.Set(r.Max.X-1, y, markColour)
 	}
 }

@@ -23,8 +23,17 @@ import (
 	"plumbline.dev/plumbline/dataset"
 )
 
-// small is a set of every kind of defect that is made in a blink.
-var small = Spec{Samples: 20, Prevalence: 0.4, MinSeverity: 0.3, LabelNoise: 0.1, Seed: 7, Size: 32, PackageSize: 6, Channels: []string{"GRAY", "NORMAL"}}
+// small is the spec of a set with every kind of defect that takes little time to make.
+var small = Spec{
+	Samples:     20,
+	Prevalence:  0.4,
+	MinSeverity: 0.3,
+	LabelNoise:  0.1,
+	Seed:        7,
+	Size:        32,
+	PackageSize: 6,
+	Channels:    []string{"GRAY", "NORMAL"},
+}
 
 func written(t *testing.T, spec Spec) string {
 	t.Helper()
@@ -35,7 +44,7 @@ func written(t *testing.T, spec Spec) string {
 	return dir
 }
 
-// content is every file below dir.
+// content returns the content of every file below dir, by its path relative to dir.
 func content(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -58,7 +67,7 @@ func TestTheSameSpecGivesTheSameBytes(t *testing.T) {
 	first := content(t, written(t, small))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	if diff := cmp.Diff(first, content(t, written(t, small))); diff != "" {
-		t.Error("again, on one processor:", diff)
+		t.Error("the same set made on one processor:", diff)
 	}
 	other := small
 	other.Seed = 8
@@ -71,13 +80,12 @@ func TestTheSameSpecGivesTheSameBytes(t *testing.T) {
 	fewer := small
 	fewer.Channels = []string{"NORMAL"}
 	if one := content(t, written(t, fewer)); one["images/NORMAL/e0003.png"] != first["images/NORMAL/e0003.png"] {
-		t.Error("leaving a channel out changed another")
+		t.Error("a set with fewer channels has another image in a channel of both")
 	}
 }
 
-// TestPinnedPixels: measurements in the docs name a seed, so the same seed must
-// go on making the same pictures. Pixels and tables are pinned, not the files'
-// bytes: another Go release may compress otherwise.
+// Measurements in the docs name a seed, so the same seed must always make the same images. The test pins
+// pixels and tables, and not the bytes of image files: another Go release may compress them differently.
 func TestPinnedPixels(t *testing.T) {
 	dir := written(t, small)
 	hash := sha256.New()
@@ -112,7 +120,7 @@ func readGray(t *testing.T, path string) *image.Gray {
 	return picture.(*image.Gray)
 }
 
-func TestASetIsWhatItWasAskedToBe(t *testing.T) {
+func TestTheSetFollowsItsSpec(t *testing.T) {
 	dir := written(t, small)
 	report, err := dataset.Check(context.Background(), dir, "", nil)
 	if err != nil {
@@ -174,22 +182,21 @@ func table(t *testing.T, path string) []map[string]string {
 		t.Fatal(err)
 	}
 	var rows []map[string]string
-	for _, line := range lines[1:] {
+	for _, fields := range lines[1:] {
 		row := map[string]string{}
 		for i, name := range lines[0] {
-			row[name] = line[i]
+			row[name] = fields[i]
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-// TestAGridChangesNoEraser: the same samples as photographs of whole packages,
-// the last of which is not full.
-func TestAGridChangesNoEraser(t *testing.T) {
-	whole := small
-	whole.Grid = &dataset.Grid{Rows: 2, Columns: 3}
-	dir := written(t, whole)
+// The same samples with one image per package have the same pixels. The last package is not full.
+func TestAGridChangesNoSample(t *testing.T) {
+	byPackage := small
+	byPackage.Grid = &dataset.Grid{Rows: 2, Columns: 3}
+	dir := written(t, byPackage)
 	single, err := dataset.Load(context.Background(), written(t, small), "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -208,7 +215,7 @@ func TestAGridChangesNoEraser(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("at %d pixels the layouts differ", size)
+			t.Errorf("at size %d the two layouts differ", size)
 		}
 	}
 	report, err := dataset.Check(context.Background(), dir, "", nil)
@@ -221,25 +228,25 @@ func TestAGridChangesNoEraser(t *testing.T) {
 	}
 }
 
-func TestWhatIsThereIsNotOverwritten(t *testing.T) {
+func TestOnlyGeneratedSetsAreReplaced(t *testing.T) {
 	ctx := context.Background()
 	one := small
 	one.Samples = 2
 	for name, c := range map[string]struct {
-		there   string // a file in the target
-		replace bool
-		want    error // nil: it is made
+		existing string // a file in the target; "" for an empty target
+		replace  bool
+		want     error // nil: the set is made
 	}{
-		"an empty directory is filled":                    {"", false, nil},
-		"a file keeps a directory from being replaced":    {"notes.txt", false, ErrOccupied},
-		"even when asked to, if it was not made here":     {"notes.txt", true, ErrOccupied},
-		"a set that was made here is kept unless asked":   {TruthFile, false, ErrOccupied},
-		"a set that was made here is replaced when asked": {TruthFile, true, nil},
+		"an empty directory":                       {"", false, nil},
+		"a directory with other files":             {"notes.txt", false, ErrOccupied},
+		"other files are kept in spite of replace": {"notes.txt", true, ErrOccupied},
+		"a generated set is kept without replace":  {TruthFile, false, ErrOccupied},
+		"a generated set is replaced with replace": {TruthFile, true, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if c.there != "" {
-				if err := os.WriteFile(filepath.Join(dir, c.there), []byte("mine"), 0o644); err != nil {
+			if c.existing != "" {
+				if err := os.WriteFile(filepath.Join(dir, c.existing), []byte("mine"), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -247,9 +254,9 @@ func TestWhatIsThereIsNotOverwritten(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
-			text, _ := os.ReadFile(filepath.Join(dir, c.there))
-			if kept := string(text) == "mine"; c.there != "" && kept != (c.want != nil) {
-				t.Errorf("%s kept: %v", c.there, kept)
+			text, _ := os.ReadFile(filepath.Join(dir, c.existing))
+			if kept := string(text) == "mine"; c.existing != "" && kept != (c.want != nil) {
+				t.Errorf("%s was kept: %v", c.existing, kept)
 			}
 			mustBeAlone(t, dir)
 		})
@@ -268,7 +275,7 @@ func TestCancelledLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// mustBeAlone: no partial or old directory lies beside dir.
+// mustBeAlone fails the test when the parent of dir holds anything else, such as a partial or old set.
 func mustBeAlone(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(dir))
@@ -277,7 +284,7 @@ func mustBeAlone(t *testing.T, dir string) {
 	}
 	for _, entry := range entries {
 		if entry.Name() != filepath.Base(dir) {
-			t.Errorf("%s lies beside the set", entry.Name())
+			t.Errorf("%s was left beside the set", entry.Name())
 		}
 	}
 }
@@ -287,10 +294,22 @@ func TestSpecRefusesAGrid(t *testing.T) {
 		grid dataset.Grid
 		want string
 	}{
-		"without columns":                  {dataset.Grid{Rows: 3}, "grid 3 x 0 is not between 1 x 1 and 64 cells, at most 32 a side"},
-		"with more cells than can be read": {dataset.Grid{Rows: 9, Columns: 8}, "grid 9 x 8 is not between 1 x 1 and 64 cells, at most 32 a side"},
-		"that is too small for a package":  {dataset.Grid{Rows: 1, Columns: 5}, "package-size 6 does not fit into the 5 cells of a 1 x 5 grid"},
-		"with margins":                     {dataset.Grid{Rows: 2, Columns: 3, Margin: dataset.Margin{Top: 1}}, "grid: margins cannot be made"},
+		"without columns": {
+			grid: dataset.Grid{Rows: 3},
+			want: "grid 3 x 0 must have at least 1 row and 1 column, at most 32 of either, and at most 64 cells",
+		},
+		"with more cells than can be read": {
+			grid: dataset.Grid{Rows: 9, Columns: 8},
+			want: "grid 9 x 8 must have at least 1 row and 1 column, at most 32 of either, and at most 64 cells",
+		},
+		"that is too small for a package": {
+			grid: dataset.Grid{Rows: 1, Columns: 5},
+			want: "package-size 6 does not fit into the 5 cells of a 1 x 5 grid",
+		},
+		"with margins": {
+			grid: dataset.Grid{Rows: 2, Columns: 3, Margin: dataset.Margin{Top: 1}},
+			want: "grid: margins are not supported",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := small
@@ -302,7 +321,7 @@ func TestSpecRefusesAGrid(t *testing.T) {
 	}
 }
 
-func TestSpecSaysEverythingThatIsWrong(t *testing.T) {
+func TestSpecNamesEveryProblem(t *testing.T) {
 	spec := Spec{Samples: 0, Prevalence: 1.5, MinSeverity: -1, Size: 8, Channels: []string{"GRAY", "BLUE", "GRAY"}}
 	want := strings.Join([]string{
 		"prevalence 1.5 is not between 0 and 1",
@@ -310,7 +329,7 @@ func TestSpecSaysEverythingThatIsWrong(t *testing.T) {
 		"samples 0 is not between 1 and 1000000",
 		"size 8 is not between 32 and 1024 pixels",
 		"package-size 0 is below 1",
-		`channels: there is no light "BLUE"; there are AM, GRAY, G, R, W, NORMAL`,
+		`channels: unknown light "BLUE"; the lights are AM, GRAY, G, R, W, NORMAL`,
 		"channels: GRAY is listed twice",
 	}, "\n")
 	err := spec.Check()

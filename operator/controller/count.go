@@ -10,8 +10,8 @@ import (
 	"plumbline.dev/plumbline/operator/plan"
 )
 
-// count counts what a written status says that the one before it did not: the status is the record, so nothing is counted twice,
-// whoever leads and however often it restarts.
+// count counts what a written status says that the one before it did not: the status is the record, so nothing is
+// counted twice, whoever leads and however often it restarts.
 func count(before, after *api.TrainingRunStatus, p plan.Plan) {
 	for _, class := range p.Retries {
 		metrics.Retries.WithLabelValues(string(class)).Inc()
@@ -35,8 +35,8 @@ type attemptKey struct {
 	number int32
 }
 
-// endedAttempts are the recorded attempts that have ended, with their classes. Of one whose last report has not been read yet nobody
-// knows the class.
+// endedAttempts are the recorded attempts that have ended, with their classes. Of one whose last report has not been
+// read yet nobody knows the class.
 func endedAttempts(s *api.TrainingRunStatus) map[attemptKey]string {
 	out := map[attemptKey]string{}
 	for _, t := range s.Trials {

@@ -16,7 +16,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// What a status already said is not counted when it is written again, and an attempt that fell out of the record is no new one.
+// What a status already said is not counted when it is written again, and an attempt that fell out of the record is no
+// new one.
 func TestEachEndIsCountedOnce(t *testing.T) {
 	end := metav1.Now()
 	ended := func(n int32, class wire.Class) api.AttemptStatus {

@@ -17,7 +17,8 @@ import (
 	"plumbline.dev/plumbline/operator/plan"
 )
 
-// An operator sees to a run's Secret once. One that was deleted, to have its credential replaced, is made again by the next.
+// An operator sees to a run's Secret once. One that was deleted, to have its credential replaced, is made again by the
+// next.
 func TestACredentialIsMadeAgainAfterARestart(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)
@@ -38,7 +39,7 @@ func TestACredentialIsMadeAgainAfterARestart(t *testing.T) {
 	see := func(r *TrainingRunReconciler, wantCreates int) {
 		t.Helper()
 		creates = 0
-		if err := r.seeToCredential(t.Context(), run); err != nil || creates != wantCreates {
+		if err := r.ensureCredentialOnce(t.Context(), run); err != nil || creates != wantCreates {
 			t.Errorf("%d Secrets were asked for, want %d; %v", creates, wantCreates, err)
 		}
 	}
@@ -58,7 +59,7 @@ func TestACredentialIsMadeAgainAfterARestart(t *testing.T) {
 	denied = errors.New("a quota")
 	see(operator(), 1) // the run's pods have their credential: it goes on
 	run.Status.StartTime = nil
-	if err := operator().seeToCredential(t.Context(), run); !errors.Is(err, denied) {
+	if err := operator().ensureCredentialOnce(t.Context(), run); !errors.Is(err, denied) {
 		t.Errorf("a run without a credential is admitted: %v", err)
 	}
 }

@@ -20,11 +20,12 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/promotion"
 )
 
-// ModelVersionReconciler has each version published by a Job. A version has no owner: neither the end of its run nor the
-// removal of its Model takes away the record of what is in the registry.
+// ModelVersionReconciler has each version published by a Job. A version has no owner: neither the end of its run nor
+// the removal of its Model takes away the record of what is in the registry.
 type ModelVersionReconciler struct {
 	Client   client.Client
 	Live     client.Reader
@@ -38,7 +39,7 @@ type ModelVersionReconciler struct {
 // +kubebuilder:rbac:groups=plumbline.dev,resources=models/status;modelversions/status,verbs=update
 // +kubebuilder:rbac:groups=plumbline.dev,resources=modelversions/finalizers,verbs=update
 
-// Reconcile brings one version a step further: observe, plan, report, apply, as for a run.
+// Reconcile brings one version a step further: observe, plan, write the status, apply, as for a run.
 func (r *ModelVersionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var version api.ModelVersion
 	if err := r.Client.Get(ctx, req.NamespacedName, &version); err != nil || !version.DeletionTimestamp.IsZero() {
@@ -48,16 +49,16 @@ func (r *ModelVersionReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	p, err := r.plan(ctx, &version, model)
+	p, err := r.observeAndPlan(ctx, &version, model)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	written, err := r.report(ctx, &version, p)
+	written, err := r.writeStatus(ctx, &version, p)
 	if err == nil {
 		err = r.apply(ctx, &version, p.Actions, written)
 	}
 	if err == nil && model != nil {
-		err = r.number(ctx, model, &version)
+		err = r.updateModel(ctx, model, &version)
 	}
 	if apierrors.IsConflict(err) || errors.Is(err, errBehind) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
@@ -77,27 +78,27 @@ func (r *ModelVersionReconciler) model(ctx context.Context, v *api.ModelVersion)
 	return &m, nil
 }
 
-func (r *ModelVersionReconciler) plan(ctx context.Context, v *api.ModelVersion, m *api.Model) (plan.PublishPlan, error) {
-	in := plan.PublishInput{Version: v, Model: m, Now: r.Now()}
+func (r *ModelVersionReconciler) observeAndPlan(ctx context.Context, v *api.ModelVersion, m *api.Model) (promotion.Plan, error) {
+	in := promotion.Input{Version: v, Model: m, Now: r.Now()}
 	if v.Status.CompletionTime == nil {
 		var err error
 		if in.Cluster, err = observeCluster(ctx, r.Client, v, labelsOf(v)); err != nil {
-			return plan.PublishPlan{}, err
+			return promotion.Plan{}, err
 		}
 		if job := v.Status.Job; job != "" && !in.Cluster.Has(job) { // it was seen once: the cache may be behind
 			if in.Cluster, err = observeCluster(ctx, r.Live, v, labelsOf(v)); err != nil {
-				return plan.PublishPlan{}, err
+				return promotion.Plan{}, err
 			}
 		}
 	}
-	return plan.MakePublish(in), nil
+	return promotion.Make(in), nil
 }
 
 func labelsOf(v *api.ModelVersion) client.MatchingLabels {
 	return client.MatchingLabels{api.LabelModel: v.Spec.Model, api.LabelVersion: fmt.Sprint(v.Spec.Version)}
 }
 
-func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion, p plan.PublishPlan) (written bool, err error) {
+func (r *ModelVersionReconciler) writeStatus(ctx context.Context, v *api.ModelVersion, p promotion.Plan) (written bool, err error) {
 	if equality.Semantic.DeepEqual(v.Status, p.Status) {
 		return false, nil
 	}
@@ -107,11 +108,11 @@ func (r *ModelVersionReconciler) report(ctx context.Context, v *api.ModelVersion
 		return false, fmt.Errorf("write the status of ModelVersion %s: %w", v.Name, err)
 	}
 	failpoint.Here("version.after")
-	tell(ctx, r.Recorder, v, p.Events)
+	recordEvents(ctx, r.Recorder, v, p.Events)
 	return true, nil
 }
 
-func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion, actions []plan.Action, written bool) error {
+func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion, actions []decision.Action, written bool) error {
 	if len(actions) == 0 {
 		return nil
 	}
@@ -122,7 +123,7 @@ func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion,
 	}
 	for _, a := range actions {
 		if err := createJob(ctx, r.Client, r.Live, v, a); err != nil {
-			r.refusals.tell(r.Recorder, v, "JobNotCreated", client.ObjectKeyFromObject(a.Create), err)
+			r.refusals.remember(r.Recorder, v, "JobNotCreated", client.ObjectKeyFromObject(a.Create), err)
 			return err
 		}
 		r.refusals.forget(client.ObjectKeyFromObject(a.Create))
@@ -130,9 +131,9 @@ func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion,
 	return nil
 }
 
-// number keeps the Model's count of versions.
-func (r *ModelVersionReconciler) number(ctx context.Context, m *api.Model, v *api.ModelVersion) error {
-	next := plan.ModelAfter(m, v)
+// updateModel writes the Model's count of versions into its status.
+func (r *ModelVersionReconciler) updateModel(ctx context.Context, m *api.Model, v *api.ModelVersion) error {
+	next := promotion.ModelStatus(m, v)
 	if next == m.Status {
 		return nil
 	}

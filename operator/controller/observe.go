@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,11 +13,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/podspec"
 )
 
-// observe gathers everything that the plan is made from. The order matters where noted: what the stream is asked comes after
-// what the cluster showed.
+// observe gathers everything that the plan is made from. The order matters where noted: what the stream is asked comes
+// after what the cluster showed.
 func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRun) (plan.Input, error) {
 	in := plan.Input{Run: run, Settings: r.Settings, Now: r.Now()}
 	var err error
@@ -29,11 +32,14 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 	if in.Cluster, err = observeCluster(ctx, r.Client, run, client.MatchingLabels{api.LabelRunUID: string(run.UID)}); err != nil {
 		return in, err
 	}
-	if err := r.lookAgain(ctx, run, &in.Cluster, in); err != nil {
+	if err := r.readLiveIfNeeded(ctx, run, &in.Cluster, in.Now); err != nil {
 		return in, err
 	}
-	in.Admission = r.seeToCredential(ctx, run)
-	if plan.MustDrain(run) {
+	if err := r.explainWaits(ctx, run, &in.Cluster, in.Now); err != nil {
+		return in, err
+	}
+	in.Admission = r.ensureCredentialOnce(ctx, run)
+	if plan.NeedsDrain(run) {
 		// Asked after the pods were seen to have ended, so that what they sent last is counted in.
 		if in.Reports.Drained, err = r.Ingest.Drained(ctx, run.UID); err != nil {
 			log.FromContext(ctx).Info("cannot tell whether all reports were read", "cause", err.Error())
@@ -46,12 +52,12 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 }
 
 // observeCluster lists Jobs and pods by label, and keeps the Jobs that the owner made.
-func observeCluster(ctx context.Context, c client.Reader, owner client.Object, labels client.MatchingLabels) (plan.Cluster, error) {
+func observeCluster(ctx context.Context, c client.Reader, owner client.Object, labels client.MatchingLabels) (attempt.Cluster, error) {
 	var jobs batchv1.JobList
 	if err := c.List(ctx, &jobs, client.InNamespace(owner.GetNamespace()), labels); err != nil {
-		return plan.Cluster{}, fmt.Errorf("list Jobs: %w", err)
+		return attempt.Cluster{}, fmt.Errorf("list Jobs: %w", err)
 	}
-	var cluster plan.Cluster
+	var cluster attempt.Cluster
 	for i := range jobs.Items {
 		if owns(owner, &jobs.Items[i]) {
 			cluster.Jobs = append(cluster.Jobs, &jobs.Items[i])
@@ -74,27 +80,33 @@ func listPods(ctx context.Context, c client.Reader, namespace string, labels cli
 	return out, nil
 }
 
-// lookAgain asks the API server itself where a cache that is behind would mislead.
-func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.TrainingRun, cluster *plan.Cluster, in plan.Input) error {
-	labels := client.MatchingLabels{api.LabelRunUID: string(run.UID)}
-	look := plan.MustLook(run, in.Now)
-	for _, t := range run.Status.Trials { // a Job that was seen once is not in the cache
-		live := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning
-		look = look || live && !cluster.Has(plan.JobName(run.Name, t.Name, t.Attempt))
+// readLiveIfNeeded reads Jobs and pods from the API server itself where a cache that is behind would mislead the plan.
+func (r *TrainingRunReconciler) readLiveIfNeeded(
+	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
+) (err error) {
+	needed := plan.NeedsLiveRead(run, now)
+	for _, t := range run.Status.Trials {
+		hasJob := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning // so its Job was observed once
+		needed = needed || hasJob && !cluster.Has(attempt.JobName(run.Name, t.Name, t.Attempt))
 	}
-	var err error
-	if look {
-		if *cluster, err = observeCluster(ctx, r.Live, run, labels); err != nil {
-			return err
-		}
+	if needed {
+		*cluster, err = observeCluster(ctx, r.Live, run, client.MatchingLabels{api.LabelRunUID: string(run.UID)})
 	}
-	unexplained := plan.Unexplained(run, *cluster, in.Now)
+	return err
+}
+
+// explainWaits adds to the cluster why Jobs and pods wait that do not say so themselves, and why Jobs could not be
+// created.
+func (r *TrainingRunReconciler) explainWaits(
+	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
+) (err error) {
+	unexplained := attempt.Unexplained(run, *cluster, now)
 	if cluster.Warnings, err = r.warnings(ctx, run.Namespace, unexplained); err != nil {
 		return err
 	}
 	r.askKueue(ctx, cluster, unexplained)
 	for _, t := range run.Status.Trials {
-		name := plan.JobName(run.Name, t.Name, t.Attempt)
+		name := attempt.JobName(run.Name, t.Name, t.Attempt)
 		if err := r.refusals.of(types.NamespacedName{Namespace: run.Namespace, Name: name}); err != nil {
 			cluster.Warnings[name] = err.Error()
 			if invalid(err) {
@@ -105,21 +117,21 @@ func (r *TrainingRunReconciler) lookAgain(ctx context.Context, run *api.Training
 	return nil
 }
 
-// warnings finds the newest warning that the cluster has told of each of the named objects.
+// warnings finds the newest warning of the cluster about each of the named objects.
 func (r *TrainingRunReconciler) warnings(ctx context.Context, namespace string, names []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, name := range names {
-		var told corev1.EventList
-		if err := r.Live.List(ctx, &told, client.InNamespace(namespace), client.MatchingFields{"involvedObject.name": name, "type": corev1.EventTypeWarning}); err != nil {
+		var found corev1.EventList
+		if err := r.Live.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{"involvedObject.name": name, "type": corev1.EventTypeWarning}); err != nil {
 			return nil, fmt.Errorf("look for what the cluster says of %s: %w", name, err)
 		}
 		var newest metav1.Time
-		for _, e := range told.Items {
+		for _, e := range found.Items {
 			at := e.LastTimestamp
 			if at.IsZero() {
 				at = metav1.NewTime(e.EventTime.Time)
 			}
-			if e.ReportingController != plan.Manager && !at.Before(&newest) {
+			if e.ReportingController != podspec.Manager && !at.Before(&newest) {
 				newest, out[name] = at, e.Reason+": "+e.Message
 			}
 		}

@@ -12,16 +12,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/attempt"
 )
 
-// workloadKind is Kueue's record of something that waits in a queue. What is read of it is the same in every version of its API.
+// workloadKind is Kueue's record of something that waits in a queue. What is read of it is the same in every version of
+// its API.
 var workloadKind = schema.GroupKind{Group: "kueue.x-k8s.io", Kind: "Workload"}
 
-// askKueue has Kueue say why the named Jobs wait that are in one of its queues. That it cannot be asked holds nothing up.
-func (r *TrainingRunReconciler) askKueue(ctx context.Context, cluster *plan.Cluster, names []string) {
+// askKueue has Kueue say why the named Jobs wait that are in one of its queues. That it cannot be asked holds nothing
+// up.
+func (r *TrainingRunReconciler) askKueue(ctx context.Context, cluster *attempt.Cluster, names []string) {
 	for _, job := range cluster.Jobs {
-		if !plan.InQueue(job) || !slices.Contains(names, job.Name) {
+		if !attempt.InQueue(job) || !slices.Contains(names, job.Name) {
 			continue
 		}
 		words, err := r.kueueSays(ctx, job)
@@ -56,8 +58,8 @@ func (r *TrainingRunReconciler) kueueSays(ctx context.Context, job *batchv1.Job)
 	return "", nil
 }
 
-// whyPending is Kueue's own sentence on a Workload that it has not admitted: what its queue lacks; or, with its share of the queue
-// reserved, the first check that has not passed.
+// whyPending is Kueue's own sentence on a Workload that it has not admitted: what its queue lacks; or, with its share
+// of the queue reserved, the first check that has not passed.
 func whyPending(workload map[string]any) string {
 	conditions, _, _ := unstructured.NestedSlice(workload, "status", "conditions")
 	for _, c := range conditions {

@@ -9,19 +9,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// refusals are why things could not be created just now, by name. A status says so, and forgets it with the operator.
+// refusals holds why objects could not be created at the last try, by name. A run's status shows them. They are in
+// memory only.
 type refusals struct{ last sync.Map }
 
-// tell remembers a refusal, and tells it where it is not what the last attempt was told: a webhook that is down refuses every few seconds
-// in the same words.
-func (r *refusals) tell(recorder events.EventRecorder, about client.Object, reason string, name types.NamespacedName, err error) {
+// remember keeps a refusal, and records an event unless the last refusal had the same words: a webhook that is down
+// refuses every few seconds.
+func (r *refusals) remember(recorder events.EventRecorder, about client.Object, reason string, name types.NamespacedName, err error) {
 	if was := r.of(name); was == nil || was.Error() != err.Error() {
-		recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, "Create", "%s", short(err.Error()))
+		recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, "Create", "%s", shorten(err.Error()))
 	}
 	r.last.Store(name, err)
 }
 
-// of is why a thing could not be created; nil: it was, or nobody has tried.
+// of returns why an object could not be created; nil: it was created, or nobody has tried.
 func (r *refusals) of(name types.NamespacedName) error {
 	why, ok := r.last.Load(name)
 	if !ok {

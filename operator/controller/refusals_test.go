@@ -16,11 +16,12 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/credential"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/natstest"
-	"plumbline.dev/plumbline/operator/plan"
 )
 
-// What cannot be created is tried again and again; it is told when the words change, and again after it went well in between.
+// What cannot be created is tried again and again; it is told when the words change, and again after it went well in
+// between.
 func TestARefusalIsToldOnce(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)
@@ -37,8 +38,8 @@ func TestARefusalIsToldOnce(t *testing.T) {
 	recorder := events.NewFakeRecorder(10)
 	r := &TrainingRunReconciler{Client: c, Live: c, Recorder: recorder, Issuer: issuer}
 	run := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: "11111111-aaaa"}}
-	create := func(name string) plan.Action {
-		return plan.Action{Create: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name}}}
+	create := func(name string) decision.Action {
+		return decision.Action{Create: &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name}}}
 	}
 	webhook := func(what string) error {
 		return errors.New(`failed calling webhook "mjob.kb.io": ` + what)

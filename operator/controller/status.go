@@ -13,15 +13,16 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/plan"
 )
 
 // maxNote is how many bytes an Event's note may have.
 const maxNote = 1024
 
-// report writes the status if it has changed, and then tells what has. It is the only write to status in a reconcile; a run
-// that was changed meanwhile is a conflict, and nothing is told.
-func (r *TrainingRunReconciler) report(ctx context.Context, run *api.TrainingRun, p plan.Plan) (written bool, err error) {
+// writeStatus writes the status if it differs from the run's, and then records the events. It is the only write to
+// status in a reconcile. If somebody changed the run meanwhile, the write is a conflict, and no event is recorded.
+func (r *TrainingRunReconciler) writeStatus(ctx context.Context, run *api.TrainingRun, p plan.Plan) (written bool, err error) {
 	if equality.Semantic.DeepEqual(run.Status, p.Status) {
 		return false, nil
 	}
@@ -33,30 +34,26 @@ func (r *TrainingRunReconciler) report(ctx context.Context, run *api.TrainingRun
 	}
 	failpoint.Here("status.after")
 	count(&before, &p.Status, p)
-	tell(ctx, r.Recorder, run, p.Events)
+	recordEvents(ctx, r.Recorder, run, p.Events)
 	return true, nil
 }
 
-// short is as much of some words as a note may have.
-func short(s string) string {
+// shorten cuts a text to what an Event's note may have.
+func shorten(s string) string {
 	if len(s) <= maxNote {
 		return s
 	}
 	return string([]rune(s)[:maxNote/4-1]) + "…" // a character has at most four bytes
 }
 
-// tell sends the same words to the events and to the log.
-func tell(ctx context.Context, recorder events.EventRecorder, about client.Object, all []plan.Event) {
+// recordEvents writes each event to Kubernetes and to the log.
+func recordEvents(ctx context.Context, recorder events.EventRecorder, about client.Object, all []decision.Event) {
 	for _, e := range all {
-		kind := corev1.EventTypeNormal
-		if e.Warning {
-			kind = corev1.EventTypeWarning
-		}
 		var related runtime.Object
 		if e.Job != "" {
 			related = &corev1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: about.GetNamespace(), Name: e.Job}
 		}
-		recorder.Eventf(about, related, kind, e.Reason, "Reconcile", "%s", short(e.Message))
+		recorder.Eventf(about, related, string(e.Severity), e.Reason, "Reconcile", "%s", shorten(e.Message))
 		log.FromContext(ctx).Info(e.Message, "reason", e.Reason)
 	}
 }

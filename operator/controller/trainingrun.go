@@ -25,6 +25,7 @@ import (
 	"plumbline.dev/plumbline/operator/credential"
 	"plumbline.dev/plumbline/operator/ingest"
 	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/resolve"
 )
 
 // progressEvery bounds how often a run's status is written for nothing but progress.
@@ -41,11 +42,11 @@ type TrainingRunReconciler struct {
 	Ingest   *ingest.Ingest
 	Issuer   *credential.Issuer
 	CA       []byte // PEM; nil: trials trust the system's authorities
-	Settings plan.Settings
+	Settings resolve.Settings
 	Now      func() time.Time
 
 	refusals    refusals // of Jobs and Secrets
-	credentials sync.Map // uids of the runs whose Secret this operator has seen to
+	credentials sync.Map // uids of the runs whose Secret this operator has ensured
 }
 
 // +kubebuilder:rbac:groups=plumbline.dev,resources=trainingruns,verbs=get;list;watch;delete
@@ -61,7 +62,7 @@ type TrainingRunReconciler struct {
 
 // Reconcile brings one run a step further.
 func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	if err := r.Ingest.Looked(ctx); err != nil {
+	if err := r.Ingest.WaitForFirstTry(ctx); err != nil {
 		return ctrl.Result{}, err
 	}
 	var run api.TrainingRun
@@ -73,27 +74,27 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		r.Ingest.Forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	r.Ingest.Know(&run)
+	r.Ingest.Track(&run)
 
 	// 1. Observe.
-	mark := r.Ingest.Mark(run.UID)
+	folded := r.Ingest.FoldedSoFar(run.UID)
 	input, err := r.observe(ctx, &run)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	// 2. Plan.
 	p := plan.Make(input)
-	// 3. Write the record first: no Job is created whose attempt is not in it.
-	written, err := r.report(ctx, &run, p)
+	// 3. Write the status first: no Job is created whose attempt is not recorded there.
+	written, err := r.writeStatus(ctx, &run, p)
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	r.Ingest.Shown(run.UID, mark, written, r.Now())
-	r.Ingest.Know(&run)
-	// 4. Act.
+	r.Ingest.MarkShown(run.UID, folded, written, r.Now())
+	r.Ingest.Track(&run)
+	// 4. Apply.
 	err = r.apply(ctx, &run, p.Actions, written)
 	if errors.Is(err, errBehind) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
@@ -124,8 +125,8 @@ func runOfPod(_ context.Context, pod client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: pod.GetNamespace(), Name: run}}}
 }
 
-// wake looks at a run at once where its reports turn what is decided, and otherwise gathers: what is added within the time
-// is one request.
+// wake looks at a run at once where its reports turn what is decided, and otherwise gathers: what is added within the
+// time is one request.
 func wake(_ context.Context, e event.TypedGenericEvent[ingest.Wake], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	r := reconcile.Request{NamespacedName: e.Object.Run}
 	if e.Object.Urgent {

@@ -66,7 +66,8 @@ func TestProgressIsGathered(t *testing.T) {
 	}
 }
 
-// A new best, a first report and an end are looked at at once, also while progress is being gathered; that is looked at with them.
+// A new best, a first report and an end are looked at at once, also while progress is being gathered; that is looked at
+// with them.
 func TestATurnIsLookedAtAtOnce(t *testing.T) {
 	taken := looks(t, func(wake func(string, bool)) {
 		wake("a", true)

@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// CertificateYears is how long a certificate of ours is good for. A run's pods keep the authority that the operator knew when the run began,
-// so that to replace it is to cut off the runs that are active: it must not be something that falls due.
+// CertificateYears is how long a certificate of ours is good for. A run's pods keep the authority that the operator
+// knew when the run began, so that to replace it is to cut off the runs that are active: it must not be something that
+// falls due.
 const CertificateYears = 10
 
 // Certificate is a NATS server's, with what clients trust it by. All three are PEM.
 type Certificate struct{ Authority, Certificate, Key []byte }
 
-// NewCertificate makes a certificate for the names and addresses that clients know a server by, signed by an authority of its own.
-// The authority's key is in no result: nobody can ever sign another with it.
+// NewCertificate makes a certificate for the names and addresses that clients know a server by, signed by an authority
+// of its own. The authority's key is in no result: nobody can ever sign another with it.
 func NewCertificate(hosts []string, now time.Time) (Certificate, error) {
 	end := now.AddDate(CertificateYears, 0, 0)
 	authority := &x509.Certificate{

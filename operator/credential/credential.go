@@ -1,6 +1,6 @@
-// Package credential makes NATS users. In the walk it stands beside the Jobs: before a run's first pod there is a Secret with
-// a user that may send that run's reports and nothing else. NATS runs in operator mode, so that a user is a signed document
-// that the server has never seen before: making one is arithmetic, not a request.
+// Package credential makes NATS users. In the walk it stands beside the Jobs: before a run's first pod there is a
+// Secret with a user that may send that run's reports and nothing else. NATS runs in operator mode, so that a user is a
+// signed document that the server has never seen before: making one is arithmetic, not a request.
 package credential
 
 import (
@@ -60,8 +60,8 @@ func New(seed []byte, account string) (*Issuer, error) {
 // maxPayload is what one message of a run may take: a report and its headers.
 const maxPayload = wire.MaxReportBytes + 4<<10
 
-// Run is the credentials file of a run's pods: they may publish the run's reports and hear the acknowledgements. It does not
-// expire: the operator could not renew it (docs/adr/0009).
+// Run is the credentials file of a run's pods: they may publish the run's reports and hear the acknowledgements. It
+// does not expire: the operator could not renew it (docs/adr/0009).
 func (i *Issuer) Run(uid string) ([]byte, error) {
 	var may jwt.Permissions
 	may.Pub.Allow.Add(wire.RunSubjects(uid))

@@ -83,8 +83,8 @@ func TestRunCredential(t *testing.T) {
 	}
 }
 
-// What a run's credential may publish can name any subject to answer to, and the server answers in its own name. That reaches no
-// administration of the stream; on another run's subject it leaves an acknowledgement, which is no report.
+// What a run's credential may publish can name any subject to answer to, and the server answers in its own name. That
+// reaches no administration of the stream; on another run's subject it leaves an acknowledgement, which is no report.
 func TestAnswersReachNothing(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := New(s.Seed, s.Account)

@@ -8,12 +8,12 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// maxWriters bounds what one trial's reports can make the operator remember: 101 attempts are the most that a run may ask
-// for, and a Job that somebody deletes and the operator makes again is one more writer.
+// maxWriters bounds what one trial's reports can make the operator remember: 101 attempts are the most that a run may
+// ask for, and a Job that somebody deletes and the operator makes again is one more writer.
 const maxWriters = 1024
 
-// maxSpans is how many holes there may be in what one writer has told, for the same reason: NATS loses none, and a resuming writer
-// repeats in order.
+// maxSpans is how many holes there may be in what one writer has told, for the same reason: NATS loses none, and a
+// resuming writer repeats in order.
 const maxSpans = 1024
 
 // Reasons why a report is refused: labels of a counter, so a fixed few.
@@ -50,9 +50,9 @@ func expect(run *api.TrainingRun) expected {
 	return e
 }
 
-// and takes in what a newer look at the run says, or an older one: a cache may be behind what this operator has written itself, and an
-// attempt that was started once stays so.
-func (e expected) and(now expected) expected {
+// merge takes in what a newer look at the run says, or an older one: a cache may be behind what this operator has
+// written itself, and an attempt that was started once stays so.
+func (e expected) merge(now expected) expected {
 	for name, t := range now {
 		t.attempt = max(t.attempt, e[name].attempt)
 		now[name] = t
@@ -77,8 +77,8 @@ func decode(subject string, data []byte) (r wire.Report, refused string) {
 	return r, ""
 }
 
-// refuse says why a report does not belong to the run; empty: it does. A credential admits a pod to its own run's subjects
-// only, so what is refused here is a fault or a lie of that run's own pods.
+// refuse says why a report does not belong to the run; empty: it does. A credential admits a pod to its own run's
+// subjects only, so what is refused here is a fault or a lie of that run's own pods.
 func (e expected) refuse(r wire.Report) string {
 	t, ok := e[r.Trial]
 	switch {

@@ -14,8 +14,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// From reports to the choice: whatever the order in which the reports of a sweep arrive, however often, and however late those of attempts
-// that were overtaken, the operator chooses the same checkpoint and gives the same reason, also when it chose in between.
+// From reports to the choice: whatever the order in which the reports of a sweep arrive, however often, and however
+// late those of attempts that were overtaken, the operator chooses the same checkpoint and gives the same reason, also
+// when it chose in between.
 func FuzzTheChoiceIgnoresOrder(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed)
@@ -66,7 +67,8 @@ type choice struct {
 	Reason string // of BestSelected
 }
 
-// chosen folds the reports of a run whose trials have ended, has the operator choose between them where it is told to, and at the end.
+// chosen folds the reports of a run whose trials have ended, has the operator choose between them where it is told to,
+// and at the end.
 func chosen(t *testing.T, depths []int, reports []wire.Report, between func() bool) choice {
 	t.Helper()
 	now := metav1.NewTime(time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC))

@@ -15,9 +15,10 @@ import (
 const (
 	requestTimeout = 5 * time.Second
 	retryEvery     = 2 * time.Second
-	lookEvery      = 10 * time.Second // at the stream's identity and the lag
+	checkEvery     = 10 * time.Second // at the stream's identity and the lag
 
-	// forgetAfter is how long the server keeps the consumer of an operator that is gone. One that only was away makes another.
+	// forgetAfter is how long the server keeps the consumer of an operator that is gone. One that only was away makes
+	// another.
 	forgetAfter = 30 * time.Second
 )
 
@@ -34,7 +35,7 @@ func (g *Ingest) Start(ctx context.Context) error {
 		return fmt.Errorf("list the runs whose reports are to be read: %w", err)
 	}
 	for i := range runs {
-		g.Know(&runs[i])
+		g.Track(&runs[i])
 	}
 	g.done = ctx.Done()
 	disturbed := make(chan struct{}, 1)
@@ -59,11 +60,11 @@ func (g *Ingest) Start(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case !nc.IsConnected():
-			g.away(nc.LastError())
+			g.setAway(nc.LastError())
 		case errors.Is(err, errDisturbed):
 			wait = retryEvery / 20
 		default:
-			g.away(err)
+			g.setAway(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -82,8 +83,8 @@ func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <
 		return fmt.Errorf("make the stream %s: %w", wire.Stream, err)
 	}
 	info := stream.CachedInfo()
-	from := g.begin(stream, info)
-	g.measure(info)
+	from := g.chooseStart(stream, info)
+	g.measureStream(info)
 	consumer, err := js.OrderedConsumer(request, wire.Stream, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(from), InactiveThreshold: forgetAfter,
 	})
@@ -104,8 +105,8 @@ func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <
 		reading.Stop()
 		<-reading.Closed()
 	}()
-	g.connected(from > int64(info.State.LastSeq))
-	look := time.NewTicker(lookEvery)
+	g.setConnected(from > int64(info.State.LastSeq))
+	look := time.NewTicker(checkEvery)
 	defer look.Stop()
 	for {
 		select {
@@ -116,7 +117,7 @@ func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <
 		case err := <-failed:
 			return fmt.Errorf("%w: %w", errDisturbed, err)
 		case <-look.C:
-			if err := g.look(ctx, stream); err != nil {
+			if err := g.checkStream(ctx, stream); err != nil {
 				return err
 			}
 		}
@@ -129,20 +130,21 @@ func (g *Ingest) receive(m jetstream.Msg) {
 		g.log.Error(err, "read a message's place in the stream", "subject", m.Subject())
 		return
 	}
-	g.take(m.Subject(), int64(meta.Sequence.Stream), meta.Timestamp, m.Data(), meta.NumPending == 0)
+	g.foldMessage(m.Subject(), int64(meta.Sequence.Stream), meta.Timestamp, m.Data(), meta.NumPending == 0)
 	metrics.Lag.Set(float64(meta.NumPending))
 }
 
-// begin decides where to read from. After a pause it is where reading stopped; at the first time it is where the oldest active
-// run's reports begin. A stream that was replaced is read from its start, and no ledger is complete any more.
-func (g *Ingest) begin(handle jetstream.Stream, info *jetstream.StreamInfo) int64 {
+// chooseStart decides where to read from. After a pause it is where reading stopped; at the first time it is where the
+// oldest active run's reports begin. A stream that was replaced is read from its start, and no ledger is complete any
+// more.
+func (g *Ingest) chooseStart(handle jetstream.Stream, info *jetstream.StreamInfo) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	id, first, last := identity(info), int64(info.State.FirstSeq), int64(info.State.LastSeq)
 	from := g.stream.Next
 	switch g.stream.ID {
 	case id:
-		g.partial(func(*follower) bool { return first > from })
+		g.markPartial(func(*trackedRun) bool { return first > from })
 		from = min(from, last+1) // less than was read: the server has lost its newest messages and counts from there again
 	case "":
 		from = last + 1
@@ -158,22 +160,22 @@ func (g *Ingest) begin(handle jetstream.Stream, info *jetstream.StreamInfo) int6
 	default:
 		g.log.Info("the report stream was replaced", "was", g.stream.ID, "is", id)
 		from = 1
-		g.partial(func(*follower) bool { return true })
+		g.markPartial(func(*trackedRun) bool { return true })
 	}
 	from = max(from, first) // what is before it was dropped, which is known by now
 	g.handle, g.stream.ID, g.stream.Next = handle, id, from
 	return from
 }
 
-// partial marks ledgers that can no longer be whole.
-func (g *Ingest) partial(is func(*follower) bool) {
+// markPartial marks ledgers that can no longer be whole.
+func (g *Ingest) markPartial(match func(*trackedRun) bool) {
 	for _, f := range g.runs {
-		f.whole = f.whole && !is(f)
+		f.whole = f.whole && !match(f)
 	}
 }
 
-// connected says that reading goes on; nothing is there to be read when upToDate.
-func (g *Ingest) connected(upToDate bool) {
+// setConnected says that reading goes on; nothing is there to be read when upToDate.
+func (g *Ingest) setConnected(upToDate bool) {
 	g.mu.Lock()
 	if !g.stream.Connected {
 		g.stream.Since = time.Now()
@@ -181,19 +183,19 @@ func (g *Ingest) connected(upToDate bool) {
 	g.stream.Connected, g.stream.Problem = true, ""
 	g.stream.Current = g.stream.Current || upToDate
 	g.mu.Unlock()
-	g.once.Do(func() { close(g.looked) })
+	g.triedOnce.Do(func() { close(g.tried) })
 	metrics.Connected.Set(1)
 	g.wakeAll()
 }
 
-// away says that reading has stopped, and why.
-func (g *Ingest) away(err error) {
+// setAway says that reading has stopped, and why.
+func (g *Ingest) setAway(err error) {
 	g.mu.Lock()
 	was := g.stream
 	g.stream.Connected, g.stream.Problem = false, g.options.describe(err)
 	changed := was.Connected || was.Problem != g.stream.Problem
 	g.mu.Unlock()
-	g.once.Do(func() { close(g.looked) })
+	g.triedOnce.Do(func() { close(g.tried) })
 	metrics.Connected.Set(0)
 	if changed {
 		g.log.Info("the report stream cannot be read", "cause", fmt.Sprint(err))
@@ -201,8 +203,8 @@ func (g *Ingest) away(err error) {
 	}
 }
 
-// measure says how the stream is: how far behind reading is, and how much of it an active run still needs.
-func (g *Ingest) measure(info *jetstream.StreamInfo) {
+// measureStream says how the stream is: how far behind reading is, and how much of it an active run still needs.
+func (g *Ingest) measureStream(info *jetstream.StreamInfo) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	first, last := int64(info.State.FirstSeq), int64(info.State.LastSeq)
@@ -220,8 +222,8 @@ func (g *Ingest) measure(info *jetstream.StreamInfo) {
 	metrics.BytesLimit.Set(float64(info.Config.MaxBytes))
 }
 
-// look finds out whether the stream is still the one that is read, and how far behind reading is.
-func (g *Ingest) look(ctx context.Context, stream jetstream.Stream) error {
+// checkStream finds out whether the stream is still the one that is read, and how far behind reading is.
+func (g *Ingest) checkStream(ctx context.Context, stream jetstream.Stream) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	info, err := stream.Info(ctx)
@@ -232,9 +234,9 @@ func (g *Ingest) look(ctx context.Context, stream jetstream.Stream) error {
 	if identity(info) != now.ID {
 		return errDisturbed
 	}
-	g.measure(info)
+	g.measureStream(info)
 	if info.State.Msgs == 0 { // all that was there has expired: nothing will arrive to say that it was the last
-		g.connected(true)
+		g.setConnected(true)
 	}
 	return nil
 }

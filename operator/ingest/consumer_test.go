@@ -57,7 +57,7 @@ func newBenchWith(t *testing.T, change func(*Options)) *bench {
 			Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 1, Epochs: 8}},
 		},
 	}
-	b.ingest.Know(b.run)
+	b.ingest.Track(b.run)
 	return b
 }
 
@@ -168,16 +168,16 @@ func TestAnOlderLookAtTheRunForgetsNoAttempt(t *testing.T) {
 	run := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: uid}, Status: api.TrainingRunStatus{
 		Stream: &api.StreamPosition{ID: "s", Sequence: 1}, Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 3, Epochs: 8}},
 	}}
-	g.Know(run)
+	g.Track(run)
 	run = run.DeepCopy()
 	run.Status.Trials[0].Attempt = int32(older)
-	g.Know(run)
+	g.Track(run)
 	data, err := json.Marshal(newest.epoch(1, 0.5, true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.take(wire.Subject(uid, "d18", 3), 1, time.Now(), data, true)
-	if got := g.Reports(uid).Trials["d18"]; got.Seen != 1 || got.Attempt != 3 {
+	g.foldMessage(wire.Subject(uid, "d18", 3), 1, time.Now(), data, true)
+	if got := g.Reports(uid).Trials["d18"]; got.Folded != 1 || got.Attempt != 3 {
 		t.Errorf("the newest attempt's report was refused: %+v", got)
 	}
 }
@@ -197,7 +197,7 @@ func TestReportsArrive(t *testing.T) {
 			t.Fatal("a first report wakes nobody")
 		}
 	}
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	if r := b.ingest.Reports(uid); !r.Whole || r.Trials["d18"].Best.Metrics.AUCPR != 0.7 || time.Since(r.Trials["d18"].Heard) > time.Minute {
 		t.Errorf("reports %+v", r)
 	}
@@ -211,22 +211,22 @@ func TestWhatAStatusShowsIsMeasuredOnce(t *testing.T) {
 	b := newBench(t)
 	before := observed(t)
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
-	mark := b.ingest.Mark(uid)
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
+	mark := b.ingest.FoldedSoFar(uid)
 	b.send(b.pod.epoch(2, 0.8, true))
-	b.until("one more is read", func() bool { return b.trial().Seen == 3 })
-	b.ingest.Shown(uid, mark, true, time.Now())
-	b.ingest.Shown(uid, mark, true, time.Now())
+	b.until("one more is read", func() bool { return b.trial().Folded == 3 })
+	b.ingest.MarkShown(uid, mark, true, time.Now())
+	b.ingest.MarkShown(uid, mark, true, time.Now())
 	if n := observed(t) - before; n != 2 {
 		t.Errorf("%d are measured, want the two that were folded before the mark", n)
 	}
-	b.ingest.Shown(uid, b.ingest.Mark(uid), false, time.Now()) // the status said so already
+	b.ingest.MarkShown(uid, b.ingest.FoldedSoFar(uid), false, time.Now()) // the status said so already
 	if n := observed(t) - before; n != 2 {
 		t.Errorf("%d are measured, want 2", n)
 	}
 	b.restart()
-	b.until("everything is read again", func() bool { return b.ingest.Stream().Current && b.trial().Seen == 3 })
-	b.ingest.Shown(uid, b.ingest.Mark(uid), true, time.Now())
+	b.until("everything is read again", func() bool { return b.ingest.Stream().Current && b.trial().Folded == 3 })
+	b.ingest.MarkShown(uid, b.ingest.FoldedSoFar(uid), true, time.Now())
 	if n := observed(t) - before; n != 2 {
 		t.Errorf("what is read again is measured: %d", n)
 	}
@@ -251,8 +251,8 @@ func TestStrangersReportsChangeNothing(t *testing.T) {
 	b.sendRaw("22222222", wire.Subject("22222222", "d18", 1), []byte("{}"))
 	good := writer{attempt: 1, pod: "q"} // its own writer: the server knows the lie's message id
 	b.send(good.report(wire.Started, 0))
-	b.until("the good one is read", func() bool { return b.trial().Seen > 0 })
-	if v := b.trial(); v.Seen != 1 || v.Epoch != 0 || v.Best != nil {
+	b.until("the good one is read", func() bool { return b.trial().Folded > 0 })
+	if v := b.trial(); v.Folded != 1 || v.Epoch != 0 || v.Best != nil {
 		t.Errorf("what was refused shows: %+v", v)
 	}
 	if diff := cmp.Diff(map[string]float64{refusedEpoch: 1, refusedForm: 1, refusedRun: 1}, since(t, before)); diff != "" {
@@ -260,7 +260,8 @@ func TestStrangersReportsChangeNothing(t *testing.T) {
 	}
 }
 
-// What is missing and what comes twice is counted when it is noticed; what arrives late is no duplicate and takes nothing back.
+// What is missing and what comes twice is counted when it is noticed; what arrives late is no duplicate and takes
+// nothing back.
 func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	b := newBench(t)
 	started, first, second, third := b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true), b.pod.epoch(2, 0.8, true), b.pod.epoch(3, 0.9, true)
@@ -275,13 +276,13 @@ func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	} {
 		before := counted(t)
 		b.send(step.send...)
-		b.until("all of it is read", func() bool { return b.trial().Seen == step.seen && b.drained() })
+		b.until("all of it is read", func() bool { return b.trial().Folded == step.seen && b.drained() })
 		if diff := cmp.Diff(step.want, since(t, before)); diff != "" {
 			t.Errorf("with %d seen:\n%s", step.seen, diff)
 		}
 	}
 	b.restart()
-	b.until("everything is read again", func() bool { return b.ingest.Stream().Current && b.trial().Seen == 4 })
+	b.until("everything is read again", func() bool { return b.ingest.Stream().Current && b.trial().Folded == 4 })
 	if v := b.trial(); v.Gaps != 0 || v.Duplicates != 2 {
 		t.Errorf("after a restart: %+v", v)
 	}
@@ -318,12 +319,12 @@ func since(t *testing.T, before map[string]float64) map[string]float64 {
 func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 	b := newBench(t)
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.stop()
 	b.send(b.pod.epoch(2, 0.8, true)) // while nobody reads
 	b.start()
 	b.until("it has caught up", func() bool { return b.ingest.Stream().Current })
-	if v := b.ingest.Reports(uid); !v.Whole || v.Trials["d18"].Seen != 3 || v.Trials["d18"].Duplicates != 0 || v.Trials["d18"].Best.Epoch != 2 {
+	if v := b.ingest.Reports(uid); !v.Whole || v.Trials["d18"].Folded != 3 || v.Trials["d18"].Duplicates != 0 || v.Trials["d18"].Best.Epoch != 2 {
 		t.Errorf("after the restart: %+v", v)
 	}
 }
@@ -331,7 +332,7 @@ func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 func TestNATSIsAwayForAWhile(t *testing.T) {
 	b := newBench(t)
 	b.send(b.pod.report(wire.Started, 0))
-	b.until("it is read", func() bool { return b.trial().Seen == 1 })
+	b.until("it is read", func() bool { return b.trial().Folded == 1 })
 	id := b.ingest.Stream().ID
 	b.server.Down()
 	b.until("it is missed", func() bool { return !b.ingest.Stream().Connected })
@@ -343,7 +344,7 @@ func TestNATSIsAwayForAWhile(t *testing.T) {
 	}
 	b.server.Up()
 	b.send(b.pod.epoch(1, 0.7, true))
-	b.until("the next report is read", func() bool { return b.trial().Seen == 2 && b.ingest.Stream().Connected })
+	b.until("the next report is read", func() bool { return b.trial().Folded == 2 && b.ingest.Stream().Connected })
 	if s, r := b.ingest.Stream(), b.ingest.Reports(uid); s.ID != id || !r.Whole || r.Trials["d18"].Duplicates != 0 {
 		t.Errorf("stream %+v, reports %+v", s, r)
 	}
@@ -352,20 +353,20 @@ func TestNATSIsAwayForAWhile(t *testing.T) {
 func TestAWipedStreamIsNoticed(t *testing.T) {
 	b := newBench(t)
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	id := b.ingest.Stream().ID
 	b.server.Down()
 	b.server.Wipe()
 	b.server.Up()
 	b.until("another stream is read", func() bool { s := b.ingest.Stream(); return s.Connected && s.ID != id })
 	b.send(b.pod.epoch(2, 0.6, true))
-	b.until("its first report is read", func() bool { return b.trial().Seen == 3 })
+	b.until("its first report is read", func() bool { return b.trial().Folded == 3 })
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Best.Epoch != 1 {
 		t.Errorf("what was known is kept, and known to be a part: %+v", r)
 	}
 	b.restart()
 	b.until("a restarted operator has read what is left", func() bool { return b.ingest.Stream().Current })
-	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Seen != 1 {
+	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Folded != 1 {
 		t.Errorf("after the restart: %+v", r)
 	}
 }

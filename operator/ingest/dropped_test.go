@@ -21,20 +21,21 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// What a stream can lose: by its limits, by a purge, as a whole. Nothing that was known goes back, and the run says what happened.
+// What a stream can lose: by its limits, by a purge, as a whole. Nothing that was known goes back, and the run says
+// what happened.
 
 func TestAFullStreamDropsWhatNobodyHasRead(t *testing.T) {
 	b := newBenchWith(t, func(o *Options) { o.MaxBytes = 64 << 10 })
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.9, true))
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.server.Down() // the operator loses sight of the stream
 	b.until("it is missed", func() bool { return !b.ingest.Stream().Connected })
 	b.stop()
 	b.server.Up()
 	b.fill(200)
 	b.start()
-	b.until("what is left is read", func() bool { return b.ingest.Stream().Current && b.trial().Seen > 0 })
-	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Seen >= 202 || r.Trials["d18"].Best != nil {
+	b.until("what is left is read", func() bool { return b.ingest.Stream().Current && b.trial().Folded > 0 })
+	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Folded >= 202 || r.Trials["d18"].Best != nil {
 		t.Errorf("reports %+v", r)
 	}
 	b.says("ReportsDropped", "the stream no longer holds all reports of this run")
@@ -45,14 +46,14 @@ func TestAFullStreamDropsWhatWasRead(t *testing.T) {
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.9, true))
 	for n := int64(22); n <= 202; n += 20 { // a slow reader would find some of two hundred gone
 		b.fill(20)
-		b.until("everything is read", func() bool { return b.trial().Seen == n })
+		b.until("everything is read", func() bool { return b.trial().Folded == n })
 	}
 	if r := b.ingest.Reports(uid); !r.Whole || r.Trials["d18"].Best.Epoch != 1 || r.Trials["d18"].Gaps != 0 {
 		t.Errorf("what was read before it was dropped is known: %+v", r)
 	}
 	b.says("ReportsArrive", "")
 	b.restart() // only now something is missing
-	b.until("what is left is read", func() bool { return b.ingest.Stream().Current && b.trial().Seen > 0 })
+	b.until("what is left is read", func() bool { return b.ingest.Stream().Current && b.trial().Folded > 0 })
 	if r := b.ingest.Reports(uid); r.Whole {
 		t.Errorf("reports %+v", r)
 	}
@@ -62,10 +63,10 @@ func TestAFullStreamDropsWhatWasRead(t *testing.T) {
 func TestAPurgedStream(t *testing.T) {
 	b := newBench(t)
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.purge()
 	b.send(b.pod.epoch(2, 0.6, true))
-	b.until("the next is read", func() bool { return b.trial().Seen == 3 })
+	b.until("the next is read", func() bool { return b.trial().Folded == 3 })
 	if r := b.ingest.Reports(uid); !r.Whole || r.Trials["d18"].Gaps != 0 || r.Trials["d18"].Best.Epoch != 1 {
 		t.Errorf("a purge of what was read loses nothing: %+v", r)
 	}
@@ -74,7 +75,7 @@ func TestAPurgedStream(t *testing.T) {
 	b.purge() // of what nobody has read
 	b.send(b.pod.epoch(4, 0.5, true))
 	b.start()
-	b.until("what is left is read", func() bool { return b.ingest.Stream().Current && b.trial().Seen == 1 })
+	b.until("what is left is read", func() bool { return b.ingest.Stream().Current && b.trial().Folded == 1 })
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Epoch != 4 {
 		t.Errorf("reports %+v", r)
 	}
@@ -84,14 +85,14 @@ func TestAPurgedStream(t *testing.T) {
 func TestAStreamThatIsDeletedUnderTheOperator(t *testing.T) {
 	b := newBench(t)
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	id := b.ingest.Stream().ID
 	if err := b.admin().DeleteStream(t.Context(), wire.Stream); err != nil {
 		t.Fatal(err)
 	}
 	b.until("another stream is read", func() bool { s := b.ingest.Stream(); return s.Connected && s.ID != id })
 	b.send(b.pod.epoch(2, 0.6, true))
-	b.until("its first report is read", func() bool { return b.trial().Seen == 3 })
+	b.until("its first report is read", func() bool { return b.trial().Folded == 3 })
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Best.Epoch != 1 {
 		t.Errorf("what was known is kept, and known to be a part: %+v", r)
 	}
@@ -110,12 +111,12 @@ func TestMessagesGoneFromBetween(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := New(Options{}, logr.Discard())
 			g.stream = plan.Stream{ID: "s", Next: 5}
-			g.Know(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{UID: uid}, Status: api.TrainingRunStatus{Stream: &api.StreamPosition{ID: "s", Sequence: tc.began}}})
-			g.take("plumbline.v1.stranger.d18.a1", 5, time.Now(), nil, false)
+			g.Track(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{UID: uid}, Status: api.TrainingRunStatus{Stream: &api.StreamPosition{ID: "s", Sequence: tc.began}}})
+			g.foldMessage("plumbline.v1.stranger.d18.a1", 5, time.Now(), nil, false)
 			if !g.Reports(uid).Whole {
 				t.Error("it is not whole from the start")
 			}
-			g.take("plumbline.v1.stranger.d18.a1", 8, time.Now(), nil, false)
+			g.foldMessage("plumbline.v1.stranger.d18.a1", 8, time.Now(), nil, false)
 			if got := g.Reports(uid).Whole; got != tc.whole {
 				t.Errorf("whole: %v", got)
 			}
@@ -141,9 +142,9 @@ func TestSpareMessages(t *testing.T) {
 			g := New(Options{}, logr.Discard())
 			g.stream.ID = "s"
 			for i, began := range tc.began {
-				g.Know(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(i), UID: types.UID(fmt.Sprint(i))}, Status: api.TrainingRunStatus{Stream: &began}})
+				g.Track(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(i), UID: types.UID(fmt.Sprint(i))}, Status: api.TrainingRunStatus{Stream: &began}})
 			}
-			g.measure(&jetstream.StreamInfo{State: jetstream.StreamState{FirstSeq: tc.first, LastSeq: tc.last, Msgs: tc.last + 1 - max(tc.first, 1)}})
+			g.measureStream(&jetstream.StreamInfo{State: jetstream.StreamState{FirstSeq: tc.first, LastSeq: tc.last, Msgs: tc.last + 1 - max(tc.first, 1)}})
 			var m dto.Metric
 			if err := metrics.Spare.Write(&m); err != nil || m.GetGauge().GetValue() != tc.want {
 				t.Errorf("spare %v, %v; want %v", m.GetGauge().GetValue(), err, tc.want)

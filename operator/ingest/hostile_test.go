@@ -24,7 +24,8 @@ import (
 
 const otherUID = "22222222-bbbb"
 
-// newHostile is an Ingest with two runs of two trials each, of which the first run's d18 alone is what the fuzzer may speak for.
+// newHostile is an Ingest with two runs of two trials each, of which the first run's d18 alone is what the fuzzer may
+// speak for.
 func newHostile(t *testing.T) *Ingest {
 	t.Helper()
 	g := New(Options{}, logr.Discard())
@@ -33,7 +34,7 @@ func newHostile(t *testing.T) *Ingest {
 	g.done = done
 	g.stream = plan.Stream{ID: "s", Next: 1, Current: true, Connected: true}
 	for name, id := range map[string]types.UID{"sweep": uid, "other": otherUID} {
-		g.Know(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name, UID: id}, Status: api.TrainingRunStatus{
+		g.Track(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name, UID: id}, Status: api.TrainingRunStatus{
 			Stream: &api.StreamPosition{ID: "s", Sequence: 1},
 			Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 2, Epochs: 8}, {Name: "d50", Depth: 50, Attempt: 1, Epochs: 8}},
 		}})
@@ -41,8 +42,8 @@ func newHostile(t *testing.T) *Ingest {
 	return g
 }
 
-// Whatever arrives on a subject that one trial's pod may publish on: nothing panics, nobody else's trial changes, and what its own
-// becomes can stand in a status.
+// Whatever arrives on a subject that one trial's pod may publish on: nothing panics, nobody else's trial changes, and
+// what its own becomes can stand in a status.
 func FuzzTake(f *testing.F) {
 	w := &writer{attempt: 1, pod: "p"}
 	good := w.epoch(2, 0.7, true)
@@ -76,7 +77,7 @@ func FuzzTake(f *testing.F) {
 		g := newHostile(t)
 		before := map[types.UID]plan.Reports{uid: g.Reports(uid), otherUID: g.Reports(otherUID)}
 		for sequence := int64(1); sequence <= 3; sequence++ {
-			g.take(subject, sequence, time.Now(), data, true)
+			g.foldMessage(subject, sequence, time.Now(), data, true)
 		}
 		for id, was := range before {
 			is := g.Reports(id)
@@ -97,7 +98,8 @@ func FuzzTake(f *testing.F) {
 // decimal is the CRD's pattern.
 var decimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$`)
 
-// What a pod tells costs the operator no more memory than there are attempts, whatever it makes up, and heartbeats cost none.
+// What a pod tells costs the operator no more memory than there are attempts, whatever it makes up, and heartbeats cost
+// none.
 func TestMemoryIsBounded(t *testing.T) {
 	l := NewLedger()
 	honest := &writer{attempt: 1, pod: "p"}
@@ -105,14 +107,14 @@ func TestMemoryIsBounded(t *testing.T) {
 		l.Fold(honest.report(wire.Heartbeat, 1))
 	}
 	d18 := l.trials["d18"]
-	if n := len(*d18.told["d18-a1-p"]); n != 1 || d18.view.Seen != 10_000 {
-		t.Errorf("10,000 heartbeats are kept as %d ranges, and %d were counted", n, d18.view.Seen)
+	if n := len(*d18.origins["d18-a1-p"]); n != 1 || d18.view.Folded != 10_000 {
+		t.Errorf("10,000 heartbeats are kept as %d ranges, and %d were counted", n, d18.view.Folded)
 	}
 	tell := func(change func(*wire.Report, int)) (refused int) {
 		for i := range 5000 {
 			r := honest.report(wire.Heartbeat, 1)
 			change(&r, i)
-			if l.tooMany(r) {
+			if l.exceedsBounds(r) {
 				refused++
 			} else {
 				l.Fold(r)
@@ -135,7 +137,7 @@ func TestMemoryIsBounded(t *testing.T) {
 // check holds what a trial has become to what the CRD takes.
 func check(t *testing.T, v plan.TrialReports) {
 	t.Helper()
-	if v.Epoch > 8 || v.Epochs > 8 || v.Attempt > 2 || v.Gaps < 0 || v.Seen > 1 || len(v.Curve) > 8 {
+	if v.Epoch > 8 || v.Epochs > 8 || v.Attempt > 2 || v.Gaps < 0 || v.Folded > 1 || len(v.Curve) > 8 {
 		t.Errorf("trial %+v", v)
 	}
 	for _, m := range append(v.Curve, plan.Measured{}) {

@@ -28,21 +28,21 @@ type Wake struct {
 
 // Ingest holds the ledgers of all active runs. Its consumer, in consumer.go, fills them; the reconciler reads them.
 type Ingest struct {
-	options Options
-	log     logr.Logger
-	wakes   chan event.TypedGenericEvent[Wake]
-	done    <-chan struct{} // closed when nobody listens to wakes any more
-	looked  chan struct{}   // closed once NATS has been looked for
-	once    sync.Once
+	options   Options
+	log       logr.Logger
+	wakes     chan event.TypedGenericEvent[Wake]
+	done      <-chan struct{} // closed when nobody listens to wakes any more
+	tried     chan struct{}   // closed once the first attempt to connect has succeeded or failed
+	triedOnce sync.Once
 
 	mu     sync.Mutex
-	runs   map[types.UID]*follower
+	runs   map[types.UID]*trackedRun
 	stream plan.Stream
 	handle jetstream.Stream // of the stream that is read; nil before the first
 }
 
-// follower is one active run.
-type follower struct {
+// trackedRun is one active run.
+type trackedRun struct {
 	name     types.NamespacedName
 	began    api.StreamPosition
 	expected expected
@@ -62,7 +62,7 @@ type heard struct {
 
 // New makes an Ingest that reads nothing until it is started.
 func New(o Options, log logr.Logger) *Ingest {
-	g := &Ingest{options: o, log: log, runs: map[types.UID]*follower{}, wakes: make(chan event.TypedGenericEvent[Wake]), looked: make(chan struct{})}
+	g := &Ingest{options: o, log: log, runs: map[types.UID]*trackedRun{}, wakes: make(chan event.TypedGenericEvent[Wake]), tried: make(chan struct{})}
 	g.stream.Problem = o.unreachable()
 	return g
 }
@@ -70,20 +70,20 @@ func New(o Options, log logr.Logger) *Ingest {
 // Wakes tells which runs to look at again.
 func (g *Ingest) Wakes() <-chan event.TypedGenericEvent[Wake] { return g.wakes }
 
-// Looked waits until the stream has been found, or NATS found away, for the first time since this operator leads: before, a status would
-// say that NATS cannot be reached only because nobody has looked yet.
-func (g *Ingest) Looked(ctx context.Context) error {
+// WaitForFirstTry blocks until this operator's first attempt to connect has succeeded or failed, so that no status
+// reports an outage that nobody has checked.
+func (g *Ingest) WaitForFirstTry(ctx context.Context) error {
 	select {
-	case <-g.looked:
+	case <-g.tried:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("wait for a first look at the report stream: %w", ctx.Err())
 	}
 }
 
-// Know says what may be reported of a run. It is called before an attempt's Job is created, so that no report of it can be
-// taken for a stranger's.
-func (g *Ingest) Know(run *api.TrainingRun) {
+// Track starts or updates the record of which reports belong to a run, and forgets a run that has ended. The controller
+// calls it before it creates an attempt's Job, so that no report of the attempt is refused.
+func (g *Ingest) Track(run *api.TrainingRun) {
 	if plan.Ended(run) {
 		g.Forget(types.NamespacedName{Namespace: run.Namespace, Name: run.Name})
 		return
@@ -97,7 +97,7 @@ func (g *Ingest) Know(run *api.TrainingRun) {
 	f := g.runs[run.UID]
 	if f == nil {
 		g.forget(name) // an older run of the same name
-		f = &follower{
+		f = &trackedRun{
 			name:   name,
 			began:  *run.Status.Stream,
 			ledger: NewLedger(),
@@ -107,7 +107,7 @@ func (g *Ingest) Know(run *api.TrainingRun) {
 		}
 		g.runs[run.UID] = f
 	}
-	f.expected = f.expected.and(expect(run))
+	f.expected = f.expected.merge(expect(run))
 }
 
 // Forget drops a run that has ended or is gone.
@@ -118,7 +118,7 @@ func (g *Ingest) Forget(run types.NamespacedName) {
 }
 
 func (g *Ingest) forget(run types.NamespacedName) {
-	maps.DeleteFunc(g.runs, func(_ types.UID, f *follower) bool { return f.name == run })
+	maps.DeleteFunc(g.runs, func(_ types.UID, f *trackedRun) bool { return f.name == run })
 }
 
 // Stream says how reading goes.
@@ -145,15 +145,16 @@ func (g *Ingest) Reports(uid types.UID) plan.Reports {
 	return plan.Reports{Trials: trials, Whole: f.whole}
 }
 
-// take folds one message, which the stream got at a time.
-func (g *Ingest) take(subject string, sequence int64, at time.Time, data []byte, last bool) {
+// foldMessage folds one message of the stream. at is when the stream received the message; last: no later message
+// waits.
+func (g *Ingest) foldMessage(subject string, sequence int64, at time.Time, data []byte, last bool) {
 	failpoint.Here("ingest.before")
-	wakes := g.fold(subject, at, data)
+	wakes := g.foldReport(subject, at, data)
 	failpoint.Here("ingest.after")
 	g.mu.Lock()
 	if sequence > g.stream.Next { // what was between is gone, and whose it was nobody knows
 		g.log.Info("the stream has dropped messages before they were read", "from", g.stream.Next, "to", sequence-1)
-		g.partial(func(f *follower) bool { return f.began.ID != g.stream.ID || f.began.Sequence < sequence })
+		g.markPartial(func(f *trackedRun) bool { return f.began.ID != g.stream.ID || f.began.Sequence < sequence })
 	}
 	g.stream.Next = sequence + 1
 	caughtUp := last && !g.stream.Current
@@ -170,7 +171,7 @@ func (g *Ingest) take(subject string, sequence int64, at time.Time, data []byte,
 	}
 }
 
-func (g *Ingest) fold(subject string, at time.Time, data []byte) *Wake {
+func (g *Ingest) foldReport(subject string, at time.Time, data []byte) *Wake {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	uid := types.UID(runOf(subject))
@@ -183,7 +184,7 @@ func (g *Ingest) fold(subject string, at time.Time, data []byte) *Wake {
 	if refused == "" {
 		refused = f.expected.refuse(r)
 	}
-	if refused == "" && f.ledger.tooMany(r) {
+	if refused == "" && f.ledger.exceedsBounds(r) {
 		refused = refusedWriter
 	}
 	if refused != "" {
@@ -191,16 +192,16 @@ func (g *Ingest) fold(subject string, at time.Time, data []byte) *Wake {
 		g.log.V(1).Info("refused a report", "run", f.name, "subject", subject, "reason", refused)
 		return nil
 	}
-	gaps, again := f.ledger.counts(r.Trial)
+	gaps, duplicates := f.ledger.counts(r.Trial)
 	effect := f.ledger.Fold(r)
-	gapsNow, againNow := f.ledger.counts(r.Trial)
+	gapsNow, duplicatesNow := f.ledger.counts(r.Trial)
 	if h := f.heard[r.Trial]; r.Attempt > h.attempt || r.Attempt == h.attempt && at.After(h.at) {
 		f.heard[r.Trial] = heard{r.Attempt, at}
 	}
 	metrics.Reports.WithLabelValues(string(r.Kind), string(effect)).Inc()
 	metrics.Gaps.Add(float64(max(0, gapsNow-gaps)))
-	metrics.Duplicates.Add(float64(againNow - again))
-	if effect == Nothing || effect == Seen {
+	metrics.Duplicates.Add(float64(duplicatesNow - duplicates))
+	if effect == Duplicate || effect == Alive {
 		return nil
 	}
 	f.awaitShown(r, g.stream.Current)

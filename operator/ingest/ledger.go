@@ -9,8 +9,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Ledger folds the reports of one run. The order in which reports arrive, and how often, changes nothing but the count of
-// duplicates: every field is a maximum under some total order, or a set.
+// Ledger folds the reports of one run. The order in which reports arrive, and how often, changes nothing but the count
+// of duplicates: every field is a maximum under some total order, or a set.
 type Ledger struct {
 	trials map[string]*trialLedger
 }
@@ -19,35 +19,35 @@ type Ledger struct {
 type Effect string
 
 const (
-	Nothing  Effect = "duplicate" // told before
-	Seen     Effect = "alive"     // nothing but that the writer lives
-	Progress Effect = "progress"  // an epoch
-	Turn     Effect = "turn"      // a first report, a new best or an end: worth acting on at once
+	Duplicate Effect = "duplicate" // folded before
+	Alive     Effect = "alive"     // nothing but that the writer lives
+	Progress  Effect = "progress"  // an epoch
+	Turn      Effect = "turn"      // a first report, a new best or an end: worth acting on at once
 )
 
-// trialLedger is what one trial's writers have told.
+// trialLedger folds the reports of one trial's writers.
 type trialLedger struct {
-	writers map[string]*spans // own sequences
-	told    map[string]*spans // the same by where they were first told: a resuming writer repeats others'
-	epochs  map[int]told      // the newest attempt's word on each epoch
-	best    *told
-	done    *told         // the newest finished report
-	begun   map[int]begun // by attempt
-	newest  *told         // the newest attempt's latest report
-	view    plan.TrialReports
+	writers  map[string]*spans // sequences of each writer
+	origins  map[string]*spans // sequences of the first writers: a resuming writer repeats the reports of others
+	epochs   map[int]ranked    // the newest attempt's word on each epoch
+	best     *ranked
+	finished *ranked              // the newest finished report
+	starts   map[int]attemptStart // by attempt
+	newest   *ranked              // the newest attempt's latest report
+	view     plan.TrialReports
 }
 
-// told is a report with the order that decides between reports of the same thing.
-type told struct {
+// ranked is a report with the order that decides between reports of the same thing.
+type ranked struct {
 	attempt  int
 	writer   string
 	sequence int64
 	report   wire.Report
 }
 
-// begun is where an attempt began, once it has told so, and how far it has come itself.
-type begun struct {
-	told        bool
+// attemptStart is the epoch that an attempt began from, and the last epoch that it has trained itself.
+type attemptStart struct {
+	reported    bool // a report has named from
 	from, epoch int
 }
 
@@ -58,16 +58,16 @@ func NewLedger() *Ledger { return &Ledger{trials: map[string]*trialLedger{}} }
 func (l *Ledger) View() map[string]plan.TrialReports {
 	out := make(map[string]plan.TrialReports, len(l.trials))
 	for name, t := range l.trials {
-		out[name] = t.read()
+		out[name] = t.summary()
 	}
 	return out
 }
 
-// tooMany says whether a report would have the ledger remember more than a trial's reports can be about: one more writer, or one more
-// hole in what a writer has told.
-func (l *Ledger) tooMany(r wire.Report) bool {
+// exceedsBounds reports whether the ledger would have to remember more than maxWriters writers of a trial, or more than
+// maxSpans ranges of one writer's sequences.
+func (l *Ledger) exceedsBounds(r wire.Report) bool {
 	t := l.trials[r.Trial]
-	return t != nil && (full(t.writers, own(r)) || full(t.told, origin(r)))
+	return t != nil && (full(t.writers, own(r)) || full(t.origins, origin(r)))
 }
 
 func full(m map[string]*spans, o wire.Origin) bool {
@@ -77,7 +77,7 @@ func full(m map[string]*spans, o wire.Origin) bool {
 	return len(m) >= maxWriters
 }
 
-// own is where a report is told, origin where it was first told.
+// own returns the writer and sequence of a report; origin returns those of the report that it repeats, if it repeats one.
 func own(r wire.Report) wire.Origin { return wire.Origin{Writer: r.Writer, Sequence: r.Sequence} }
 
 func origin(r wire.Report) wire.Origin {
@@ -87,8 +87,8 @@ func origin(r wire.Report) wire.Origin {
 	return own(r)
 }
 
-// put adds what was told and says whether it is new.
-func put(m map[string]*spans, o wire.Origin) bool {
+// addTo adds the sequence of a report, and reports whether it is new.
+func addTo(m map[string]*spans, o wire.Origin) bool {
 	s := m[o.Writer]
 	if s == nil {
 		s = &spans{}
@@ -97,8 +97,8 @@ func put(m map[string]*spans, o wire.Origin) bool {
 	return s.add(o.Sequence)
 }
 
-// counts are what is missing of a trial, and what came again.
-func (l *Ledger) counts(trial string) (gaps, again int64) {
+// counts returns how many reports of a trial are known to be missing, and how many came twice.
+func (l *Ledger) counts(trial string) (gaps, duplicates int64) {
 	t := l.trials[trial]
 	if t == nil {
 		return 0, 0
@@ -110,64 +110,64 @@ func (l *Ledger) counts(trial string) (gaps, again int64) {
 func (l *Ledger) Fold(r wire.Report) Effect {
 	t := l.trials[r.Trial]
 	if t == nil {
-		t = &trialLedger{writers: map[string]*spans{}, told: map[string]*spans{}, epochs: map[int]told{}, begun: map[int]begun{}}
+		t = &trialLedger{writers: map[string]*spans{}, origins: map[string]*spans{}, epochs: map[int]ranked{}, starts: map[int]attemptStart{}}
 		l.trials[r.Trial] = t
 	}
 	return t.fold(r)
 }
 
 func (t *trialLedger) fold(r wire.Report) Effect {
-	if !put(t.writers, own(r)) {
+	if !addTo(t.writers, own(r)) {
 		t.view.Duplicates++
-		return Nothing
+		return Duplicate
 	}
-	effect := Seen
+	effect := Alive
 	if r.Attempt > t.view.Attempt {
 		t.view.Attempt = r.Attempt
 		effect = Turn
 	}
 	scores := r.Scores
 	r.Scores = nil // large; only those of the best are of use
-	x := told{r.Attempt, r.Writer, r.Sequence, r}
+	x := ranked{r.Attempt, r.Writer, r.Sequence, r}
 	if t.newest == nil || x.after(*t.newest) {
 		t.newest = &x
 	}
 	// Of a report and its repetition by another writer, whichever is read second is the duplicate.
-	again := !put(t.told, origin(r))
-	if again {
+	repeated := !addTo(t.origins, origin(r))
+	if repeated {
 		t.view.Duplicates++
 	} else {
-		t.view.Seen++
+		t.view.Folded++
 	}
-	t.attempt(r)
+	t.foldAttempt(r)
 	switch r.Kind {
 	case wire.Epoch:
-		return t.epoch(x, scores, again)
+		return t.foldEpoch(x, scores, repeated)
 	case wire.Finished:
-		first := t.done == nil
-		if first || x.after(*t.done) {
-			t.done = &x
+		first := t.finished == nil
+		if first || x.after(*t.finished) {
+			t.finished = &x
 		}
-		t.reached(r)
+		t.foldProgress(r)
 		if first {
 			return Turn
 		}
 	default:
-		t.reached(r)
+		t.foldProgress(r)
 	}
 	return effect
 }
 
-// epoch folds what an epoch was measured at. Of several reports of one epoch the newest attempt's counts for the curve; the
-// best is the best of all of them, whoever wrote it.
-func (t *trialLedger) epoch(x told, scores []wire.SampleScore, again bool) Effect {
+// foldEpoch folds what an epoch was measured at. Of several reports of one epoch the newest attempt's counts for the
+// curve; the best is the best of all of them, whoever wrote it.
+func (t *trialLedger) foldEpoch(x ranked, scores []wire.SampleScore, repeated bool) Effect {
 	r := x.report
-	t.reached(r)
+	t.foldProgress(r)
 	if was, ok := t.epochs[r.Epoch]; !ok || x.after(was) {
 		t.epochs[r.Epoch] = x
 	}
 	if r.Metrics != nil && r.Checkpoint != nil && (t.best == nil || x.beats(*t.best)) {
-		isNew := t.best == nil || !again
+		isNew := t.best == nil || !repeated
 		x.report.Scores = scores
 		t.best = &x
 		if isNew {
@@ -177,44 +177,44 @@ func (t *trialLedger) epoch(x told, scores []wire.SampleScore, again bool) Effec
 	return Progress
 }
 
-// attempt notes where an attempt began and how far it has come itself.
-func (t *trialLedger) attempt(r wire.Report) {
-	a := t.begun[r.Attempt]
+// foldAttempt notes the epoch that an attempt began from, and the last epoch that it has trained itself.
+func (t *trialLedger) foldAttempt(r wire.Report) {
+	a := t.starts[r.Attempt]
 	if r.Kind == wire.Started || r.Kind == wire.Resumed {
-		a.told, a.from = true, max(a.from, r.Epoch)
+		a.reported, a.from = true, max(a.from, r.Epoch)
 	}
 	if r.ComputedBy == nil {
 		a.epoch = max(a.epoch, r.Epoch)
 	}
-	t.begun[r.Attempt] = a
+	t.starts[r.Attempt] = a
 }
 
-func (t *trialLedger) reached(r wire.Report) {
+func (t *trialLedger) foldProgress(r wire.Report) {
 	t.view.Epoch = max(t.view.Epoch, r.Epoch)
 	t.view.Epochs = max(t.view.Epochs, r.Epochs)
 }
 
 // after orders reports of the same thing: a later attempt's word counts, then any fixed order.
-func (x told) after(y told) bool {
+func (x ranked) after(y ranked) bool {
 	return cmp.Or(cmp.Compare(x.attempt, y.attempt), cmp.Compare(x.writer, y.writer), cmp.Compare(x.sequence, y.sequence)) > 0
 }
 
-// beats orders committed checkpoints as wire has it. Two of the same epoch and value are equally good: the later attempt's counts. It
-// wrote its own because it went on from before the other, and that may be because the other was damaged; where it repeats the other's,
-// it has found that whole.
-func (x told) beats(y told) bool {
-	a, b := x.candidate(), y.candidate()
+// beats orders committed checkpoints as wire has it. Two of the same epoch and value are equally good: the later
+// attempt's counts. It wrote its own because it went on from before the other, and that may be because the other was
+// damaged; where it repeats the other's, it has found that whole.
+func (x ranked) beats(y ranked) bool {
+	a, b := x.value(), y.value()
 	if wire.BetterEpoch(a, b) || wire.BetterEpoch(b, a) {
 		return wire.BetterEpoch(a, b)
 	}
 	return x.after(y)
 }
 
-func (x told) candidate() wire.Candidate {
-	return wire.Candidate{Trial: x.report.Trial, Depth: x.report.Depth, Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
+func (x ranked) value() wire.EpochValue {
+	return wire.EpochValue{Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
 }
 
-func (x told) measured() *plan.Measured {
+func (x ranked) measured() *plan.Measured {
 	r := x.report
 	m := &plan.Measured{Epoch: r.Epoch, Metrics: *r.Metrics, Checkpoint: r.Checkpoint, Digests: r.Digests, Scores: r.Scores}
 	if r.Throughput != nil {
@@ -223,18 +223,18 @@ func (x told) measured() *plan.Measured {
 	return m
 }
 
-// read sums up. A best is told with its checkpoint; the curve has the measured epochs in order.
-func (t *trialLedger) read() plan.TrialReports {
+// summary returns what the plan reads. The curve has the measured epochs in order.
+func (t *trialLedger) summary() plan.TrialReports {
 	v := t.view
-	v.Finished = t.done != nil
+	v.Finished = t.finished != nil
 	v.Attempts = map[int]plan.AttemptReports{}
-	for n, a := range t.begun {
-		if a.told {
+	for n, a := range t.starts {
+		if a.reported {
 			v.Attempts[n] = plan.AttemptReports{From: a.from, Epoch: a.epoch}
 		}
 	}
-	if t.done != nil {
-		v.Test = t.done.report.Test
+	if t.finished != nil {
+		v.Test = t.finished.report.Test
 	}
 	if t.newest != nil {
 		d := t.newest.report.Digests

@@ -69,31 +69,31 @@ func TestFold(t *testing.T) {
 	finished.Test = &wire.Metrics{AUCPR: 0.66}
 
 	type want struct {
-		Epoch, Attempt         int
-		Best                   string // epoch and checkpoint
-		Last                   string
-		Curve                  []float64
-		NotFinite              string
-		Finished               bool
-		Seen, Gaps, Duplicates int64
-		Test                   float64
+		Epoch, Attempt           int
+		Best                     string // epoch and checkpoint
+		Last                     string
+		Curve                    []float64
+		NotFinite                string
+		Finished                 bool
+		Folded, Gaps, Duplicates int64
+		Test                     float64
 	}
 	for name, tc := range map[string]struct {
 		reports []wire.Report
 		want    want
 	}{
-		"a writer that has just started":                            {[]wire.Report{started}, want{Attempt: 1, Seen: 1}},
-		"the best is the highest with a checkpoint":                 {[]wire.Report{started, first, second, third, fourth}, want{Epoch: 4, Attempt: 1, Best: "2 sha256:p12", Last: "4 0.9", Curve: []float64{0.6, 0.8, 0.7, 0.9}, Seen: 5}},
-		"reports that come twice count once":                        {[]wire.Report{started, first, first, started, first}, want{Epoch: 1, Attempt: 1, Best: "1 sha256:p11", Last: "1 0.6", Curve: []float64{0.6}, Seen: 2, Duplicates: 3}},
-		"a missing report is a gap":                                 {[]wire.Report{started, third}, want{Epoch: 3, Attempt: 1, Last: "3 0.7", Curve: []float64{0.7}, Seen: 2, Gaps: 2}},
-		"a late report closes the gap":                              {[]wire.Report{started, third, second, first}, want{Epoch: 3, Attempt: 1, Best: "2 sha256:p12", Last: "3 0.7", Curve: []float64{0.6, 0.8, 0.7}, Seen: 4}},
-		"a resuming writer repeats what is known":                   {[]wire.Report{started, first, second, resumed, repeated}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p12", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Seen: 4, Duplicates: 1}},
-		"a resuming writer repeats what was lost":                   {[]wire.Report{started, first, resumed, repeated}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p12", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Seen: 4}},
-		"the newer attempt's word on an epoch counts, in any order": {[]wire.Report{started, first, second, resumed, repeated, redone, third}, want{Epoch: 3, Attempt: 2, Best: "2 sha256:p12", Last: "3 0.75", Curve: []float64{0.6, 0.8, 0.75}, Seen: 6, Duplicates: 1}},
-		"of equal values the earlier epoch stays the best":          {[]wire.Report{started, first, second, resumed, repeated, redone, equal}, want{Epoch: 4, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.6, 0.8, 0.75, 0.8}, Seen: 6, Duplicates: 1}},
-		"of equal checkpoints the later attempt's is the best":      {[]wire.Report{started, first, second, resumed, again}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p22", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Seen: 5, Gaps: 8}},
-		"NaN is a reason and never a value":                         {[]wire.Report{resumed, repeated, redone, equal, nan}, want{Epoch: 5, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.8, 0.75, 0.8}, NotFinite: "loss is NaN", Seen: 5}},
-		"finished carries the test":                                 {[]wire.Report{resumed, repeated, redone, equal, nan, finished}, want{Epoch: 8, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.8, 0.75, 0.8}, NotFinite: "loss is NaN", Finished: true, Seen: 6, Test: 0.66}},
+		"a writer that has just started":                            {[]wire.Report{started}, want{Attempt: 1, Folded: 1}},
+		"the best is the highest with a checkpoint":                 {[]wire.Report{started, first, second, third, fourth}, want{Epoch: 4, Attempt: 1, Best: "2 sha256:p12", Last: "4 0.9", Curve: []float64{0.6, 0.8, 0.7, 0.9}, Folded: 5}},
+		"reports that come twice count once":                        {[]wire.Report{started, first, first, started, first}, want{Epoch: 1, Attempt: 1, Best: "1 sha256:p11", Last: "1 0.6", Curve: []float64{0.6}, Folded: 2, Duplicates: 3}},
+		"a missing report is a gap":                                 {[]wire.Report{started, third}, want{Epoch: 3, Attempt: 1, Last: "3 0.7", Curve: []float64{0.7}, Folded: 2, Gaps: 2}},
+		"a late report closes the gap":                              {[]wire.Report{started, third, second, first}, want{Epoch: 3, Attempt: 1, Best: "2 sha256:p12", Last: "3 0.7", Curve: []float64{0.6, 0.8, 0.7}, Folded: 4}},
+		"a resuming writer repeats what is known":                   {[]wire.Report{started, first, second, resumed, repeated}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p12", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Folded: 4, Duplicates: 1}},
+		"a resuming writer repeats what was lost":                   {[]wire.Report{started, first, resumed, repeated}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p12", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Folded: 4}},
+		"the newer attempt's word on an epoch counts, in any order": {[]wire.Report{started, first, second, resumed, repeated, redone, third}, want{Epoch: 3, Attempt: 2, Best: "2 sha256:p12", Last: "3 0.75", Curve: []float64{0.6, 0.8, 0.75}, Folded: 6, Duplicates: 1}},
+		"of equal values the earlier epoch stays the best":          {[]wire.Report{started, first, second, resumed, repeated, redone, equal}, want{Epoch: 4, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.6, 0.8, 0.75, 0.8}, Folded: 6, Duplicates: 1}},
+		"of equal checkpoints the later attempt's is the best":      {[]wire.Report{started, first, second, resumed, again}, want{Epoch: 2, Attempt: 2, Best: "2 sha256:p22", Last: "2 0.8", Curve: []float64{0.6, 0.8}, Folded: 5, Gaps: 8}},
+		"NaN is a reason and never a value":                         {[]wire.Report{resumed, repeated, redone, equal, nan}, want{Epoch: 5, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.8, 0.75, 0.8}, NotFinite: "loss is NaN", Folded: 5}},
+		"finished carries the test":                                 {[]wire.Report{resumed, repeated, redone, equal, nan, finished}, want{Epoch: 8, Attempt: 2, Best: "2 sha256:p12", Last: "4 0.8", Curve: []float64{0.8, 0.75, 0.8}, NotFinite: "loss is NaN", Finished: true, Folded: 6, Test: 0.66}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := NewLedger()
@@ -101,7 +101,7 @@ func TestFold(t *testing.T) {
 				l.Fold(r)
 			}
 			v := l.View()["d18"]
-			got := want{Epoch: v.Epoch, Attempt: v.Attempt, NotFinite: v.NotFinite, Finished: v.Finished, Seen: v.Seen, Gaps: v.Gaps, Duplicates: v.Duplicates}
+			got := want{Epoch: v.Epoch, Attempt: v.Attempt, NotFinite: v.NotFinite, Finished: v.Finished, Folded: v.Folded, Gaps: v.Gaps, Duplicates: v.Duplicates}
 			if v.Best != nil {
 				got.Best = fmt.Sprint(v.Best.Epoch, " ", v.Best.Checkpoint.Digest)
 			}
@@ -128,7 +128,7 @@ func TestEffects(t *testing.T) {
 	for i, step := range []struct {
 		r    wire.Report
 		want Effect
-	}{{started, Turn}, {good, Turn}, {worse, Progress}, {beat, Seen}, {better, Turn}, {better, Nothing}, {done, Turn}, {done, Nothing}} {
+	}{{started, Turn}, {good, Turn}, {worse, Progress}, {beat, Alive}, {better, Turn}, {better, Duplicate}, {done, Turn}, {done, Duplicate}} {
 		if got := l.Fold(step.r); got != step.want {
 			t.Errorf("step %d, %s of epoch %d: %s, want %s", i, step.r.Kind, step.r.Epoch, got, step.want)
 		}
@@ -213,8 +213,9 @@ func FuzzSpans(f *testing.F) {
 	})
 }
 
-// A run that goes on from an older one tells that one's reports as its own. Each counts once, however many of its attempts tell it; the
-// best keeps the place of the older run's checkpoint; and no attempt is credited with epochs that it did not train.
+// A run that goes on from an older one tells that one's reports as its own. Each counts once, however many of its
+// attempts tell it; the best keeps the place of the older run's checkpoint; and no attempt is credited with epochs that
+// it did not train.
 func TestAnOlderRunsReportsCountOnce(t *testing.T) {
 	older := &writer{attempt: 3, pod: "old"}
 	history := []wire.Report{older.report(wire.Started, 0), older.epoch(1, 0.6, true), older.epoch(2, 0.8, true)}
@@ -240,7 +241,7 @@ func TestAnOlderRunsReportsCountOnce(t *testing.T) {
 			l.Fold(r)
 		}
 		v := l.View()["d18"]
-		if v.Epoch != 3 || v.Seen != 6 || v.Duplicates != 5 || v.Gaps != 0 || v.Finished {
+		if v.Epoch != 3 || v.Folded != 6 || v.Duplicates != 5 || v.Gaps != 0 || v.Finished {
 			t.Errorf("%s: %+v", name, v)
 		}
 		if v.Best == nil || v.Best.Epoch != 2 || v.Best.Checkpoint.URI != "file:///c/d18-a3-old/e2" {

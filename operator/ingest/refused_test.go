@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/credential"
 	"plumbline.dev/plumbline/operator/natstest"
 	"plumbline.dev/plumbline/operator/plan"
@@ -67,7 +68,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
-	b.until("both are read", func() bool { return b.trial().Seen == 2 })
+	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	revoked := b.server.Revoke()
 	b.until("a credential that is signed now is a newer one", func() bool { return time.Now().Unix() > revoked.Unix() })
 	b.restart()
@@ -80,7 +81,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 	b.healthAt(now, "ReportsArrive", "")
 	b.healthAt(now.Add(10*time.Minute), "TrialsSilent", "d18")
 	b.send(b.pod.epoch(2, 0.8, true)) // with a new one
-	b.until("its next report is read", func() bool { return b.trial().Seen == 3 })
+	b.until("its next report is read", func() bool { return b.trial().Folded == 3 })
 	b.healthAt(now, "ReportsArrive", "")
 }
 
@@ -97,9 +98,9 @@ func (b *bench) healthAt(now time.Time, reason, words string) {
 	b.t.Helper()
 	run, started := b.run.DeepCopy(), metav1.Now()
 	run.Status.StartTime, run.Status.Trials[0].Phase = &started, api.TrialRunning
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: plan.JobName(run.Name, "d18", 1), UID: "job"}}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: attempt.JobName(run.Name, "d18", 1), UID: "job"}}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", OwnerReferences: []metav1.OwnerReference{{UID: job.UID}}}, Status: corev1.PodStatus{Phase: corev1.PodRunning}}
-	p := plan.Make(plan.Input{Run: run, Cluster: plan.Cluster{Jobs: []*batchv1.Job{job}, Pods: []*corev1.Pod{pod}}, Stream: b.ingest.Stream(), Reports: b.ingest.Reports(uid), Now: now})
+	p := plan.Make(plan.Input{Run: run, Cluster: attempt.Cluster{Jobs: []*batchv1.Job{job}, Pods: []*corev1.Pod{pod}}, Stream: b.ingest.Stream(), Reports: b.ingest.Reports(uid), Now: now})
 	c := meta.FindStatusCondition(p.Status.Conditions, api.ConditionMetricsHealthy)
 	if c == nil || c.Reason != reason || !strings.Contains(c.Message, words) {
 		b.t.Errorf("MetricsHealthy is %+v, want %s with %q", c, reason, words)

@@ -14,21 +14,22 @@ const maxUnshown = 4096
 
 // unshown is a report of progress that no status shows yet.
 type unshown struct {
-	folded int64 // the run's reports until then, itself included
-	told   time.Time
+	folded   int64 // the run's reports until then, itself included
+	reported time.Time
 }
 
-// awaitShown remembers a report that a status will show. One that is read again after a restart, or that repeats an older one, says
-// nothing about how long reports take.
-func (f *follower) awaitShown(r wire.Report, live bool) {
+// awaitShown remembers a report that a status will show. One that is read again after a restart, or that repeats an
+// older one, says nothing about how long reports take.
+func (f *trackedRun) awaitShown(r wire.Report, live bool) {
 	f.folded++
 	if live && r.ComputedBy == nil && len(f.unshown) < maxUnshown {
 		f.unshown = append(f.unshown, unshown{f.folded, r.Time})
 	}
 }
 
-// Mark is how far a run's reports have been folded. Taken before Reports, it says what Shown may count.
-func (g *Ingest) Mark(uid types.UID) int64 {
+// FoldedSoFar returns how many reports of a run have been folded. A caller that reads it before Reports may pass it to
+// MarkShown.
+func (g *Ingest) FoldedSoFar(uid types.UID) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if f := g.runs[uid]; f != nil {
@@ -37,8 +38,9 @@ func (g *Ingest) Mark(uid types.UID) int64 {
 	return 0
 }
 
-// Shown says that the run's status shows what was folded up to the mark; written: since now, and not already before.
-func (g *Ingest) Shown(uid types.UID, mark int64, written bool, now time.Time) {
+// MarkShown records that the run's status shows the first folded reports of the run. written: the status was written
+// just now, so that their delay is measured.
+func (g *Ingest) MarkShown(uid types.UID, folded int64, written bool, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	f := g.runs[uid]
@@ -46,9 +48,9 @@ func (g *Ingest) Shown(uid types.UID, mark int64, written bool, now time.Time) {
 		return
 	}
 	n := 0
-	for n < len(f.unshown) && f.unshown[n].folded <= mark {
+	for n < len(f.unshown) && f.unshown[n].folded <= folded {
 		if written {
-			metrics.ReportToStatus.Observe(max(0, now.Sub(f.unshown[n].told).Seconds())) // two clocks may disagree
+			metrics.ReportToStatus.Observe(max(0, now.Sub(f.unshown[n].reported).Seconds())) // two clocks may disagree
 		}
 		n++
 	}

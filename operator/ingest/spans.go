@@ -2,8 +2,8 @@ package ingest
 
 import "slices"
 
-// spans is a set of sequences, counted from 1, as sorted ranges that do not touch: small however high a writer counts, and
-// exact about what is missing below the highest.
+// spans is a set of sequences, counted from 1, as sorted ranges that do not touch: small however high a writer counts,
+// and exact about what is missing below the highest.
 type spans []span
 
 type span struct{ first, last int64 }

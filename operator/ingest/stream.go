@@ -27,7 +27,8 @@ type Options struct {
 	MaxBytes   int64
 	Replicas   int
 
-	// Runs lists the runs that have not ended, from the API server itself: what a cache has may be older than the reports.
+	// Runs lists the runs that have not ended, from the API server itself: what a cache has may be older than the
+	// reports.
 	Runs func(context.Context) ([]api.TrainingRun, error)
 }
 
@@ -107,7 +108,8 @@ func (o Options) connect(disturbed func(), log logr.Logger) (*nats.Conn, error) 
 // identity tells a stream from another one of the same name.
 func identity(info *jetstream.StreamInfo) string { return info.Created.UTC().Format(time.RFC3339Nano) }
 
-// Drained says whether everything that the stream holds of a run by now has been read. An error means that it is not known.
+// Drained says whether everything that the stream holds of a run by now has been read. An error means that it is not
+// known.
 func (g *Ingest) Drained(ctx context.Context, uid types.UID) (bool, error) {
 	g.mu.Lock()
 	stream, handle := g.stream, g.handle

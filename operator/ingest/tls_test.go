@@ -11,7 +11,8 @@ import (
 	"plumbline.dev/plumbline/operator/natstest"
 )
 
-// Who signs for the server is asked before anything is said to it, and what is wrong is said in words that name the flag.
+// Who signs for the server is asked before anything is said to it, and what is wrong is said in words that name the
+// flag.
 func TestTLS(t *testing.T) {
 	ours, theirs := certificate(t, "127.0.0.1"), certificate(t, "127.0.0.1")
 	for name, tc := range map[string]struct {

@@ -1,6 +1,6 @@
 // Package metrics holds what the operator counts, for Prometheus. No label names a run: their number has no bound. What
-// happens to one run is in its status. What controller-runtime counts already is not counted again: reconciles, their errors and
-// duration (controller_runtime_reconcile_*), the work queue, and who leads (leader_election_master_status).
+// happens to one run is in its status. What controller-runtime counts already is not counted again: reconciles, their
+// errors and duration (controller_runtime_reconcile_*), the work queue, and who leads (leader_election_master_status).
 package metrics
 
 import (
@@ -12,7 +12,8 @@ import (
 
 // What is counted of reports.
 var (
-	// Reports by kind and by what folding them changed. After a takeover all that the stream holds of active runs is read again.
+	// Reports by kind and by what folding them changed. After a takeover all that the stream holds of active runs is
+	// read again.
 	Reports = counters("plumbline_reports_total", "Reports that were read from the stream, by kind and effect.", "kind", "effect")
 	// Refused reports by reason. They are never in a status.
 	Refused = counters("plumbline_reports_refused_total", "Reports that were refused, by reason.", "reason")

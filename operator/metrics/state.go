@@ -2,8 +2,8 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// State is what there is when Prometheus asks, so that no deleted run is counted for ever. Every replica answers with the same
-// numbers: take the maximum over them, not the sum.
+// State is what there is when Prometheus asks, so that no deleted run is counted for ever. Every replica answers with
+// the same numbers: take the maximum over them, not the sum.
 type State struct {
 	Runs, Trials map[string]int // by phase
 	Missing      int64          // reports of active runs that are known to be missing

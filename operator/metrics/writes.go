@@ -9,8 +9,8 @@ import (
 // verbs are the requests that change something, by their HTTP method.
 var verbs = map[string]string{http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete"}
 
-// CountWrites counts what passes through a transport to the API server. It sits there, and not in the client, because events and
-// the lease are written by clients of their own.
+// CountWrites counts what passes through a transport to the API server. It sits there, and not in the client, because
+// events and the lease are written by clients of their own.
 func CountWrites(next http.RoundTripper) http.RoundTripper { return writes{next} }
 
 type writes struct{ next http.RoundTripper }

@@ -1,5 +1,5 @@
-// Package natstest runs a real NATS server in operator mode inside a test: accounts are JWTs, JetStream is on disk, and it can
-// be stopped, started again and wiped. Tests of credential and ingest stand on it.
+// Package natstest runs a real NATS server in operator mode inside a test: accounts are JWTs, JetStream is on disk, and
+// it can be stopped, started again and wiped. Tests of credential and ingest stand on it.
 package natstest
 
 import (
@@ -89,7 +89,8 @@ func (s *Server) Down() {
 	s.server.WaitForShutdown()
 }
 
-// Revoke has the server turn away every user that was signed until the time that it returns, those who are connected too.
+// Revoke has the server turn away every user that was signed until the time that it returns, those who are connected
+// too.
 func (s *Server) Revoke() time.Time {
 	s.t.Helper()
 	now := time.Now()

@@ -5,70 +5,75 @@ import (
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
-// maxAttempts is how many attempts status keeps of a trial, as the CRD has it. What the older ones took stays in its cost.
+// maxAttempts is how many attempts status keeps of a trial, as the CRD has it. What the older ones took stays in its
+// cost.
 const maxAttempts = 16
 
-// account keeps the record of a trial's attempts: when a node took each, what it went on from, how it ended, what it cost.
-func (p *planner) account(t *api.TrialStatus) {
+// recordAttempts keeps the record of a trial's attempts: when a node took each, what it went on from, how it ended,
+// what it cost.
+func (p *planner) recordAttempts(t *api.TrialStatus) {
 	if t.Attempt == 0 {
 		return
 	}
-	if record(t, t.Attempt) == nil {
+	if attemptRecord(t, t.Attempt) == nil {
 		t.Attempts = append(t.Attempts, api.AttemptStatus{Number: t.Attempt})
 		t.Attempts = slices.Delete(t.Attempts, 0, max(0, len(t.Attempts)-maxAttempts))
 	}
 	for i := range t.Attempts {
 		a := &t.Attempts[i]
 		if a.EndTime == nil {
-			p.observe(t, a)
+			p.recordObserved(t, a)
 		}
 		if r, ok := p.Reports.Trials[t.Name].Attempts[int(a.Number)]; ok {
 			from := int32(r.From)
 			a.FromEpoch, a.Epoch = &from, max(a.Epoch, int32(r.Epoch))
 		}
 	}
-	p.countLost(t)
+	p.recordLostTime(t)
 }
 
-// observe fills in what the cluster shows of an attempt that has not been seen to end. Where nobody waits for its end any more,
-// because the trial is paused or being stopped, the end is recorded here.
-func (p *planner) observe(t *api.TrialStatus, a *api.AttemptStatus) {
-	seen := p.Cluster.attempt(JobName(p.Run.Name, t.Name, a.Number))
-	if seen.pod != nil {
-		a.Node = seen.pod.Spec.NodeName
-		if a.StartTime == nil && seen.pod.Status.StartTime != nil {
-			a.StartTime = moment(seen.pod.Status.StartTime.Time)
+// recordObserved fills in what the cluster shows of an attempt whose end is not recorded. For a trial that is paused or
+// being stopped it also records the end, because endAttempt does not run then.
+func (p *planner) recordObserved(t *api.TrialStatus, a *api.AttemptStatus) {
+	seen := p.Cluster.Of(p.jobName(t, a.Number))
+	if seen.Pod != nil {
+		a.Node = seen.Pod.Spec.NodeName
+		if a.StartTime == nil && seen.Pod.Status.StartTime != nil {
+			a.StartTime = decision.Time(seen.Pod.Status.StartTime.Time)
 		}
 	}
 	if !waitsForPlace(t) && t.Phase != api.TrialStopping && !t.Phase.Terminal() {
 		return
 	}
 	switch {
-	case seen.pod != nil && podEnded(seen.pod):
-		e := podEnding(seen.pod)
-		p.close(t, a, e.class, e.exitCode, e.when(p.Now))
-	case seen.job == nil && p.left(t) == "":
-		p.close(t, a, wire.ClassInterrupted, nil, p.Now)
+	case seen.Pod != nil && attempt.PodEnded(seen.Pod):
+		e := attempt.PodEnding(seen.Pod)
+		p.recordEnd(t, a, e.Class, e.ExitCode, e.When(p.Now))
+	case seen.Job == nil && p.remainingPod(t) == "":
+		p.recordEnd(t, a, wire.ClassInterrupted, nil, p.Now)
 	}
 }
 
-// close records the end of an attempt, once.
-func (p *planner) close(t *api.TrialStatus, a *api.AttemptStatus, class wire.Class, exitCode *int32, at time.Time) {
+// recordEnd records the end of an attempt, once.
+func (p *planner) recordEnd(t *api.TrialStatus, a *api.AttemptStatus, class wire.Class, exitCode *int32, at time.Time) {
 	if a == nil || a.EndTime != nil {
 		return
 	}
-	a.Class, a.ExitCode, a.EndTime = string(class), exitCode, moment(at)
-	if took := duration(*a); took > 0 {
+	a.Class, a.ExitCode, a.EndTime = string(class), exitCode, decision.Time(at)
+	if took := podSeconds(*a); took > 0 {
 		a.GPUSeconds = took * p.gpusOf(t)
-		p.spend(t, api.Cost{PodSeconds: took})
+		p.addCost(t, api.Cost{PodSeconds: took})
 	}
 }
 
-// spend adds to the trial's cost, GPUs counted in.
-func (p *planner) spend(t *api.TrialStatus, c api.Cost) {
+// addCost adds to the trial's cost, GPUs counted in.
+func (p *planner) addCost(t *api.TrialStatus, c api.Cost) {
 	if t.Cost == nil {
 		t.Cost = &api.Cost{}
 	}
@@ -79,10 +84,13 @@ func (p *planner) spend(t *api.TrialStatus, c api.Cost) {
 	t.Cost.LostGPUSeconds += n * c.LostSeconds
 }
 
-func (p *planner) gpusOf(t *api.TrialStatus) int64 { return gpus(resourcesOf(p.Run, t.Depth)) }
+func (p *planner) gpusOf(t *api.TrialStatus) int64 {
+	return resolve.GPUs(resolve.Resources(p.Run, t.Depth))
+}
 
-// countLost says of each ended attempt how much of it was in vain, as soon as a later one has told where it went on from.
-func (p *planner) countLost(t *api.TrialStatus) {
+// recordLostTime records how much of each ended attempt was lost, once a later attempt has reported from where it
+// resumed.
+func (p *planner) recordLostTime(t *api.TrialStatus) {
 	next := -1
 	for i, a := range t.Attempts {
 		if a.FromEpoch != nil {
@@ -94,14 +102,14 @@ func (p *planner) countLost(t *api.TrialStatus) {
 		if a.LostSeconds != nil || a.EndTime == nil {
 			continue
 		}
-		took := duration(*a)
+		took := podSeconds(*a)
 		useful := 0.0
 		if a.FromEpoch != nil {
 			useful = p.trainedSeconds(t, *a.FromEpoch, *t.Attempts[next].FromEpoch)
 		}
 		lost := min(max(took-int64(useful+0.5), 0), took)
 		a.LostSeconds = &lost
-		p.spend(t, api.Cost{LostSeconds: lost})
+		p.addCost(t, api.Cost{LostSeconds: lost})
 	}
 }
 
@@ -115,7 +123,8 @@ func (p *planner) trainedSeconds(t *api.TrialStatus, from, to int32) (sum float6
 	return sum
 }
 
-func record(t *api.TrialStatus, number int32) *api.AttemptStatus {
+// attemptRecord returns the record of an attempt, or nil where status keeps none.
+func attemptRecord(t *api.TrialStatus, number int32) *api.AttemptStatus {
 	for i := range t.Attempts {
 		if t.Attempts[i].Number == number {
 			return &t.Attempts[i]
@@ -124,16 +133,16 @@ func record(t *api.TrialStatus, number int32) *api.AttemptStatus {
 	return nil
 }
 
-// duration in seconds; 0 where no node ever took the pod.
-func duration(a api.AttemptStatus) int64 {
+// podSeconds returns how long an attempt had a pod on a node; 0: no node ever took the pod.
+func podSeconds(a api.AttemptStatus) int64 {
 	if a.StartTime == nil || a.EndTime == nil {
 		return 0
 	}
 	return max(0, int64(a.EndTime.Sub(a.StartTime.Time)/time.Second))
 }
 
-// sumCost adds up what the trials cost.
-func (p *planner) sumCost() {
+// setCost adds up the costs of the trials.
+func (p *planner) setCost() {
 	var sum api.Cost
 	for _, t := range p.next.Trials {
 		if t.Cost != nil {
@@ -148,8 +157,9 @@ func (p *planner) sumCost() {
 	}
 }
 
-// countYield says what the best has reached for what its trial took. A trial that has not ended has a pod whose cost nobody knows yet.
-func (p *planner) countYield() {
+// setYield divides the best's AUC-PR by the GPU hours of its trial, once the trial has ended: before, the cost of its
+// pod is not known.
+func (p *planner) setYield() {
 	b := p.next.Best
 	if b == nil {
 		return
@@ -157,7 +167,7 @@ func (p *planner) countYield() {
 	b.AUCPRPerGPUHour = ""
 	for _, t := range p.next.Trials {
 		if t.Name == b.Trial && t.Phase.Terminal() && t.Cost != nil && t.Cost.GPUSeconds > 0 {
-			b.AUCPRPerGPUHour = api.FormatDecimal(number(b.AUCPR) * 3600 / float64(t.Cost.GPUSeconds))
+			b.AUCPRPerGPUHour = api.FormatDecimal(parseDecimal(b.AUCPR) * 3600 / float64(t.Cost.GPUSeconds))
 		}
 	}
 }

@@ -6,8 +6,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -15,7 +17,7 @@ import (
 func TestWhatAttemptsTake(t *testing.T) {
 	w := newWorld(t, 18)
 	w.run.Spec.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("2")}
-	w.run.Spec.Hyperparameters.Epochs = ptr(int32(100))
+	w.run.Spec.Hyperparameters.Epochs = ptr.To(int32(100))
 	w.step("the run is applied; a pod has two GPUs")
 	const attempts = maxAttempts + 4
 	for n := range attempts - 1 {
@@ -23,7 +25,7 @@ func TestWhatAttemptsTake(t *testing.T) {
 		w.began("d18", n)
 		w.report("d18", n+1, 0.6)
 		w.after(time.Minute)
-		w.pod("d18").DeletionTimestamp = moment(w.now)
+		w.pod("d18").DeletionTimestamp = decision.Time(w.now)
 		w.exit("d18", wire.ExitInterrupted, "Error", wire.Result{Reason: "Interrupted", Message: "stopped by SIGTERM"})
 		w.step("its node is drained after a minute")
 		if b := w.run.Status.Best; b.AUCPRPerGPUHour != "" {

@@ -7,6 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -16,37 +18,37 @@ var defaultDepths = []api.Depth{18, 34, 50, 101, 152}
 // admitEvery is how often a run is looked at again that only the installation keeps from being admitted.
 const admitEvery = 5 * time.Second
 
-// admit makes the record of a run: its trials and where in the stream its reports begin. It is done once, before anything is
-// created, so that no report of the run can lie before the recorded position.
+// admit makes the record of a run: its trials and where in the stream its reports begin. It is done once, before
+// anything is created, so that no report of the run can lie before the recorded position.
 func (p *planner) admit() bool {
 	if p.next.StartTime != nil {
-		p.condition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
+		p.setCondition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
 		return true
 	}
-	trials, err := p.trials()
+	trials, err := p.newTrials()
 	switch {
 	case err != nil:
-		return p.invalid(err.Error())
+		return p.endAsInvalid(err.Error())
 	case p.Admission != nil:
-		p.again(admitEvery)
+		p.planAgainIn(admitEvery)
 		return p.refuse("NotReady", p.Admission.Error())
 	case p.Stream.ID == "":
-		p.again(admitEvery)
+		p.planAgainIn(admitEvery)
 		return p.refuse("StreamUnavailable", "the report stream has not been reached yet: "+p.Stream.Problem)
 	}
 	p.next.StartTime = p.now()
 	p.next.Stream = &api.StreamPosition{ID: p.Stream.ID, Sequence: p.Stream.Next}
 	p.next.Trials = trials
-	p.condition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
-	p.event(false, "Admitted", "depths to train: %v", p.Run.Spec.Depths)
+	p.setCondition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
+	p.addEvent(decision.Normal, "Admitted", "depths to train: %v", p.Run.Spec.Depths)
 	return true
 }
 
-// invalid ends a run that can never be admitted: what would have to be changed cannot be.
-func (p *planner) invalid(message string) bool {
+// endAsInvalid ends a run that can never be admitted: what would have to be changed cannot be.
+func (p *planner) endAsInvalid(message string) bool {
 	p.refuse("InvalidSettings", message)
-	p.condition(api.ConditionSucceeded, false, "InvalidSettings", message)
-	p.condition(api.ConditionFailed, true, "InvalidSettings", message)
+	p.setCondition(api.ConditionSucceeded, false, "InvalidSettings", message)
+	p.setCondition(api.ConditionFailed, true, "InvalidSettings", message)
 	p.next.CompletionTime = p.now()
 	return false
 }
@@ -54,13 +56,13 @@ func (p *planner) invalid(message string) bool {
 func (p *planner) refuse(reason, message string) bool {
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionAdmitted)
 	if was == nil || was.Reason != reason {
-		p.event(true, reason, "%s", message)
+		p.addEvent(decision.Warning, reason, "%s", message)
 	}
-	p.condition(api.ConditionAdmitted, false, reason, message)
+	p.setCondition(api.ConditionAdmitted, false, reason, message)
 	return false
 }
 
-func (p *planner) trials() ([]api.TrialStatus, error) {
+func (p *planner) newTrials() ([]api.TrialStatus, error) {
 	depths := p.Run.Spec.Depths
 	if len(depths) == 0 {
 		depths = defaultDepths
@@ -68,7 +70,7 @@ func (p *planner) trials() ([]api.TrialStatus, error) {
 	var trials []api.TrialStatus
 	var errs []error
 	for _, d := range depths {
-		t, err := Resolve(p.Run, d, 1, p.Settings)
+		t, err := resolve.Trial(p.Run, d, 1, p.Settings)
 		errs = append(errs, err)
 		trials = append(trials, api.TrialStatus{
 			Name:   wire.TrialName(int(d)),

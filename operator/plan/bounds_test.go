@@ -9,8 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -22,10 +26,10 @@ func volumeNotMounted(w *world) {
 	w.schedule()
 	p := w.pod("d18")
 	p.Status.Phase = corev1.PodPending
-	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: container, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}}}
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: podspec.Container, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}}}
 	w.step("its pod has a node, which sets it up")
-	w.after(patience)
-	if names := Unexplained(w.run, w.cluster, w.now); !slices.Equal(names, []string{p.Name}) {
+	w.after(attempt.ExplainAfter)
+	if names := attempt.Unexplained(w.run, w.cluster.Cluster, w.now); !slices.Equal(names, []string{p.Name}) {
 		w.t.Errorf("what the cluster says is looked for of %v, want of the pod", names)
 	}
 	w.cluster.Warnings = map[string]string{p.Name: `FailedMount: MountVolume.SetUp failed for volume "data": mount failed: connection to nfs.lab refused`}
@@ -37,17 +41,17 @@ func volumeNotMounted(w *world) {
 }
 
 func parallelismChanges(w *world) {
-	w.run.Spec.Parallelism = ptr(int32(1))
+	w.run.Spec.Parallelism = ptr.To(int32(1))
 	w.step("the run is applied: one at a time")
 	w.schedule()
 	w.report("d18", 1, 0.7)
 	w.step("d18 trains")
-	w.run.Spec.Parallelism = ptr(int32(2))
+	w.run.Spec.Parallelism = ptr.To(int32(2))
 	w.step("somebody allows two: the next one starts at once")
 	w.schedule()
 	w.report("d34", 1, 0.6)
 	w.step("d34 trains")
-	w.run.Spec.Parallelism = ptr(int32(1))
+	w.run.Spec.Parallelism = ptr.To(int32(1))
 	w.step("somebody allows but one: no pod is stopped")
 	w.finish("d18", 4)
 	w.step("d18 finishes: its place is not given on")
@@ -57,18 +61,18 @@ func parallelismChanges(w *world) {
 
 func deadlineSuspended(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
-	w.run.Spec.ActiveDeadlineSeconds = ptr(int64(600))
+	w.run.Spec.ActiveDeadlineSeconds = ptr.To(int64(600))
 	w.step("the run is applied: it may be active for ten minutes")
 	w.schedule()
 	w.report("d18", 1, 0.8)
 	w.after(4 * time.Minute)
-	w.run.Spec.Suspend = ptr(true)
+	w.run.Spec.Suspend = ptr.To(true)
 	w.step("somebody suspends it after four")
 	w.saved()
 	w.step("its pod has saved itself")
 	w.after(time.Hour)
 	w.step("an hour passes")
-	w.run.Spec.Suspend = ptr(false)
+	w.run.Spec.Suspend = ptr.To(false)
 	w.step("it goes on")
 	w.schedule()
 	w.report("d18", 2, 0.8)
@@ -83,13 +87,13 @@ func deadlineSuspended(w *world) {
 
 func interruptedTooOften(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
-	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxInterruptions: ptr(int32(2)), MaxRetries: ptr(int32(0))}
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxInterruptions: ptr.To(int32(2)), MaxRetries: ptr.To(int32(0))}
 	w.step("the run is applied: two interruptions are allowed, and no retry")
 	for n := range 3 {
 		w.schedule()
 		w.began("d18", n)
 		w.report("d18", n+1, 0.6)
-		w.pod("d18").DeletionTimestamp = moment(w.now)
+		w.pod("d18").DeletionTimestamp = decision.Time(w.now)
 		w.after(10 * time.Second)
 		w.exit("d18", wire.ExitInterrupted, "Error", wire.Result{Reason: "Interrupted", Message: "stopped by SIGTERM"})
 		w.step("its node is drained")
@@ -100,7 +104,7 @@ func interruptedTooOften(w *world) {
 
 func expires(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
-	w.run.Spec.TTLSecondsAfterFinished = ptr(int32(3600))
+	w.run.Spec.TTLSecondsAfterFinished = ptr.To(int32(3600))
 	w.step("the run is applied: it goes an hour after its end")
 	w.schedule()
 	w.finish("d18", 4)
@@ -195,11 +199,11 @@ func TestTheEndIsTheEnd(t *testing.T) {
 		},
 	}
 	changes := map[string]func(*api.TrainingRunSpec){
-		"suspend":              func(s *api.TrainingRunSpec) { s.Suspend = ptr(true) },
+		"suspend":              func(s *api.TrainingRunSpec) { s.Suspend = ptr.To(true) },
 		"stopTrials":           func(s *api.TrainingRunSpec) { s.StopTrials = []api.TrialName{"d34"} },
 		"no stopTrials":        func(s *api.TrainingRunSpec) { s.StopTrials = nil },
-		"parallelism":          func(s *api.TrainingRunSpec) { s.Parallelism = ptr(int32(1)) },
-		"a TTL that is not up": func(s *api.TrainingRunSpec) { s.TTLSecondsAfterFinished = ptr(int32(3600)) },
+		"parallelism":          func(s *api.TrainingRunSpec) { s.Parallelism = ptr.To(int32(1)) },
+		"a TTL that is not up": func(s *api.TrainingRunSpec) { s.TTLSecondsAfterFinished = ptr.To(int32(3600)) },
 	}
 	for name, end := range ends {
 		w := newWorld(t, 18, 34)
@@ -237,7 +241,7 @@ func TestATrialsEndIsItsEnd(t *testing.T) {
 	w.report("d50", 1, 0.7)
 	w.step("d18 succeeds, d34 fails, d50 trains")
 	in := w.input()
-	in.Run.Spec.StopTrials, in.Run.Spec.Suspend, in.Run.Spec.Parallelism = []api.TrialName{"d18", "d34"}, ptr(true), ptr(int32(1))
+	in.Run.Spec.StopTrials, in.Run.Spec.Suspend, in.Run.Spec.Parallelism = []api.TrialName{"d18", "d34"}, ptr.To(true), ptr.To(int32(1))
 	p := Make(in)
 	if diff := cmp.Diff(w.run.Status.Trials[:2], p.Status.Trials[:2]); diff != "" {
 		t.Error(diff)

@@ -7,21 +7,24 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/wire"
 )
 
-// Whatever people, nodes and Kueue do to a run, it ends, nothing of it is left, and no trial ever has two pods at once (which
-// reconcile checks at every step).
+// Whatever people, nodes and Kueue do to a run, it ends, nothing of it is left, and no trial ever has two pods at once
+// (which reconcile checks at every step).
 func TestAnythingMayHappen(t *testing.T) {
 	for seed := range uint64(100) {
 		w := newWorld(t, 18, 34, 50)
-		w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(100))}
+		w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr.To(int32(100))}
 		if seed%5 == 0 {
-			w.run.Spec.ActiveDeadlineSeconds = ptr(int64(60 + seed))
+			w.run.Spec.ActiveDeadlineSeconds = ptr.To(int64(60 + seed))
 		}
-		w.suspendNew = seed%3 == 0
+		w.cluster.SuspendNew = seed%3 == 0
 		dice := rand.New(rand.NewPCG(seed, 5))
 		one := func(p float64) bool { return dice.Float64() < p }
 		for tick := 0; !Ended(w.run); tick++ {
@@ -39,7 +42,7 @@ func TestAnythingMayHappen(t *testing.T) {
 			}
 			w.schedule()
 			for _, s := range w.run.Status.Trials {
-				if a := w.cluster.attempt(JobName(w.run.Name, s.Name, s.Attempt)); s.Attempt > 0 && a.pod != nil && !podEnded(a.pod) && one(0.05) {
+				if a := w.cluster.Of(attempt.JobName(w.run.Name, s.Name, s.Attempt)); s.Attempt > 0 && a.Pod != nil && !attempt.PodEnded(a.Pod) && one(0.05) {
 					if w.reports.Trials[s.Name].Epoch < 4 {
 						w.report(s.Name, w.reports.Trials[s.Name].Epoch+1, dice.Float64())
 					} else {
@@ -54,8 +57,9 @@ func TestAnythingMayHappen(t *testing.T) {
 			neverBack(t, before, &w.run.Status)
 			w.after(time.Second)
 		}
+		loss := attempt.NodeLoss{Seconds: attempt.DefaultNodeLossSeconds, Now: w.now}
 		for _, p := range w.cluster.Pods {
-			if !podEnded(p) && !givenUp(p, defaultNodeLossSeconds, w.now) {
+			if !attempt.PodEnded(p) && !loss.Lost(p) {
 				t.Fatalf("seed %d: the run ended and pod %s goes on", seed, p.Name)
 			}
 		}
@@ -68,28 +72,28 @@ func TestAnythingMayHappen(t *testing.T) {
 // disturb does to the run what people, nodes and Kueue do.
 func (w *world) disturb(one func(p float64) bool) {
 	if one(0.02) {
-		w.run.Spec.Suspend = ptr(!or(w.run.Spec.Suspend, false))
+		w.run.Spec.Suspend = ptr.To(!ptr.Deref(w.run.Spec.Suspend, false))
 	}
 	if one(0.002) {
 		w.run.Spec.StopTrials = []api.TrialName{"d34"}
 	}
 	for _, p := range slices.Clone(w.cluster.Pods) {
 		switch {
-		case podEnded(p):
+		case attempt.PodEnded(p):
 		case p.DeletionTimestamp != nil && one(0.3): // it saved itself
 			w.cluster.Pods = slices.DeleteFunc(w.cluster.Pods, func(o *corev1.Pod) bool { return o == p })
 		case p.DeletionTimestamp == nil && one(0.005): // its node is drained, or lost
-			p.DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+			p.DeletionTimestamp = decision.Time(w.now.Add(30 * time.Second))
 		}
 	}
 	for _, j := range w.cluster.Jobs {
 		switch {
-		case w.suspendNew && suspended(j) && one(0.2):
-			j.Spec.Suspend = ptr(false)
-		case w.suspendNew && !suspended(j) && one(0.01): // Kueue preempts: the Job's controller deletes the pod
-			j.Spec.Suspend = ptr(true)
-			if p := w.cluster.podOf(j); p != nil && !podEnded(p) && p.DeletionTimestamp == nil {
-				p.DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+		case w.cluster.SuspendNew && attempt.JobSuspended(j) && one(0.2):
+			j.Spec.Suspend = ptr.To(false)
+		case w.cluster.SuspendNew && !attempt.JobSuspended(j) && one(0.01): // Kueue preempts: the Job's controller deletes the pod
+			j.Spec.Suspend = ptr.To(true)
+			if p := w.cluster.PodOf(j); p != nil && !attempt.PodEnded(p) && p.DeletionTimestamp == nil {
+				p.DeletionTimestamp = decision.Time(w.now.Add(30 * time.Second))
 			}
 		}
 	}

@@ -6,30 +6,28 @@ import (
 	"slices"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/resolve"
 )
 
-const (
-	defaultCohortMargin = 0.1
-	// minPeers that a trial is compared with: the median of fewer is one other trial's luck.
-	minPeers = 2
-)
+// minPeers is how many trials a trial is compared with at least: the median of fewer is one other trial's luck.
+const minPeers = 2
 
-// compareCohort applies earlyStopping.cohort: a trial is compared with the others at the last epoch that it and enough of them
-// have reached, and stopped when its best so far lies too far below their median. The rule is the median stopping rule of
-// Golovin et al., "Google Vizier" (KDD 2017), with bests in place of running averages, and a margin.
+// compareCohort applies earlyStopping.cohort: a trial is compared with the others at the last epoch that it and enough
+// of them have reached, and stopped when its best so far lies too far below their median. The rule is the median
+// stopping rule of Golovin et al., "Google Vizier" (KDD 2017), with bests in place of running averages, and a margin.
 func (p *planner) compareCohort() {
 	rule := p.Run.Spec.EarlyStopping
 	if rule == nil || rule.Cohort == nil || !p.Stream.Current {
 		return
 	}
-	r := resolver{}
-	margin := r.decimal("earlyStopping.cohort.margin", rule.Cohort.Margin, defaultCohortMargin)
+	margin := resolve.CohortMargin(rule.Cohort)
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
 		if t.Phase != api.TrialRunning || t.Cohort != nil {
 			continue
 		}
-		v, ok := p.behind(t, rule.Cohort.GraceEpochs, margin)
+		v, ok := p.behindOthers(t, rule.Cohort.GraceEpochs, margin)
 		if !ok {
 			continue
 		}
@@ -37,15 +35,15 @@ func (p *planner) compareCohort() {
 		t.Cohort = &v
 		words := fmt.Sprintf("at epoch %d its best AUC-PR is %s, more than %.4g below %s, the median of the others", v.Epoch, v.AUCPR, margin, v.Median)
 		if v.DryRun {
-			p.about(t, false, reasonCohort, " would be stopped: %s", words)
+			p.addTrialEvent(t, decision.Normal, reasonCohort, " would be stopped: %s", words)
 			continue
 		}
 		p.stop(t, reasonCohort, words)
 	}
 }
 
-// behind says whether a trial is too far below its peers.
-func (p *planner) behind(t *api.TrialStatus, grace int32, margin float64) (api.CohortVerdict, bool) {
+// behindOthers reports whether a trial is too far below its peers.
+func (p *planner) behindOthers(t *api.TrialStatus, grace int32, margin float64) (api.CohortVerdict, bool) {
 	var peers []*api.TrialStatus
 	for i := range p.next.Trials {
 		o := &p.next.Trials[i]
@@ -86,7 +84,7 @@ func reached(t *api.TrialStatus) int32 {
 func bestBy(t *api.TrialStatus, epoch int32) (best float64) {
 	for _, c := range t.Curve {
 		if c.Epoch <= epoch {
-			best = max(best, number(c.AUCPR))
+			best = max(best, parseDecimal(c.AUCPR))
 		}
 	}
 	return best
@@ -98,26 +96,26 @@ func median(v []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// cohortCost says, at the end of a dry run, what stopping would have cost: how far the sweep's best lies above the best that would
-// have been left.
-func (p *planner) cohortCost() {
+// setCohortCost records, at the end of a dry run, what stopping would have cost: how far the sweep's best lies above
+// the best that would have remained.
+func (p *planner) setCohortCost() {
 	if p.next.Best == nil {
 		return
 	}
-	left := 0.0
+	remaining := 0.0
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
 		switch {
 		case t.Best == nil:
 		case t.Cohort != nil && t.Cohort.DryRun:
-			left = max(left, number(t.Cohort.AUCPR))
+			remaining = max(remaining, parseDecimal(t.Cohort.AUCPR))
 		default:
-			left = max(left, number(t.Best.AUCPR))
+			remaining = max(remaining, parseDecimal(t.Best.AUCPR))
 		}
 	}
 	for i := range p.next.Trials {
 		if c := p.next.Trials[i].Cohort; c != nil && c.DryRun {
-			c.Cost = api.FormatDecimal(max(0, number(p.next.Best.AUCPR)-left))
+			c.Cost = api.FormatDecimal(max(0, parseDecimal(p.next.Best.AUCPR)-remaining))
 		}
 	}
 }

@@ -13,30 +13,30 @@ import (
 // maxCurve is how many points status keeps of a learning curve, as the CRD has it.
 const maxCurve = 128
 
-// fold puts what was reported into a trial's status. Until the stream has been read to where it was, what is folded is a part
-// only, and status stays as it is. Where the stream has lost reports of the run, status may know more than the stream: then
-// nothing in it goes back.
-func (p *planner) fold(t *api.TrialStatus) {
-	p.best[t.Name] = measured(t)
+// foldReports puts what was reported into a trial's status. Until the stream has been read to where it was, what is
+// folded is a part only, and status stays as it is. Where the stream has lost reports of the run, status may know more
+// than the stream: then nothing in it goes back.
+func (p *planner) foldReports(t *api.TrialStatus) {
+	p.best[t.Name] = rememberedBest(t)
 	if !p.Stream.Current {
 		return
 	}
 	r := p.Reports.Trials[t.Name]
-	whole := p.Reports.Whole && p.next.Stream.ID == p.Stream.ID && r.Seen >= t.ReportsSeen
+	whole := p.Reports.Whole && p.next.Stream.ID == p.Stream.ID && r.Folded >= t.ReportsSeen
 	if whole || int32(r.Epoch) >= t.Epoch {
 		t.Epoch = int32(r.Epoch)
 		if r.Last != nil {
-			t.Last = metrics(r.Last.Metrics)
+			t.Last = formatMetrics(r.Last.Metrics)
 		}
 	}
 	if r.Epochs > 0 {
 		t.Epochs = int32(r.Epochs)
 	}
-	if whole || r.Best != nil && better(t, *r.Best, p.best[t.Name]) {
+	if whole || r.Best != nil && better(*r.Best, p.best[t.Name]) {
 		p.best[t.Name] = r.Best
 	}
 	if b := p.best[t.Name]; b != nil {
-		t.Best = &api.BestMetrics{Metrics: *metrics(b.Metrics), Epoch: int32(b.Epoch), Checkpoint: reference(b.Checkpoint)}
+		t.Best = &api.BestMetrics{Metrics: *formatMetrics(b.Metrics), Epoch: int32(b.Epoch), Checkpoint: reference(b.Checkpoint)}
 	} else {
 		t.Best = nil
 	}
@@ -45,34 +45,34 @@ func (p *planner) fold(t *api.TrialStatus) {
 	}
 	t.Curve = thin(overlay(t.Curve, r.Curve), p.best[t.Name])
 	if r.Test != nil {
-		t.Test = metrics(*r.Test)
+		t.Test = formatMetrics(*r.Test)
 	}
 	if r.Digests != nil {
 		d := api.Digests(*r.Digests)
 		t.Digests = &d
 	}
 	t.SecondsLeft = secondsLeft(t, r)
-	t.ReportsSeen = max(t.ReportsSeen, r.Seen)
+	t.ReportsSeen = max(t.ReportsSeen, r.Folded)
 	t.Duplicates = max(t.Duplicates, r.Duplicates)
 	if p.Reports.Whole { // otherwise what was read and then dropped would look as if it had never come
 		t.Gaps = r.Gaps
 	}
 }
 
-// better compares what the stream has with what status remembers, rounded as it is.
-func better(t *api.TrialStatus, reported Measured, remembered *Measured) bool {
+// better reports whether the best of the stream replaces the best that status remembers, whose values are rounded.
+func better(reported Measured, remembered *Measured) bool {
 	if remembered == nil || reported.Epoch == remembered.Epoch && reference(reported.Checkpoint) == reference(remembered.Checkpoint) {
 		return true
 	}
-	return wire.BetterEpoch(candidate(t, reported), candidate(t, *remembered))
+	return wire.BetterEpoch(reported.value(), remembered.value())
 }
 
-func candidate(t *api.TrialStatus, m Measured) wire.Candidate {
-	return wire.Candidate{Trial: t.Name, Depth: int(t.Depth), Epoch: m.Epoch, Value: m.Metrics.AUCPR}
+func (m Measured) value() wire.EpochValue {
+	return wire.EpochValue{Epoch: m.Epoch, Value: m.Metrics.AUCPR}
 }
 
-// measured reads a trial's best back from its status.
-func measured(t *api.TrialStatus) *Measured {
+// rememberedBest reads a trial's best back from its status.
+func rememberedBest(t *api.TrialStatus) *Measured {
 	if t.Best == nil {
 		return nil
 	}
@@ -80,9 +80,9 @@ func measured(t *api.TrialStatus) *Measured {
 		Epoch:      int(t.Best.Epoch),
 		Checkpoint: &wire.CheckpointRef{URI: t.Best.Checkpoint.URI, Digest: t.Best.Checkpoint.Digest},
 		Metrics: wire.Metrics{
-			AUCPR: number(t.Best.AUCPR), AUCPRLow: number(t.Best.AUCPRLow), AUCPRHigh: number(t.Best.AUCPRHigh),
-			F1: number(t.Best.F1), Precision: number(t.Best.Precision), Recall: number(t.Best.Recall),
-			Threshold: number(t.Best.Threshold), Prevalence: number(t.Best.Prevalence), Samples: int(t.Best.Samples),
+			AUCPR: parseDecimal(t.Best.AUCPR), AUCPRLow: parseDecimal(t.Best.AUCPRLow), AUCPRHigh: parseDecimal(t.Best.AUCPRHigh),
+			F1: parseDecimal(t.Best.F1), Precision: parseDecimal(t.Best.Precision), Recall: parseDecimal(t.Best.Recall),
+			Threshold: parseDecimal(t.Best.Threshold), Prevalence: parseDecimal(t.Best.Prevalence), Samples: int(t.Best.Samples),
 		},
 	}
 	if t.Digests != nil {
@@ -91,7 +91,7 @@ func measured(t *api.TrialStatus) *Measured {
 	return m
 }
 
-func number[S ~string](s S) float64 {
+func parseDecimal[S ~string](s S) float64 {
 	v, err := strconv.ParseFloat(string(s), 64)
 	if err != nil {
 		return math.NaN() // never the best: a status that somebody wrote by hand
@@ -99,7 +99,7 @@ func number[S ~string](s S) float64 {
 	return v
 }
 
-func metrics(m wire.Metrics) *api.Metrics {
+func formatMetrics(m wire.Metrics) *api.Metrics {
 	return &api.Metrics{
 		AUCPR: api.FormatDecimal(m.AUCPR), AUCPRLow: api.FormatDecimal(m.AUCPRLow), AUCPRHigh: api.FormatDecimal(m.AUCPRHigh),
 		F1: api.FormatDecimal(m.F1), Precision: api.FormatDecimal(m.Precision), Recall: api.FormatDecimal(m.Recall),

@@ -43,7 +43,8 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// A restarted operator reads what is left of a stream that has dropped reports: they did come, and no gap is made of them.
+// A restarted operator reads what is left of a stream that has dropped reports: they did come, and no gap is made of
+// them.
 func TestDroppedReportsAreNoGaps(t *testing.T) {
 	w := newWorld(t, 18)
 	w.step("the run is applied")
@@ -52,7 +53,7 @@ func TestDroppedReportsAreNoGaps(t *testing.T) {
 	w.report("d18", 2, 0.8)
 	w.step("two epochs are reported")
 	left := w.reports.Trials["d18"]
-	left.Seen, left.Gaps = 1, 2
+	left.Folded, left.Gaps = 1, 2
 	w.reports = Reports{Trials: map[string]TrialReports{"d18": left}}
 	p := Make(w.input())
 	if trial := p.Status.Trials[0]; trial.Gaps != 0 || trial.ReportsSeen < 2 {

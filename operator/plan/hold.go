@@ -6,8 +6,11 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
 )
 
 // Why a trial was stopped early.
@@ -18,14 +21,14 @@ const (
 	reasonFailing  = "TooManyFailedTrials"
 )
 
-// hold stops or pauses what is not to go on. It only decides: sweep deletes the Jobs of trials that are not to have one, and a
-// trial ends once its pod has saved itself and is gone.
-func (p *planner) hold() {
+// stopAndPause stops or pauses the trials that must not train any longer. It only sets their phases: deleteLeftoverJobs
+// deletes the Jobs of trials that must not have one, and a trial ends once its pod has saved itself and is gone.
+func (p *planner) stopAndPause() {
 	switch {
-	case p.overdue():
+	case p.deadlineExceeded():
 		p.stopAll(reasonDeadline, fmt.Sprintf("the run was active for %d s, which is spec.activeDeadlineSeconds", *p.Run.Spec.ActiveDeadlineSeconds))
-	case p.count(api.TrialFailed) > p.mayFail() && !p.allEnded():
-		p.stopAll(reasonFailing, fmt.Sprintf("%d failed, and failurePolicy allows %d", p.count(api.TrialFailed), p.mayFail()))
+	case p.countPhase(api.TrialFailed) > p.allowedFailures() && !p.allEnded():
+		p.stopAll(reasonFailing, fmt.Sprintf("%d failed, and failurePolicy allows %d", p.countPhase(api.TrialFailed), p.allowedFailures()))
 	}
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
@@ -34,17 +37,17 @@ func (p *planner) hold() {
 		}
 	}
 	p.compareCohort()
-	if p.suspended() {
+	if p.suspendRequested() {
 		for i := range p.next.Trials {
 			p.pause(&p.next.Trials[i])
 		}
 	}
-	p.clock()
+	p.countActiveTime()
 }
 
-func (p *planner) suspended() bool { return or(p.Run.Spec.Suspend, false) }
+func (p *planner) suspendRequested() bool { return ptr.Deref(p.Run.Spec.Suspend, false) }
 
-func (p *planner) count(phase api.TrialPhase) (n int) {
+func (p *planner) countPhase(phase api.TrialPhase) (n int) {
 	for _, t := range p.next.Trials {
 		if t.Phase == phase {
 			n++
@@ -53,27 +56,27 @@ func (p *planner) count(phase api.TrialPhase) (n int) {
 	return n
 }
 
-// mayFail is how many trials may fail: what is set, or all but those that the run needs.
-func (p *planner) mayFail() int {
-	f := or(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
-	return int(or(f.MaxFailedTrials, max(0, int32(len(p.next.Trials))-or(f.MinSucceededTrials, 1))))
+// allowedFailures returns how many trials may fail: failurePolicy.maxFailedTrials, or all but minSucceededTrials.
+func (p *planner) allowedFailures() int {
+	f := ptr.Deref(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
+	return int(ptr.Deref(f.MaxFailedTrials, max(0, int32(len(p.next.Trials))-ptr.Deref(f.MinSucceededTrials, 1))))
 }
 
-// overdue says whether the run has been active for as long as it may be.
-func (p *planner) overdue() bool {
+// deadlineExceeded reports whether the run has been active for spec.activeDeadlineSeconds.
+func (p *planner) deadlineExceeded() bool {
 	limit := p.Run.Spec.ActiveDeadlineSeconds
 	if limit == nil || p.allEnded() {
 		return false
 	}
-	left := time.Duration(*limit)*time.Second - p.active()
+	left := time.Duration(*limit)*time.Second - p.activeTime()
 	if left > 0 && p.next.ActiveSince != nil {
-		p.again(left)
+		p.planAgainIn(left)
 	}
 	return left <= 0
 }
 
-// active is for how long the run has not been suspended.
-func (p *planner) active() time.Duration {
+// activeTime returns for how long the run has not been suspended.
+func (p *planner) activeTime() time.Duration {
 	d := time.Duration(p.next.ActiveSeconds) * time.Second
 	if since := p.next.ActiveSince; since != nil {
 		d += p.Now.Sub(since.Time)
@@ -81,9 +84,9 @@ func (p *planner) active() time.Duration {
 	return d
 }
 
-// clock starts and stops the count of active time.
-func (p *planner) clock() {
-	runs := !p.suspended() && !p.allEnded()
+// countActiveTime starts and stops the count of active time.
+func (p *planner) countActiveTime() {
+	runs := !p.suspendRequested() && !p.allEnded()
 	switch {
 	case runs && p.next.ActiveSince == nil:
 		p.next.ActiveSince = p.now()
@@ -105,17 +108,17 @@ func (p *planner) stop(t *api.TrialStatus, reason, message string) {
 		return
 	}
 	t.NextAttemptTime = nil
-	p.set(t, api.TrialStopping, reason, message)
-	p.about(t, false, reason, " is stopped: %s", message)
+	p.setPhase(t, api.TrialStopping, reason, message)
+	p.addTrialEvent(t, decision.Normal, reason, " is stopped: %s", message)
 }
 
-// stopping waits for the end of the trial's pod, which saves itself first.
-func (p *planner) stopping(t *api.TrialStatus) {
+// awaitStop waits for the end of the trial's pod, which saves itself first.
+func (p *planner) awaitStop(t *api.TrialStatus) {
 	switch {
-	case p.trained(t):
+	case p.reportedFinished(t):
 		p.succeed(t)
-	case p.left(t) != "":
-		p.awaitEnd(t)
+	case p.remainingPod(t) != "":
+		p.planAtNodeLoss(t)
 	default:
 		t.CompletionTime = p.now()
 		t.Phase = api.TrialStopped
@@ -130,34 +133,36 @@ func (p *planner) pause(t *api.TrialStatus) {
 	if !waitsForPlace(t) {
 		t.NextAttemptTime = p.now()
 	}
-	if left := p.left(t); left != "" {
-		p.set(t, api.TrialWaiting, "Suspending", "spec.suspend is true: "+left+" saves itself")
+	if pod := p.remainingPod(t); pod != "" {
+		p.setPhase(t, api.TrialWaiting, "Suspending", "spec.suspend is true: "+pod+" saves itself")
 		return
 	}
-	p.set(t, api.TrialWaiting, "Suspended", "spec.suspend is true")
+	p.setPhase(t, api.TrialWaiting, "Suspended", "spec.suspend is true")
 }
 
-// sweep deletes the Jobs that could still have a pod although their trial is not to have one: of a run that is suspended, of a
-// trial that was stopped, of an attempt that was given up or that Kueue has suspended. One whose pod has ended stays, with its log.
-func (p *planner) sweep() {
+// deleteLeftoverJobs deletes the Jobs that could still have a pod although their trial must not have one: the run is
+// suspended, the trial was stopped, or the attempt was given up or was suspended by Kueue. A Job whose pod has ended
+// stays, with its log.
+func (p *planner) deleteLeftoverJobs() {
 	keep := map[string]bool{}
 	for _, t := range p.next.Trials {
 		if t.Phase == api.TrialStarting || t.Phase == api.TrialRunning || t.Phase == api.TrialFinishing || t.Phase == api.TrialWaiting && !waitsForPlace(&t) {
-			keep[JobName(p.Run.Name, t.Name, t.Attempt)] = true
+			keep[p.jobName(&t, t.Attempt)] = true
 		}
 	}
 	for _, j := range p.Cluster.Jobs {
-		_, ended := jobEnded(j)
-		if pod := p.Cluster.podOf(j); pod != nil && podEnded(pod) && !suspended(j) {
+		_, ended := attempt.JobEnded(j)
+		if pod := p.Cluster.PodOf(j); pod != nil && attempt.PodEnded(pod) && !attempt.JobSuspended(j) {
 			ended = true // it makes no other, and will say so itself
 		}
 		if !ended && !keep[j.Name] && j.DeletionTimestamp == nil {
-			p.actions = append(p.actions, Action{Delete: j, Reason: "its trial is not to have a pod: " + p.why(j)})
+			p.actions = append(p.actions, decision.Action{Delete: j, Reason: "its trial is not to have a pod: " + p.whyNoPod(j)})
 		}
 	}
 }
 
-func (p *planner) why(j *batchv1.Job) string {
+// whyNoPod returns the reason of a Job's trial.
+func (p *planner) whyNoPod(j *batchv1.Job) string {
 	for _, t := range p.next.Trials {
 		if t.Name == j.Labels[api.LabelTrial] {
 			return t.Reason

@@ -8,9 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/clustertest"
+	"plumbline.dev/plumbline/operator/resolve"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -31,11 +36,11 @@ func TestTrialJob(t *testing.T) {
 		Tolerations:        []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}},
 		PriorityClassName:  "batch",
 		ServiceAccountName: "trainer",
-		Labels:             map[string]string{"team": "print", ManagedBy: "somebody else"},
+		Labels:             map[string]string{"team": "print", podspec.ManagedBy: "somebody else"},
 		Annotations:        map[string]string{"note": "hello"},
-		Scratch:            ptr(resource.MustParse("8Gi")), TerminationGracePeriodSeconds: ptr(int64(300)),
+		Scratch:            ptr.To(resource.MustParse("8Gi")), TerminationGracePeriodSeconds: ptr.To(int64(300)),
 	}
-	j, err := trialJob(run, 50, 2, Settings{NATS: "tls://nats:4222", CA: true})
+	j, err := trialJob(run, 50, 2, resolve.Settings{NATS: "tls://nats:4222", CA: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,20 +48,17 @@ func TestTrialJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "trial job", string(b))
+	clustertest.Golden(t, "trial job", string(b))
 }
 
 func TestNamesFit(t *testing.T) {
 	run := newWorld(t, 152).run
 	run.Name, run.UID = strings.Repeat("n", 40), "0123456789abcdef"
-	if name := JobName(run.Name, "d152", 101); len(name) > 63 {
+	if name := attempt.JobName(run.Name, "d152", 101); len(name) > 63 {
 		t.Errorf("%s is no label: %d characters", name, len(name))
 	}
 	if got, want := SecretName(run), run.Name+"-nats-01234567"; got != want {
 		t.Errorf("secret %s, want %s", got, want)
-	}
-	if name := PublishJobName(strings.Repeat("m", 40)+"-v999999999", 4); len(name) > 63 {
-		t.Errorf("%s is no label", name)
 	}
 }
 
@@ -64,7 +66,7 @@ func TestNamesFit(t *testing.T) {
 func TestDocumentsAreNotExpanded(t *testing.T) {
 	run := newWorld(t, 18).run
 	run.Spec.Dataset.URI = "file:///data/$(HOME)/$x"
-	j, err := trialJob(run, 18, 1, Settings{})
+	j, err := trialJob(run, 18, 1, resolve.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,66 +1,46 @@
 package plan
 
 import (
-	"fmt"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
 // Input is everything that a plan is made from.
 type Input struct {
 	Run       *api.TrainingRun
-	Cluster   Cluster
+	Cluster   attempt.Cluster
 	Stream    Stream
 	Reports   Reports
 	Admission error // why the run cannot be admitted although its settings resolve; nil: it can
-	Settings  Settings
+	Settings  resolve.Settings
 	// Promotions counts the run's ModelVersions that have not ended; of interest once the run is to be deleted.
 	Promotions int
 	Now        time.Time
 }
 
-// Settings are the installation's, the same for every run.
-type Settings struct {
-	NATS string // where trials send their reports
-	CA   bool   // the credential holds the authority that signed the server's certificate
-}
-
-// Plan is what to do: write Status if it differs from the run's, then record Events, then carry out Actions, in this order.
+// Plan is what to do: write Status if it differs from the run's, then record Events, then carry out Actions, in this
+// order.
 type Plan struct {
 	Status  api.TrainingRunStatus
-	Events  []Event
-	Actions []Action
+	Events  []decision.Event
+	Actions []decision.Action
 	Retries []wire.Class  // classes of the attempts that are tried again
 	After   time.Duration // when to plan again although nothing was observed to change; 0: never
 }
 
-// Action is one of three. Each is idempotent: creating finds the Job that is there, deleting what is gone is done.
-type Action struct {
-	Create *batchv1.Job // one of that name with this run's uid as its owner is the same Job
-	Delete *batchv1.Job // this very one, by uid; its pod is asked to end and has its grace period
-	Expire bool         // delete the run itself
-	Reason string
-}
-
-// Event is told once, after the status that it is about was written.
-type Event struct {
-	Warning bool
-	Reason  string
-	Message string
-	Job     string // the attempt's Job that it is about; empty: none. Events that differ in nothing but words are made one.
-}
-
-// Ended says whether a run has ended for good. Its completion time is the record of that.
+// Ended reports whether a run has ended for good. Its completion time is the record of that.
 func Ended(run *api.TrainingRun) bool { return run.Status.CompletionTime != nil }
 
-// MustLook says whether the plan must not be made from a cache that may be behind: an attempt is due, and a pod of the one before may
-// be left; or a trial is being stopped, and its Job may not have been seen yet.
-func MustLook(run *api.TrainingRun, now time.Time) bool {
+// NeedsLiveRead reports whether this plan needs a live read, because the cache may be behind. An attempt may be due
+// while a pod of the attempt before remains, or a trial is being stopped whose Job is not in the cache yet.
+func NeedsLiveRead(run *api.TrainingRun, now time.Time) bool {
 	for _, t := range run.Status.Trials {
 		if t.Phase == api.TrialStopping || t.NextAttemptTime != nil && !now.Before(t.NextAttemptTime.Time) {
 			return true
@@ -69,8 +49,9 @@ func MustLook(run *api.TrainingRun, now time.Time) bool {
 	return false
 }
 
-// MustDrain says whether the plan depends on the stream having been read to its end: some pod ended well, or all trials ended.
-func MustDrain(run *api.TrainingRun) bool {
+// NeedsDrain reports whether this plan depends on whether the stream has been read to its end: some pod ended well, or
+// all trials ended.
+func NeedsDrain(run *api.TrainingRun) bool {
 	all := len(run.Status.Trials) > 0
 	for _, t := range run.Status.Trials {
 		if t.Phase == api.TrialFinishing {
@@ -87,32 +68,32 @@ func Make(in Input) Plan {
 	p.next.ObservedGeneration = in.Run.Generation
 	if Ended(in.Run) {
 		p.expire()
-		return p.plan()
+		return p.result()
 	}
 	// 1. A run that cannot be admitted gets no further.
 	if !p.admit() {
 		p.derive()
-		return p.plan()
+		return p.result()
 	}
 	// 2. Every trial moves on with what was seen and reported of it.
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
-		p.fold(t)
+		p.foldReports(t)
 		p.advance(t)
 	}
 	// 3. What is not to go on is stopped or paused.
-	p.hold()
+	p.stopAndPause()
 	// 4. Places that are free are given to trials that wait.
-	p.start()
-	p.sweep()
+	p.startAttempts()
+	p.deleteLeftoverJobs()
 	// 5. The best of what is there; final once everything has ended and was read.
 	p.selectBest()
-	p.end()
+	p.endRun()
 	// 6. Conditions, phase and counters follow from the trials.
-	p.sumCost()
-	p.countYield()
+	p.setCost()
+	p.setYield()
 	p.derive()
-	return p.plan()
+	return p.result()
 }
 
 // planner carries one plan while it is made.
@@ -121,37 +102,32 @@ type planner struct {
 	next    *api.TrainingRunStatus
 	best    map[string]*Measured // each trial's best, in full precision
 	final   bool                 // the run ends with this plan
-	events  []Event
-	actions []Action
+	events  []decision.Event
+	actions []decision.Action
 	retries []wire.Class
 	after   time.Duration
 }
 
-func (p *planner) plan() Plan {
+func (p *planner) result() Plan {
 	return Plan{Status: *p.next, Events: p.events, Actions: p.actions, Retries: p.retries, After: p.after}
 }
 
-func (p *planner) event(warning bool, reason, format string, args ...any) {
-	p.events = append(p.events, Event{Warning: warning, Reason: reason, Message: cut(fmt.Sprintf(format, args...), maxEvent)})
+// addEvent adds an event of the run.
+func (p *planner) addEvent(severity decision.Severity, reason, format string, args ...any) {
+	p.events = append(p.events, decision.NewEvent(severity, "", reason, format, args...))
 }
 
-// about is an event of one attempt.
-func (p *planner) about(t *api.TrialStatus, warning bool, reason, format string, args ...any) {
-	p.event(warning, reason, t.Name+format, args...)
-	p.events[len(p.events)-1].Job = JobName(p.Run.Name, t.Name, t.Attempt)
+// addTrialEvent adds an event of a trial's newest attempt. The message is the trial's name followed by the format.
+func (p *planner) addTrialEvent(t *api.TrialStatus, severity decision.Severity, reason, format string, args ...any) {
+	p.events = append(p.events, decision.NewEvent(severity, p.jobName(t, t.Attempt), reason, t.Name+format, args...))
 }
 
-// again asks for another plan within d.
-func (p *planner) again(d time.Duration) {
+// planAgainIn asks for another plan after d at the latest.
+func (p *planner) planAgainIn(d time.Duration) {
 	if p.after == 0 || d < p.after {
 		p.after = max(d, time.Millisecond)
 	}
 }
 
 // now has the precision that the API server keeps, so that what is written equals what is read back.
-func (p *planner) now() *metav1.Time { return moment(p.Now) }
-
-func moment(t time.Time) *metav1.Time {
-	m := metav1.NewTime(t.Truncate(time.Second))
-	return &m
-}
+func (p *planner) now() *metav1.Time { return decision.Time(p.Now) }

@@ -41,7 +41,7 @@ type TrialReports struct {
 
 	Attempts map[int]AttemptReports
 
-	Seen       int64 // folded reports
+	Folded     int64 // folded reports
 	Gaps       int64 // reports known to be missing
 	Duplicates int64 // reports that came again
 }

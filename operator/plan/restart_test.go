@@ -7,17 +7,19 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/wire"
 )
 
 // Killed at any moment and started again, however often, the operator brings the same run to the same result.
 func TestRestartsChangeNothing(t *testing.T) {
 	for seed := range uint64(150) {
-		want := live(t, seed, 0)
+		want := runSweep(t, seed, 0)
 		for _, often := range []float64{0.05, 0.3} {
-			if diff := cmp.Diff(want, live(t, seed, often)); diff != "" {
+			if diff := cmp.Diff(want, runSweep(t, seed, often)); diff != "" {
 				t.Fatalf("seed %d, killed with probability %v at each point: %s", seed, often, diff)
 			}
 		}
@@ -34,11 +36,11 @@ type outcome struct {
 	BestIsFinal bool
 }
 
-// live runs one sweep whose pods behave by their trial and attempt alone.
-func live(t *testing.T, seed uint64, often float64) outcome {
+// runSweep runs one sweep whose pods behave by their trial and attempt alone.
+func runSweep(t *testing.T, seed uint64, often float64) outcome {
 	w := newWorld(t, 18, 34, 50, 101)
-	w.run.Spec.Parallelism = ptr(int32(1 + seed%4))
-	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(2))}
+	w.run.Spec.Parallelism = ptr.To(int32(1 + seed%4))
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr.To(int32(2))}
 	dice := rand.New(rand.NewPCG(seed, uint64(often*1000)))
 	blind := 0 // ticks for which a restarted operator has not read the whole stream
 	w.crash = func(string) bool {
@@ -82,8 +84,8 @@ func live(t *testing.T, seed uint64, often float64) outcome {
 func (w *world) train(seed uint64, age map[string]int) {
 	for i := range w.run.Status.Trials {
 		s := &w.run.Status.Trials[i]
-		a := w.cluster.attempt(JobName(w.run.Name, s.Name, s.Attempt))
-		if a.pod == nil || podEnded(a.pod) {
+		a := w.cluster.Of(attempt.JobName(w.run.Name, s.Name, s.Attempt))
+		if a.Pod == nil || attempt.PodEnded(a.Pod) {
 			continue
 		}
 		dice := rand.New(rand.NewPCG(seed, uint64(s.Depth)<<8+uint64(s.Attempt)))
@@ -92,8 +94,8 @@ func (w *world) train(seed uint64, age map[string]int) {
 		if end != 0 {
 			life = dice.IntN(4)
 		}
-		age[a.job.Name]++
-		if n := age[a.job.Name]; n <= life {
+		age[a.Job.Name]++
+		if n := age[a.Job.Name]; n <= life {
 			if n > w.reports.Trials[s.Name].Epoch { // a later attempt goes on from the last checkpoint
 				w.report(s.Name, n, float64(dice.IntN(1000))/1000)
 			}

@@ -7,8 +7,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/plaintext"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/operator/selection"
 )
 
@@ -27,31 +32,29 @@ func (p *planner) selectBest() {
 			cs = append(cs, c)
 		}
 	}
-	r := resolver{}
-	margin, least := r.rule(p.Run.Spec.Objective)
 	p.final = p.allEnded() && p.Reports.Drained
-	choice := selection.Choose(cs, selection.Rule{TieMargin: margin, MinValue: least}, p.final)
+	choice := selection.Choose(cs, resolve.Rule(p.Run.Spec.Objective), p.final)
 	was := p.next.Best
-	p.next.Best = best(choice)
+	p.next.Best = statusBest(choice)
 	if b := p.next.Best; b != nil {
 		b.Provisional = !p.final
 		if was == nil || was.Trial != b.Trial {
-			p.event(false, "NewBest", "%s leads with AUC-PR %s at epoch %d", b.Trial, b.AUCPR, b.Epoch)
+			p.addEvent(decision.Normal, "NewBest", "%s leads with AUC-PR %s at epoch %d", b.Trial, b.AUCPR, b.Epoch)
 		}
 	}
 	switch {
 	case p.final && p.next.Best != nil:
-		p.condition(api.ConditionBestSelected, true, "Selected", choice.Reason)
+		p.setCondition(api.ConditionBestSelected, true, "Selected", choice.Reason)
 	case p.final:
-		p.condition(api.ConditionBestSelected, false, "NoCheckpoint", choice.Reason)
+		p.setCondition(api.ConditionBestSelected, false, "NoCheckpoint", choice.Reason)
 	case p.next.Best != nil:
-		p.condition(api.ConditionBestSelected, false, "Provisional", p.next.Best.Trial+" leads while trials are still running")
+		p.setCondition(api.ConditionBestSelected, false, "Provisional", p.next.Best.Trial+" leads while trials are still running")
 	default:
-		p.condition(api.ConditionBestSelected, false, "NoCheckpoint", choice.Reason)
+		p.setCondition(api.ConditionBestSelected, false, "NoCheckpoint", choice.Reason)
 	}
 }
 
-func best(c selection.Choice) *api.Best {
+func statusBest(c selection.Choice) *api.Best {
 	if c.Best == nil {
 		return nil
 	}
@@ -59,11 +62,11 @@ func best(c selection.Choice) *api.Best {
 		Trial: c.Best.Trial,
 		Depth: api.Depth(c.Best.Depth),
 		BestMetrics: api.BestMetrics{
-			Metrics:    *metrics(c.Best.Metrics),
+			Metrics:    *formatMetrics(c.Best.Metrics),
 			Epoch:      int32(c.Best.Epoch),
 			Checkpoint: reference(&c.Best.Checkpoint),
 		},
-		Reason: cut(c.Reason, 1024),
+		Reason: plaintext.Cut(c.Reason, 1024),
 	}
 	if r := c.RunnerUp; r != nil {
 		b.RunnerUp = &api.RunnerUp{Trial: r.Trial, AUCPR: api.FormatDecimal(r.Metrics.AUCPR), Epoch: int32(r.Epoch)}
@@ -85,16 +88,16 @@ func (p *planner) allEnded() bool {
 	return true
 }
 
-// end closes the run once every trial has ended and every report that the stream held after that has been read.
-func (p *planner) end() {
+// endRun ends the run once every trial has ended and every report that the stream held after that has been read.
+func (p *planner) endRun() {
 	if !p.allEnded() {
 		return
 	}
 	if !p.final {
-		p.again(drainEvery)
+		p.planAgainIn(drainEvery)
 		return
 	}
-	p.cohortCost()
+	p.setCohortCost()
 	last := p.next.StartTime
 	for i := range p.next.Trials {
 		if t := &p.next.Trials[i]; last.Before(t.CompletionTime) {
@@ -103,13 +106,13 @@ func (p *planner) end() {
 	}
 	p.next.CompletionTime = last
 	ok, reason, message := p.verdict()
-	p.condition(api.ConditionSucceeded, ok, reason, message)
-	p.condition(api.ConditionFailed, !ok, reason, message)
-	p.event(!ok, reason, "%s", message)
+	p.setCondition(api.ConditionSucceeded, ok, reason, message)
+	p.setCondition(api.ConditionFailed, !ok, reason, message)
+	p.addEvent(severityOf(ok), reason, "%s", message)
 }
 
-// verdict says how a run whose trials have all ended has ended itself. A trial that was stopped on purpose counts as one that
-// succeeded if it left a checkpoint; a run that was stopped at its deadline has failed, whatever it left.
+// verdict says how a run whose trials have all ended has ended itself. A trial that was stopped on purpose counts as
+// one that succeeded if it left a checkpoint; a run that was stopped at its deadline has failed, whatever it left.
 func (p *planner) verdict() (ok bool, reason, message string) {
 	var failed, stopped []api.TrialStatus
 	succeeded, useful := 0, 0
@@ -130,7 +133,7 @@ func (p *planner) verdict() (ok bool, reason, message string) {
 	slices.SortStableFunc(failed, func(a, b api.TrialStatus) int { return a.CompletionTime.Compare(b.CompletionTime.Time) })
 	least := 1
 	if f := p.Run.Spec.FailurePolicy; f != nil {
-		least = int(or(f.MinSucceededTrials, 1))
+		least = int(ptr.Deref(f.MinSucceededTrials, 1))
 	}
 	all := len(p.next.Trials)
 	summary := fmt.Sprintf("%d of %d trials succeeded", succeeded, all)
@@ -145,7 +148,7 @@ func (p *planner) verdict() (ok bool, reason, message string) {
 		return false, failed[0].Reason, firstFailure(failed)
 	case useful < least:
 		return false, "TooFewSucceededTrials", fmt.Sprintf("failurePolicy.minSucceededTrials is %d: %s", least, summary)
-	case len(failed) > p.mayFail():
+	case len(failed) > p.allowedFailures():
 		return false, reasonFailing, summary
 	case len(failed) > 0:
 		return true, "SomeTrialsFailed", summary
@@ -192,16 +195,16 @@ func (p *planner) derive() {
 	if len(p.next.Trials) > 0 {
 		p.next.Done = fmt.Sprintf("%d/%d", done, len(p.next.Trials))
 		p.next.Progress = fmt.Sprintf("%d/%d", finished, epochs)
-		p.metricsHealthy()
+		p.setMetricsHealthy()
 	}
-	p.running(done, training, waits)
-	p.paused()
+	p.setRunning(done, training, waits)
+	p.setSuspended()
 	switch {
 	case meta.IsStatusConditionTrue(p.next.Conditions, api.ConditionSucceeded):
 		p.next.Phase = api.RunSucceeded
 	case meta.IsStatusConditionTrue(p.next.Conditions, api.ConditionFailed):
 		p.next.Phase = api.RunFailed
-	case p.suspended() && p.next.StartTime != nil:
+	case p.suspendRequested() && p.next.StartTime != nil:
 		p.next.Phase = api.RunSuspended
 	case begun:
 		p.next.Phase = api.RunRunning
@@ -210,35 +213,35 @@ func (p *planner) derive() {
 	}
 }
 
-// paused says whether spec.suspend has been obeyed: no pod is left.
-func (p *planner) paused() {
+// setSuspended sets the condition Suspended: true once spec.suspend is true and no pod remains.
+func (p *planner) setSuspended() {
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionSuspended)
-	left := ""
+	remaining := ""
 	for i := range p.next.Trials {
-		if t := &p.next.Trials[i]; !t.Phase.Terminal() && left == "" {
-			left = p.left(t)
+		if t := &p.next.Trials[i]; !t.Phase.Terminal() && remaining == "" {
+			remaining = p.remainingPod(t)
 		}
 	}
 	switch {
-	case p.next.StartTime == nil || p.allEnded() || !p.suspended() && was == nil:
+	case p.next.StartTime == nil || p.allEnded() || !p.suspendRequested() && was == nil:
 		meta.RemoveStatusCondition(&p.next.Conditions, api.ConditionSuspended)
-	case !p.suspended():
+	case !p.suspendRequested():
 		if was.Reason != "Resumed" {
-			p.event(false, "Resumed", "the run goes on from its checkpoints")
+			p.addEvent(decision.Normal, "Resumed", "the run goes on from its checkpoints")
 		}
-		p.condition(api.ConditionSuspended, false, "Resumed", "spec.suspend is not true")
-	case left != "":
-		p.condition(api.ConditionSuspended, false, "Suspending", left+" saves itself")
+		p.setCondition(api.ConditionSuspended, false, "Resumed", "spec.suspend is not true")
+	case remaining != "":
+		p.setCondition(api.ConditionSuspended, false, "Suspending", remaining+" saves itself")
 	default:
 		if was == nil || was.Status != metav1.ConditionTrue {
-			p.event(false, "Suspended", "spec.suspend is true: no pod is left and the clock stands")
+			p.addEvent(decision.Normal, "Suspended", "spec.suspend is true: no pod is left and the clock stands")
 		}
-		p.condition(api.ConditionSuspended, true, "Suspended", "spec.suspend is true")
+		p.setCondition(api.ConditionSuspended, true, "Suspended", "spec.suspend is true")
 	}
 }
 
-// running says what trains, and otherwise what is waited for.
-func (p *planner) running(done, training int, waits *api.TrialStatus) {
+// setRunning sets the condition Running: which trials train, and otherwise what the run waits for.
+func (p *planner) setRunning(done, training int, waits *api.TrialStatus) {
 	all := len(p.next.Trials)
 	waiting, away := "", ""
 	if !p.Stream.Connected {
@@ -246,35 +249,36 @@ func (p *planner) running(done, training int, waits *api.TrialStatus) {
 	}
 	if waits != nil {
 		waiting = fmt.Sprintf("%s (%s): %s", waits.Name, waits.Reason, waits.Message)
-		if waits.Reason == reasonFirstReport || waits.Phase == api.TrialFinishing {
+		if waits.Reason == attempt.ReasonFirstReport || waits.Phase == api.TrialFinishing {
 			waiting += away
 		}
 	}
 	switch {
 	case all == 0: // in the same words, so that one condition says why nothing trains
 		why := meta.FindStatusCondition(p.next.Conditions, api.ConditionAdmitted)
-		p.condition(api.ConditionRunning, false, why.Reason, why.Message)
+		p.setCondition(api.ConditionRunning, false, why.Reason, why.Message)
 	case done == all && !p.final:
-		p.condition(api.ConditionRunning, false, reasonReports, "all trials have ended; the run ends once every report that they sent has been read"+away)
+		p.setCondition(api.ConditionRunning, false, reasonReports, "all trials have ended; the run ends once every report that they sent has been read"+away)
 	case done == all:
-		p.condition(api.ConditionRunning, false, "Ended", "all trials have ended")
+		p.setCondition(api.ConditionRunning, false, "Ended", "all trials have ended")
 	case training > 0 && waits != nil:
-		p.condition(api.ConditionRunning, true, "Training", fmt.Sprintf("%d of %d trials train; %s", training, all, waiting))
+		p.setCondition(api.ConditionRunning, true, "Training", fmt.Sprintf("%d of %d trials train; %s", training, all, waiting))
 	case training > 0:
-		p.condition(api.ConditionRunning, true, "Training", fmt.Sprintf("%d of %d trials train", training, all))
+		p.setCondition(api.ConditionRunning, true, "Training", fmt.Sprintf("%d of %d trials train", training, all))
 	default:
-		p.condition(api.ConditionRunning, false, waits.Reason, waiting)
+		p.setCondition(api.ConditionRunning, false, waits.Reason, waiting)
 	}
 }
 
-// metricsHealthy says whether reports arrive, all of them, and otherwise what that means for the run.
-func (p *planner) metricsHealthy() {
+// setMetricsHealthy sets the condition MetricsHealthy: whether all reports arrive, and otherwise what that means for
+// the run.
+func (p *planner) setMetricsHealthy() {
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionMetricsHealthy)
-	set := func(ok bool, reason, message string) {
+	setTo := func(ok bool, reason, message string) {
 		if was != nil && was.Reason != reason || was == nil && !ok {
-			p.event(!ok, reason, "%s", message)
+			p.addEvent(severityOf(ok), reason, "%s", message)
 		}
-		p.condition(api.ConditionMetricsHealthy, ok, reason, message)
+		p.setCondition(api.ConditionMetricsHealthy, ok, reason, message)
 	}
 	var missing []string
 	for _, t := range p.next.Trials {
@@ -282,34 +286,42 @@ func (p *planner) metricsHealthy() {
 			missing = append(missing, fmt.Sprintf("%d of %s", t.Gaps, t.Name))
 		}
 	}
-	silent := p.silent()
+	silent := p.silentTrials()
 	switch {
 	case !p.Stream.Connected:
-		set(false, "StreamUnavailable", p.Stream.Problem+"; trials go on training and their reports arrive later")
+		setTo(false, "StreamUnavailable", p.Stream.Problem+"; trials go on training and their reports arrive later")
 	case p.next.Stream != nil && p.next.Stream.ID != p.Stream.ID:
-		set(false, "StreamReplaced", fmt.Sprintf("the report stream of this run, made at %s, was replaced by one made at %s: what was known is kept, later reports are read from the new one", p.next.Stream.ID, p.Stream.ID))
+		setTo(false, "StreamReplaced", fmt.Sprintf("the report stream of this run, made at %s, was replaced by one made at %s: what was known is kept, later reports are read from the new one", p.next.Stream.ID, p.Stream.ID))
 	case !p.Stream.Current && was != nil:
 		// Reading again after a restart: nothing new is known yet.
 	case !p.Stream.Current:
-		set(false, "CatchingUp", "the operator is reading the reports that the stream holds")
+		setTo(false, "CatchingUp", "the operator is reading the reports that the stream holds")
 	case !p.Reports.Whole && p.Run.Status.Stream != nil:
-		set(false, "ReportsDropped", "the stream no longer holds all reports of this run: it was purged, or --stream-max-age or --stream-max-bytes is too small; what was known is kept, and the next attempt of a trial tells its history again")
+		setTo(false, "ReportsDropped", "the stream no longer holds all reports of this run: it was purged, or --stream-max-age or --stream-max-bytes is too small; what was known is kept, and the next attempt of a trial tells its history again")
 	case len(silent) > 0:
-		set(false, "TrialsSilent", "nothing is heard although the pod runs: "+strings.Join(silent, ", ")+"; its log (`plumb logs`) says whether NATS refuses it, and reports that wait arrive later")
+		setTo(false, "TrialsSilent", "nothing is heard although the pod runs: "+strings.Join(silent, ", ")+"; its log (`plumb logs`) says whether NATS refuses it, and reports that wait arrive later")
 	case len(missing) > 0:
-		set(false, "ReportsMissing", "reports did not arrive: "+strings.Join(missing, ", "))
+		setTo(false, "ReportsMissing", "reports did not arrive: "+strings.Join(missing, ", "))
 	default:
-		set(true, "ReportsArrive", "every report that was sent is read")
+		setTo(true, "ReportsArrive", "every report that was sent is read")
 	}
 }
 
-func (p *planner) condition(kind string, ok bool, reason, message string) {
+// severityOf returns Warning for what is not well.
+func severityOf(ok bool) decision.Severity {
+	if ok {
+		return decision.Normal
+	}
+	return decision.Warning
+}
+
+func (p *planner) setCondition(kind string, ok bool, reason, message string) {
 	status := metav1.ConditionFalse
 	if ok {
 		status = metav1.ConditionTrue
 	}
 	meta.SetStatusCondition(&p.next.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: cut(message, 4096),
+		Type: kind, Status: status, Reason: reason, Message: plaintext.Cut(message, 4096),
 		ObservedGeneration: p.Run.Generation, LastTransitionTime: *p.now(),
 	})
 }

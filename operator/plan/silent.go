@@ -5,29 +5,30 @@ import (
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
 )
 
-// silence is how long a trial may be heard nothing of before that is a fault: it tells something every ten seconds while it trains, and a
-// large validation or checkpoint between two epochs takes its time.
-const silence = 5 * time.Minute
+// silentAfter is how long nothing may arrive from a trial before that is a fault. A trial reports every ten seconds
+// while it trains; a large validation or checkpoint between two epochs takes longer.
+const silentAfter = 5 * time.Minute
 
-// firstReport is the same for an attempt that runs and has told nothing yet: it looks at its data first.
-const firstReport = 30 * time.Minute
+// firstReportWithin is the same for an attempt that runs and has not reported yet: it reads its data first.
+const firstReportWithin = 30 * time.Minute
 
-// silent names the trials that train and have told nothing for a while although the stream is read. The operator does not hear when NATS
-// turns a pod away, because of its credential or of its network: this is how it shows.
-func (p *planner) silent() (names []string) {
+// silentTrials names the trials that train and have told nothing for a while although the stream is read. The operator
+// does not hear when NATS turns a pod away, because of its credential or of its network: this is how it shows.
+func (p *planner) silentTrials() (names []string) {
 	if !p.Stream.Connected || !p.Stream.Current {
 		return nil
 	}
 	for _, t := range p.next.Trials {
-		r, since, bound := p.Reports.Trials[t.Name], time.Time{}, silence
+		r, since, bound := p.Reports.Trials[t.Name], time.Time{}, silentAfter
 		switch {
 		case t.Phase == api.TrialRunning && r.Attempt == int(t.Attempt):
 			since = r.Heard
-		case t.Reason == reasonFirstReport:
-			if a := record(&t, t.Attempt); a != nil && a.StartTime != nil {
-				since, bound = a.StartTime.Time, firstReport
+		case t.Reason == attempt.ReasonFirstReport:
+			if a := attemptRecord(&t, t.Attempt); a != nil && a.StartTime != nil {
+				since, bound = a.StartTime.Time, firstReportWithin
 			}
 		}
 		if since.IsZero() {
@@ -38,7 +39,7 @@ func (p *planner) silent() (names []string) {
 			due = p.Stream.Since
 		}
 		if left := due.Add(bound).Sub(p.Now); left > 0 {
-			p.again(left)
+			p.planAgainIn(left)
 		} else {
 			names = append(names, fmt.Sprintf("%s since %s", t.Name, since.UTC().Format(time.DateTime)))
 		}

@@ -17,7 +17,7 @@ func TestATrialThatIsSilent(t *testing.T) {
 		want   string // reason of MetricsHealthy
 	}{
 		"it was heard a moment ago":        {time.Minute, func(*world) {}, "ReportsArrive"},
-		"it has been silent for long":      {silence, func(*world) {}, "TrialsSilent"},
+		"it has been silent for long":      {silentAfter, func(*world) {}, "TrialsSilent"},
 		"NATS came back a moment ago":      {time.Hour, func(w *world) { w.stream.Since = heard.Add(time.Hour - time.Second) }, "ReportsArrive"},
 		"NATS is away":                     {time.Hour, func(w *world) { w.stream.Connected = false }, "StreamUnavailable"},
 		"another attempt has not told yet": {time.Hour, func(w *world) { w.run.Status.Trials[0].Attempt = 2 }, "ReportsArrive"},
@@ -37,20 +37,21 @@ func TestATrialThatIsSilent(t *testing.T) {
 			if c == nil || c.Reason != tc.want {
 				t.Errorf("MetricsHealthy is %+v", c)
 			}
-			if name == "it was heard a moment ago" && p.After != silence-tc.now {
+			if name == "it was heard a moment ago" && p.After != silentAfter-tc.now {
 				t.Errorf("looked at again after %s", p.After)
 			}
 		})
 	}
 }
 
-// A credential that is refused from the first moment on looks like a trial that still reads its data, until that takes too long.
+// A credential that is refused from the first moment on looks like a trial that still reads its data, until that takes
+// too long.
 func TestATrialThatIsNeverHeard(t *testing.T) {
 	w := newWorld(t, 18)
 	w.step("the run is applied")
 	w.schedule()
 	w.step("its pod runs")
-	for after, want := range map[time.Duration]string{firstReport - time.Second: "ReportsArrive", firstReport: "TrialsSilent"} {
+	for after, want := range map[time.Duration]string{firstReportWithin - time.Second: "ReportsArrive", firstReportWithin: "TrialsSilent"} {
 		w.now = epoch0.Add(after)
 		c := meta.FindStatusCondition(Make(w.input()).Status.Conditions, api.ConditionMetricsHealthy)
 		if c == nil || c.Reason != want {

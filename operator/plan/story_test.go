@@ -1,22 +1,20 @@
 package plan
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/clustertest"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
-
-var update = flag.Bool("update", false, "write the golden stories anew")
 
 // Each story is a file under testdata that reads as prose: what happened, and what the operator made of it.
 func TestStories(t *testing.T) {
@@ -55,13 +53,13 @@ func TestStories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 18, 34, 50)
 			tell(w)
-			golden(t, name, w.story.String())
+			clustertest.Golden(t, name, w.story.String())
 		})
 	}
 }
 
 func sweep(w *world) {
-	w.run.Spec.Parallelism = ptr(int32(2))
+	w.run.Spec.Parallelism = ptr.To(int32(2))
 	w.step("the run is applied")
 	w.after(2 * time.Second)
 	w.schedule()
@@ -114,7 +112,7 @@ func waits(w *world) {
 	p.Status.Conditions = nil
 	p.Spec.NodeName = "node-1"
 	waiting := func(reason, message string) {
-		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: container, Image: "trainer:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: podspec.Container, Image: "trainer:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}
 	}
 	waiting("ErrImagePull", "manifest unknown")
 	w.step("the image does not exist")
@@ -194,7 +192,7 @@ func deleted(w *world) {
 
 func refused(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
-	w.run.Spec.Hyperparameters.WarmupEpochs = ptr(int32(9))
+	w.run.Spec.Hyperparameters.WarmupEpochs = ptr.To(int32(9))
 	w.step("a warm-up that is longer than the training")
 	w.run.Spec.Hyperparameters.WarmupEpochs = nil
 	w.run.Status = api.TrainingRunStatus{} // another run, with good settings
@@ -285,36 +283,6 @@ func restarted(w *world) {
 
 func (w *world) pods() []*corev1.Pod { return w.cluster.Pods }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", fileName(name)+".txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v: run with -update", err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func fileName(s string) string {
-	out := []rune{}
-	for _, r := range s {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
-			out = append(out, r)
-		case r == ' ':
-			out = append(out, '-')
-		}
-	}
-	return string(out)
-}
-
 func suspendedRun(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:2]
 	w.run.Spec.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("1")}
@@ -324,14 +292,14 @@ func suspendedRun(w *world) {
 	w.report("d18", 1, 0.61)
 	w.step("d18 reports")
 	w.after(time.Minute)
-	w.run.Spec.Suspend = ptr(true)
+	w.run.Spec.Suspend = ptr.To(true)
 	w.step("somebody suspends the run")
 	w.after(10 * time.Second)
 	w.saved()
 	w.step("both pods have saved themselves and are gone")
 	w.after(time.Hour)
 	w.step("an hour passes")
-	w.run.Spec.Suspend = ptr(false)
+	w.run.Spec.Suspend = ptr.To(false)
 	w.step("somebody lets it go on")
 	w.schedule()
 	w.began("d18", 1)
@@ -362,7 +330,7 @@ func stoppedByHand(w *world) {
 
 func deadline(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:2]
-	w.run.Spec.ActiveDeadlineSeconds = ptr(int64(600))
+	w.run.Spec.ActiveDeadlineSeconds = ptr.To(int64(600))
 	w.step("the run is applied")
 	w.schedule()
 	w.report("d18", 1, 0.8)
@@ -376,7 +344,7 @@ func deadline(w *world) {
 }
 
 func tooManyFail(w *world) {
-	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxFailedTrials: ptr(int32(0)), MaxRetries: ptr(int32(0))}
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxFailedTrials: ptr.To(int32(0)), MaxRetries: ptr.To(int32(0))}
 	w.step("the run is applied: no trial may fail")
 	w.schedule()
 	w.report("d34", 1, 0.7)
@@ -396,7 +364,7 @@ func nodeLost(w *world) {
 	w.report("d18", 1, 0.7)
 	w.step("d18 reports")
 	w.after(5 * time.Minute)
-	w.pod("d18").DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+	w.pod("d18").DeletionTimestamp = decision.Time(w.now.Add(30 * time.Second))
 	w.step("its node is silent, and Kubernetes evicts the pod")
 	w.after(30*time.Second + 119*time.Second)
 	w.step("the node does not say that it has ended")
@@ -411,7 +379,7 @@ func nodeLost(w *world) {
 
 func turnedAway(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
-	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(0))}
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr.To(int32(0))}
 	w.step("the run is applied; no retry is allowed")
 	for range 4 {
 		w.schedule()
@@ -426,7 +394,7 @@ func turnedAway(w *world) {
 
 func crashesWhenDone(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
-	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr(int32(0))}
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr.To(int32(0))}
 	w.step("the run is applied; no retry is allowed")
 	w.schedule()
 	w.report("d18", 4, 0.8)
@@ -436,7 +404,7 @@ func crashesWhenDone(w *world) {
 }
 
 func cannotSucceed(w *world) {
-	w.run.Spec.FailurePolicy = &api.FailurePolicy{MinSucceededTrials: ptr(int32(3))}
+	w.run.Spec.FailurePolicy = &api.FailurePolicy{MinSucceededTrials: ptr.To(int32(3))}
 	w.step("the run is applied: all three must succeed")
 	w.schedule()
 	w.report("d34", 1, 0.7)
@@ -446,14 +414,14 @@ func cannotSucceed(w *world) {
 
 func keepsItsPlace(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:2]
-	w.run.Spec.Parallelism = ptr(int32(1))
+	w.run.Spec.Parallelism = ptr.To(int32(1))
 	w.step("the run is applied: one at a time")
 	w.schedule()
 	w.report("d18", 1, 0.7)
 	w.step("d18 trains")
-	w.run.Spec.Suspend = ptr(true)
+	w.run.Spec.Suspend = ptr.To(true)
 	w.step("somebody suspends the run")
-	w.run.Spec.Suspend = ptr(false)
+	w.run.Spec.Suspend = ptr.To(false)
 	w.step("and lets it go on before d18 has saved itself: d34 must not take its place")
 	w.saved()
 	w.after(5 * time.Second)
@@ -461,7 +429,7 @@ func keepsItsPlace(w *world) {
 }
 
 func invalidJob(w *world) {
-	w.run.Spec.Parallelism = ptr(int32(1))
+	w.run.Spec.Parallelism = ptr.To(int32(1))
 	w.cluster.Invalid = []string{"erasers-d18-a1"}
 	w.cluster.Warnings = map[string]string{"erasers-d18-a1": "Job.batch \"erasers-d18-a1\" is invalid: spec.template.spec.containers[0].resources.requests: must be less than or equal to cpu limit of 1"}
 	w.step("d18 is given more than its limit: the others are tried")
@@ -469,18 +437,18 @@ func invalidJob(w *world) {
 
 func kueuePreempts(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
-	w.run.Labels = map[string]string{QueueLabel: "lab"}
-	w.suspendNew = true
+	w.run.Labels = map[string]string{podspec.QueueLabel: "lab"}
+	w.cluster.SuspendNew = true
 	w.step("the run is applied; Kueue holds every Job of the queue")
 	w.cluster.Warnings = map[string]string{"erasers-d18-a1": "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100, 1 more needed"}
 	w.step("Kueue says why")
 	w.cluster.Warnings = nil
-	w.job("d18").Spec.Suspend = ptr(false)
+	w.job("d18").Spec.Suspend = ptr.To(false)
 	w.schedule()
 	w.report("d18", 1, 0.7)
 	w.step("Kueue admits it and it trains")
-	w.job("d18").Spec.Suspend = ptr(true)
-	w.pod("d18").DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+	w.job("d18").Spec.Suspend = ptr.To(true)
+	w.pod("d18").DeletionTimestamp = decision.Time(w.now.Add(30 * time.Second))
 	w.step("Kueue takes its place for another: the pod saves itself")
 	w.saved()
 	w.step("the pod is gone")

@@ -5,20 +5,20 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/plaintext"
 	"plumbline.dev/plumbline/wire"
 )
 
 const (
-	defaultMaxRetries       = 3
-	defaultMaxInterruptions = 100
-	defaultNodeLossSeconds  = 120
+	// reasonReports is the reason of a trial that ended well, and of a run whose trials have all ended.
+	reasonReports = "AwaitingReports"
 
-	// Backoff doubles from the first to the second bound: long enough for a node to recover, short beside an epoch.
-	minBackoff = 2 * time.Second
-	maxBackoff = 2 * time.Minute
+	defaultMaxInterruptions = 100
 
 	// drainEvery is how often the stream's end is asked for again while a run waits to have read it.
 	drainEvery = 2 * time.Second
@@ -26,134 +26,141 @@ const (
 	maxMessage = 2048 // characters in a trial's message, as the CRD has it
 )
 
-// A trial that waits is in one of three states: never started (attempt 0), between two attempts (nextAttemptTime is set), or
-// decided (neither: the attempt's number is recorded and its Job is to be created, unless it is seen).
+// A trial that waits is in one of three states: never started (attempt 0), between two attempts (nextAttemptTime is
+// set), or decided (neither: the attempt's number is recorded and its Job is to be created, unless it is seen).
 func waitsForPlace(t *api.TrialStatus) bool {
 	return t.Phase == api.TrialWaiting && (t.Attempt == 0 || t.NextAttemptTime != nil)
 }
 
 // advance moves one trial on by what the cluster shows of its newest attempt.
 func (p *planner) advance(t *api.TrialStatus) {
-	p.account(t)
+	p.recordAttempts(t)
 	switch {
 	case t.Phase.Terminal():
 	case t.Phase == api.TrialFinishing:
-		p.finish(t)
+		p.awaitLastReport(t)
 	case t.Phase == api.TrialStopping:
-		p.stopping(t)
+		p.awaitStop(t)
 	case waitsForPlace(t):
-		if p.trained(t) { // its last word arrived although its pod was lost: there is nothing left to do
+		if p.reportedFinished(t) { // its last word arrived although its pod was lost: there is nothing left to do
 			p.succeed(t)
 		}
 	default:
-		p.attend(t)
+		p.followAttempt(t)
 	}
 }
 
-// attend looks after the newest attempt, which has not been seen to end.
-func (p *planner) attend(t *api.TrialStatus) {
-	a := p.Cluster.attempt(JobName(p.Run.Name, t.Name, t.Attempt))
-	if a.job == nil {
+// followAttempt creates the Job of the newest attempt if there is none, and otherwise records how the attempt is or how it
+// ended.
+func (p *planner) followAttempt(t *api.TrialStatus) {
+	a := p.Cluster.Of(p.jobName(t, t.Attempt))
+	if a.Job == nil {
 		if t.Phase == api.TrialWaiting {
-			p.create(t)
+			p.createJob(t)
 		} else {
-			p.ended(t, lost("its Job was deleted", p.Now))
+			p.endAttempt(t, attempt.Vanished("its Job was deleted", p.Now))
 		}
 		return
 	}
 	hadPod := t.Pod != ""
-	if a.pod != nil {
-		t.Pod, t.Node = a.pod.Name, a.pod.Spec.NodeName
+	if a.Pod != nil {
+		t.Pod, t.Node = a.Pod.Name, a.Pod.Spec.NodeName
 	}
-	if e, ok := a.ending(hadPod, p.givenUp); ok {
-		p.ended(t, e)
+	if e, ok := a.Ending(hadPod, p.nodeLoss()); ok {
+		p.endAttempt(t, e)
 		return
 	}
-	p.live(t, a)
+	p.updatePhase(t, a)
 }
 
-func (p *planner) givenUp(pod *corev1.Pod) bool { return givenUp(pod, p.nodeLoss(), p.Now) }
+func (p *planner) nodeLoss() attempt.NodeLoss {
+	seconds := ptr.Deref(p.Run.Spec.NodeLossSeconds, attempt.DefaultNodeLossSeconds)
+	return attempt.NodeLoss{Seconds: seconds, Now: p.Now}
+}
 
-func (p *planner) nodeLoss() int32 { return or(p.Run.Spec.NodeLossSeconds, defaultNodeLossSeconds) }
+func (p *planner) jobName(t *api.TrialStatus, number int32) string {
+	return attempt.JobName(p.Run.Name, t.Name, number)
+}
 
-// left names what is left of a trial's attempts; empty: nothing.
-func (p *planner) left(t *api.TrialStatus) string {
-	return p.Cluster.alive(ofTrial(t), p.givenUp)
+// remainingPod names a pod of a trial that has not ended, or a Job that could still make one; empty: none.
+func (p *planner) remainingPod(t *api.TrialStatus) string {
+	return p.Cluster.Remaining(ofTrial(t), p.nodeLoss())
 }
 
 func ofTrial(t *api.TrialStatus) func(labels map[string]string) bool {
 	return func(labels map[string]string) bool { return labels[api.LabelTrial] == t.Name }
 }
 
-// live describes an attempt that has not ended.
-func (p *planner) live(t *api.TrialStatus, a attempt) {
-	stopping := a.pod != nil && a.pod.DeletionTimestamp != nil
+// updatePhase sets phase and reason of a trial whose attempt has not ended.
+func (p *planner) updatePhase(t *api.TrialStatus, a attempt.Observed) {
+	stopping := a.Pod != nil && a.Pod.DeletionTimestamp != nil
 	if stopping {
-		p.again(giveUpAt(a.pod, p.nodeLoss()).Sub(p.Now))
+		p.planAgainIn(p.nodeLoss().Left(a.Pod))
 	}
 	if !stopping && (t.Phase == api.TrialRunning || p.Reports.Trials[t.Name].Attempt >= int(t.Attempt)) {
-		p.set(t, api.TrialRunning, "Training", p.Reports.Trials[t.Name].NotFinite)
+		p.setPhase(t, api.TrialRunning, "Training", p.Reports.Trials[t.Name].NotFinite)
 		return
 	}
 	phase := api.TrialStarting
 	if t.Phase == api.TrialRunning {
 		phase = api.TrialRunning
 	}
-	reason, message, stuck := a.waiting(t, p.Cluster.Warnings)
-	if reason == reasonNoPod || reason == reasonQueue || reason == reasonStarting {
-		p.again(2 * patience) // what it waits for is told in events, which nobody watches
+	w := a.Wait(attempt.Wait{Reason: t.Reason, Message: t.Message}, p.Cluster.Warnings)
+	if w.InEvents() {
+		p.planAgainIn(2 * attempt.ExplainAfter) // the operator does not watch events
 	}
-	if stuck && t.Reason != reason {
-		p.about(t, true, reason, " waits: %s", message)
+	if w.Stuck && t.Reason != w.Reason {
+		p.addTrialEvent(t, decision.Warning, w.Reason, " waits: %s", w.Message)
 	}
-	p.set(t, phase, reason, message)
+	p.setPhase(t, phase, w.Reason, w.Message)
 }
 
-// ended records how an attempt ended, and with it whether there will be another.
-func (p *planner) ended(t *api.TrialStatus, e ending) {
-	at := e.when(p.Now)
-	if e.exitCode != nil {
-		t.ExitCode = e.exitCode
+// endAttempt records how an attempt ended, and with it whether there will be another.
+func (p *planner) endAttempt(t *api.TrialStatus, e attempt.Ending) {
+	at := e.When(p.Now)
+	if e.ExitCode != nil {
+		t.ExitCode = e.ExitCode
 	}
-	p.close(t, record(t, t.Attempt), e.class, e.exitCode, at)
-	if e.class != wire.ClassSucceeded && p.trained(t) { // all its epochs are done and committed: what came after changes nothing
-		t.CompletionTime = moment(at)
+	p.recordEnd(t, attemptRecord(t, t.Attempt), e.Class, e.ExitCode, at)
+	if e.Class != wire.ClassSucceeded && p.reportedFinished(t) { // all its epochs are done and committed: what came after changes nothing
+		t.CompletionTime = decision.Time(at)
 		p.succeed(t)
 		return
 	}
-	policy := or(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
-	retries, interruptions := or(policy.MaxRetries, defaultMaxRetries), or(policy.MaxInterruptions, defaultMaxInterruptions)
-	switch how := e.class.Retry(); {
-	case e.class == wire.ClassSucceeded:
-		p.set(t, api.TrialFinishing, reasonReports, "its pod ended well; its last report has not been read yet")
-		t.CompletionTime = moment(at)
-		p.finish(t)
+	policy := ptr.Deref(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
+	retries, interruptions := ptr.Deref(policy.MaxRetries, attempt.DefaultMaxRetries), ptr.Deref(policy.MaxInterruptions, defaultMaxInterruptions)
+	switch how := e.Class.Retry(); {
+	case e.Class == wire.ClassSucceeded:
+		p.setPhase(t, api.TrialFinishing, reasonReports, "its pod ended well; its last report has not been read yet")
+		t.CompletionTime = decision.Time(at)
+		p.awaitLastReport(t)
 	case how == wire.RetryNever:
-		p.fail(t, e, at, e.sentence)
+		p.fail(t, e, at, e.Sentence)
 	case how == wire.RetryBudgeted && t.Retries >= retries:
-		p.fail(t, e, at, fmt.Sprintf("%s (gave up %s)", e.sentence, spent(t.Retries)))
+		p.fail(t, e, at, fmt.Sprintf("%s (gave up %s)", e.Sentence, attempt.AfterRetries(t.Retries)))
 	case how == wire.RetryFree && t.Interruptions >= interruptions:
-		p.fail(t, e, at, fmt.Sprintf("%s (gave up after %d interruptions from outside)", e.sentence, t.Interruptions))
+		p.fail(t, e, at, fmt.Sprintf("%s (gave up after %d interruptions from outside)", e.Sentence, t.Interruptions))
 	default:
-		wait := minBackoff
+		var wait time.Duration
 		if how == wire.RetryBudgeted {
 			t.Retries++
-			wait = backoff(t.Retries)
+			wait = attempt.Backoff(t.Retries)
 		} else {
 			t.Interruptions++
-			wait = backoff(p.unheard(t))
+			wait = attempt.Backoff(p.attemptsWithoutReport(t))
 		}
-		t.NextAttemptTime = moment(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
+		t.NextAttemptTime = decision.Time(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
 		t.CompletionTime = nil
-		p.set(t, api.TrialWaiting, e.reason(), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.sentence))
-		p.retries = append(p.retries, e.class)
-		p.about(t, true, e.reason(), ": %s", t.Message)
+		p.setPhase(t, api.TrialWaiting, e.Reason(), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.Sentence))
+		p.retries = append(p.retries, e.Class)
+		p.addTrialEvent(t, decision.Warning, e.Reason(), ": %s", t.Message)
 	}
 }
 
-// unheard counts the newest attempts that ended before they had told anything: a node that turns every pod away is asked less and less
-// often, so that it does not use up what failurePolicy.maxInterruptions allows within minutes.
-func (p *planner) unheard(t *api.TrialStatus) (n int32) {
+// attemptsWithoutReport counts the newest attempts that ended before they reported anything. The wait before the next
+// attempt grows with their number, so that a node that turns every pod away does not use up
+// failurePolicy.maxInterruptions within minutes.
+func (p *planner) attemptsWithoutReport(t *api.TrialStatus) (n int32) {
 	for _, a := range slices.Backward(t.Attempts) {
 		if a.FromEpoch != nil {
 			break
@@ -163,30 +170,31 @@ func (p *planner) unheard(t *api.TrialStatus) (n int32) {
 	return n
 }
 
-func (p *planner) fail(t *api.TrialStatus, e ending, at time.Time, message string) {
-	t.CompletionTime = moment(at)
-	p.set(t, api.TrialFailed, e.reason(), message)
-	p.about(t, true, e.reason(), " failed: %s", message)
+func (p *planner) fail(t *api.TrialStatus, e attempt.Ending, at time.Time, message string) {
+	t.CompletionTime = decision.Time(at)
+	p.setPhase(t, api.TrialFailed, e.Reason(), message)
+	p.addTrialEvent(t, decision.Warning, e.Reason(), " failed: %s", message)
 }
 
-// finish waits for the report that the pod promised by ending well. Once the stream has been read to its end it is there, or
-// it was lost: a pod ends with 0 only after the stream has acknowledged it.
-func (p *planner) finish(t *api.TrialStatus) {
+// awaitLastReport waits for the report that the pod promised by ending well. Once the stream has been read to its end
+// it is there, or it was lost: a pod ends with 0 only after the stream has acknowledged it.
+func (p *planner) awaitLastReport(t *api.TrialStatus) {
 	switch {
-	case p.trained(t):
+	case p.reportedFinished(t):
 		p.succeed(t)
 	case p.Stream.Current && p.Reports.Drained:
-		if a := record(t, t.Attempt); a != nil {
+		if a := attemptRecord(t, t.Attempt); a != nil {
 			a.Class = string(wire.ClassReports) // its pod's end, which was recorded, could not tell
 		}
-		p.ended(t, ending{class: wire.ClassReports, sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
+		p.endAttempt(t, attempt.Ending{Class: wire.ClassReports, Sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
 	default:
-		p.again(drainEvery)
+		p.planAgainIn(drainEvery)
 	}
 }
 
-// trained says whether the trial has told that all its epochs are done. It tells so after its checkpoints are committed.
-func (p *planner) trained(t *api.TrialStatus) bool {
+// reportedFinished reports whether the trial has reported that all its epochs are done. It does so after its
+// checkpoints are committed.
+func (p *planner) reportedFinished(t *api.TrialStatus) bool {
 	return p.Stream.Current && p.Reports.Trials[t.Name].Finished
 }
 
@@ -195,21 +203,22 @@ func (p *planner) succeed(t *api.TrialStatus) {
 	if t.CompletionTime == nil {
 		t.CompletionTime = p.now()
 	}
-	p.set(t, api.TrialSucceeded, "Finished", "")
-	p.about(t, false, "TrialSucceeded", " has trained all its epochs")
+	p.setPhase(t, api.TrialSucceeded, "Finished", "")
+	p.addTrialEvent(t, decision.Normal, "TrialSucceeded", " has trained all its epochs")
 }
 
-// holdsPlace says whether a trial has a pod or is to get one. A pod that saves itself keeps its place until it has ended.
+// holdsPlace says whether a trial has a pod or is to get one. A pod that saves itself keeps its place until it has
+// ended.
 func (p *planner) holdsPlace(t *api.TrialStatus) bool {
-	return !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(t) || p.left(t) != "")
+	return !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(t) || p.remainingPod(t) != "")
 }
 
-// start gives free places to trials that wait, in the order of spec.depths.
-func (p *planner) start() {
-	if p.suspended() {
+// startAttempts gives free places to trials that wait, in the order of spec.depths.
+func (p *planner) startAttempts() {
+	if p.suspendRequested() {
 		return
 	}
-	places := int(or(p.Run.Spec.Parallelism, int32(len(p.next.Trials))))
+	places := int(ptr.Deref(p.Run.Spec.Parallelism, int32(len(p.next.Trials))))
 	for _, t := range p.next.Trials {
 		if p.holdsPlace(&t) {
 			places--
@@ -221,16 +230,16 @@ func (p *planner) start() {
 			continue
 		}
 		if t.NextAttemptTime != nil && p.Now.Before(t.NextAttemptTime.Time) {
-			p.again(t.NextAttemptTime.Sub(p.Now))
+			p.planAgainIn(t.NextAttemptTime.Sub(p.Now))
 			continue
 		}
-		if left := p.left(t); left != "" {
-			p.awaitEnd(t)
-			p.set(t, t.Phase, "AwaitingEnd", "waits for the end of "+left+": a trial never has two pods at once")
+		if pod := p.remainingPod(t); pod != "" {
+			p.planAtNodeLoss(t)
+			p.setPhase(t, t.Phase, "AwaitingEnd", "waits for the end of "+pod+": a trial never has two pods at once")
 			continue
 		}
 		if places <= 0 {
-			p.set(t, t.Phase, "Queued", fmt.Sprintf("waits for a place: spec.parallelism is %d", or(p.Run.Spec.Parallelism, 0)))
+			p.setPhase(t, t.Phase, "Queued", fmt.Sprintf("waits for a place: spec.parallelism is %d", ptr.Deref(p.Run.Spec.Parallelism, 0)))
 			continue
 		}
 		places--
@@ -240,53 +249,36 @@ func (p *planner) start() {
 			t.StartTime = p.now()
 		}
 		t.Pod, t.Node = "", ""
-		p.set(t, api.TrialWaiting, "Creating", fmt.Sprintf("Job %s is being created", JobName(p.Run.Name, t.Name, t.Attempt)))
-		p.about(t, false, "AttemptStarted", ": attempt %d starts", t.Attempt)
-		p.create(t)
+		p.setPhase(t, api.TrialWaiting, "Creating", fmt.Sprintf("Job %s is being created", p.jobName(t, t.Attempt)))
+		p.addTrialEvent(t, decision.Normal, "AttemptStarted", ": attempt %d starts", t.Attempt)
+		p.createJob(t)
 	}
 }
 
-// awaitEnd has the plan made again when a trial's pods that linger may be given up.
-func (p *planner) awaitEnd(t *api.TrialStatus) {
-	p.Cluster.lingering(ofTrial(t), p.nodeLoss(), p.Now, p.again)
+// planAtNodeLoss schedules the next plan for the moment when a terminating pod of the trial counts as lost.
+func (p *planner) planAtNodeLoss(t *api.TrialStatus) {
+	for _, d := range p.Cluster.UntilLost(ofTrial(t), p.nodeLoss()) {
+		p.planAgainIn(d)
+	}
 }
 
-func (p *planner) create(t *api.TrialStatus) {
+func (p *planner) createJob(t *api.TrialStatus) {
 	job, err := trialJob(p.Run, t.Depth, t.Attempt, p.Settings)
 	if err != nil { // it resolved when the run was admitted, and spec cannot change
-		p.set(t, t.Phase, "InvalidSettings", err.Error())
+		p.setPhase(t, t.Phase, "InvalidSettings", err.Error())
 		return
 	}
 	why := p.Cluster.Warnings[job.Name]
 	if slices.Contains(p.Cluster.Invalid, job.Name) {
-		p.fail(t, ending{class: wire.ClassSettings}, p.Now, why)
+		p.fail(t, attempt.Ending{Class: wire.ClassSettings}, p.Now, why)
 		return
 	}
 	if why != "" {
-		p.set(t, t.Phase, "JobRefused", why)
+		p.setPhase(t, t.Phase, "JobRefused", why)
 	}
-	p.actions = append(p.actions, Action{Create: job, Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt)})
+	p.actions = append(p.actions, decision.Action{Create: job, Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt)})
 }
 
-func (p *planner) set(t *api.TrialStatus, phase api.TrialPhase, reason, message string) {
-	t.Phase, t.Reason, t.Message = phase, reason, cut(message, maxMessage)
-}
-
-func spent(retries int32) string {
-	switch retries {
-	case 0:
-		return "without retries"
-	case 1:
-		return "after 1 retry"
-	default:
-		return fmt.Sprintf("after %d retries", retries)
-	}
-}
-
-func backoff(retry int32) time.Duration {
-	d := minBackoff
-	for ; retry > 1 && d < maxBackoff; retry-- {
-		d *= 2
-	}
-	return min(d, maxBackoff)
+func (p *planner) setPhase(t *api.TrialStatus, phase api.TrialPhase, reason, message string) {
+	t.Phase, t.Reason, t.Message = phase, reason, plaintext.Cut(message, maxMessage)
 }

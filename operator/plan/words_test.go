@@ -13,27 +13,6 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestPlain(t *testing.T) {
-	for name, tc := range map[string]struct{ in, want string }{
-		"text stays, with its line breaks":      {"labels.csv:12: unknown label «größer»\nsay A or B", "labels.csv:12: unknown label «größer»\nsay A or B"},
-		"a comparison stays":                    {"3 < 4, a<=b and x <3", "3 < 4, a<=b and x <3"},
-		"colours are dropped":                   {"\x1b[1;31mred\x1b[0m", "red"},
-		"a title is dropped":                    {"\x1b]0;owned\x07a", "a"},
-		"a return cannot write over the line":   {"all is well\rrm", "all is well rm"},
-		"controls are made visible":             {"a\x00b\x9bc\u009bd", "a\ufffdb\ufffdc\ufffdd"},
-		"text is not reversed":                  {"a\u202egnp.exe", "a\ufffdgnp.exe"},
-		"HTML is no HTML":                       {`<script>alert(1)</script><!--<img src=x onerror="y">`, `‹script>alert(1)‹/script>‹!--‹img src=x onerror="y">`},
-		"a tag that dropping an escape makes":   {"<\x1b[0mscript>", "‹script>"},
-		"an escape that dropping another makes": {"\x1b\x1b[0m[2J", "\ufffd[2J"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := plain(tc.in); got != tc.want {
-				t.Errorf("got %q, want %q", got, tc.want)
-			}
-		})
-	}
-}
-
 var tag = regexp.MustCompile(`<[A-Za-z/!?]`)
 
 // unfit finds what no status may hold.
@@ -47,20 +26,8 @@ func unfit(s string) string {
 	return tag.FindString(s)
 }
 
-func FuzzPlain(f *testing.F) {
-	f.Add("\x1b[31mx\x1b]0;t\x07\u202e\x9b\x00<b>")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := plain(s)
-		if bad := unfit(got); bad != "" {
-			t.Errorf("%q became %q, which has %s", s, got, bad)
-		}
-		if plain(got) != got {
-			t.Errorf("%q is not plain yet", got)
-		}
-	})
-}
-
-// Whatever a pod leaves as its last word, status, conditions and events are fit to be shown, and as long as the API server takes.
+// Whatever a pod leaves as its last word, status, conditions and events are fit to be shown, and as long as the API
+// server takes.
 func TestAPodsLastWordIsMadePlain(t *testing.T) {
 	evil := "\x1b[31m<script>alert(1)</script>\u202e\r\x00" + strings.Repeat("<b>überlang</b> ", 1000)
 	for name, end := range map[string]func(w *world){

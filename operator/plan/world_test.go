@@ -14,9 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/clustertest"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -26,7 +30,7 @@ var epoch0 = time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
 type world struct {
 	t       *testing.T
 	run     *api.TrainingRun
-	cluster Cluster
+	cluster clustertest.Cluster
 	stream  Stream
 	reports Reports
 	denied  error
@@ -36,7 +40,6 @@ type world struct {
 	story   strings.Builder
 	retries int
 
-	suspendNew bool // Kueue's webhook holds every new Job
 	promotions int  // of the run's ModelVersions, those that have not ended
 	expired    bool // the run was deleted
 }
@@ -48,7 +51,7 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 			Spec: api.TrainingRunSpec{
 				Depths:          depths,
 				Dataset:         api.Dataset{URI: "file:///data"},
-				Hyperparameters: &api.Hyperparameters{Epochs: ptr(int32(4))},
+				Hyperparameters: &api.Hyperparameters{Epochs: ptr.To(int32(4))},
 				Checkpoint:      api.Checkpoint{URI: "file:///checkpoints"},
 				Template:        api.PodTemplate{Image: "trainer:1"},
 			},
@@ -60,8 +63,8 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 }
 
 func (w *world) input() Input {
-	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Promotions: w.promotions, Now: w.now, Settings: Settings{NATS: "nats://nats:4222"}}
-	in.Reports.Drained = in.Reports.Drained && MustDrain(w.run)
+	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster.Cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Promotions: w.promotions, Now: w.now, Settings: resolve.Settings{NATS: "nats://nats:4222"}}
+	in.Reports.Drained = in.Reports.Drained && NeedsDrain(w.run)
 	return in
 }
 
@@ -83,7 +86,7 @@ func (w *world) reconcile() (changed bool) {
 	if changed {
 		for _, e := range p.Events {
 			kind := "event"
-			if e.Warning {
+			if e.Severity == decision.Warning {
 				kind = "warning"
 			}
 			fmt.Fprintf(&w.story, "  %s %s: %s\n", kind, e.Reason, e.Message)
@@ -101,13 +104,13 @@ func (w *world) reconcile() (changed bool) {
 		}
 		if a.Delete != nil {
 			fmt.Fprintf(&w.story, "  delete Job %s: %s\n", a.Delete.Name, a.Reason)
-			w.delete(a.Delete.Name)
+			w.deleteJob(a.Delete.Name)
 			changed = true
 			continue
 		}
-		if w.cluster.attempt(a.Create.Name).job == nil {
+		if w.cluster.Of(a.Create.Name).Job == nil {
 			fmt.Fprintf(&w.story, "  create Job %s: %s\n", a.Create.Name, a.Reason)
-			w.cluster.Jobs = append(w.cluster.Jobs, w.create(a.Create))
+			w.cluster.Create(a.Create, w.now)
 			changed = true
 		}
 		if w.dies("after a Job was created") {
@@ -118,15 +121,6 @@ func (w *world) reconcile() (changed bool) {
 }
 
 func (w *world) dies(point string) bool { return w.crash != nil && w.crash(point) }
-
-func (w *world) create(j *batchv1.Job) *batchv1.Job {
-	j = j.DeepCopy()
-	j.UID, j.CreationTimestamp = types.UID("uid-"+j.Name), metav1.NewTime(w.now)
-	if w.suspendNew {
-		j.Spec.Suspend = ptr(true)
-	}
-	return j
-}
 
 // step tells what happens, lets the operator settle, and tells what the run's status then is.
 func (w *world) step(what string) {
@@ -184,30 +178,13 @@ func trainsOrWaits(trials []api.TrialStatus) bool {
 	return slices.ContainsFunc(trials, func(t api.TrialStatus) bool { return !t.Phase.Terminal() })
 }
 
-// schedule gives every Job without a pod one.
-func (w *world) schedule() {
-	for _, j := range w.cluster.Jobs {
-		if _, ended := jobEnded(j); ended || suspended(j) || w.cluster.podOf(j) != nil {
-			continue
-		}
-		w.cluster.Pods = append(w.cluster.Pods, &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{
-				Name: j.Name + "-x", UID: types.UID("pod-" + j.Name), Labels: j.Spec.Template.Labels,
-				OwnerReferences: []metav1.OwnerReference{{UID: j.UID}}, CreationTimestamp: metav1.NewTime(w.now),
-			},
-			Spec: corev1.PodSpec{NodeName: "node-1"},
-			Status: corev1.PodStatus{Phase: corev1.PodRunning, StartTime: moment(w.now), ContainerStatuses: []corev1.ContainerStatus{{
-				Name: container, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
-			}}},
-		})
-	}
-}
+func (w *world) schedule() { w.cluster.Schedule(w.now) }
 
 func (w *world) pod(trial string) *corev1.Pod {
 	for _, t := range w.run.Status.Trials {
 		if t.Name == trial {
-			if a := w.cluster.attempt(JobName(w.run.Name, trial, t.Attempt)); a.pod != nil {
-				return a.pod
+			if a := w.cluster.Of(attempt.JobName(w.run.Name, trial, t.Attempt)); a.Pod != nil {
+				return a.Pod
 			}
 		}
 	}
@@ -225,7 +202,7 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 	}
 	m := Measured{Epoch: epoch, Seconds: 60, Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
 		Checkpoint: &wire.CheckpointRef{URI: fmt.Sprintf("file:///checkpoints/%s/e%d", trial, epoch), Digest: "sha256:" + fmt.Sprint(epoch)}}
-	r.Epoch, r.Epochs, r.Seen = epoch, 4, r.Seen+1
+	r.Epoch, r.Epochs, r.Folded = epoch, 4, r.Folded+1
 	r.Last, r.Curve = &m, append(r.Curve, m)
 	if r.Best == nil || r.Best.Metrics.AUCPR < aucPR {
 		r.Best = &m
@@ -235,7 +212,7 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 
 func (w *world) finished(trial string) {
 	r := w.reports.Trials[trial]
-	r.Finished, r.Seen = true, r.Seen+1
+	r.Finished, r.Folded = true, r.Folded+1
 	w.reports.Trials[trial] = r
 }
 
@@ -251,7 +228,7 @@ func (w *world) finish(trial string, epochs int) {
 func (w *world) job(trial string) *batchv1.Job {
 	for _, t := range w.run.Status.Trials {
 		if t.Name == trial {
-			return w.cluster.attempt(JobName(w.run.Name, trial, t.Attempt)).job
+			return w.cluster.Of(attempt.JobName(w.run.Name, trial, t.Attempt)).Job
 		}
 	}
 	return nil
@@ -259,39 +236,14 @@ func (w *world) job(trial string) *batchv1.Job {
 
 // exit ends a trial's pod, and its Job with it.
 func (w *world) exit(trial string, code int32, reason string, result wire.Result) {
-	p := w.pod(trial)
-	p.Status.Phase = corev1.PodFailed
-	if code == 0 {
-		p.Status.Phase = corev1.PodSucceeded
-	}
-	message := ""
-	if result != (wire.Result{}) {
-		message = string(result.Encode())
-	}
-	p.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message, FinishedAt: metav1.NewTime(w.now)}}
-	w.endJobs()
+	w.cluster.Exit(w.pod(trial), code, reason, result, w.now)
 }
 
-func (w *world) endJobs() {
-	for _, j := range w.cluster.Jobs {
-		p := w.cluster.podOf(j)
-		if _, ended := jobEnded(j); ended || p == nil || !podEnded(p) {
-			continue
-		}
-		kind := batchv1.JobFailed
-		if p.Status.Phase == corev1.PodSucceeded {
-			kind = batchv1.JobComplete
-		}
-		j.Status.Conditions = append(j.Status.Conditions, batchv1.JobCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(w.now)})
-	}
-}
+func (w *world) endJobs() { w.cluster.EndJobs(w.now) }
 
-// delete takes a Job away as Kubernetes does when it is asked to: its pod is told to end, and stays until it has.
-func (w *world) delete(job string) {
-	pod := w.cluster.attempt(job).pod
-	w.remove(job, true)
-	if pod != nil && pod.DeletionTimestamp == nil {
-		pod.DeletionTimestamp = moment(w.now.Add(30 * time.Second))
+func (w *world) deleteJob(job string) {
+	if !w.cluster.Delete(job, w.now) {
+		w.t.Fatalf("no Job %s", job)
 	}
 }
 
@@ -313,31 +265,20 @@ func (w *world) began(trial string, from int) {
 		r.Attempts = map[int]AttemptReports{}
 	}
 	r.Attempts[r.Attempt] = AttemptReports{From: from, Epoch: from}
-	r.Epochs, r.Seen = 4, r.Seen+1
+	r.Epochs, r.Folded = 4, r.Folded+1
 	w.reports.Trials[trial] = r
 }
 
-// remove deletes a Job, and its pod unless that lingers.
 func (w *world) remove(job string, podLingers bool) {
-	for i, j := range w.cluster.Jobs {
-		if j.Name != job {
-			continue
-		}
-		w.cluster.Jobs = append(w.cluster.Jobs[:i:i], w.cluster.Jobs[i+1:]...)
-		for k, p := range w.cluster.Pods {
-			if p.OwnerReferences[0].UID == j.UID && !podLingers {
-				w.cluster.Pods = append(w.cluster.Pods[:k:k], w.cluster.Pods[k+1:]...)
-			}
-		}
-		return
+	if !w.cluster.Remove(job, podLingers) {
+		w.t.Fatalf("no Job %s", job)
 	}
-	w.t.Fatalf("no Job %s", job)
 }
 
 func (w *world) oneAttemptAtATime() {
 	alive := map[string]string{}
 	for _, j := range w.cluster.Jobs {
-		if _, ended := jobEnded(j); ended {
+		if _, ended := attempt.JobEnded(j); ended {
 			continue
 		}
 		trial := j.Labels[api.LabelTrial]

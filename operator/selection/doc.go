@@ -1,4 +1,4 @@
-// Package selection chooses the best checkpoint of a sweep and says why in a sentence. In the walk it stands behind
-// controller/status.go: what it chooses is status.best, and what `plumb promote` takes. Pure: candidates in, choice out; the
-// order in which they arrive changes nothing.
+// Package selection chooses the best checkpoint of a run and says why in a sentence. In the walk plan/run.go calls it:
+// the choice becomes status.best, which `plumb promote` publishes. Pure: candidates in, choice out; the order of the
+// candidates changes nothing.
 package selection

@@ -11,8 +11,8 @@ import (
 // seed of the bootstrap: fixed, so that the same scores always give the same interval.
 const seed = 1
 
-// lead compares two trials on the validation samples that both scored. Both see the same hard packages, which therefore cancel: a
-// lead that each one's own interval hides may be real all the same.
+// lead compares two trials on the validation samples that both scored. Both see the same hard packages, which therefore
+// cancel: a lead that each one's own interval hides may be real all the same.
 func lead(best, next Candidate) *score.Difference {
 	a, b := byID(best.Scores), byID(next.Scores)
 	if len(a) == 0 || !slices.EqualFunc(a, b, func(x, y wire.SampleScore) bool { return x.ID == y.ID }) {

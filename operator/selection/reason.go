@@ -8,8 +8,8 @@ import (
 	"plumbline.dev/plumbline/score"
 )
 
-// explain says why the best is the best, who follows, by how much, and whether that is more than noise: by the paired interval of
-// their difference where there is one, and otherwise by each trial's own, which can tell less apart.
+// explain says why the best is the best, who follows, by how much, and whether that is more than noise: by the paired
+// interval of their difference where there is one, and otherwise by each trial's own, which can tell less apart.
 func explain(c Choice, compared []Candidate, rule Rule) string {
 	var s []string
 	switch {

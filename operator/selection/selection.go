@@ -2,7 +2,6 @@ package selection
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"plumbline.dev/plumbline/score"
@@ -30,16 +29,17 @@ type Rule struct {
 type Choice struct {
 	Best     *Candidate
 	RunnerUp *Candidate
-	// Lead is how far the best's AUC-PR lies above the runner-up's, with its paired 95 % interval; nil where it was not asked for
-	// or their scores are not there.
+	// Lead is how far the best's AUC-PR lies above the runner-up's, with its paired 95 % interval; nil where it was not
+	// asked for or their scores are not there.
 	Lead     *score.Difference
 	Excluded []string // trials that learned from other data than most, sorted; they are not compared
 	Reason   string   // one or two sentences for people
 }
 
-// Choose applies the rule, in this order: a value that is finite, a committed checkpoint, minValue; then the value, within tieMargin
-// the smaller depth, then the earlier epoch. Trials whose data differ are not comparable: the largest group that learned from the
-// same data is compared, and the others are named. With paired, the lead is measured as well, which takes thousands of resamples.
+// Choose returns the best candidate by the rule, and the best of the others. Candidates without a finite value or
+// without a committed checkpoint are left out. Trials that learned from different data cannot be compared: Choose
+// compares the largest group that learned from the same data, and names the others. With paired, Choose also measures
+// the lead, which takes thousands of resamples.
 func Choose(cs []Candidate, rule Rule, paired bool) Choice {
 	cs = slices.DeleteFunc(slices.Clone(cs), func(c Candidate) bool { return !c.eligible() })
 	slices.SortFunc(cs, func(a, b Candidate) int {
@@ -61,21 +61,14 @@ func Choose(cs []Candidate, rule Rule, paired bool) Choice {
 	return choice
 }
 
-// eligible says whether a candidate may be compared at all: NaN and Inf are no values, and a value whose model was never saved is
-// nobody's.
+// eligible reports whether a candidate may be compared at all: NaN and Inf are not values, and a value without a
+// committed checkpoint cannot be used.
 func (c Candidate) eligible() bool {
-	return !math.IsNaN(c.Metrics.AUCPR) && !math.IsInf(c.Metrics.AUCPR, 0) && c.Checkpoint.URI != "" && c.Checkpoint.Digest != ""
+	return finite(c.Metrics.AUCPR) && c.Checkpoint.URI != "" && c.Checkpoint.Digest != ""
 }
 
-func choose(cs []Candidate, rule Rule) int {
-	ws := make([]wire.Candidate, len(cs))
-	for i, c := range cs {
-		ws[i] = wire.Candidate{Trial: c.Trial, Depth: c.Depth, Epoch: c.Epoch, Value: c.Metrics.AUCPR}
-	}
-	return wire.Choose(ws, rule.TieMargin, rule.MinValue)
-}
-
-// sameData keeps the largest group of equal digests; of groups of equal size the one with the smallest depth, which comes first.
+// sameData keeps the largest group of equal digests; of groups of equal size the one with the smallest depth, which
+// comes first.
 func sameData(cs []Candidate) (kept []Candidate, excluded []string) {
 	size := map[wire.Digests]int{}
 	for _, c := range cs {

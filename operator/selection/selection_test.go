@@ -111,7 +111,8 @@ func TestChooseIgnoresOrder(t *testing.T) {
 	}
 }
 
-// Where both scored the same samples, the lead says more than two intervals do: d50 is better on nearly every package, by little.
+// Where both scored the same samples, the lead says more than two intervals do: d50 is better on nearly every package,
+// by little.
 func TestTheLeadIsPaired(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	a, b := candidate("d18", 18, 3, 0, 0.5, 0.9), candidate("d50", 50, 4, 0, 0.5, 0.9)

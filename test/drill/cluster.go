@@ -19,19 +19,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-const namespace = "drill"
+const (
+	namespace         = "drill" // of the runs
+	operatorNamespace = "plumbline-system"
+	operatorLabel     = "app.kubernetes.io/name=plumbline-operator"
+)
 
 // cluster is a local cluster with two operators, one of which leads.
 type cluster struct {
-	bin, state, root string // programs, state, the repository
-	client           client.WithWatch
-	proxy            *proxy // between the operators and the API server
+	bin    string // directory of the programs
+	state  string // directory of the cluster's own files
+	root   string // directory of the repository
+	client client.WithWatch
+	proxy  *proxy // between the operators and the API server
 }
 
-// open starts a cluster of its own, with the volumes that runs claim. Whoever opens it stops it.
+// open starts a cluster with the volumes that runs claim. The caller stops it.
 func (c config) open(ctx context.Context) (*cluster, error) {
 	if _, err := os.Stat(filepath.Join(c.bin, "localcluster")); err != nil {
-		return nil, fmt.Errorf("%w: hack/drills.sh builds the programs, and --bin names another directory of them", err)
+		return nil, fmt.Errorf("%w: build the programs with hack/drills.sh, or name their directory with --bin", err)
 	}
 	dir, err := os.MkdirTemp("", "plumbline-drill-")
 	if err != nil {
@@ -39,7 +45,7 @@ func (c config) open(ctx context.Context) (*cluster, error) {
 	}
 	cl := &cluster{bin: c.bin, state: filepath.Join(dir, "cluster"), root: c.root}
 	if err = cl.start(ctx); err == nil {
-		err = cl.volumes(ctx)
+		err = cl.claimVolumes(ctx)
 	}
 	if err != nil {
 		cl.stop()
@@ -48,18 +54,22 @@ func (c config) open(ctx context.Context) (*cluster, error) {
 	return cl, nil
 }
 
-// start brings it up. It ends with this process, however that ends.
+// start starts the cluster's processes. They end with this process, however it ends.
 func (c *cluster) start(ctx context.Context) error {
-	// First the cluster alone, whose directory must be empty; then what is installed in it.
-	if _, err := c.localcluster(ctx, "up", "--gpus=8", "--cpu=16", "--pods=600", "--owner-pid="+strconv.Itoa(os.Getpid()),
-		"--image=plumbline.dev/operator:dev="+filepath.Join(c.bin, "plumbline-operator"), "--image=plumbline.dev/trainer:dev="+filepath.Join(c.bin, "plumbline-trainer")); err != nil {
-		return err
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.state, "kubeconfig"))
+	// The cluster starts first, because it needs an empty directory. Then hack/up.sh installs the kustomization that
+	// this program writes into that directory.
+	_, err := c.localcluster(ctx, "up", "--gpus=8", "--cpu=16", "--pods=600",
+		"--owner-pid="+strconv.Itoa(os.Getpid()),
+		"--image=plumbline.dev/operator:dev="+filepath.Join(c.bin, "plumbline-operator"),
+		"--image=plumbline.dev/trainer:dev="+filepath.Join(c.bin, "plumbline-trainer"))
 	if err != nil {
 		return err
 	}
-	if c.proxy, err = newProxy(strings.TrimPrefix(config.Host, "https://")); err != nil {
+	restConfig, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.state, "kubeconfig"))
+	if err != nil {
+		return err
+	}
+	if c.proxy, err = newProxy(strings.TrimPrefix(restConfig.Host, "https://")); err != nil {
 		return err
 	}
 	if err := c.writeInstallation(); err != nil {
@@ -74,13 +84,11 @@ func (c *cluster) start(ctx context.Context) error {
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return err
 	}
-	c.client, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
+	c.client, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme})
 	return err
 }
 
-// writeInstallation makes hack/up.sh install two operators. They share the machine's network, so they serve neither metrics nor probes.
-// They, and nobody else, reach the API server through the proxy: the node tells a pod where it is in a kubeconfig of the pod's own, with
-// the pod's own token, of which each takes a copy.
+// writeInstallation writes the kustomization that hack/up.sh installs.
 func (c *cluster) writeInstallation() error {
 	install := filepath.Join(c.state, "install")
 	if err := errors.Join(os.MkdirAll(install, 0o755), os.MkdirAll(c.failpoints(), 0o755)); err != nil {
@@ -90,10 +98,22 @@ func (c *cluster) writeInstallation() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(install, "kustomization.yaml"), []byte(`apiVersion: kustomize.config.k8s.io/v1beta1
+	text := installation(local, c.proxy.address(), filepath.Join(c.bin, "plumbline-operator"), c.failpoints())
+	return os.WriteFile(filepath.Join(install, "kustomization.yaml"), []byte(text), 0o644)
+}
+
+// installation returns a kustomization of two operators, made from the one in the directory local. The operators share
+// the machine's network, so they serve neither metrics nor probes.
+//
+// Only the operators reach the API server through the proxy. The node gives each pod a kubeconfig with the
+// pod's own token, so an operator's command copies that file, with the proxy as the server.
+func installation(local, proxyAddress, operator, failpoints string) string {
+	command := `sed "s|server: .*|server: https://` + proxyAddress + `|" "$KUBECONFIG" >"$TMPDIR/proxied"; ` +
+		`export KUBECONFIG="$TMPDIR/proxied"; exec "$0" "$@"`
+	return fmt.Sprintf(`apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
-- `+local+`
+- %s
 patches:
 - target: {kind: Deployment, name: plumbline-operator}
   patch: |
@@ -102,22 +122,23 @@ patches:
     - {op: replace, path: /spec/template/spec/containers/0/args/6, value: --health-probe-bind-address=0}
     - op: add
       path: /spec/template/spec/containers/0/command
-      value: [sh, -ec, 'sed "s|server: .*|server: https://`+c.proxy.address()+`|" "$KUBECONFIG" >"$TMPDIR/proxied"; export KUBECONFIG="$TMPDIR/proxied"; exec "$0" "$@"', `+strconv.Quote(filepath.Join(c.bin, "plumbline-operator"))+`]
+      value: [sh, -ec, '%s', %q]
     - {op: remove, path: /spec/template/spec/containers/0/livenessProbe}
     - {op: remove, path: /spec/template/spec/containers/0/readinessProbe}
-    - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: DRILL_FAILPOINTS, value: `+c.failpoints()+`}}
-`), 0o644)
+    - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: DRILL_FAILPOINTS, value: %s}}
+`, local, command, operator, failpoints)
 }
 
+// stop ends the cluster and deletes its directory.
 func (c *cluster) stop() {
 	_, _ = c.localcluster(context.Background(), "down")
 	if c.proxy != nil {
-		c.proxy.close()
+		c.proxy.shutDown()
 	}
 	os.RemoveAll(filepath.Dir(c.state))
 }
 
-// localcluster runs a verb of the cluster's program.
+// localcluster runs a command of the program localcluster.
 func (c *cluster) localcluster(ctx context.Context, args ...string) (string, error) {
 	return c.command(ctx, "", "localcluster", append([]string{"--dir", c.state}, args...)...)
 }
@@ -126,6 +147,7 @@ func (c *cluster) kubectl(ctx context.Context, args ...string) (string, error) {
 	return c.localcluster(ctx, append([]string{"kubectl"}, args...)...)
 }
 
+// command runs one of the programs and returns what it printed, both streams together. The error contains it as well.
 func (c *cluster) command(ctx context.Context, stdin, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -136,14 +158,14 @@ func (c *cluster) command(ctx context.Context, stdin, name string, args ...strin
 	return string(out), nil
 }
 
-// apply tries until the API server takes it: it may be starting.
-func (c *cluster) apply(ctx context.Context, manifests ...map[string]any) error {
+// apply applies manifests. It retries, since the API server may be starting.
+func (c *cluster) apply(ctx context.Context, manifests ...object) error {
 	for _, m := range manifests {
 		text, err := json.Marshal(m)
 		if err != nil {
 			return err
 		}
-		if err := c.insist(ctx, func() error {
+		if err := c.retry(ctx, func() error {
 			_, err := c.command(ctx, string(text), "localcluster", "--dir", c.state, "kubectl", "apply", "-f", "-")
 			return err
 		}); err != nil {
@@ -153,8 +175,8 @@ func (c *cluster) apply(ctx context.Context, manifests ...map[string]any) error 
 	return nil
 }
 
-// insist does something until it works, for a minute.
-func (c *cluster) insist(ctx context.Context, do func() error) error {
+// retry calls do every second until it succeeds, for a minute at most, and returns its last error.
+func (c *cluster) retry(ctx context.Context, do func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
@@ -168,35 +190,35 @@ func (c *cluster) insist(ctx context.Context, do func() error) error {
 	}
 }
 
-// volumes are directories that a namespace which enforces restricted Pod Security claims.
-func (c *cluster) volumes(ctx context.Context) error {
-	manifests := []map[string]any{{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{
-		"name": namespace, "labels": map[string]any{"pod-security.kubernetes.io/enforce": "restricted"}}}}
-	for _, name := range []string{"data", "checkpoints"} {
-		if _, err := c.localcluster(ctx, "volume", namespace+"-"+name, c.volume(name), "--claim", namespace+"/"+name); err != nil {
+// claimVolumes makes the namespace, and the volumes that runs in it claim. A volume is a directory.
+func (c *cluster) claimVolumes(ctx context.Context) error {
+	manifests := []object{restrictedNamespace()}
+	for _, claim := range []string{"data", "checkpoints"} {
+		volume := namespace + "-" + claim
+		_, err := c.localcluster(ctx, "volume", volume, c.volume(claim), "--claim", namespace+"/"+claim)
+		if err != nil {
 			return err
 		}
-		manifests = append(manifests, map[string]any{"apiVersion": "v1", "kind": "PersistentVolumeClaim",
-			"metadata": map[string]any{"name": name, "namespace": namespace},
-			"spec": map[string]any{"accessModes": []any{"ReadWriteMany"}, "storageClassName": "", "volumeName": namespace + "-" + name,
-				"resources": map[string]any{"requests": map[string]any{"storage": "1Gi"}}}})
+		manifests = append(manifests, claimedVolume(claim, volume))
 	}
 	return c.apply(ctx, manifests...)
 }
 
-// synth makes the dataset that the drills train on.
+// synth makes the dataset on which the runs train.
 func (c *cluster) synth(ctx context.Context, samples int) error {
-	_, err := c.command(ctx, "", "plumb", "dataset", "synth", "--out", filepath.Join(c.volume("data"), "toy"), "--samples", strconv.Itoa(samples),
-		"--package-size", "4", "--size", "48", "--prevalence", "0.3", "--min-severity", "0.7", "--label-noise", "0", "--seed", "7")
+	_, err := c.command(ctx, "", "plumb", "dataset", "synth", "--out", filepath.Join(c.volume("data"), "toy"),
+		"--samples", strconv.Itoa(samples), "--package-size", "4", "--size", "48", "--prevalence", "0.3",
+		"--min-severity", "0.7", "--label-noise", "0", "--seed", "7")
 	return err
 }
 
-// failpoints is where programs that were built for drills look for armed points.
+// failpoints returns the directory in which programs with the build tag drill look for armed points.
 func (c *cluster) failpoints() string { return filepath.Join(c.state, "failpoints") }
 
+// volume returns the directory behind a claim.
 func (c *cluster) volume(name string) string { return filepath.Join(c.state, "volumes", "drill-"+name) }
 
-// processes are those of a program, in this cluster alone, whose environment has a word.
+// processes returns the process ids of a program in this cluster whose environment contains word.
 func (c *cluster) processes(program, word string) (pids []int) {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range dirs {
@@ -204,15 +226,17 @@ func (c *cluster) processes(program, word string) (pids []int) {
 		if filepath.Base(exe) != program {
 			continue
 		}
-		env, _ := os.ReadFile(filepath.Join(dir, "environ"))
-		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil && strings.Contains(string(env), c.state) && strings.Contains(string(env), word) {
+		b, _ := os.ReadFile(filepath.Join(dir, "environ"))
+		env := string(b)
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err == nil && strings.Contains(env, c.state) && strings.Contains(env, word) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// component is the process id of a part of the control plane.
+// component returns the process id of a component of the control plane.
 func (c *cluster) component(name string) (int, error) {
 	b, err := os.ReadFile(filepath.Join(c.state, "run", name+".pid"))
 	if err != nil {
@@ -225,7 +249,7 @@ func (c *cluster) component(name string) (int, error) {
 	return pid, nil
 }
 
-// killComponent kills it and starts it again after a while.
+// killComponent kills a component of the control plane and starts it again after the given time.
 func (c *cluster) killComponent(ctx context.Context, name string, away time.Duration) error {
 	pid, err := c.component(name)
 	if err != nil {
@@ -235,10 +259,14 @@ func (c *cluster) killComponent(ctx context.Context, name string, away time.Dura
 		return err
 	}
 	pause(ctx, away)
-	return c.insist(ctx, func() error { _, err := c.localcluster(ctx, "start", name); return err })
+	return c.retry(ctx, func() error {
+		_, err := c.localcluster(ctx, "start", name)
+		return err
+	})
 }
 
-// freeze stops processes for a while without ending them: to whom they talk it is as if the cable had been pulled.
+// freeze stops processes for the time d and lets them continue. Their connections stay open, and nothing answers on
+// them, as on a network that is cut.
 func freeze(ctx context.Context, pids []int, d time.Duration) error {
 	for _, p := range pids {
 		_ = syscall.Kill(p, syscall.SIGSTOP)
@@ -248,19 +276,21 @@ func freeze(ctx context.Context, pids []int, d time.Duration) error {
 	return nil
 }
 
-// replaceDeadOperators deletes the pods of operators whose process is gone, as a node that is replaced would.
+// replaceDeadOperators deletes the pods of operators whose process has ended, so that the Deployment makes new ones. A
+// container that is killed often would be started again only after a minute.
 func (c *cluster) replaceDeadOperators(ctx context.Context) error {
-	return c.insist(ctx, func() error {
-		out, err := c.kubectl(ctx, "get", "pods", "-n", "plumbline-system", "-l", "app.kubernetes.io/name=plumbline-operator", "-o", `jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{"\n"}{end}`)
+	return c.retry(ctx, func() error {
+		pods, err := c.operatorPods(ctx)
 		if err != nil {
 			return err
 		}
-		for line := range strings.Lines(out) {
-			name, uid, _ := strings.Cut(strings.TrimSpace(line), " ")
-			if len(c.processes("plumbline-operator", uid)) > 0 {
+		for _, pod := range pods {
+			if len(c.processes("plumbline-operator", pod.uid)) > 0 {
 				continue
 			}
-			if _, err := c.kubectl(ctx, "delete", "pod", name, "-n", "plumbline-system", "--wait=false", "--ignore-not-found"); err != nil {
+			_, err := c.kubectl(ctx, "delete", "pod", pod.name, "-n", operatorNamespace,
+				"--wait=false", "--ignore-not-found")
+			if err != nil {
 				return err
 			}
 		}
@@ -268,7 +298,70 @@ func (c *cluster) replaceDeadOperators(ctx context.Context) error {
 	})
 }
 
-// pause waits, or says false when there is no time left to.
+type podID struct{ name, uid string }
+
+// operatorPods returns the pods of the operators.
+func (c *cluster) operatorPods(ctx context.Context) (pods []podID, err error) {
+	const format = `jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{"\n"}{end}`
+	out, err := c.kubectl(ctx, "get", "pods", "-n", operatorNamespace, "-l", operatorLabel, "-o", format)
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(out) {
+		name, uid, _ := strings.Cut(strings.TrimSpace(line), " ")
+		pods = append(pods, podID{name, uid})
+	}
+	return pods, nil
+}
+
+// leftovers deletes a run, waits until its Jobs, pods and Secrets are gone, and returns the names of those that are
+// still there after the time stuckAfter.
+func (c *cluster) leftovers(ctx context.Context, name, uid string) ([]string, error) {
+	err := c.retry(ctx, func() error {
+		_, err := c.kubectl(ctx, "delete", "trainingrun", name, "-n", namespace, "--wait", "--ignore-not-found")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	ofRun := "plumbline.dev/run-uid=" + uid
+	for range int(stuckAfter / time.Second) {
+		out, err := c.kubectl(ctx, "get", "jobs,pods,secrets", "-n", namespace, "-l", ofRun, "-o", "name")
+		if names = strings.Fields(out); err == nil && len(names) == 0 {
+			break
+		}
+		if !pause(ctx, time.Second) {
+			return names, ctx.Err()
+		}
+	}
+	return names, nil
+}
+
+// consumers returns the number of consumers of the report stream. It waits up to a minute until only one is left, since
+// the server takes a while to forget the consumers of operators that were killed.
+func (c *cluster) consumers(ctx context.Context) (n int, err error) {
+	for range 60 {
+		s, done, err := stream(ctx, c)
+		if err != nil {
+			return 0, err
+		}
+		info, err := s.Info(ctx)
+		done()
+		if err != nil {
+			return 0, err
+		}
+		if n = info.State.Consumers; n <= 1 {
+			break
+		}
+		if !pause(ctx, time.Second) {
+			return n, ctx.Err()
+		}
+	}
+	return n, nil
+}
+
+// pause blocks for the time d, and reports whether ctx lasted as long.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -280,9 +373,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return "now"
-	}
-	return t.UTC().Format("15:04:05")
-}
+func clock(t time.Time) string { return t.UTC().Format("15:04:05") }

@@ -1,7 +1,11 @@
-// Command drill kills things at random and proves that nothing was lost. On a local cluster of its own it first trains a small sweep
-// undisturbed, then sweeps of the same settings while faults strike: processes are killed, connections hang, checkpoints are
-// damaged, disks fill up, people suspend and delete. What it saw (every report in the stream, every version of every object, every
-// checkpoint on the disk) goes to the validator, which shares no code with the operator and says what must not have happened.
+// Command drill kills processes at random and shows that no report and no checkpoint is lost.
 //
-// `make drills SEED=7 FAULTS=200` runs it; the same seed draws the same faults in the same order.
+// It starts a local cluster and first trains a small sweep undisturbed. Then it trains sweeps of the same settings
+// while faults strike: processes are killed, connections hang, checkpoints are damaged, disks fill up, the run is
+// suspended. It records every report in the stream, every version of the run and its pods and Events, and every
+// checkpoint on the disk. Package judge, which shares no code with the operator and the trainer, then says which rules
+// were broken.
+//
+// `make drills SEED=7 FAULTS=200` runs it. The same seed draws the same faults in the same order. docs/drills.md
+// describes the faults and the rules.
 package main

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,25 +9,25 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"plumbline.dev/plumbline/test/drill/judge"
 )
 
-// fault is one kind of misfortune. strike does it, and undoes what would otherwise last; what it says is for the log. errNothing
-// means that there was nothing to strike at this moment.
+// fault is one kind of fault.
 type fault struct {
 	name   string
-	weight int // how often it is drawn
-	strike func(ctx context.Context, d *drill) (string, error)
+	weight int // how often it is drawn, relative to the others
+
+	// strike causes the fault, and ends it if it would last. It returns details for the log. Its error is errNothing
+	// when there is nothing to strike at this moment.
+	strike func(ctx context.Context, t *target) (string, error)
 }
 
 var errNothing = errors.New("there is nothing to strike")
 
-// faults are all kinds, in a fixed order, so that a seed always draws the same.
+// faults holds all faults. Their order is fixed, so that a seed always draws the same ones.
 var faults = []fault{
 	{"kill a trial's process", 8, killTrial},
 	{"delete a trial's pod", 4, deletePod},
@@ -52,36 +51,53 @@ var faults = []fault{
 	{"fill the disk of the checkpoints", 2, fillDisk},
 }
 
-// points are the moments, around each write that something durable depends on, at which a process can be killed.
+// These failpoints surround each write on which something durable depends. A process can be killed at each of them.
 var (
 	trainerPoints = []string{
-		"checkpoint.write.before", "checkpoint.file.after", "checkpoint.rename.before", "checkpoint.rename.after", "checkpoint.discard.after",
-		"spool.append.before", "spool.append.after", "publish.before", "publish.after", "spool.trim.before", "result.before", "result.after",
+		"checkpoint.write.before",
+		"checkpoint.file.after",
+		"checkpoint.rename.before",
+		"checkpoint.rename.after",
+		"checkpoint.discard.after",
+		"spool.append.before",
+		"spool.append.after",
+		"publish.before",
+		"publish.after",
+		"spool.trim.before",
+		"result.before",
+		"result.after",
 	}
-	operatorPoints = []string{"ingest.before", "ingest.after", "status.before", "status.after", "job.before", "job.after"}
+	operatorPoints = []string{
+		"ingest.before",
+		"ingest.after",
+		"status.before",
+		"status.after",
+		"job.before",
+		"job.after",
+	}
 )
 
-// fullPoint makes the disk full for as long as it is armed.
+// fullPoint makes each write of a checkpoint fail as on a full disk, for as long as it is armed.
 const fullPoint = "checkpoint.full"
 
-// draw picks a kind by its weight.
-func draw(dice *rand.Rand, among []fault) fault {
+// draw returns one of the faults, by their weights.
+func draw(dice *rand.Rand, kinds []fault) fault {
 	sum := 0
-	for _, f := range among {
+	for _, f := range kinds {
 		sum += f.weight
 	}
 	n := dice.IntN(sum)
-	for _, f := range among {
+	for _, f := range kinds {
 		if n < f.weight {
 			return f
 		}
 		n -= f.weight
 	}
-	panic("unreachable: the weights do not add up to their sum")
+	panic("unreachable: the drawn number is below the sum of the weights")
 }
 
-// kinds are the faults of the given names; none: all.
-func kinds(names []string) ([]fault, error) {
+// faultsNamed returns the faults with the given names, or all faults for no name.
+func faultsNamed(names []string) ([]fault, error) {
 	if len(names) == 0 {
 		return faults, nil
 	}
@@ -89,54 +105,55 @@ func kinds(names []string) ([]fault, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no fault %q: docs/drills.md names them, and every drill prints those that struck", name)
+			return nil, fmt.Errorf("there is no fault %q: docs/drills.md lists the faults", name)
 		}
 		out = append(out, faults[i])
 	}
 	return out, nil
 }
 
-func (d *drill) pick(pids []int) (int, error) {
+// pick returns one of the process ids, by the dice.
+func (t *target) pick(pids []int) (int, error) {
 	if len(pids) == 0 {
 		return 0, errNothing
 	}
 	slices.Sort(pids)
-	return pids[d.dice.IntN(len(pids))], nil
+	return pids[t.dice.IntN(len(pids))], nil
 }
 
-func (d *drill) kill(program string) (string, error) {
-	pid, err := d.pick(d.cluster.processes(program, ""))
+// kill kills one process of a program.
+func (t *target) kill(program string) (string, error) {
+	pid, err := t.pick(t.cluster.processes(program, ""))
 	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("pid %d", pid), syscall.Kill(pid, syscall.SIGKILL)
 }
 
-func killTrial(_ context.Context, d *drill) (string, error) { return d.kill("plumbline-trainer") }
+func killTrial(_ context.Context, t *target) (string, error) { return t.kill("plumbline-trainer") }
 
-// killOperator kills one and replaces its pod: a container that is killed often would be started again only after a minute.
-func killOperator(ctx context.Context, d *drill) (string, error) {
-	what, err := d.kill("plumbline-operator")
+func killOperator(ctx context.Context, t *target) (string, error) {
+	done, err := t.kill("plumbline-operator")
 	if err == nil {
-		err = d.cluster.replaceDeadOperators(ctx)
+		err = t.cluster.replaceDeadOperators(ctx)
 	}
-	return what, err
+	return done, err
 }
 
-func killBothOperators(ctx context.Context, d *drill) (string, error) {
-	all := d.cluster.processes("plumbline-operator", "")
+func killBothOperators(ctx context.Context, t *target) (string, error) {
+	all := t.cluster.processes("plumbline-operator", "")
 	for _, p := range all {
 		if err := syscall.Kill(p, syscall.SIGKILL); err != nil {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d of them", len(all)), d.cluster.replaceDeadOperators(ctx)
+	return fmt.Sprintf("%d of them", len(all)), t.cluster.replaceDeadOperators(ctx)
 }
 
-// killAt arms a point and waits until a process has died of it.
-func (d *drill) killAt(ctx context.Context, points []string) (string, error) {
-	name := points[d.dice.IntN(len(points))]
-	file := filepath.Join(d.cluster.failpoints(), name)
+// killAt arms one of the failpoints, by the dice, and waits up to ten seconds until a process has died at it.
+func (t *target) killAt(ctx context.Context, points []string) (string, error) {
+	name := points[t.dice.IntN(len(points))]
+	file := filepath.Join(t.cluster.failpoints(), name)
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		return "", err
 	}
@@ -149,26 +166,26 @@ func (d *drill) killAt(ctx context.Context, points []string) (string, error) {
 		}
 	}
 	if os.Remove(file) != nil {
-		return name, nil // it was passed at the last moment
+		return name, nil // a process took the file, and died, at the last moment
 	}
 	return "", errNothing
 }
 
-func killTrainerAtPoint(ctx context.Context, d *drill) (string, error) {
-	return d.killAt(ctx, trainerPoints)
+func killTrainerAtPoint(ctx context.Context, t *target) (string, error) {
+	return t.killAt(ctx, trainerPoints)
 }
 
-func killOperatorAtPoint(ctx context.Context, d *drill) (string, error) {
-	what, err := d.killAt(ctx, operatorPoints)
+func killOperatorAtPoint(ctx context.Context, t *target) (string, error) {
+	point, err := t.killAt(ctx, operatorPoints)
 	if err == nil {
-		err = d.cluster.replaceDeadOperators(ctx)
+		err = t.cluster.replaceDeadOperators(ctx)
 	}
-	return what, err
+	return point, err
 }
 
-// fillDisk has every write of a checkpoint fail for a while.
-func fillDisk(ctx context.Context, d *drill) (string, error) {
-	file, away := filepath.Join(d.cluster.failpoints(), fullPoint), 2*d.away()
+// fillDisk lets every write of a checkpoint fail for 1 to 7 s.
+func fillDisk(ctx context.Context, t *target) (string, error) {
+	file, away := filepath.Join(t.cluster.failpoints(), fullPoint), 2*t.away()
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		return "", err
 	}
@@ -176,20 +193,22 @@ func fillDisk(ctx context.Context, d *drill) (string, error) {
 	return "for " + away.String(), os.Remove(file)
 }
 
-// freezeOperator lasts longer than the lease: if it was the leader, the other one takes over, and this one wakes up deposed.
-func freezeOperator(ctx context.Context, d *drill) (string, error) {
-	pid, err := d.pick(d.cluster.processes("plumbline-operator", ""))
+// freezeOperator freezes an operator for longer than the lease lasts. If it was the leader, the other operator takes
+// over, and the frozen one is not the leader any more when it continues.
+func freezeOperator(ctx context.Context, t *target) (string, error) {
+	pid, err := t.pick(t.cluster.processes("plumbline-operator", ""))
 	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("pid %d, 20 s", pid), freeze(ctx, []int{pid}, 20*time.Second)
 }
 
-func (d *drill) runningPod() (string, error) {
-	d.recorder.mu.Lock()
-	defer d.recorder.mu.Unlock()
+// runningPod returns the name of a pod whose container runs, by the dice.
+func (t *target) runningPod() (string, error) {
+	t.recorder.mu.Lock()
+	defer t.recorder.mu.Unlock()
 	var names []string
-	for _, p := range d.recorder.pods {
+	for _, p := range t.recorder.pods {
 		if !p.gone && p.Ended.IsZero() && !p.Started.IsZero() {
 			names = append(names, p.Name)
 		}
@@ -198,232 +217,121 @@ func (d *drill) runningPod() (string, error) {
 		return "", errNothing
 	}
 	slices.Sort(names)
-	return names[d.dice.IntN(len(names))], nil
+	return names[t.dice.IntN(len(names))], nil
 }
 
-func deletePod(ctx context.Context, d *drill) (string, error) {
-	name, err := d.runningPod()
+func deletePod(ctx context.Context, t *target) (string, error) {
+	name, err := t.runningPod()
 	if err != nil {
 		return "", err
 	}
-	_, err = d.cluster.kubectl(ctx, "delete", "pod", name, "-n", namespace, "--wait=false", "--ignore-not-found")
+	_, err = t.cluster.kubectl(ctx, "delete", "pod", name, "-n", namespace, "--wait=false", "--ignore-not-found")
 	return name, err
 }
 
-func deleteJob(ctx context.Context, d *drill) (string, error) {
-	pod, err := d.runningPod()
+func deleteJob(ctx context.Context, t *target) (string, error) {
+	pod, err := t.runningPod()
 	if err != nil {
 		return "", err
 	}
-	return d.deleteJobOf(ctx, pod)
+	return t.deleteJobOf(ctx, pod)
 }
 
-func (d *drill) deleteJobOf(ctx context.Context, pod string) (string, error) {
-	job := pod[:len(pod)-len("-12345")] // what the Job's controller adds
-	_, err := d.cluster.kubectl(ctx, "delete", "job", job, "-n", namespace, "--wait=false", "--ignore-not-found")
+func (t *target) deleteJobOf(ctx context.Context, pod string) (string, error) {
+	job := pod[:len(pod)-len("-12345")] // the Job's controller appends a hyphen and five characters
+	_, err := t.cluster.kubectl(ctx, "delete", "job", job, "-n", namespace, "--wait=false", "--ignore-not-found")
 	return job, err
 }
 
-// deleteHungJob has the pod live on for a while after its Job is gone, as on a store that does not answer: no other may start meanwhile.
-func deleteHungJob(ctx context.Context, d *drill) (string, error) {
-	pod, err := d.runningPod()
+// deleteHungJob deletes a Job whose trainer hangs, as when the checkpoint store does not answer. The pod lives for some
+// seconds after its Job is gone, and no other pod of the trial may start meanwhile.
+func deleteHungJob(ctx context.Context, t *target) (string, error) {
+	pod, err := t.runningPod()
 	if err != nil {
 		return "", err
 	}
-	pids := d.cluster.processes("plumbline-trainer", pod)
+	pids := t.cluster.processes("plumbline-trainer", pod)
 	if len(pids) == 0 {
 		return "", errNothing
 	}
 	_ = syscall.Kill(pids[0], syscall.SIGSTOP)
 	defer syscall.Kill(pids[0], syscall.SIGCONT)
-	job, err := d.deleteJobOf(ctx, pod)
+	job, err := t.deleteJobOf(ctx, pod)
 	if err != nil {
 		return job, err
 	}
-	away := 5*time.Second + d.away()
+	away := 5*time.Second + t.away()
 	pause(ctx, away)
 	return fmt.Sprintf("%s, for %s", job, away), nil
 }
 
-func (d *drill) away() time.Duration { return time.Duration(500+d.dice.IntN(3000)) * time.Millisecond }
+// away returns a duration from 0.5 to 3.5 s, by the dice.
+func (t *target) away() time.Duration { return time.Duration(500+t.dice.IntN(3000)) * time.Millisecond }
 
-func killNATS(ctx context.Context, d *drill) (string, error) {
-	away := d.away()
-	return "for " + away.String(), d.cluster.killComponent(ctx, "nats", away)
+func killNATS(ctx context.Context, t *target) (string, error) {
+	away := t.away()
+	return "for " + away.String(), t.cluster.killComponent(ctx, "nats", away)
 }
 
-func killAPIServer(ctx context.Context, d *drill) (string, error) {
-	away := d.away()
-	return "for " + away.String(), d.cluster.killComponent(ctx, "kube-apiserver", away)
+func killAPIServer(ctx context.Context, t *target) (string, error) {
+	away := t.away()
+	return "for " + away.String(), t.cluster.killComponent(ctx, "kube-apiserver", away)
 }
 
-func killNode(ctx context.Context, d *drill) (string, error) {
-	away := d.away()
-	return "for " + away.String(), d.cluster.killComponent(ctx, "node", away)
+func killNode(ctx context.Context, t *target) (string, error) {
+	away := t.away()
+	return "for " + away.String(), t.cluster.killComponent(ctx, "node", away)
 }
 
-func (d *drill) freezeComponent(ctx context.Context, name string) (string, error) {
-	pid, err := d.cluster.component(name)
+func (t *target) freezeComponent(ctx context.Context, name string) (string, error) {
+	pid, err := t.cluster.component(name)
 	if err != nil {
 		return "", err
 	}
-	away := 2 * d.away()
+	away := 2 * t.away()
 	return "for " + away.String(), freeze(ctx, []int{pid}, away)
 }
 
-func freezeNATS(ctx context.Context, d *drill) (string, error) { return d.freezeComponent(ctx, "nats") }
-
-func freezeAPIServer(ctx context.Context, d *drill) (string, error) {
-	return d.freezeComponent(ctx, "kube-apiserver")
+func freezeNATS(ctx context.Context, t *target) (string, error) {
+	return t.freezeComponent(ctx, "nats")
 }
 
-// resetAPIServer breaks what the operators have open, every watch and every request in flight, while the server itself goes on.
-func resetAPIServer(_ context.Context, d *drill) (string, error) {
-	n := d.cluster.proxy.reset()
+func freezeAPIServer(ctx context.Context, t *target) (string, error) {
+	return t.freezeComponent(ctx, "kube-apiserver")
+}
+
+// resetAPIServer resets all connections of the operators to the API server: every watch and every request in flight
+// breaks. The server itself keeps running.
+func resetAPIServer(_ context.Context, t *target) (string, error) {
+	n := t.cluster.proxy.reset()
 	if n == 0 {
 		return "", errNothing
 	}
 	return fmt.Sprintf("%d connections", n), nil
 }
 
-func suspendRun(ctx context.Context, d *drill) (string, error) {
-	set := func(v string) error {
-		return d.cluster.insist(ctx, func() error {
-			_, err := d.cluster.kubectl(ctx, "patch", "trainingrun", d.recorder.name, "-n", namespace, "--type=merge", "-p", `{"spec":{"suspend":`+v+`}}`)
+// suspendRun suspends the run, waits until its status says so, and resumes it.
+func suspendRun(ctx context.Context, t *target) (string, error) {
+	setSuspend := func(v string) error {
+		patch := `{"spec":{"suspend":` + v + `}}`
+		return t.cluster.retry(ctx, func() error {
+			_, err := t.cluster.kubectl(ctx, "patch", "trainingrun", t.recorder.name, "-n", namespace,
+				"--type=merge", "-p", patch)
 			return err
 		})
 	}
-	if err := set("true"); err != nil {
+	if err := setSuspend("true"); err != nil {
 		return "", err
 	}
-	suspended := d.await(ctx, "is not suspended", func(s judge.Status) bool {
-		return s.CompletionTime != "" || slices.ContainsFunc(s.Conditions, func(c judge.Conditions) bool { return c.Type == "Suspended" && c.Status == "True" })
+	isSuspended := func(c judge.Condition) bool { return c.Type == "Suspended" && c.Status == "True" }
+	suspended := t.await(ctx, "is not suspended", func(s judge.Status) bool {
+		return s.CompletionTime != "" || slices.ContainsFunc(s.Conditions, isSuspended)
 	})
-	if err := set("false"); err != nil {
+	if err := setSuspend("false"); err != nil {
 		return "", err
 	}
 	if !suspended {
 		return "", errors.New("the run was not suspended")
 	}
 	return "", nil
-}
-
-// trained is a pod that trains, and its process.
-func (d *drill) trained() (judge.Pod, int, error) {
-	name, err := d.runningPod()
-	if err != nil {
-		return judge.Pod{}, 0, err
-	}
-	pids := d.cluster.processes("plumbline-trainer", name)
-	if len(pids) == 0 {
-		return judge.Pod{}, 0, errNothing
-	}
-	d.recorder.mu.Lock()
-	defer d.recorder.mu.Unlock()
-	for _, p := range d.recorder.pods {
-		if p.Name == name && !p.gone {
-			return p.Pod, pids[0], nil
-		}
-	}
-	return judge.Pod{}, 0, errNothing
-}
-
-// newestResume is the furthest resume checkpoint of a trial.
-func (d *drill) newestResume(trial string) (dir string, err error) {
-	_, uid, _ := d.recorder.last()
-	found, err := filepath.Glob(filepath.Join(d.store, uid, trial, "*", "resume-*"))
-	if err != nil || len(found) < 2 { // another one must be left to go on from
-		return "", errors.Join(errNothing, err)
-	}
-	return slices.MaxFunc(found, func(a, b string) int { return cmp.Compare(filepath.Base(a), filepath.Base(b)) }), nil
-}
-
-// best is the checkpoint that status names as a trial's best.
-func (d *drill) best(trial string) (dir string, err error) {
-	s, uid, _ := d.recorder.last()
-	for _, t := range s.Trials {
-		if t.Name != trial || t.Best == nil {
-			continue
-		}
-		if _, below, ok := strings.Cut(t.Best.Checkpoint.URI, "/"+uid+"/"); ok {
-			return filepath.Join(d.store, uid, below), nil
-		}
-	}
-	return "", errNothing
-}
-
-// harm kills a trial and then changes a checkpoint that it would go on from or with.
-func (d *drill) harm(which func(trial string) (string, error), files []string, change func(file string, size int64) error) (string, error) {
-	pod, pid, err := d.trained()
-	if err != nil {
-		return "", err
-	}
-	dir, err := which(pod.Trial)
-	if err != nil {
-		return "", err
-	}
-	attempt, err := strconv.Atoi(pod.Attempt)
-	if err != nil {
-		return "", err
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		return "", errNothing
-	}
-	file := filepath.Join(dir, files[d.dice.IntN(len(files))])
-	info, err := os.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "its process, before the checkpoint was harmed", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	rel, err := filepath.Rel(d.store, dir)
-	if err != nil {
-		return "", err
-	}
-	d.damaged = append(d.damaged, judge.Damage{Dir: rel, Attempt: attempt})
-	return filepath.Join(rel, filepath.Base(file)), change(file, info.Size())
-}
-
-// What a checkpoint consists of that must not be changed unnoticed.
-var (
-	resumeFiles = []string{"weights.safetensors", "slots.safetensors", "reports.jsonl", "manifest.json"}
-	bestFiles   = []string{"weights.safetensors", "manifest.json"}
-)
-
-func damageCheckpoint(_ context.Context, d *drill) (string, error) {
-	return d.harm(d.newestResume, resumeFiles, d.flip)
-}
-
-func truncateCheckpoint(_ context.Context, d *drill) (string, error) {
-	return d.harm(d.newestResume, resumeFiles, d.truncate)
-}
-
-// damageBest leaves the checkpoints to go on from whole: that the best which they name is not must be found out.
-func damageBest(_ context.Context, d *drill) (string, error) {
-	change := d.flip
-	if d.dice.IntN(2) == 0 {
-		change = d.truncate
-	}
-	return d.harm(d.best, bestFiles, change)
-}
-
-// flip changes one bit.
-func (d *drill) flip(file string, size int64) error {
-	f, err := os.OpenFile(file, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	at, b := d.dice.Int64N(size), make([]byte, 1)
-	if _, err := f.ReadAt(b, at); err != nil {
-		return err
-	}
-	b[0] ^= 0x20
-	_, err = f.WriteAt(b, at)
-	return err
-}
-
-func (d *drill) truncate(file string, size int64) error {
-	return os.Truncate(file, d.dice.Int64N(size))
 }

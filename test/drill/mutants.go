@@ -12,87 +12,166 @@ import (
 	"strings"
 )
 
-// mutant is a fault that is put into the operator on purpose: the validator must see it, or it would see nothing.
-// Those that show only after a certain fault are struck by that kind alone.
+// mutant is a mistake that is put into the operator on purpose: the text before in the file is replaced by the text
+// after. The judge must find each: a mistake like a mutant that it misses would pass every drill.
 type mutant struct {
-	name, file, old, new string
-	only                 []string
+	name   string
+	file   string
+	before string
+	after  string
+	only   []string // the faults that strike; none: all. Some mutants show only after a certain fault.
 }
 
 var mutants = []mutant{
-	{"a report that is told again is counted again", "operator/ingest/ledger.go",
-		"	if again {\n		t.view.Duplicates++\n	} else {\n		t.view.Seen++\n	}\n", "	t.view.Seen++\n", []string{"kill a trial's process"}},
-	{"a report that is told again is no duplicate", "operator/ingest/ledger.go",
-		"	if again {\n		t.view.Duplicates++\n	} else {\n", "	if !again {\n", []string{"kill a trial's process"}},
-	{"one report in nine is dropped", "operator/ingest/ingest.go",
-		"	g.mu.Lock()\n	defer g.mu.Unlock()\n	uid := types.UID(runOf(subject))\n", "	g.mu.Lock()\n	defer g.mu.Unlock()\n	if len(data)%9 == 0 {\n		return nil\n	}\n	uid := types.UID(runOf(subject))\n", nil},
-	{"the lowest AUC-PR is the best", "operator/ingest/ledger.go", "x.beats(*t.best)", "!x.beats(*t.best)", nil},
-	{"a trial that was killed after its first checkpoint has succeeded", "operator/plan/trial.go",
-		"p.Stream.Current && p.Reports.Trials[t.Name].Finished", "p.Stream.Current && p.Reports.Trials[t.Name].Best != nil", []string{"kill a trial's process"}},
-	{"the next attempt does not wait for the end of the one before", "operator/plan/trial.go",
-		"		if left := p.left(t); left != \"\" {\n			p.awaitEnd(t)\n", "		if left := \"\"; left != \"\" {\n			p.awaitEnd(t)\n", []string{"delete the Job of a trial that hangs"}},
-	{"an operator that takes over reads on from the end", "operator/ingest/consumer.go",
-		"			from = max(1, min(from, f.began.Sequence))\n", "", []string{"kill both operators"}},
+	{
+		name: "a report that is told again is counted again",
+		file: "operator/ingest/ledger.go",
+		before: `
+	if repeated {
+		t.view.Duplicates++
+	} else {
+		t.view.Folded++
+	}
+`,
+		after: `
+	t.view.Folded++
+`,
+		only: []string{"kill a trial's process"},
+	},
+	{
+		name: "a report that is told again is no duplicate",
+		file: "operator/ingest/ledger.go",
+		before: `
+	if repeated {
+		t.view.Duplicates++
+	} else {
+`,
+		after: `
+	if !repeated {
+`,
+		only: []string{"kill a trial's process"},
+	},
+	{
+		name: "one report in nine is dropped",
+		file: "operator/ingest/ingest.go",
+		before: `
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	uid := types.UID(runOf(subject))
+`,
+		after: `
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(data)%9 == 0 {
+		return nil
+	}
+	uid := types.UID(runOf(subject))
+`,
+	},
+	{
+		name:   "the lowest AUC-PR is the best",
+		file:   "operator/ingest/ledger.go",
+		before: "x.beats(*t.best)",
+		after:  "!x.beats(*t.best)",
+	},
+	{
+		name:   "a trial that was killed after its first checkpoint has succeeded",
+		file:   "operator/plan/trial.go",
+		before: "p.Stream.Current && p.Reports.Trials[t.Name].Finished",
+		after:  "p.Stream.Current && p.Reports.Trials[t.Name].Best != nil",
+		only:   []string{"kill a trial's process"},
+	},
+	{
+		name: "the next attempt does not wait for the end of the one before",
+		file: "operator/plan/trial.go",
+		before: `
+		if pod := p.remainingPod(t); pod != "" {
+			p.planAtNodeLoss(t)
+`,
+		after: `
+		if pod := ""; pod != "" {
+			p.planAtNodeLoss(t)
+`,
+		only: []string{"delete the Job of a trial that hangs"},
+	},
+	{
+		name: "an operator that takes over reads on from the end",
+		file: "operator/ingest/consumer.go",
+		before: `
+			from = max(1, min(from, f.began.Sequence))
+`,
+		after: `
+`,
+		only: []string{"kill both operators"},
+	},
 }
 
-// hunt builds an operator with each fault in turn whose name holds a word, runs a short drill on it and says whether the validator saw it.
-func hunt(ctx context.Context, c config, word string) error {
+// tryMutants drills an operator with each mutant whose name contains word, one after the other, and prints whether the
+// judge found it. It is an error if the judge missed one.
+func tryMutants(ctx context.Context, c config, word string) error {
 	missed := 0
 	for _, m := range mutants {
 		if !strings.Contains(m.name, word) {
 			continue
 		}
-		bin, err := os.MkdirTemp("", "plumbline-mutant-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(bin)
-		if err := m.build(ctx, c, bin); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-		one := c
-		one.bin, one.mistakesToo = bin, false
-		if one.among, err = kinds(m.only); err != nil {
-			return err
-		}
-		one.say = io.Discard
-		err = run(ctx, one)
-		var found outOfOrder
+		violations, err := m.drill(ctx, c)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && !errors.As(err, &found):
-			return fmt.Errorf("%s: the drill itself failed: %w", m.name, err)
-		case err == nil:
+		case err != nil:
+			return fmt.Errorf("%s: %w", m.name, err)
+		case len(violations) == 0:
 			missed++
-			fmt.Fprintf(c.say, "MISSED  %s\n", m.name)
-			continue
+			fmt.Fprintf(c.out, "MISSED  %s\n", m.name)
+		default:
+			fmt.Fprintf(c.out, "seen    %s\n          %v\n", m.name, violations)
 		}
-		fmt.Fprintf(c.say, "seen    %s\n          %v\n", m.name, err)
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of %d faults in the operator were not seen", missed, len(mutants))
+		return fmt.Errorf("the judge missed %d of %d mutants", missed, len(mutants))
 	}
 	return nil
 }
 
-// build makes bin a copy of the programs with another operator. The source tree is not touched: the compiler is given the changed
-// file in place of the other.
+// drill builds the operator with the mutant, runs a drill with it and returns the violations that the judge found.
+func (m mutant) drill(ctx context.Context, c config) (violationsError, error) {
+	bin, err := os.MkdirTemp("", "plumbline-mutant-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(bin)
+	if err := m.build(ctx, c, bin); err != nil {
+		return nil, err
+	}
+	c.bin, c.goOn, c.out = bin, false, io.Discard
+	if c.kinds, err = faultsNamed(m.only); err != nil {
+		return nil, err
+	}
+	err = runDrill(ctx, c)
+	var violations violationsError
+	if err != nil && !errors.As(err, &violations) {
+		return nil, fmt.Errorf("the drill itself failed: %w", err)
+	}
+	return violations, nil
+}
+
+// build fills bin with the programs, of which the operator has the mutant. It leaves the source tree alone: an overlay
+// tells the compiler to read the changed file in place of the file in the tree.
 func (m mutant) build(ctx context.Context, c config, bin string) error {
 	source := filepath.Join(c.root, m.file)
 	b, err := os.ReadFile(source)
 	if err != nil {
 		return err
 	}
-	if n := strings.Count(string(b), m.old); n != 1 {
-		return fmt.Errorf("%s holds what is to be changed %d times: keep mutants.go in step with it", m.file, n)
+	if n := strings.Count(string(b), m.before); n != 1 {
+		return fmt.Errorf("%s contains the text to replace %d times, want once: adapt test/drill/mutants.go", m.file, n)
 	}
 	changed, overlay := filepath.Join(bin, "changed.go"), filepath.Join(bin, "overlay.json")
 	text, err := json.Marshal(map[string]any{"Replace": map[string]string{source: changed}})
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(b), m.old, m.new, 1)), 0o644); err != nil {
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(b), m.before, m.after, 1)), 0o644); err != nil {
 		return err
 	}
 	if err := os.WriteFile(overlay, text, 0o644); err != nil {
@@ -103,11 +182,12 @@ func (m mutant) build(ctx context.Context, c config, bin string) error {
 			return err
 		}
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "drill", "-overlay", overlay, "-o", filepath.Join(bin, "plumbline-operator"), "./operator")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "drill", "-overlay", overlay,
+		"-o", filepath.Join(bin, "plumbline-operator"), "./operator")
 	build.Dir = c.root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build it: %w\n%s", err, out)
+		return fmt.Errorf("build the operator: %w\n%s", err, out)
 	}
 	return nil
 }

@@ -11,20 +11,29 @@ import (
 	"testing"
 )
 
-// elsewhere are the points that no fault arms, each with where it is struck.
-var elsewhere = map[string]string{
-	"publication.rename.before": "no drilled run is promoted: TestAPublicationKilledAtItsRename in trainer",
-	"publication.rename.after":  "the same",
-	"version.before":            "nor has it a ModelVersion: TestAnOperatorDiesAtEachStatusOfAVersion in operator/plan, without a process",
-	"version.after":             "the same",
+// publicationTest and versionTest are the tests that strike at the failpoints which no drill arms, since no drilled run
+// is promoted. versionTest does it without a process.
+const (
+	publicationTest = "TestAPublicationKilledAtItsRename in trainer"
+	versionTest     = "TestAnOperatorDiesAtEachStatusOfAVersion in operator/promotion"
+)
+
+// struckByTests holds the failpoints that no drill arms, each with the test that strikes at it.
+var struckByTests = map[string]string{
+	"publication.rename.before": publicationTest,
+	"publication.rename.after":  publicationTest,
+	"version.before":            versionTest,
+	"version.after":             versionTest,
 }
 
-// passed is where a program may be struck.
-var passed = regexp.MustCompile(`failpoint\.(?:Here|Full)\("([^"]+)"\)`)
+// failpointCall matches a call in a program that passes a failpoint.
+var failpointCall = regexp.MustCompile(`failpoint\.(?:Here|Full)\("([^"]+)"\)`)
 
-// Every point that a fault may arm is one that some program passes, and every one that is passed is armed, or said to be elsewhere.
-func TestEveryPointIsPassedAndStruck(t *testing.T) {
-	struck := slices.Concat(trainerPoints, operatorPoints, []string{fullPoint}, slices.Collect(maps.Keys(elsewhere)))
+// Some program must pass each failpoint that a fault arms. And a fault or a test must strike at each failpoint that a
+// program passes.
+func TestEveryFailpointIsPassedAndStruck(t *testing.T) {
+	byTests := slices.Collect(maps.Keys(struckByTests))
+	struck := slices.Concat(trainerPoints, operatorPoints, []string{fullPoint}, byTests)
 	var points []string
 	for _, dir := range []string{"../../trainer", "../../operator"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -32,7 +41,7 @@ func TestEveryPointIsPassedAndStruck(t *testing.T) {
 				return err
 			}
 			b, err := os.ReadFile(path)
-			for _, m := range passed.FindAllSubmatch(b, -1) {
+			for _, m := range failpointCall.FindAllSubmatch(b, -1) {
 				points = append(points, string(m[1]))
 			}
 			return err
@@ -43,25 +52,25 @@ func TestEveryPointIsPassedAndStruck(t *testing.T) {
 	}
 	for _, p := range struck {
 		if !slices.Contains(points, p) {
-			t.Errorf("no program passes %s", p)
+			t.Errorf("no program passes the failpoint %s", p)
 		}
 	}
 	for _, p := range points {
 		if !slices.Contains(struck, p) {
-			t.Errorf("nobody strikes at %s: let a fault arm it, or say here where it is struck", p)
+			t.Errorf("nobody strikes at the failpoint %s: let a fault arm it, or name its test in struckByTests", p)
 		}
 	}
 }
 
-// A mutant that no longer fits the source would be a fault that nobody injects.
+// A mutant can only be built if the text that it replaces is in the file, once.
 func TestEveryMutantFitsTheSource(t *testing.T) {
 	for _, m := range mutants {
 		b, err := os.ReadFile(filepath.Join("../..", m.file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(string(b), m.old); n != 1 {
-			t.Errorf("%s: %s holds what is to be changed %d times", m.name, m.file, n)
+		if n := strings.Count(string(b), m.before); n != 1 {
+			t.Errorf("%s: %s contains the text to replace %d times, want once", m.name, m.file, n)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// echo answers each line with itself, on a free port, until the test ends.
-func echo(t *testing.T) string {
+// listenAndEcho starts a server that sends back what it reads, until the test ends, and returns its address.
+func listenAndEcho(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,6 +32,7 @@ func echo(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// dial connects to the proxy until the test ends.
 func dial(t *testing.T, p *proxy) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", p.address())
@@ -42,7 +43,7 @@ func dial(t *testing.T, p *proxy) net.Conn {
 	return c
 }
 
-// ask sends a line and returns what comes back.
+// ask sends a line and returns the line that comes back.
 func ask(c net.Conn, line string) (string, error) {
 	if _, err := io.WriteString(c, line+"\n"); err != nil {
 		return "", err
@@ -50,16 +51,16 @@ func ask(c net.Conn, line string) (string, error) {
 	return bufio.NewReader(c).ReadString('\n')
 }
 
-func TestAResetBreaksWhatIsOpenAndNothingElse(t *testing.T) {
-	p, err := newProxy(echo(t))
+func TestResetBreaksOpenConnectionsAndNoLaterOne(t *testing.T) {
+	p, err := newProxy(listenAndEcho(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
+	defer p.shutDown()
 	watch, other := dial(t, p), dial(t, p)
 	for _, c := range []net.Conn{watch, other} {
 		if got, err := ask(c, "hello"); got != "hello\n" || err != nil {
-			t.Fatalf("through the proxy came %q, error %v", got, err)
+			t.Fatalf("read %q through the proxy, error %v", got, err)
 		}
 	}
 	if n := p.reset(); n != 2 {
@@ -71,11 +72,11 @@ func TestAResetBreaksWhatIsOpenAndNothingElse(t *testing.T) {
 		}
 	}
 	if got, err := ask(dial(t, p), "again"); got != "again\n" || err != nil {
-		t.Errorf("after the reset came %q, error %v", got, err)
+		t.Errorf("read %q after the reset, error %v", got, err)
 	}
 }
 
-func TestWhereNobodyListensTheCallerIsReset(t *testing.T) {
+func TestTheCallerIsResetWhereNobodyListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,10 +85,10 @@ func TestWhereNobodyListensTheCallerIsReset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
+	defer p.shutDown()
 	l.Close()
 	c, err := net.Dial("tcp", p.address())
-	if err == nil { // the reset may be as fast as the connection
+	if err == nil { // the reset may also come during Dial
 		defer c.Close()
 		_, err = c.Read(make([]byte, 1))
 	}

@@ -20,36 +20,44 @@ import (
 	"plumbline.dev/plumbline/test/drill/judge"
 )
 
-// recorder watches one run until it is stopped. A watch that breaks is begun again, with a list before it: versions in between are
-// not seen, and nothing is judged by their absence.
+// recorder watches one run until it is stopped. When a watch breaks, the recorder lists and watches again. It does not
+// see the versions in between, and no rule is broken by a version that is missing.
 type recorder struct {
-	c    *cluster
-	name string
+	cluster *cluster
+	name    string
 
 	mu       sync.Mutex
 	uid      string
 	statuses []judge.Status
-	pods     map[string]*podSeen
-	events   map[string]eventSeen // by uid
-	changed  chan struct{}        // closed at the next change
+	pods     map[string]*recordedPod  // by uid
+	events   map[string]recordedEvent // by uid
+	changed  chan struct{}            // closed when the next version of the run is recorded
 }
 
-type podSeen struct {
+type recordedPod struct {
 	judge.Pod
-	alive time.Time // when it was seen alive last
-	gone  bool
+	alive time.Time // when its container was last seen running
+	gone  bool      // whether the pod was deleted
 }
 
-type eventSeen struct {
+type recordedEvent struct {
 	judge.Event
-	run string // uid of the one that it is about
+	run string // uid of the run that the Event is about
 }
 
+// record starts a recorder. It watches until ctx is done.
 func record(ctx context.Context, c *cluster, name string) *recorder {
-	r := &recorder{c: c, name: name, pods: map[string]*podSeen{}, events: map[string]eventSeen{}, changed: make(chan struct{})}
-	go follow(ctx, c, runList(), client.MatchingFields{"metadata.name": name}, r.run, nil)
-	go follow(ctx, c, &corev1.PodList{}, client.MatchingLabels{"plumbline.dev/run": name}, r.pod, r.podsNow)
-	go follow(ctx, c, &corev1.EventList{}, client.MatchingFields{"involvedObject.kind": "TrainingRun", "involvedObject.name": name}, r.event, nil)
+	r := &recorder{
+		cluster: c,
+		name:    name,
+		pods:    map[string]*recordedPod{},
+		events:  map[string]recordedEvent{},
+		changed: make(chan struct{}),
+	}
+	ofRun := client.MatchingFields{"involvedObject.kind": "TrainingRun", "involvedObject.name": name}
+	go follow(ctx, c, runList(), client.MatchingFields{"metadata.name": name}, r.addRun, nil)
+	go follow(ctx, c, &corev1.PodList{}, client.MatchingLabels{"plumbline.dev/run": name}, r.addPod, r.addPods)
+	go follow(ctx, c, &corev1.EventList{}, ofRun, r.addEvent, nil)
 	return r
 }
 
@@ -60,18 +68,23 @@ func runList() *unstructured.UnstructuredList {
 	return l
 }
 
-// follow lists and watches for ever. now is told which objects a list holds.
-func follow(ctx context.Context, c *cluster, list client.ObjectList, which client.ListOption, see func(any, bool), now func(client.ObjectList)) {
+// follow lists and watches objects until ctx is done. It calls listed, if that is not nil, with each list, and see with
+// each object that a watch shows; deleted says whether the object was deleted.
+func follow(
+	ctx context.Context, c *cluster, list client.ObjectList, which client.ListOption,
+	see func(object any, deleted bool), listed func(client.ObjectList),
+) {
 	for ctx.Err() == nil {
 		l := list.DeepCopyObject().(client.ObjectList)
 		if err := c.client.List(ctx, l, client.InNamespace(namespace), which); err != nil {
 			pause(ctx, 200*time.Millisecond)
 			continue
 		}
-		if now != nil {
-			now(l)
+		if listed != nil {
+			listed(l)
 		}
-		w, err := c.client.Watch(ctx, l, client.InNamespace(namespace), which) // replays what there is
+		// The watch asks for no resource version, so it starts with all objects that exist.
+		w, err := c.client.Watch(ctx, l, client.InNamespace(namespace), which)
 		if err != nil {
 			pause(ctx, 200*time.Millisecond)
 			continue
@@ -86,9 +99,9 @@ func follow(ctx context.Context, c *cluster, list client.ObjectList, which clien
 	}
 }
 
-func (r *recorder) run(o any, gone bool) {
+func (r *recorder) addRun(o any, deleted bool) {
 	u, ok := o.(*unstructured.Unstructured)
-	if !ok || gone {
+	if !ok || deleted {
 		return
 	}
 	s, err := decode[judge.Status](u.Object["status"])
@@ -104,7 +117,7 @@ func (r *recorder) run(o any, gone bool) {
 	r.changed = make(chan struct{})
 }
 
-func (r *recorder) pod(o any, gone bool) {
+func (r *recorder) addPod(o any, deleted bool) {
 	p, ok := o.(*corev1.Pod)
 	if !ok {
 		return
@@ -113,7 +126,12 @@ func (r *recorder) pod(o any, gone bool) {
 	defer r.mu.Unlock()
 	seen := r.pods[string(p.UID)]
 	if seen == nil {
-		seen = &podSeen{Pod: judge.Pod{UID: string(p.UID), Name: p.Name, Trial: p.Labels["plumbline.dev/trial"], Attempt: p.Labels["plumbline.dev/attempt"]}}
+		seen = &recordedPod{Pod: judge.Pod{
+			UID:     string(p.UID),
+			Name:    p.Name,
+			Trial:   p.Labels["plumbline.dev/trial"],
+			Attempt: p.Labels["plumbline.dev/attempt"],
+		}}
 		r.pods[seen.UID] = seen
 	}
 	for _, s := range p.Status.ContainerStatuses {
@@ -125,16 +143,19 @@ func (r *recorder) pod(o any, gone bool) {
 			seen.Started, seen.Ended, seen.ExitCode = t.StartedAt.Time, t.FinishedAt.Time, &t.ExitCode
 		}
 	}
-	seen.gone = seen.gone || gone
+	seen.gone = seen.gone || deleted
 }
 
-// event keeps the newest version of each: what is told again is counted in it.
-func (r *recorder) event(o any, _ bool) {
+// addEvent replaces an Event by its newer version, which counts how often the Event was emitted.
+func (r *recorder) addEvent(o any, _ bool) {
 	e, ok := o.(*corev1.Event)
 	if !ok {
 		return
 	}
-	seen := eventSeen{judge.Event{Reason: e.Reason, Note: e.Message, Times: 1}, string(e.InvolvedObject.UID)}
+	seen := recordedEvent{
+		Event: judge.Event{Reason: e.Reason, Note: e.Message, Times: 1},
+		run:   string(e.InvolvedObject.UID),
+	}
 	if e.Related != nil && e.Related.Kind == "Job" {
 		seen.Job = e.Related.Name
 	}
@@ -146,13 +167,13 @@ func (r *recorder) event(o any, _ bool) {
 	r.events[string(e.UID)] = seen
 }
 
-// podsNow notes which pods are gone that were there.
-func (r *recorder) podsNow(l client.ObjectList) {
-	there := map[string]bool{}
+// addPods adds the pods of a list. A recorded pod that the list does not hold was deleted while no watch was open.
+func (r *recorder) addPods(l client.ObjectList) {
+	there := map[string]bool{} // by uid
 	pods := l.(*corev1.PodList)
 	for i := range pods.Items {
 		there[string(pods.Items[i].UID)] = true
-		r.pod(&pods.Items[i], false)
+		r.addPod(&pods.Items[i], false)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -161,7 +182,8 @@ func (r *recorder) podsNow(l client.ObjectList) {
 	}
 }
 
-// last is the newest version of the run's status, and a channel that is closed when there is a newer one.
+// last returns the newest version of the run's status, the run's uid, and a channel that is closed when a newer version
+// is recorded.
 func (r *recorder) last() (judge.Status, string, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -171,14 +193,15 @@ func (r *recorder) last() (judge.Status, string, <-chan struct{}) {
 	return r.statuses[len(r.statuses)-1], r.uid, r.changed
 }
 
-// await waits until the run's status is as it should be, or gives up after a while in which nothing changed.
-func (r *recorder) await(ctx context.Context, patience time.Duration, holds func(judge.Status) bool) bool {
+// await blocks until holds accepts the run's status, and returns true. It returns false when no new version has been
+// recorded for the time limit, or ctx is done.
+func (r *recorder) await(ctx context.Context, limit time.Duration, holds func(judge.Status) bool) bool {
 	for {
 		s, _, changed := r.last()
 		if holds(s) {
 			return true
 		}
-		t := time.NewTimer(patience)
+		t := time.NewTimer(limit)
 		select {
 		case <-changed:
 			t.Stop()
@@ -191,12 +214,12 @@ func (r *recorder) await(ctx context.Context, patience time.Duration, holds func
 	}
 }
 
-// history puts together what was seen with what the stream and the disk hold now.
+// history returns what has been recorded, together with the reports in the stream and the checkpoints on the disk.
 func (r *recorder) history(ctx context.Context, store string, damaged []judge.Damage) (judge.History, error) {
 	_, uid, _ := r.last()
 	h := judge.History{Run: r.name, UID: uid, Damaged: damaged}
 	var err error
-	if h.Reports, err = readStream(ctx, r.c, uid); err != nil {
+	if h.Reports, err = readStream(ctx, r.cluster, uid); err != nil {
 		return h, err
 	}
 	if h.Checkpoints, err = judge.ReadStore(store, uid); err != nil {
@@ -207,25 +230,26 @@ func (r *recorder) history(ctx context.Context, store string, damaged []judge.Da
 	h.Statuses = append(h.Statuses, r.statuses...)
 	for _, p := range r.pods {
 		if p.Ended.IsZero() && p.gone {
-			p.Ended = p.alive // it ended some time after this
+			p.Ended = p.alive // nobody saw the end, which was later
 		}
 		h.Pods = append(h.Pods, p.Pod)
 	}
 	for _, e := range r.events {
-		if e.run == uid { // another one's of that name may have been told of before
+		if e.run == uid { // an earlier run may have had the same name
 			h.Events = append(h.Events, e.Event)
 		}
 	}
 	return h, nil
 }
 
-// stream opens the report stream as its administrator.
+// stream opens the report stream as its administrator. The caller calls the function that it returns when done.
 func stream(ctx context.Context, c *cluster) (jetstream.Stream, func(), error) {
 	url, err := os.ReadFile(filepath.Join(c.state, "nats/url"))
 	if err != nil {
 		return nil, nil, err
 	}
-	nc, err := nats.Connect(strings.TrimSpace(string(url)), nats.UserCredentials(filepath.Join(c.state, "nats/admin.creds")))
+	admin := nats.UserCredentials(filepath.Join(c.state, "nats/admin.creds"))
+	nc, err := nats.Connect(strings.TrimSpace(string(url)), admin)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -242,7 +266,7 @@ func stream(ctx context.Context, c *cluster) (jetstream.Stream, func(), error) {
 	return s, nc.Close, nil
 }
 
-// readStream reads every message of a run.
+// readStream returns every report of a run that is in the stream.
 func readStream(ctx context.Context, c *cluster, uid string) (out []judge.Report, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -260,7 +284,10 @@ func readStream(ctx context.Context, c *cluster, uid string) (out []judge.Report
 	for _, n := range info.State.Subjects {
 		want += n
 	}
-	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, InactiveThreshold: 5 * time.Second})
+	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects:    []string{subject},
+		InactiveThreshold: 5 * time.Second,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +298,7 @@ func readStream(ctx context.Context, c *cluster, uid string) (out []judge.Report
 		}
 		var r judge.Report
 		if err := json.Unmarshal(m.Data(), &r); err != nil {
-			return out, fmt.Errorf("a report that is no JSON: %w", err)
+			return out, fmt.Errorf("a report is not JSON: %w", err)
 		}
 		if meta, err := m.Metadata(); err == nil {
 			r.Stream = meta.Sequence.Stream
@@ -281,7 +308,7 @@ func readStream(ctx context.Context, c *cluster, uid string) (out []judge.Report
 	return out, nil
 }
 
-// decode reads what JSON says and leaves the rest.
+// decode converts a value to T by way of JSON. Fields that T does not have are dropped.
 func decode[T any](from any) (T, error) {
 	var out T
 	b, err := json.Marshal(from)

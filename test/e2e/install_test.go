@@ -8,43 +8,51 @@ import (
 	"testing"
 )
 
-// What people install from is taken by the API server itself, down to the last field, and not only by a schema.
-func TestAPIServerAcceptsWhatIsInstalled(t *testing.T) {
+// The API server itself must accept every field of the kustomization and the chart from which people install, not only
+// a schema.
+func TestAPIServerAcceptsTheInstallations(t *testing.T) {
 	values, err := filepath.Glob("../../charts/plumbline/ci/*.yaml")
 	if err != nil || len(values) == 0 {
-		t.Fatalf("the chart's values to try: %v, %v", values, err)
+		t.Fatalf("find the values in charts/plumbline/ci: %v, %v", values, err)
 	}
 	var version struct{ ServerVersion struct{ GitVersion string } }
 	if err := json.Unmarshal([]byte(kubectl(t, "version", "-o", "json")), &version); err != nil {
 		t.Fatal(err)
 	}
-	// Namespaces where nothing is installed yet, and those that the chart's values name.
+	// The chart is installed into charted, and its values name the other namespaces.
 	for _, name := range []string{"charted", "inspection", "weaving"} {
 		apply(t, object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": name}})
 	}
-	chart := []string{"tool", "-modfile=hack/tools/go.mod", "helm", "template", "plumbline", "charts/plumbline",
-		"--namespace", "charted", "--kube-version", version.ServerVersion.GitVersion}
+	renderChart := func(args ...string) *exec.Cmd {
+		return exec.Command("go", append([]string{
+			"tool", "-modfile=hack/tools/go.mod", "helm", "template", "plumbline", "charts/plumbline",
+			"--namespace", "charted", "--kube-version", version.ServerVersion.GitVersion,
+		}, args...)...)
+	}
 	tests := map[string]*exec.Cmd{
-		"config/default": exec.Command(filepath.Join(cluster.bin, "localcluster"), "--dir", cluster.state, "kubectl", "kustomize", "config/default"),
-		"the chart":      exec.Command("go", append(chart, "--set", "image.repository=registry.example.com/plumbline-operator")...),
+		"config/default": exec.Command(filepath.Join(cluster.bin, "localcluster"), "--dir", cluster.state,
+			"kubectl", "kustomize", "config/default"),
+		"the chart": renderChart("--set", "image.repository=registry.example.com/plumbline-operator"),
 	}
 	for _, file := range values {
-		tests["the chart with "+filepath.Base(file)] = exec.Command("go", append(chart, "--values", strings.TrimPrefix(file, "../../"))...)
+		tests["the chart with "+filepath.Base(file)] = renderChart("--values", strings.TrimPrefix(file, "../../"))
 	}
 	for name, render := range tests {
 		t.Run(name, func(t *testing.T) {
 			render.Dir = "../.."
-			var errors strings.Builder
-			render.Stderr = &errors
+			var stderr strings.Builder
+			render.Stderr = &stderr
 			manifests, err := render.Output()
 			if err != nil {
-				t.Fatalf("%v: %v\n%s", render.Args, err, errors.String())
+				t.Fatalf("%v: %v\n%s", render.Args, err, stderr.String())
 			}
-			out, err := kubectlWith(t, string(manifests), "apply", "--dry-run=server", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-")
+			out, err := kubectlWith(t, string(manifests), "apply", "--dry-run=server", "--server-side",
+				"--force-conflicts", "--validate=strict", "-f", "-")
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
-			if objects := strings.Count(string(manifests), "\nkind: "); objects < 5 || strings.Count(out, "(server dry run)") != objects {
+			objects := strings.Count(string(manifests), "\nkind: ")
+			if objects < 5 || strings.Count(out, "(server dry run)") != objects {
 				t.Errorf("%d objects were rendered; kubectl answered:\n%s", objects, out)
 			}
 		})

@@ -14,8 +14,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// told is what the oracle reads of a report: its own words, not the wire package's, so that a mistake there is not repeated here.
-type told struct {
+// rawReport holds the fields of a report that the oracle reads. It is declared here a second time, so that a mistake in
+// package wire is not repeated.
+type rawReport struct {
 	Kind    string
 	Trial   string
 	Depth   int
@@ -32,14 +33,15 @@ type told struct {
 	}
 }
 
-// streamOf reads every message of a run from the stream, as anybody with the administrator's credential could.
-func streamOf(t *testing.T, runUID string) []told {
+// streamOf returns every report of a run that is in the stream. It reads with the administrator's credential.
+func streamOf(t *testing.T, runUID string) []rawReport {
 	t.Helper()
 	url, err := os.ReadFile(filepath.Join(cluster.state, "nats", "url"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(strings.TrimSpace(string(url)), nats.UserCredentials(filepath.Join(cluster.state, "nats", "admin.creds")))
+	admin := nats.UserCredentials(filepath.Join(cluster.state, "nats", "admin.creds"))
+	nc, err := nats.Connect(strings.TrimSpace(string(url)), admin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +50,8 @@ func streamOf(t *testing.T, runUID string) []told {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // clean-ups read it too
+	// The test's own context is done when its clean-ups run, and they read the stream too.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	stream, err := js.Stream(ctx, "PLUMBLINE")
 	if err != nil {
@@ -67,25 +70,26 @@ func streamOf(t *testing.T, runUID string) []told {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var reports []told
+	var reports []rawReport
 	for uint64(len(reports)) < want {
 		m, err := c.Next(jetstream.FetchContext(ctx))
 		if err != nil {
 			t.Fatalf("read the stream after %d of %d reports: %v", len(reports), want, err)
 		}
-		var r told
+		var r rawReport
 		if err := json.Unmarshal(m.Data(), &r); err != nil {
-			t.Fatalf("a report that is no JSON: %v", err)
+			t.Fatalf("a report is not JSON: %v", err)
 		}
 		reports = append(reports, r)
 	}
 	return reports
 }
 
-// pick is selection's rule, written down a second time from the design: of all epochs with a committed checkpoint the highest
-// AUC-PR; at equal values the smaller depth; then the earlier epoch. (The runs here set no tie margin and no least value.)
-func pick(reports []told) (best told, ok bool) {
-	var candidates []told
+// selectBest applies selection's rule, written a second time from the design: the best is the epoch with the highest
+// AUC-PR among all epochs with a committed checkpoint. At equal values the smaller depth wins, then the earlier epoch.
+// (These runs set no tie margin and no least value.) ok is false if no report names a checkpoint.
+func selectBest(reports []rawReport) (best rawReport, ok bool) {
+	var candidates []rawReport
 	for _, r := range reports {
 		if r.Metrics != nil && r.Checkpoint != nil {
 			candidates = append(candidates, r)
@@ -102,16 +106,17 @@ func pick(reports []told) (best told, ok bool) {
 		if a.Epoch != b.Epoch {
 			return a.Epoch < b.Epoch
 		}
-		return a.Attempt > b.Attempt // what a later attempt wrote again, or found whole
+		return a.Attempt > b.Attempt // a later attempt has written the checkpoint again, or found it whole
 	})
 	if len(candidates) == 0 {
-		return told{}, false
+		return rawReport{}, false
 	}
 	return candidates[0], true
 }
 
-// countDistinct counts the reports that say something of their own: one that repeats another writer's is the same report.
-func countDistinct(reports []told) int {
+// countDistinct returns the number of different reports. A report that repeats another writer's counts as the same
+// report.
+func countDistinct(reports []rawReport) int {
 	type key struct {
 		writer   string
 		sequence int

@@ -11,10 +11,12 @@ import (
 	"plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// promote publishes the best of a finished run and holds the result against what the run and Python TensorFlow say.
+// promote publishes the best of a finished run, and compares the published model with the run and with Python
+// TensorFlow.
 func promote(t *testing.T, run *v1alpha1.TrainingRun) {
 	apply(t, toyModel("erasers"))
-	out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace, "--model", "erasers", "--reason", "the walk's test")
+	out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace,
+		"--model", "erasers", "--reason", "the walk's test")
 	if err != nil {
 		t.Fatalf("plumb promote: %v\n%s", err, out)
 	}
@@ -24,38 +26,50 @@ func promote(t *testing.T, run *v1alpha1.TrainingRun) {
 			t.Errorf("the published version lacks a file: %v", err)
 		}
 	}
-	t.Run("Python TensorFlow gives the trainer's own probabilities", func(t *testing.T) { askPython(t, run, published) })
-	t.Run("Python's TensorBoard shows what was reported", func(t *testing.T) { askTensorBoard(t, run) })
+	t.Run("Python TensorFlow computes the trainer's probabilities", func(t *testing.T) {
+		checkWithTensorFlow(t, run, published)
+	})
+	t.Run("Python's TensorBoard shows the reported values", func(t *testing.T) {
+		checkWithTensorBoard(t, run)
+	})
 	t.Run("a second promotion gets the next number", func(t *testing.T) {
-		if out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace, "--model", "erasers", "--trial", "d18"); err != nil {
+		out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace,
+			"--model", "erasers", "--trial", "d18")
+		if err != nil {
 			t.Fatalf("plumb promote: %v\n%s", err, out)
 		}
 		if _, err := os.Stat(filepath.Join(filepath.Dir(published), "2", "saved_model.pb")); err != nil {
 			t.Error(err)
 		}
 	})
-	t.Run("a tampered checkpoint is refused and nothing is half-published", func(t *testing.T) { promoteTampered(t, run, filepath.Dir(published)) })
-	t.Run("a registry that cannot be made is refused in words", func(t *testing.T) { promoteUnwritable(t, run) })
+	t.Run("a damaged checkpoint is refused and nothing of it is published", func(t *testing.T) {
+		promoteDamaged(t, run, filepath.Dir(published))
+	})
+	t.Run("a registry that cannot be made is named by the condition", func(t *testing.T) {
+		promoteUnwritable(t, run)
+	})
 }
 
-// askPython replays the checkpoint's recorded predictions in Python TensorFlow: a program and a runtime that are not ours.
-func askPython(t *testing.T, run *v1alpha1.TrainingRun, published string) {
+// checkWithTensorFlow repeats the checkpoint's recorded predictions with Python TensorFlow, which shares no code with
+// the trainer.
+func checkWithTensorFlow(t *testing.T, run *v1alpha1.TrainingRun, published string) {
 	checkpoint := hostPath(run.Status.Best.Checkpoint.URI)
 	cmd := exec.Command("../../hack/reference/check.sh", published, checkpoint)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
-		t.Errorf("Python TensorFlow disagrees or cannot load it: %v", err)
+		t.Errorf("Python TensorFlow computes something else, or cannot load the model: %v", err)
 	}
 }
 
-// askTensorBoard reads every trial's event files with Python's TensorBoard, and compares them with the reports in the checkpoints.
-func askTensorBoard(t *testing.T, run *v1alpha1.TrainingRun) {
+// checkWithTensorBoard reads every trial's event files with Python's TensorBoard, and compares them with the reports in
+// the checkpoints.
+func checkWithTensorBoard(t *testing.T, run *v1alpha1.TrainingRun) {
 	python, err := exec.Command("../../hack/reference/python.sh", "tensorflow", "Python TensorFlow").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// <uri>/<run uid>/<trial>/<writer>/best-...
+	// The best's location is <uri>/<run uid>/<trial>/<writer>/best-...
 	ofRun := filepath.Join(hostPath(run.Status.Best.Checkpoint.URI), "../../..")
 	cmd := exec.Command(strings.TrimSpace(string(python)), "../../hack/reference/check_events.py", "read", ofRun)
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
@@ -64,8 +78,8 @@ func askTensorBoard(t *testing.T, run *v1alpha1.TrainingRun) {
 	}
 }
 
-// promoteTampered flips one byte of the weights of a trial that is not the best, and promotes it.
-func promoteTampered(t *testing.T, run *v1alpha1.TrainingRun, models string) {
+// promoteDamaged flips one bit in the weights of a trial that is not the best, and promotes that trial.
+func promoteDamaged(t *testing.T, run *v1alpha1.TrainingRun, models string) {
 	victim := run.Status.Trials[1]
 	if victim.Name == run.Status.Best.Trial {
 		victim = run.Status.Trials[0]
@@ -79,18 +93,19 @@ func promoteTampered(t *testing.T, run *v1alpha1.TrainingRun, models string) {
 	if err := os.WriteFile(weights, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace, "--model", "erasers", "--trial", victim.Name)
+	out, err := command(t, "", "plumb", "promote", run.Name, "-n", namespace,
+		"--model", "erasers", "--trial", victim.Name)
 	if err == nil || !strings.Contains(out, "weights.safetensors") {
 		t.Errorf("want a failure that names the file, got %v\n%s", err, out)
 	}
 	wantCondition(t, "erasers-v3", v1alpha1.ConditionPublished, "False", "weights.safetensors")
-	left, err := filepath.Glob(filepath.Join(models, "*3*"))
-	if err != nil || len(left) != 0 {
-		t.Errorf("something of version 3 was left behind: %v %v", left, err)
+	remains, err := filepath.Glob(filepath.Join(models, "*3*"))
+	if err != nil || len(remains) != 0 {
+		t.Errorf("want nothing of version 3 in the registry: %v %v", remains, err)
 	}
 }
 
-// promoteUnwritable points a registry at a path below a file, where nobody, root included, can write.
+// promoteUnwritable promotes into a registry whose path is a file. Not even root can make a directory below a file.
 func promoteUnwritable(t *testing.T, run *v1alpha1.TrainingRun) {
 	if err := os.WriteFile(filepath.Join(cluster.state, "volumes", "models", "blocked"), nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -105,16 +120,19 @@ func promoteUnwritable(t *testing.T, run *v1alpha1.TrainingRun) {
 	wantCondition(t, "blocked-v1", v1alpha1.ConditionPublished, "False", "blocked")
 }
 
+// wantCondition checks the status of a ModelVersion's condition, and that its message contains part.
 func wantCondition(t *testing.T, version, condition, status, part string) {
 	t.Helper()
 	var v v1alpha1.ModelVersion
-	if err := json.Unmarshal([]byte(kubectl(t, "get", "mver", version, "-n", namespace, "-o", "json")), &v); err != nil {
+	text := kubectl(t, "get", "mver", version, "-n", namespace, "-o", "json")
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range v.Status.Conditions {
 		if c.Type == condition {
 			if string(c.Status) != status || !strings.Contains(c.Message, part) {
-				t.Errorf("%s of %s is %s: %q; want %s with a part %q", condition, version, c.Status, c.Message, status, part)
+				t.Errorf("%s of %s is %s: %q; want %s with a part %q",
+					condition, version, c.Status, c.Message, status, part)
 			}
 			return
 		}
@@ -122,8 +140,9 @@ func wantCondition(t *testing.T, version, condition, status, part string) {
 	t.Errorf("%s has no condition %s", version, condition)
 }
 
-// hostPath is where a location of a pod lies on this machine. A pod of the local cluster already speaks of it by that name: there
-// is no mount namespace, so the node has rewritten what the pod was given.
+// hostPath returns the path on this machine of a location that a pod uses. Pods of the local cluster have no mount
+// namespace, so the node rewrites the locations in their manifests. A location that a pod reports is therefore a path
+// of this machine already.
 func hostPath(uri string) string {
 	path := strings.TrimPrefix(uri, "file://")
 	if strings.HasPrefix(path, cluster.state) {

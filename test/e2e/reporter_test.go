@@ -15,35 +15,39 @@ import (
 	"syscall"
 	"time"
 
-	"plumbline.dev/plumbline/trainer/publish"
+	"plumbline.dev/plumbline/trainer/outbox"
 	"plumbline.dev/plumbline/wire"
 )
 
-// A reporter is this very program in a trial's pod. It reports as a trainer does, commits checkpoints that hold nothing but an epoch's
-// number, and ends as the run's script wants: what the operator makes of that needs no training. Everything else is real.
+// reporterImage is the local cluster's name for this test program, which runs in the pods of scripted runs as a
+// reporter. A reporter reports as a trainer does, commits checkpoints that hold only an epoch's number, and ends as the
+// run's script says. How the operator reacts can be tested without training. Everything else is real.
 const reporterImage = "plumbline.dev/reporter:dev"
 
-// script says, by trial, what each attempt does; what the last one does goes for all that follow. The words of one attempt:
+// script says, by trial, what each attempt does. Attempts after the last entry do what the last entry says. The words
+// of an entry:
 //
-//	0.7      an epoch with that AUC-PR and a checkpoint; it has arrived in the stream before the next word is read
+//	0.7      an epoch with that AUC-PR and a checkpoint; its report is in the stream before the next word is read
 //	nan      an epoch that could not be measured
-//	hold     wait to be told to go on; SIGTERM ends it as it ends a trainer that has saved itself
-//	deaf     wait for SIGKILL
-//	kill     SIGKILL, by its own hand
+//	hold     wait until the test lets the trial go on; at SIGTERM end as a trainer that has saved itself
+//	deaf     ignore SIGTERM and wait for SIGKILL
+//	kill     send SIGKILL to itself
 //	exit:N   end with that exit code and a trainer's reason for it
 //	finish   all epochs are done; exit code 0
 type script map[string][]string
 
-// word is where a reporter that holds looks whether to go on.
-func word(store, runUID, trial string) string { return filepath.Join(store, runUID, trial, "go-on") }
+// goOnFile returns the file whose existence lets a reporter that holds go on. The reporter deletes the file.
+func goOnFile(store, runUID, trial string) string {
+	return filepath.Join(store, runUID, trial, "go-on")
+}
 
-// actAsPod ends this process if it is that of a pod.
+// actAsPod does the work of a pod's container and ends the process, if this process is one. Otherwise it returns.
 func actAsPod() {
 	var code int
 	var err error
 	switch {
 	case os.Getenv(wire.EnvTrial) != "":
-		code, err = report()
+		code, err = runReporter()
 	case os.Getenv(wire.EnvPublication) != "":
 		err = pretendToPublish()
 	default:
@@ -57,16 +61,17 @@ func actAsPod() {
 }
 
 type reporter struct {
-	trial     wire.Trial
-	store     string // the directory of all checkpoints
-	writer    string
-	spool     *publish.Spool
-	publisher *publish.Publisher
-	sequence  int64
-	epoch     int
+	trial    wire.Trial
+	store    string // the directory of all checkpoints
+	writer   string
+	spool    *outbox.Spool
+	sender   *outbox.Sender
+	sequence int64
+	epoch    int
 }
 
-func report() (code int, err error) {
+// runReporter follows the script of an attempt, and returns the exit code.
+func runReporter() (code int, err error) {
 	asked, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	t, err := wire.DecodeTrial([]byte(os.Getenv(wire.EnvTrial)))
@@ -77,34 +82,42 @@ func report() (code int, err error) {
 	if err := json.Unmarshal([]byte(os.Getenv("SCRIPT")), &s); err != nil {
 		return 0, err
 	}
-	acts := s[t.Name]
-	if len(acts) == 0 {
-		return 0, fmt.Errorf("the script has nothing for %s", t.Name)
+	entries := s[t.Name]
+	if len(entries) == 0 {
+		return 0, fmt.Errorf("the script has no entry for %s", t.Name)
 	}
 	r := reporter{trial: t, writer: t.Writer(os.Getenv(wire.EnvPodUID))}
 	if r.store, err = wire.LocalPath(t.Checkpoint.URI); err != nil {
 		return 0, err
 	}
-	if r.spool, err = publish.NewSpool(t.Scratch); err != nil {
+	if r.spool, err = outbox.NewSpool(t.Scratch); err != nil {
 		return 0, err
 	}
-	r.publisher = publish.Start(publish.Config{Reports: t.Reports, RunUID: t.Run.UID, Log: slog.Default(),
-		Ack: publish.DefaultAck, Backoff: publish.DefaultBackoff, Longest: publish.DefaultLongest}, r.spool)
-	defer r.publisher.Close()
+	r.sender = outbox.Start(outbox.Config{
+		Reports: t.Reports,
+		RunUID:  t.Run.UID,
+		Log:     slog.Default(),
+		Ack:     outbox.DefaultAck,
+		Backoff: outbox.DefaultBackoff,
+		Longest: outbox.DefaultLongest,
+	}, r.spool)
+	defer r.sender.Close()
 	if err := r.begin(); err != nil {
 		return 0, err
 	}
-	for _, w := range strings.Fields(acts[min(t.Attempt, len(acts))-1]) {
-		if code, over, err := r.do(asked, w); over || err != nil {
+	for _, w := range strings.Fields(entries[min(t.Attempt, len(entries))-1]) {
+		if code, ended, err := r.do(asked, w); ended || err != nil {
 			return code, err
 		}
 	}
 	return 0, fmt.Errorf("the script of attempt %d does not say how it ends", t.Attempt)
 }
 
-// begin says where the attempt goes on from: the last epoch that any writer of the trial has committed.
+// begin reports that the attempt started, or from which epoch it resumed: the last one that any writer of the trial has
+// committed.
 func (r *reporter) begin() error {
-	found, err := filepath.Glob(filepath.Join(r.store, wire.WriterDir(r.trial.Run.UID, r.trial.Name, "*"), "*", "manifest.json"))
+	anyWriter := wire.WriterDir(r.trial.Run.UID, r.trial.Name, "*")
+	found, err := filepath.Glob(filepath.Join(r.store, anyWriter, "*", "manifest.json"))
 	if err != nil {
 		return err
 	}
@@ -120,18 +133,18 @@ func (r *reporter) begin() error {
 		r.epoch = max(r.epoch, m.Epoch)
 	}
 	if r.epoch > 0 {
-		return r.say(wire.Report{Kind: wire.Resumed})
+		return r.send(wire.Report{Kind: wire.Resumed})
 	}
-	return r.say(wire.Report{Kind: wire.Started})
+	return r.send(wire.Report{Kind: wire.Started})
 }
 
-// do obeys one word and says whether it was the last, and with which exit code.
-func (r *reporter) do(asked context.Context, word string) (code int, over bool, err error) {
+// do obeys one word, and reports whether that ended the attempt, and with which exit code.
+func (r *reporter) do(asked context.Context, word string) (code int, ended bool, err error) {
 	verb, rest, _ := strings.Cut(word, ":")
 	switch verb {
 	case "nan":
 		r.epoch++
-		return 0, false, r.say(wire.Report{Kind: wire.Epoch, NotFinite: "the loss is NaN"})
+		return 0, false, r.send(wire.Report{Kind: wire.Epoch, NotFinite: "the loss is NaN"})
 	case "hold":
 		if r.hold(asked) {
 			return 0, false, nil
@@ -148,7 +161,7 @@ func (r *reporter) do(asked context.Context, word string) (code int, over bool, 
 		}
 		return r.end(code)
 	case "finish":
-		if err := r.say(wire.Report{Kind: wire.Finished, Test: measured(0.5)}); err != nil {
+		if err := r.send(wire.Report{Kind: wire.Finished, Test: metrics(0.5)}); err != nil {
 			return 0, false, err
 		}
 		return r.end(wire.ExitOK)
@@ -162,12 +175,12 @@ func (r *reporter) do(asked context.Context, word string) (code int, over bool, 
 	if err != nil {
 		return 0, false, err
 	}
-	return 0, false, r.say(wire.Report{Kind: wire.Epoch, Metrics: measured(v), Checkpoint: c})
+	return 0, false, r.send(wire.Report{Kind: wire.Epoch, Metrics: metrics(v), Checkpoint: c})
 }
 
-// hold waits for a word, or for SIGTERM; then it is false.
+// hold blocks until the test lets the trial go on and returns true, or until SIGTERM and returns false.
 func (r *reporter) hold(asked context.Context) bool {
-	file := word(r.store, r.trial.Run.UID, r.trial.Name)
+	file := goOnFile(r.store, r.trial.Run.UID, r.trial.Name)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -182,11 +195,20 @@ func (r *reporter) hold(asked context.Context) bool {
 	}
 }
 
-// end leaves the last word of a trainer that ends with this code. One that was interrupted leaves the words to who interrupted it.
+// end writes the termination message of a trainer that ends with this code. The message of one that was interrupted
+// gives no cause: the operator learns that from Kubernetes.
 func (r *reporter) end(code int) (int, bool, error) {
 	reason, ok := map[int]string{
-		wire.ExitOK: "Succeeded", wire.ExitSettings: "BadSettings", wire.ExitData: "BadData", wire.ExitNoInput: "NoInput", wire.ExitDevice: "NoDevice",
-		wire.ExitInternal: "Internal", wire.ExitStore: "StoreFailed", wire.ExitInterrupted: "Interrupted", wire.ExitDiverged: "Diverged", wire.ExitStalled: "Stalled",
+		wire.ExitOK:          "Succeeded",
+		wire.ExitSettings:    "BadSettings",
+		wire.ExitData:        "BadData",
+		wire.ExitNoInput:     "NoInput",
+		wire.ExitDevice:      "NoDevice",
+		wire.ExitInternal:    "Internal",
+		wire.ExitStore:       "StoreFailed",
+		wire.ExitInterrupted: "Interrupted",
+		wire.ExitDiverged:    "Diverged",
+		wire.ExitStalled:     "Stalled",
 	}[code]
 	if !ok {
 		return 0, false, fmt.Errorf("no trainer ends with exit code %d", code)
@@ -198,22 +220,32 @@ func (r *reporter) end(code int) (int, bool, error) {
 	return code, true, os.WriteFile(r.trial.Result, result.Encode(), 0o644)
 }
 
-// commit makes a checkpoint visible whole, as a trainer does: under its final name by one rename.
+// commit writes a checkpoint under a temporary name and renames it, as a trainer does, so that nobody sees a part of
+// it.
 func (r *reporter) commit() (*wire.CheckpointRef, error) {
 	manifest := fmt.Appendf(nil, `{"epoch":%d,"writer":%q}`, r.epoch, r.writer)
-	dir := filepath.Join(r.store, wire.WriterDir(r.trial.Run.UID, r.trial.Name, r.writer), fmt.Sprintf("best-%d", r.epoch))
-	if err := errors.Join(os.MkdirAll(dir+".tmp", 0o755), os.WriteFile(filepath.Join(dir+".tmp", "manifest.json"), manifest, 0o644), os.Rename(dir+".tmp", dir)); err != nil {
+	writerDir := wire.WriterDir(r.trial.Run.UID, r.trial.Name, r.writer)
+	dir := filepath.Join(r.store, writerDir, fmt.Sprintf("best-%d", r.epoch))
+	temporary := dir + ".tmp"
+	err := errors.Join(
+		os.MkdirAll(temporary, 0o755),
+		os.WriteFile(filepath.Join(temporary, "manifest.json"), manifest, 0o644),
+		os.Rename(temporary, dir))
+	if err != nil {
 		return nil, err
 	}
-	return &wire.CheckpointRef{URI: wire.LocalURI(dir), Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(manifest))}, nil
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(manifest))
+	return &wire.CheckpointRef{URI: wire.LocalURI(dir), Digest: digest}, nil
 }
 
-// say tells and waits until the stream has it.
-func (r *reporter) say(x wire.Report) error {
+// send fills in a report, sends it and blocks until it is in the stream.
+func (r *reporter) send(x wire.Report) error {
 	r.sequence++
 	t := r.trial
-	x.Version, x.RunUID, x.Trial, x.Depth, x.Attempt, x.Writer, x.Sequence = wire.Version, t.Run.UID, t.Name, t.Depth, t.Attempt, r.writer, r.sequence
-	x.Time, x.Epoch, x.Epochs, x.Weights = time.Now().UTC(), r.epoch, t.Hyperparameters.Epochs, "raw"
+	x.Version, x.Time = wire.Version, time.Now().UTC()
+	x.RunUID, x.Trial, x.Depth, x.Attempt = t.Run.UID, t.Name, t.Depth, t.Attempt
+	x.Writer, x.Sequence = r.writer, r.sequence
+	x.Epoch, x.Epochs, x.Weights = r.epoch, t.Hyperparameters.Epochs, "raw"
 	x.Throughput = &wire.Throughput{ImagesPerSecond: 1, EpochSeconds: 1}
 	x.Digests = wire.Digests{Data: "sha256:1", Labels: "sha256:2", Split: "sha256:3"}
 	if err := r.spool.Append(x); err != nil {
@@ -221,19 +253,34 @@ func (r *reporter) say(x wire.Report) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return r.publisher.Drain(ctx)
+	return r.sender.Drain(ctx)
 }
 
-func measured(aucPR float64) *wire.Metrics {
-	return &wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR / 2, AUCPRHigh: (1 + aucPR) / 2, F1: aucPR, Precision: aucPR, Recall: aucPR, Loss: 1, Prevalence: 0.3, Samples: 24}
+// metrics returns metrics with this AUC-PR that look like a trainer's.
+func metrics(aucPR float64) *wire.Metrics {
+	return &wire.Metrics{
+		AUCPR:      aucPR,
+		AUCPRLow:   aucPR / 2,
+		AUCPRHigh:  (1 + aucPR) / 2,
+		F1:         aucPR,
+		Precision:  aucPR,
+		Recall:     aucPR,
+		Loss:       1,
+		Prevalence: 0.3,
+		Samples:    24,
+	}
 }
 
-// pretendToPublish is a publishing Job that says that it has published and writes nothing.
+// pretendToPublish does what a publishing Job's pod does, but writes no model: it only says that it has published one.
 func pretendToPublish() error {
 	p, err := wire.DecodePublication([]byte(os.Getenv(wire.EnvPublication)))
 	if err != nil {
 		return err
 	}
-	result := wire.Result{Reason: "Published", URI: fmt.Sprintf("%s/%s/%d", p.Registry, p.Model, p.Number), Digest: p.Checkpoint.Digest}
+	result := wire.Result{
+		Reason: "Published",
+		URI:    fmt.Sprintf("%s/%s/%d", p.Registry, p.Model, p.Number),
+		Digest: p.Checkpoint.Digest,
+	}
 	return os.WriteFile(p.Result, result.Encode(), 0o644)
 }

@@ -16,7 +16,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// scripted is a run whose trials are those of a script, and which leaves nothing behind.
+// scripted returns a run whose trials follow a script. The run and its checkpoints are deleted when the test ends.
 func scripted(t *testing.T, name string, epochs int, s script) object {
 	t.Helper()
 	b, err := json.Marshal(s)
@@ -25,7 +25,7 @@ func scripted(t *testing.T, name string, epochs int, s script) object {
 	}
 	o := toyRun(name)
 	spec, template := at(o, "spec"), toyTemplateWithoutGPU()
-	var depths []any
+	var depths []any // those of the script's trials
 	for _, d := range wire.Depths {
 		if _, ok := s[wire.TrialName(d)]; ok {
 			depths = append(depths, d)
@@ -33,7 +33,8 @@ func scripted(t *testing.T, name string, epochs int, s script) object {
 	}
 	spec["depths"], spec["template"] = depths, template
 	spec["hyperparameters"] = object{"epochs": epochs, "warmupEpochs": 0}
-	template["image"], template["env"] = reporterImage, []any{object{"name": "SCRIPT", "value": string(b)}}
+	template["image"] = reporterImage
+	template["env"] = []any{object{"name": "SCRIPT", "value": string(b)}}
 	template["resources"] = object{"requests": object{"cpu": "1m", "memory": "1Mi"}}
 	t.Cleanup(func() {
 		removeCheckpoints(t, keyOf(name))
@@ -42,6 +43,7 @@ func scripted(t *testing.T, name string, epochs int, s script) object {
 	return o
 }
 
+// prepareReporter makes what a scripted run needs: the namespace, and this program as the image of its pods.
 func prepareReporter(t *testing.T) {
 	t.Helper()
 	self, err := os.Executable()
@@ -52,18 +54,18 @@ func prepareReporter(t *testing.T) {
 	localcluster(t, "image", reporterImage, self)
 }
 
-// tell has the reporters of trials go on, each from where it holds or will hold next.
-func tell(t *testing.T, r *v1alpha1.TrainingRun, trials ...string) {
+// letGoOn lets the reporters of trials continue, each from the "hold" at which it waits or will wait next.
+func letGoOn(t *testing.T, r *v1alpha1.TrainingRun, trials ...string) {
 	t.Helper()
 	for _, trial := range trials {
-		file := word(filepath.Join(cluster.state, "volumes", "checkpoints"), string(r.UID), trial)
+		file := goOnFile(filepath.Join(cluster.state, "volumes", "checkpoints"), string(r.UID), trial)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// startAll applies runs at once and waits for none of them.
+// startAll applies runs in one request and does not wait for them.
 func startAll(t *testing.T, runs ...object) {
 	t.Helper()
 	items := make([]any, len(runs))
@@ -73,10 +75,11 @@ func startAll(t *testing.T, runs ...object) {
 	apply(t, object{"apiVersion": "v1", "kind": "List", "items": items})
 }
 
-// awaitEpoch waits until trials have told of an epoch.
+// awaitEpoch waits until the trials run and have reported an epoch.
 func awaitEpoch(t *testing.T, name string, epoch int32, trials ...string) *v1alpha1.TrainingRun {
 	t.Helper()
-	return awaitRun(t, keyOf(name), fmt.Sprintf("epoch %d of %v", epoch, trials), func(r *v1alpha1.TrainingRun) bool {
+	awaited := fmt.Sprintf("epoch %d of %v", epoch, trials)
+	return awaitRun(t, keyOf(name), awaited, func(r *v1alpha1.TrainingRun) bool {
 		n := 0
 		for _, trial := range r.Status.Trials {
 			if slices.Contains(trials, trial.Name) && trial.Epoch >= epoch && trial.Phase == v1alpha1.TrialRunning {
@@ -90,16 +93,19 @@ func awaitEpoch(t *testing.T, name string, epoch int32, trials ...string) *v1alp
 // awaitPhase waits until a trial is in a phase.
 func awaitPhase(t *testing.T, name, trial string, phase v1alpha1.TrialPhase) *v1alpha1.TrainingRun {
 	t.Helper()
+	inPhase := func(s v1alpha1.TrialStatus) bool { return s.Name == trial && s.Phase == phase }
 	return awaitRun(t, keyOf(name), trial+" "+string(phase), func(r *v1alpha1.TrainingRun) bool {
-		return slices.ContainsFunc(r.Status.Trials, func(s v1alpha1.TrialStatus) bool { return s.Name == trial && s.Phase == phase })
+		return slices.ContainsFunc(r.Status.Trials, inPhase)
 	})
 }
 
+// slug returns the name of a run that is made of a test's name.
 func slug(sentence string) string { return strings.ReplaceAll(strings.ToLower(sentence), " ", "-") }
 
 func keyOf(name string) client.ObjectKey { return client.ObjectKey{Namespace: namespace, Name: name} }
 
-func look(t *testing.T, name string) *v1alpha1.TrainingRun {
+// getRun returns the run as the API server has it now.
+func getRun(t *testing.T, name string) *v1alpha1.TrainingRun {
 	t.Helper()
 	var r v1alpha1.TrainingRun
 	if err := cluster.client.Get(t.Context(), keyOf(name), &r); err != nil {
@@ -108,11 +114,11 @@ func look(t *testing.T, name string) *v1alpha1.TrainingRun {
 	return &r
 }
 
-// obeyed is the run once the operator has planned from its newest spec and written so.
-func obeyed(t *testing.T, name string) (r *v1alpha1.TrainingRun) {
+// awaitObserved waits until status says that the operator has planned from the newest spec, and returns the run.
+func awaitObserved(t *testing.T, name string) (r *v1alpha1.TrainingRun) {
 	t.Helper()
-	eventually(t, "look of the operator at "+name, func() bool {
-		r = look(t, name)
+	eventually(t, "plan from the newest spec of "+name, func() bool {
+		r = getRun(t, name)
 		return r.Status.ObservedGeneration == r.Generation
 	})
 	return r

@@ -19,13 +19,15 @@ import (
 
 const namespace = "walk"
 
-// TestWalk runs the whole sweep at toy size: once undisturbed and once under each disturbance. Every disturbed run must end with the
-// very metrics of the undisturbed one: same seed, same data, same threads, nothing lost and nothing done twice.
-func TestWalk(t *testing.T) {
+// TestTheWholeSweepEndsTheSameWhateverIsKilled trains the whole sweep at toy size: once undisturbed, and once with each
+// disturbance. Seed, data and threads are the same, so every disturbed run must end with exactly the metrics of the
+// undisturbed one: nothing is lost and nothing is done twice. The undisturbed run is also promoted.
+func TestTheWholeSweepEndsTheSameWhateverIsKilled(t *testing.T) {
 	prepareNamespace(t)
-	calm := walk(t, "calm", nil)
+	calm := trainSweep(t, "calm", nil)
 	t.Run("promote", func(t *testing.T) { promote(t, calm) })
-	t.Run("as a Kubernetes user sees it", func(t *testing.T) { lookAround(t, calm) })
+	t.Run("as a Kubernetes user sees it", func(t *testing.T) { inspectWithKubectl(t, calm) })
+	// A disturbance returns while the run that it disturbed still trains.
 	disturbances := map[string]func(*testing.T, client.ObjectKey){
 		"operator-killed": killOperator,
 		"nats-away":       stopNATS,
@@ -33,21 +35,24 @@ func TestWalk(t *testing.T) {
 	}
 	for name, disturb := range disturbances {
 		t.Run(name, func(t *testing.T) {
-			got := walk(t, name, disturb)
+			got := trainSweep(t, name, disturb)
 			for i, want := range calm.Status.Trials {
 				if a, b := metricsOf(want), metricsOf(got.Status.Trials[i]); a != b {
 					t.Errorf("%s differs from the undisturbed run's:\nwant %s\ngot  %s", want.Name, a, b)
 				}
 			}
-			if a, b := got.Status.Best, calm.Status.Best; a.Trial != b.Trial || a.Epoch != b.Epoch || a.AUCPR != b.AUCPR {
-				t.Errorf("best is %s epoch %d at %s, the undisturbed run's was %s epoch %d at %s", a.Trial, a.Epoch, a.AUCPR, b.Trial, b.Epoch, b.AUCPR)
+			a, b := got.Status.Best, calm.Status.Best
+			if a.Trial != b.Trial || a.Epoch != b.Epoch || a.AUCPR != b.AUCPR {
+				t.Errorf("best is %s epoch %d at %s, the undisturbed run's was %s epoch %d at %s",
+					a.Trial, a.Epoch, a.AUCPR, b.Trial, b.Epoch, b.AUCPR)
 			}
 		})
 	}
 }
 
-// walk applies a run, disturbs it, waits for its end and checks everything that must hold of any run that succeeded.
-func walk(t *testing.T, name string, disturb func(*testing.T, client.ObjectKey)) *v1alpha1.TrainingRun {
+// trainSweep applies a run, disturbs it, waits for its end and checks what must hold for every run that succeeded. It
+// returns the run.
+func trainSweep(t *testing.T, name string, disturb func(*testing.T, client.ObjectKey)) *v1alpha1.TrainingRun {
 	t.Helper()
 	key := client.ObjectKey{Namespace: namespace, Name: name}
 	begin := time.Now()
@@ -56,26 +61,29 @@ func walk(t *testing.T, name string, disturb func(*testing.T, client.ObjectKey))
 		disturb(t, key)
 	}
 	t.Cleanup(func() { removeCheckpoints(t, key) })
-	run := awaitRun(t, key, "end of "+name, func(r *v1alpha1.TrainingRun) bool { return r.Status.CompletionTime != nil })
+	run := awaitRun(t, key, "end of "+name, ended)
 	t.Logf("%s ended after %.0f s", name, time.Since(begin).Seconds())
 	if run.Status.Phase != v1alpha1.RunSucceeded || run.Status.Done != "5/5" || len(run.Status.Trials) != 5 {
 		t.Fatalf("phase %s, done %s:\n%s", run.Status.Phase, run.Status.Done, encodeStatus(run))
 	}
 	reports := streamOf(t, string(run.UID))
-	want, ok := pick(reports)
+	want, ok := selectBest(reports)
 	best := run.Status.Best
 	if !ok || best == nil || best.Provisional {
 		t.Fatalf("no final best: %s", encodeStatus(run))
 	}
-	if best.Trial != want.Trial || int(best.Epoch) != want.Epoch || best.Checkpoint.Digest != want.Checkpoint.Digest {
+	sameEpoch := best.Trial == want.Trial && int(best.Epoch) == want.Epoch
+	if !sameEpoch || best.Checkpoint.Digest != want.Checkpoint.Digest {
 		t.Errorf("best is %s epoch %d %s; recomputed from the stream it is %s epoch %d %s",
 			best.Trial, best.Epoch, best.Checkpoint.Digest, want.Trial, want.Epoch, want.Checkpoint.Digest)
 	}
 	var seen int
 	for _, trial := range run.Status.Trials {
 		seen += int(trial.ReportsSeen)
-		if trial.Phase != v1alpha1.TrialSucceeded || trial.Best == nil || trial.Test == nil || trial.Gaps != 0 || trial.Epoch != trial.Epochs {
-			t.Errorf("%s: phase %s, epoch %d/%d, gaps %d, best %v, test %v", trial.Name, trial.Phase, trial.Epoch, trial.Epochs, trial.Gaps, trial.Best, trial.Test)
+		complete := trial.Epoch == trial.Epochs && trial.Best != nil && trial.Test != nil && trial.Gaps == 0
+		if trial.Phase != v1alpha1.TrialSucceeded || !complete {
+			t.Errorf("%s: phase %s, epoch %d/%d, gaps %d, best %v, test %v",
+				trial.Name, trial.Phase, trial.Epoch, trial.Epochs, trial.Gaps, trial.Best, trial.Test)
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(hostPath(trial.Best.Checkpoint.URI), "manifest.json")); err != nil {
@@ -88,7 +96,8 @@ func walk(t *testing.T, name string, disturb func(*testing.T, client.ObjectKey))
 	return run
 }
 
-// removeCheckpoints keeps the disk small: a sweep leaves some five gigabytes. The undisturbed run's go when its subtests are done.
+// removeCheckpoints deletes a run's checkpoints, of which a sweep leaves some five gigabytes. Those of the undisturbed
+// run stay until the subtests that need them have ended.
 func removeCheckpoints(t *testing.T, key client.ObjectKey) {
 	var run v1alpha1.TrainingRun
 	if err := cluster.client.Get(context.Background(), key, &run); err == nil {
@@ -96,6 +105,7 @@ func removeCheckpoints(t *testing.T, key client.ObjectKey) {
 	}
 }
 
+// killOperator kills the operator twice while the run trains.
 func killOperator(t *testing.T, key client.ObjectKey) {
 	for round := range 2 {
 		awaitRun(t, key, "an epoch", func(r *v1alpha1.TrainingRun) bool { return finishedEpochs(r) > 2*round })
@@ -103,30 +113,36 @@ func killOperator(t *testing.T, key client.ObjectKey) {
 	}
 }
 
+// stopNATS stops NATS until the run has written three more checkpoints.
 func stopNATS(t *testing.T, key client.ObjectKey) {
 	awaitRun(t, key, "a first epoch", func(r *v1alpha1.TrainingRun) bool { return finishedEpochs(r) > 0 })
 	run := awaitRun(t, key, "a uid", func(r *v1alpha1.TrainingRun) bool { return r.UID != "" })
 	localcluster(t, "stop", "nats")
 	store := filepath.Join(cluster.state, "volumes", "checkpoints", string(run.UID))
 	before := manifests(t, store)
-	eventually(t, "checkpoints that are written while NATS is away", func() bool { return len(manifests(t, store)) > len(before)+2 })
+	eventually(t, "checkpoints that are written while NATS is away", func() bool {
+		return len(manifests(t, store)) > len(before)+2
+	})
 	localcluster(t, "start", "nats")
 }
 
+// killTrial kills a trainer that has committed a checkpoint and has epochs left. Deep networks train long enough for
+// that.
 func killTrial(t *testing.T, key client.ObjectKey) {
 	var pod, name string
-	begun := awaitRun(t, key, "an epoch of a trial that goes on", func(r *v1alpha1.TrainingRun) bool {
+	begun := awaitRun(t, key, "an epoch of a trial that has epochs left", func(r *v1alpha1.TrainingRun) bool {
 		for _, trial := range r.Status.Trials {
-			if trial.Epoch >= 1 && trial.Epoch < trial.Epochs && trial.Phase == v1alpha1.TrialRunning && trial.Depth >= 101 {
+			underway := trial.Epoch >= 1 && trial.Epoch < trial.Epochs && trial.Phase == v1alpha1.TrialRunning
+			if underway && trial.Depth >= 101 {
 				pod, name = trial.Pod, trial.Name
 				return true
 			}
 		}
 		return false
 	})
-	// The report names the best checkpoint; the one to go on from is written behind it.
+	// The report of an epoch names the best checkpoint. The trainer writes the resume checkpoint after that report.
 	store := filepath.Join(cluster.state, "volumes", "checkpoints", string(begun.UID), name)
-	eventually(t, "checkpoint to go on from", func() bool {
+	eventually(t, "checkpoint to resume from", func() bool {
 		found, _ := filepath.Glob(filepath.Join(store, "*", "resume-*", "manifest.json"))
 		return len(found) > 0
 	})
@@ -139,8 +155,10 @@ func killTrial(t *testing.T, key client.ObjectKey) {
 		}
 		return false
 	})
-	if trial := trialOf(t, run, name); trial.Attempt != 2 || trial.Retries != 1 || trial.Interruptions != 0 || trial.Attempts[0].Class != "Crashed" {
-		t.Errorf("a trial that nobody asked to end has crashed, and that is a retry: %+v", trial)
+	trial := trialOf(t, run, name)
+	counts := attempts(trial.Attempt, trial.Retries, trial.Interruptions)
+	if counts != attempts(2, 1, 0) || trial.Attempts[0].Class != "Crashed" {
+		t.Errorf("nobody asked the trial to end, so it crashed, and the next attempt is a retry: %+v", trial)
 	}
 	t.Cleanup(func() {
 		for _, r := range streamOf(t, string(run.UID)) {
@@ -148,11 +166,12 @@ func killTrial(t *testing.T, key client.ObjectKey) {
 				return
 			}
 		}
-		t.Errorf("no attempt went on from a checkpoint")
+		t.Errorf("no attempt resumed from a checkpoint")
 	})
 }
 
-// kill ends the processes of a program whose environment has a given word, the way a crash would: SIGKILL, no last words.
+// kill sends SIGKILL to the processes of a program whose environment contains word. They cannot save or report
+// anything, as in a crash.
 func kill(t *testing.T, program, word string) {
 	t.Helper()
 	killed := 0
@@ -173,8 +192,9 @@ func kill(t *testing.T, program, word string) {
 	}
 }
 
-// eventually waits for something that sends no event, such as a file.
-func eventually(t *testing.T, what string, holds func() bool) {
+// eventually blocks until holds returns true, and fails the test after four minutes. It polls, so it is for what cannot
+// be watched, such as a file. awaited names what the test waits for in the message.
+func eventually(t *testing.T, awaited string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -183,11 +203,12 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("no %s in time", what)
+			t.Fatalf("no %s in time", awaited)
 		}
 	}
 }
 
+// manifests returns the manifests of the checkpoints below a run's directory.
 func manifests(t *testing.T, store string) []string {
 	t.Helper()
 	m, err := filepath.Glob(filepath.Join(store, "*", "*", "*", "manifest.json"))
@@ -197,6 +218,7 @@ func manifests(t *testing.T, store string) []string {
 	return m
 }
 
+// finishedEpochs returns the number of epochs that all trials together have reported.
 func finishedEpochs(r *v1alpha1.TrainingRun) (n int) {
 	for _, trial := range r.Status.Trials {
 		n += int(trial.Epoch)
@@ -204,7 +226,7 @@ func finishedEpochs(r *v1alpha1.TrainingRun) (n int) {
 	return n
 }
 
-// metricsOf is what must not depend on what happened on the way.
+// metricsOf returns the metrics of a trial that no disturbance may change, as JSON.
 func metricsOf(t v1alpha1.TrialStatus) string {
 	if t.Best == nil || t.Last == nil || t.Test == nil {
 		return "incomplete"

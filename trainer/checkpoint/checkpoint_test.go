@@ -320,7 +320,7 @@ func TestPruneKeepsWhatMayBeNeeded(t *testing.T) {
 // more. A later attempt's things are nobody's business.
 func TestPruneRemovesWhatWasOvertaken(t *testing.T) {
 	store := t.TempDir()
-	told := "" // the best that the stream has acknowledged last
+	acknowledged := "" // the best that the stream has acknowledged last
 	earlier, later := newWriter(t, store, "d18-a1-pod", 2), newWriter(t, store, "d18-a3-pod", 2)
 	var bests []wire.CheckpointRef
 	for e := range 3 {
@@ -343,11 +343,11 @@ func TestPruneRemovesWhatWasOvertaken(t *testing.T) {
 		return got
 	}
 	w := newWriter(t, store, "d18-a2-pod", 2)
-	w.pinned = func() string { return told }
+	w.pinned = func() string { return acknowledged }
 	step := func(epoch int) {
-		told = save(t, w, best(epoch)).URI
+		acknowledged = save(t, w, best(epoch)).URI
 		save(t, w, resume(epoch, int64(epoch-1)*10, nil))
-		if err := w.Prune(); err != nil {
+		if err := w.RemoveOvertaken(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,7 +1,7 @@
 // Package checkpoint keeps what a trial has learned where a killed pod cannot harm it: best checkpoints, from which a model is
 // promoted, and resume checkpoints, from which the next attempt goes on exactly.
 //
-// In the walk it stands below the loop, which decides when to save, and beside publish: a report that names a checkpoint is
+// In the walk it stands below the loop, which decides when to save, and beside outbox: a report that names a checkpoint is
 // spooled only after Save has returned. The operator never opens what lies here; the publishing Job does, through Load.
 //
 // A store is a directory. A writer (one pod) owns one directory below it and writes nowhere else:

@@ -20,11 +20,11 @@ type Refusal struct {
 	Why error
 }
 
-// FindResume returns the resume checkpoint that is furthest on, of any writer of the trial, among those that are whole, that fits
-// does not object to, and whose best is whole as well (going on from one whose best is lost would end with a worse one). Those
+// FindResume returns the resume checkpoint that is furthest on, of any writer of the trial, among those that are whole, that check
+// accepts, and whose best is whole as well (going on from one whose best is lost would end with a worse one). Those
 // that are further on and were refused are returned beside it. Without any, the checkpoint is nil and the trial begins anew. What cannot
 // be read now, and may be later, is an error and no refusal: epochs would be trained again that a stale mount holds.
-func FindResume(uri, runUID, trial string, fits func(wire.Manifest) error) (*Checkpoint, wire.CheckpointRef, []Refusal, error) {
+func FindResume(uri, runUID, trial string, check func(wire.Manifest) error) (*Checkpoint, wire.CheckpointRef, []Refusal, error) {
 	root, err := wire.LocalPath(uri)
 	if err != nil {
 		return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look for checkpoints: %w", err)
@@ -34,11 +34,11 @@ func FindResume(uri, runUID, trial string, fits func(wire.Manifest) error) (*Che
 		return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look for checkpoints: %w", err)
 	}
 	for _, c := range candidates {
-		found, err := open(c, fits)
+		found, err := loadCandidate(c, check)
 		if err == nil {
 			return found, wire.CheckpointRef{URI: wire.LocalURI(c.dir), Digest: c.digest}, refused, nil
 		}
-		if passing(err) {
+		if isTransient(err) {
 			return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look at checkpoint %s: %w", c.dir, err)
 		}
 		refused = append(refused, Refusal{c.dir, err})
@@ -52,8 +52,8 @@ type candidate struct {
 	manifest    wire.Manifest
 }
 
-// passing says that reading again may go well: the file system failed, and did not say that something is gone or of another kind.
-func passing(err error) bool {
+// isTransient says that reading again may go well: the file system failed, and did not say that something is gone or of another kind.
+func isTransient(err error) bool {
 	var failed *fs.PathError
 	return errors.As(err, &failed) && !errors.Is(err, ErrDamaged) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
@@ -69,7 +69,7 @@ func list(trialDir string) (found []candidate, refused []Refusal, err error) {
 	}
 	for _, w := range writers {
 		entries, err := os.ReadDir(filepath.Join(trialDir, w.Name()))
-		if passing(err) {
+		if isTransient(err) {
 			return nil, nil, err
 		}
 		if err != nil {
@@ -84,7 +84,7 @@ func list(trialDir string) (found []candidate, refused []Refusal, err error) {
 			if c.digest, err = statedDigest(c.dir); err == nil {
 				c.manifest, err = readManifest(c.dir, c.digest)
 			}
-			if passing(err) {
+			if isTransient(err) {
 				return nil, nil, err
 			}
 			if err != nil {
@@ -105,11 +105,11 @@ func compareProgress(a, b wire.Manifest) int {
 	return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Step+int64(a.Skipped), b.Step+int64(b.Skipped)))
 }
 
-func open(c candidate, fits func(wire.Manifest) error) (*Checkpoint, error) {
+func loadCandidate(c candidate, check func(wire.Manifest) error) (*Checkpoint, error) {
 	if c.manifest.Kind != wire.CheckpointResume {
 		return nil, fmt.Errorf("%w: its manifest says that it is a %s checkpoint", ErrDamaged, c.manifest.Kind)
 	}
-	if err := fits(c.manifest); err != nil {
+	if err := check(c.manifest); err != nil {
 		return nil, err
 	}
 	loaded, err := load(c.dir, c.digest)

@@ -24,7 +24,7 @@ func History(dir string) ([]wire.Report, error) {
 		return nil, fmt.Errorf("read the history of %s: %w: its manifest names no %s", dir, ErrDamaged, wire.HistoryFile)
 	}
 	var history []wire.Report
-	err = verified(dir, m.Files[i], func(r io.Reader) (err error) {
+	err = readVerified(dir, m.Files[i], func(r io.Reader) (err error) {
 		history, err = readHistory(r)
 		return err
 	})

@@ -3,8 +3,6 @@ package checkpoint
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -40,11 +38,11 @@ func load(dir, digest string) (Checkpoint, error) {
 	}
 	c := Checkpoint{Manifest: m}
 	for _, f := range m.Files {
-		if err := verified(dir, f, func(r io.Reader) error { return c.take(f, r) }); err != nil {
+		if err := readVerified(dir, f, func(r io.Reader) error { return c.readFile(f, r) }); err != nil {
 			return Checkpoint{}, err
 		}
 	}
-	return c, c.complete()
+	return c, c.checkComplete()
 }
 
 // readManifest reads the manifest and checks that it has this digest, of the form sha256:hex.
@@ -54,10 +52,9 @@ func readManifest(dir, digest string) (wire.Manifest, error) {
 	}
 	text, err := os.ReadFile(filepath.Join(dir, wire.ManifestFile))
 	if err != nil {
-		return wire.Manifest{}, missing(err)
+		return wire.Manifest{}, damagedIfMissing(err)
 	}
-	sum := sha256.Sum256(text)
-	if got := "sha256:" + hex.EncodeToString(sum[:]); got != digest {
+	if got := wire.Digest(text); got != digest {
 		return wire.Manifest{}, fmt.Errorf("%w: %s has the digest %s, not %s", ErrDamaged, wire.ManifestFile, got, digest)
 	}
 	m, err := wire.DecodeManifest(text)
@@ -67,12 +64,12 @@ func readManifest(dir, digest string) (wire.Manifest, error) {
 	return m, nil
 }
 
-// verified gives a file's content to take and then compares what went through with what the manifest says. What take makes
+// readVerified gives a file's content to read and then compares what went through with what the manifest says. What read makes
 // of a damaged file is thrown away with the error.
-func verified(dir string, want wire.File, take func(io.Reader) error) error {
+func readVerified(dir string, want wire.File, read func(io.Reader) error) error {
 	f, err := os.Open(filepath.Join(dir, want.Name))
 	if err != nil {
-		return missing(err)
+		return damagedIfMissing(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -82,26 +79,26 @@ func verified(dir string, want wire.File, take func(io.Reader) error) error {
 	if info.Size() != want.Size {
 		return fmt.Errorf("%w: %s has %d bytes, not %d", ErrDamaged, want.Name, info.Size(), want.Size)
 	}
-	sum := sha256.New()
-	through := io.TeeReader(f, sum)
-	taken := take(through)
-	if passing(taken) { // reading on may go well again, and the file be what was written
-		return fmt.Errorf("read %s: %w", want.Name, taken)
+	digester := wire.NewDigester()
+	through := io.TeeReader(f, digester)
+	errRead := read(through)
+	if isTransient(errRead) { // reading on may go well again, and the file be what was written
+		return fmt.Errorf("read %s: %w", want.Name, errRead)
 	}
 	if _, err := io.Copy(io.Discard, through); err != nil {
 		return fmt.Errorf("read %s: %w", want.Name, err)
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != want.SHA256 {
-		return fmt.Errorf("%w: %s has the sha256 %s, not %s", ErrDamaged, want.Name, got, want.SHA256)
+	if got := digester.File(want.Name); got.SHA256 != want.SHA256 {
+		return fmt.Errorf("%w: %s has the sha256 %s, not %s", ErrDamaged, want.Name, got.SHA256, want.SHA256)
 	}
-	if taken != nil {
-		return fmt.Errorf("%w: %s: %w", ErrDamaged, want.Name, taken)
+	if errRead != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, want.Name, errRead)
 	}
 	return nil
 }
 
-// take reads one of a checkpoint's files. One that this release does not know is verified and left aside.
-func (c *Checkpoint) take(f wire.File, r io.Reader) (err error) {
+// readFile reads one of a checkpoint's files. One that this release does not know is verified and left aside.
+func (c *Checkpoint) readFile(f wire.File, r io.Reader) (err error) {
 	switch f.Name {
 	case wire.WeightsFile, wire.SlotsFile:
 		ts, err := readTensors(r, f.Size)
@@ -120,8 +117,8 @@ func (c *Checkpoint) take(f wire.File, r io.Reader) (err error) {
 	return nil
 }
 
-// complete: a manifest may list too little.
-func (c Checkpoint) complete() error {
+// checkComplete: a manifest may list too little.
+func (c Checkpoint) checkComplete() error {
 	if len(c.Tensors) != len(c.Manifest.Roles) {
 		return fmt.Errorf("%w: it holds %d tensors, its manifest names %d", ErrDamaged, len(c.Tensors), len(c.Manifest.Roles))
 	}
@@ -188,17 +185,17 @@ func Stated(dir string) (wire.CheckpointRef, error) {
 func statedDigest(dir string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, sumFile))
 	if err != nil {
-		return "", missing(err)
+		return "", damagedIfMissing(err)
 	}
 	sum, name, _ := strings.Cut(string(bytes.TrimSpace(text)), "  ")
 	if name != wire.ManifestFile {
 		return "", fmt.Errorf("%w: %s does not name %s", ErrDamaged, sumFile, wire.ManifestFile)
 	}
-	return "sha256:" + sum, nil
+	return wire.File{Name: name, SHA256: sum}.Digest(), nil
 }
 
-// missing: the directory is there, so a file that is not makes it a damaged one.
-func missing(err error) error {
+// damagedIfMissing: the directory is there, so a file that is not makes it a damaged one.
+func damagedIfMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

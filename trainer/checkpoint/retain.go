@@ -15,12 +15,12 @@ type saved struct {
 	name, uri, kind string
 	best            string // resume: uri of the trial's best at that point
 
-	rank wire.Candidate // best: what it is compared by
+	rank wire.EpochValue // best: what it is compared by
 }
 
-// Prune removes those of this writer's own checkpoints that nobody needs any more, and those of earlier attempts that it has
+// RemoveOvertaken removes those of this writer's own checkpoints that nobody needs any more, and those of earlier attempts that it has
 // overtaken.
-func (w *Writer) Prune() error {
+func (w *Writer) RemoveOvertaken() error {
 	pinned := ""
 	if w.pinned != nil {
 		pinned = w.pinned()
@@ -37,7 +37,7 @@ func (w *Writer) Prune() error {
 
 // remove takes the name first, so that a half-removed directory never looks like a checkpoint.
 func remove(dir, name string) error {
-	old := filepath.Join(dir, Discarded+strings.TrimPrefix(name, Discarded))
+	old := filepath.Join(dir, DiscardedPrefix+strings.TrimPrefix(name, DiscardedPrefix))
 	if name != filepath.Base(old) {
 		if err := os.Rename(filepath.Join(dir, name), old); err != nil {
 			return fmt.Errorf("remove an old checkpoint: %w", err)
@@ -56,7 +56,7 @@ func remove(dir, name string) error {
 //   - the best that each of these names, because going on from it needs that one;
 //   - the present best and the one before it, which the operator may still be looking at;
 //   - the pinned one: the last best that the operator was told of. While NATS is away it may be older than all these.
-func retain(mine []saved, keepLast int, pinned string) (keep, remove []saved) {
+func retain(mine []saved, keepLast int, pinned string) (keep, discard []saved) {
 	needed := map[string]bool{pinned: true}
 	left := map[string]int{wire.CheckpointResume: keepLast, wire.CheckpointBest: 2}
 	for i := len(mine) - 1; i >= 0; i-- {
@@ -69,8 +69,8 @@ func retain(mine []saved, keepLast int, pinned string) (keep, remove []saved) {
 		if needed[s.uri] {
 			keep = append(keep, s)
 		} else {
-			remove = append(remove, s)
+			discard = append(discard, s)
 		}
 	}
-	return keep, remove
+	return keep, discard
 }

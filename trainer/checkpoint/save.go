@@ -2,8 +2,6 @@ package checkpoint
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,8 +24,8 @@ type Checkpoint struct {
 const sumFile = wire.ManifestFile + ".sha256"
 
 const (
-	unfinished = ".tmp-" // prefix of a directory that is being written
-	Discarded  = ".old-" // prefix of a directory that is being removed
+	unfinishedPrefix = ".tmp-" // prefix of a directory that is being written
+	DiscardedPrefix  = ".old-" // prefix of a directory that is being removed
 )
 
 // Writer is one pod's own place in a store. It is not safe for concurrent use.
@@ -38,7 +36,7 @@ type Writer struct {
 	mine     []saved
 }
 
-// NewWriter makes the directory of a writer below uri. keepLast is how many resume checkpoints Prune leaves; pinned, which may
+// NewWriter makes the directory of a writer below uri. keepLast is how many resume checkpoints RemoveOvertaken leaves; pinned, which may
 // be nil, names one more checkpoint to leave alone.
 func NewWriter(uri, runUID, trial, writer string, keepLast int, pinned func() string) (*Writer, error) {
 	root, err := wire.LocalPath(uri)
@@ -83,7 +81,7 @@ func directory(m wire.Manifest) string {
 }
 
 func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
-	temp, final := filepath.Join(w.dir, unfinished+name), filepath.Join(w.dir, name)
+	temp, final := filepath.Join(w.dir, unfinishedPrefix+name), filepath.Join(w.dir, name)
 	if err := os.RemoveAll(temp); err != nil { // of a Save that ran into an error
 		return wire.CheckpointRef{}, err
 	}
@@ -150,7 +148,7 @@ func writeFiles(dir string, c Checkpoint) (digest string, err error) {
 		_, err := fmt.Fprintf(w, "%s  %s\n", f.SHA256, wire.ManifestFile)
 		return err
 	})
-	return "sha256:" + f.SHA256, err
+	return f.Digest(), err
 }
 
 func writeHistory(w io.Writer, history []wire.Report) error {
@@ -176,23 +174,15 @@ func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 	if err := failpoint.Full("checkpoint.full"); err != nil {
 		return wire.File{}, err
 	}
-	sum := sha256.New()
-	count := &counter{}
-	if err := write(io.MultiWriter(f, sum, count)); err != nil {
+	digester := wire.NewDigester()
+	if err := write(io.MultiWriter(f, digester)); err != nil {
 		return wire.File{}, fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := f.Sync(); err != nil {
 		return wire.File{}, err
 	}
 	failpoint.Here("checkpoint.file.after")
-	return wire.File{Name: filepath.Base(path), Size: count.n, SHA256: hex.EncodeToString(sum.Sum(nil))}, f.Close()
-}
-
-type counter struct{ n int64 }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
+	return digester.File(filepath.Base(path)), f.Close()
 }
 
 // MakeDir makes dir and its parents, each made known to the disk: a rename into a directory that is lost is lost too.

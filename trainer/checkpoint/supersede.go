@@ -15,13 +15,13 @@ import (
 // would otherwise fill the store. It removes
 //
 //   - resume checkpoints, once this writer has as many of its own as are kept and they are at least as far;
-//   - bests that are worse than told, the last one of this writer that the stream has acknowledged: nobody can choose them any more.
+//   - bests that are worse than acknowledged, the last one of this writer that the stream has acknowledged: nobody can choose them any more.
 //     One that a resume checkpoint names stays as long as that one does, whoever wrote it: without its best nobody goes on from it;
 //   - what was left half-written.
 //
 // It never touches a later attempt's things. Should an earlier attempt still be alive, on a node that was given up, it loses nothing
 // that anybody would go on from.
-func (w *Writer) supersede(told string) error {
+func (w *Writer) supersede(acknowledged string) error {
 	attempt, ok := attemptOf(filepath.Base(w.dir))
 	if !ok || attempt == 1 {
 		return nil
@@ -29,12 +29,12 @@ func (w *Writer) supersede(told string) error {
 	trial := filepath.Dir(w.dir)
 	oldest := w.oldestResume()
 	if err := removeOfEarlier(trial, attempt, func(dir, name string) bool {
-		return strings.HasPrefix(name, unfinished) || strings.HasPrefix(name, Discarded) ||
+		return strings.HasPrefix(name, unfinishedPrefix) || strings.HasPrefix(name, DiscardedPrefix) ||
 			strings.HasPrefix(name, wire.CheckpointResume+"-") && oldest != "" && notFurther(name, oldest)
 	}); err != nil {
 		return err
 	}
-	mine := slices.IndexFunc(w.mine, func(s saved) bool { return s.uri == told && s.kind == wire.CheckpointBest })
+	mine := slices.IndexFunc(w.mine, func(s saved) bool { return s.uri == acknowledged && s.kind == wire.CheckpointBest })
 	if mine < 0 {
 		return nil
 	}
@@ -60,7 +60,7 @@ func notFurther(name, than string) bool {
 }
 
 // worse says whether the best checkpoint in dir can be chosen no more. One that cannot be read can: it is not ours to judge.
-func worse(dir string, than wire.Candidate) bool {
+func worse(dir string, than wire.EpochValue) bool {
 	digest, err := statedDigest(dir)
 	if err != nil {
 		return false
@@ -69,12 +69,12 @@ func worse(dir string, than wire.Candidate) bool {
 	return err == nil && m.Metrics != nil && wire.BetterEpoch(than, rank(m))
 }
 
-func rank(m wire.Manifest) wire.Candidate {
-	c := wire.Candidate{Trial: m.Trial, Depth: m.Architecture.Depth, Epoch: m.Epoch}
+func rank(m wire.Manifest) wire.EpochValue {
+	v := wire.EpochValue{Epoch: m.Epoch}
 	if m.Metrics != nil {
-		c.Value = m.Metrics.AUCPR
+		v.Value = m.Metrics.AUCPR
 	}
-	return c
+	return v
 }
 
 // oldestResume names the oldest of this writer's resume checkpoints, once it has as many as are kept.

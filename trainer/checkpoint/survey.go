@@ -32,23 +32,23 @@ type Stranger struct {
 	Changed time.Time
 }
 
-// Survey is what a look at a store found.
-type Survey struct {
+// Findings are what a survey at a store found.
+type Findings struct {
 	Removals  []Removal
 	Strangers []Stranger // left as they are
 	Runs      int        // directories of runs
 }
 
-// cacheName is the directory of decoded images beside the runs'.
-const cacheName = "cache"
+// CacheName is the directory of decoded images beside the runs'.
+const CacheName = "cache"
 
-// Look says what of the store at root may go, and changes nothing. Whatever the list says, a best stays that a resume checkpoint which
+// Survey says what of the store at root may go, and changes nothing. Whatever the list says, a best stays that a resume checkpoint which
 // stays may need, and so do all bests of a trial of which the list names none: its reports may never have arrived.
-func Look(root string, keep wire.Keep, now time.Time) (Survey, error) {
+func Survey(root string, keep wire.Keep, now time.Time) (Findings, error) {
 	s := surveyor{root: root, keep: keep, now: now, kept: map[string]bool{}, whole: map[string]bool{}}
 	runs, err := s.runs()
 	if err != nil {
-		return Survey{}, fmt.Errorf("look at checkpoint store %s: %w", root, err)
+		return Findings{}, fmt.Errorf("look at checkpoint store %s: %w", root, err)
 	}
 	s.found.Runs = len(runs)
 	for _, c := range keep.Checkpoints {
@@ -56,27 +56,27 @@ func Look(root string, keep wire.Keep, now time.Time) (Survey, error) {
 	}
 	var prune []string
 	for _, uid := range runs { // what stays decides what else must
-		goes, err := s.judge(uid)
+		goes, err := s.mayPrune(uid)
 		if err != nil {
-			return Survey{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
+			return Findings{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
 		}
 		if goes {
 			prune = append(prune, uid)
-			err = s.keepUntold(uid)
+			err = s.keepUnreported(uid)
 		} else {
 			err = s.keepBests(uid)
 		}
 		if err != nil {
-			return Survey{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
+			return Findings{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
 		}
 	}
 	for _, uid := range prune {
 		if err := s.pruneRun(uid); err != nil {
-			return Survey{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
+			return Findings{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
 		}
 	}
 	if err := s.cache(); err != nil {
-		return Survey{}, fmt.Errorf("look at %s: %w", filepath.Join(root, cacheName), err)
+		return Findings{}, fmt.Errorf("look at %s: %w", filepath.Join(root, CacheName), err)
 	}
 	return s.found, nil
 }
@@ -87,7 +87,7 @@ type surveyor struct {
 	now   time.Time
 	kept  map[string]bool // places of checkpoints
 	whole map[string]bool // trials, as <run uid>/<trial>, whose bests all stay
-	found Survey
+	found Findings
 }
 
 // runs lists the directories of runs. Anything else that no trainer makes means that this is the wrong directory.
@@ -98,15 +98,15 @@ func (s *surveyor) runs() (uids []string, err error) {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == cacheName && e.IsDir(), name == ".lock", name == "lost+found":
-		case strings.HasPrefix(name, Discarded) && e.IsDir():
-			if err := s.remove(name, "left by a prune that was killed"); err != nil {
+		case name == CacheName && e.IsDir(), name == ".lock", name == "lost+found":
+		case strings.HasPrefix(name, DiscardedPrefix) && e.IsDir():
+			if err := s.addRemoval(name, "left by a prune that was killed"); err != nil {
 				return nil, err
 			}
 		case e.IsDir() && s.isRun(name):
 			uids = append(uids, name)
 		default:
-			return nil, fmt.Errorf("%w: %s is neither a run's directory (<run uid>/<trial>/<trial>-a<attempt>-<pod uid>) nor %s; nothing was removed", ErrNotStore, filepath.Join(s.root, name), cacheName)
+			return nil, fmt.Errorf("%w: %s is neither a run's directory (<run uid>/<trial>/<trial>-a<attempt>-<pod uid>) nor %s; nothing was removed", ErrNotStore, filepath.Join(s.root, name), CacheName)
 		}
 	}
 	return uids, nil
@@ -123,8 +123,8 @@ func (s *surveyor) isRun(uid string) bool {
 	return err == nil
 }
 
-// judge says whether anything of a run may go.
-func (s *surveyor) judge(uid string) (goes bool, err error) {
+// mayPrune says whether anything of a run may go.
+func (s *surveyor) mayPrune(uid string) (goes bool, err error) {
 	switch {
 	case slices.Contains(s.keep.Live, uid):
 		return false, nil
@@ -161,9 +161,9 @@ func (s *surveyor) keepBest(m wire.Manifest) {
 	}
 }
 
-// keepUntold keeps all bests of each trial of an ended run of which the keep list names none, and the one that its last resume checkpoint
+// keepUnreported keeps all bests of each trial of an ended run of which the keep list names none, and the one that its last resume checkpoint
 // names, in whichever run's directory: which is the trial's best nobody knows, since the last may be newer than that checkpoint.
-func (s *surveyor) keepUntold(uid string) error {
+func (s *surveyor) keepUnreported(uid string) error {
 	if !slices.Contains(s.keep.Ended, uid) {
 		return nil
 	}
@@ -209,7 +209,7 @@ func (s *surveyor) manifests(uid string, use func(wire.Manifest)) error {
 // pruneRun takes a run that has ended, or a stranger that may go. Of the latter nothing stays where nothing is kept.
 func (s *surveyor) pruneRun(uid string) error {
 	if !slices.Contains(s.keep.Ended, uid) && !s.keepsAny(uid) {
-		return s.remove(uid, "no run of this uid exists")
+		return s.addRemoval(uid, "no run of this uid exists")
 	}
 	trials, err := os.ReadDir(filepath.Join(s.root, uid))
 	if err != nil {
@@ -247,7 +247,7 @@ func (s *surveyor) pruneTrial(uid, trial string) error {
 			why := ""
 			switch place := dir + "/" + e.Name(); {
 			case !e.IsDir() || s.kept[place]:
-			case strings.HasPrefix(e.Name(), unfinished), strings.HasPrefix(e.Name(), Discarded):
+			case strings.HasPrefix(e.Name(), unfinishedPrefix), strings.HasPrefix(e.Name(), DiscardedPrefix):
 				why = "left by a process that was killed"
 			case strings.HasPrefix(e.Name(), wire.CheckpointResume+"-"):
 				why = "its run has ended"
@@ -255,7 +255,7 @@ func (s *surveyor) pruneTrial(uid, trial string) error {
 				why = "not its trial's best"
 			}
 			if why != "" {
-				if err := s.remove(filepath.Join(dir, e.Name()), why); err != nil {
+				if err := s.addRemoval(filepath.Join(dir, e.Name()), why); err != nil {
 					return err
 				}
 			}
@@ -266,7 +266,7 @@ func (s *surveyor) pruneTrial(uid, trial string) error {
 
 // cache finds decoded images that nobody has used for long. A file that is used is touched.
 func (s *surveyor) cache() error {
-	entries, err := os.ReadDir(filepath.Join(s.root, cacheName))
+	entries, err := os.ReadDir(filepath.Join(s.root, CacheName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -274,20 +274,20 @@ func (s *surveyor) cache() error {
 		return err
 	}
 	for _, e := range entries {
-		ours := strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(e.Name(), Discarded), "."), "packed-") // or a half-written one
+		ours := strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(e.Name(), DiscardedPrefix), "."), "packed-") // or a half-written one
 		info, err := e.Info()
 		switch {
 		case !ours || errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return err
 		case info.Mode().IsRegular() && s.idle(info.ModTime()):
-			s.found.Removals = append(s.found.Removals, Removal{filepath.Join(cacheName, e.Name()), info.Size(), "decoded images that nobody has used lately"})
+			s.found.Removals = append(s.found.Removals, Removal{filepath.Join(CacheName, e.Name()), info.Size(), "decoded images that nobody has used lately"})
 		}
 	}
 	return nil
 }
 
-func (s *surveyor) remove(path, why string) error {
+func (s *surveyor) addRemoval(path, why string) error {
 	bytes, _, err := measure(filepath.Join(s.root, path))
 	s.found.Removals = append(s.found.Removals, Removal{path, bytes, why})
 	return err

@@ -34,7 +34,7 @@ func write(t *testing.T, store, run, writer string, of *wire.CheckpointRef) {
 // removals looks and says what may go, without the sizes.
 func removals(t *testing.T, store string, keep wire.Keep, now time.Time) (paths []string, strangers []string) {
 	t.Helper()
-	s, err := Look(store, keep, now)
+	s, err := Survey(store, keep, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestAPruneThatWasKilledIsFinishedByTheNext(t *testing.T) {
 	if err := os.Rename(filepath.Join(store, "r1/d18/d18-a1-p/best-e0001"), old); err != nil { // and killed here
 		t.Fatal(err)
 	}
-	s, err := Look(store, keep, time.Now())
+	s, err := Survey(store, keep, time.Now())
 	if err != nil || len(s.Removals) != 2 {
 		t.Fatalf("%+v, error %v", s, err)
 	}
@@ -168,12 +168,12 @@ func TestADirectoryThatIsNoStoreIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		top, _, _ := strings.Cut(path, "/")
-		_, err := Look(store, wire.Keep{Ended: []string{"r1"}}, time.Now())
+		_, err := Survey(store, wire.Keep{Ended: []string{"r1"}}, time.Now())
 		if !errors.Is(err, ErrNotStore) || !strings.Contains(err.Error(), filepath.Join(store, top)+" is neither") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-	if s, err := Look(t.TempDir(), wire.Keep{}, time.Now()); err != nil || len(s.Removals) > 0 {
+	if s, err := Survey(t.TempDir(), wire.Keep{}, time.Now()); err != nil || len(s.Removals) > 0 {
 		t.Errorf("an empty store: %+v, error %v", s, err)
 	}
 }

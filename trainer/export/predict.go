@@ -7,6 +7,7 @@ import (
 
 	tf "github.com/wamuir/graft/tensorflow"
 
+	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/session"
 )
 
@@ -76,9 +77,6 @@ func (s *Served) output(name string) (tf.Output, error) {
 	return o.Output(i), nil
 }
 
-// predictBatch bounds the memory of one run.
-const predictBatch = 32
-
 // Predict asks the model about n images, [n,Size,Size,Channels] uint8, channels in the order that it was trained with.
 func (s *Served) Predict(images []uint8, n int) ([]Prediction, error) {
 	size := s.Size * s.Size * s.Channels
@@ -86,8 +84,7 @@ func (s *Served) Predict(images []uint8, n int) ([]Prediction, error) {
 		return nil, fmt.Errorf("predict %d images of %dx%dx%d: %d bytes, want %d", n, s.Size, s.Size, s.Channels, len(images), n*size)
 	}
 	predictions := make([]Prediction, 0, n)
-	for from := 0; from < n; from += predictBatch {
-		to := min(from+predictBatch, n)
+	for from, to := range loop.Parts(n, loop.RunAtOnce) {
 		batch, err := session.TensorOf(images[from*size:to*size], int64(to-from), int64(s.Size), int64(s.Size), int64(s.Channels))
 		if err != nil {
 			return nil, fmt.Errorf("predict images %d to %d: %w", from, to-1, err)

@@ -13,22 +13,22 @@ import (
 // conclude ends an epoch: it is counted, its weights are kept where they are the best so far or it is time to, and it is reported.
 func (r *run) conclude(v result) error {
 	r.epoch++
-	trainLoss := r.now.LossSum / float64(r.now.Steps-r.now.Skipped)
-	r.now = wire.Unfinished{}
+	trainLoss := r.unfinished.LossSum / float64(r.unfinished.Steps-r.unfinished.Skipped)
+	r.unfinished = wire.Unfinished{}
 
-	report := r.report(wire.Epoch)
+	report := r.newReport(wire.Epoch)
 	report.TrainLoss, report.NotFinite = trainLoss, v.notFinite
 	report.LearningRate = learningRate(r.Trial.Hyperparameters, r.steps, r.epoch*r.steps-1)
 	report.Throughput = &wire.Throughput{
-		ImagesPerSecond: perSecond(r.trained, r.seconds), EpochSeconds: r.lastTold.Sub(r.began).Seconds(),
+		ImagesPerSecond: perSecond(r.trained, r.seconds), EpochSeconds: r.lastReport.Sub(r.began).Seconds(),
 		InputWait: r.waited.Seconds() / max(r.seconds, 1e-9),
 	}
 	better := false
 	if v.notFinite == "" {
-		report.Weights, report.Metrics = r.kept(), &v.metrics
-		candidate := wire.Candidate{Trial: r.Trial.Name, Depth: r.Trial.Depth, Epoch: r.epoch, Value: v.metrics.AUCPR}
-		if better = r.best == nil || wire.BetterEpoch(candidate, *r.best); better {
-			r.best, report.Scores = &candidate, r.sampleScores(v)
+		report.Weights, report.Metrics = r.weightsKind(), &v.metrics
+		value := wire.EpochValue{Epoch: r.epoch, Value: v.metrics.AUCPR}
+		if better = r.best == nil || wire.BetterEpoch(value, *r.best); better {
+			r.best, report.Scores = &value, r.sampleScores(v)
 		}
 	}
 	e := entry{report: &report}
@@ -51,7 +51,7 @@ func (r *run) addCheckpoints(e *entry, v result, better bool) error {
 	if resume {
 		kind = Resume
 	}
-	r.journal.makeRoom()
+	r.journal.reserveSnapshot()
 	tensors, err := r.model.Snapshot(kind)
 	if err != nil {
 		return fmt.Errorf("save epoch %d: %w", r.epoch, err)
@@ -73,7 +73,7 @@ func (r *run) addCheckpoints(e *entry, v result, better bool) error {
 // manifest describes the trial as it stands.
 func (r *run) manifest(kind string) wire.Manifest {
 	m := r.Manifest
-	m.Format, m.Version, m.Kind, m.Weights = wire.ManifestForm, wire.Version, kind, r.kept()
+	m.Format, m.Version, m.Kind, m.Weights = wire.ManifestForm, wire.Version, kind, r.weightsKind()
 	m.Run, m.Trial, m.Writer, m.Attempt = r.Trial.Run, r.Trial.Name, r.Writer, r.Trial.Attempt
 	m.Epoch, m.Step, m.PhaseStep, m.Skipped, m.Seed = r.epoch, r.step, r.phaseStep, r.skipped, r.Trial.Hyperparameters.Seed
 	m.Calibration = wire.Calibration{Shift: r.shift, Temperature: 1, Comparator: ">="}
@@ -82,15 +82,15 @@ func (r *run) manifest(kind string) wire.Manifest {
 		scale := r.scale
 		m.LossScale = &scale
 	}
-	if kind == wire.CheckpointResume && r.now != (wire.Unfinished{}) {
-		unfinished := r.now
+	if kind == wire.CheckpointResume && r.unfinished != (wire.Unfinished{}) {
+		unfinished := r.unfinished
 		m.Unfinished = &unfinished
 	}
 	return m
 }
 
-// kept says which weights are evaluated and kept.
-func (r *run) kept() string {
+// weightsKind says which weights are evaluated and kept.
+func (r *run) weightsKind() string {
 	if r.Trial.Hyperparameters.EMA > 0 {
 		return "ema"
 	}
@@ -118,7 +118,7 @@ func round(x float64) string { return fmt.Sprintf("%.4g", x) }
 // stop ends a run before its time. An interrupted one is saved where it is, unless a checkpoint holds that already.
 func (r *run) stop(why error) (Outcome, error) {
 	if errors.Is(why, ErrInterrupted) && r.position() != r.saved {
-		r.journal.makeRoom()
+		r.journal.reserveSnapshot()
 		tensors, err := r.model.Snapshot(Resume)
 		if err != nil {
 			return r.outcome(nil), fmt.Errorf("save what was learned before %w: %w", why, err)
@@ -140,7 +140,7 @@ func (r *run) finish(ctx context.Context) (Outcome, error) {
 	if best == nil {
 		return r.stop(&Diverged{Epoch: r.epoch, Step: r.step, Why: "in no epoch were all validation scores finite, so there is no best"})
 	}
-	report := r.report(wire.Finished)
+	report := r.newReport(wire.Finished)
 	report.Message = fmt.Sprintf("the best is epoch %d", best.Epoch)
 	if r.epoch < r.epochs {
 		report.Message += fmt.Sprintf("; ended after %d of %d epochs, since %d brought nothing better", r.epoch, r.epochs, r.Trial.Hyperparameters.Patience)
@@ -164,7 +164,7 @@ func (r *run) finish(ctx context.Context) (Outcome, error) {
 			if err != nil {
 				return r.stop(fmt.Errorf("measure the test split: %w", err))
 			}
-			report.Test, report.Weights = &test, r.kept()
+			report.Test, report.Weights = &test, r.weightsKind()
 		}
 	} else {
 		report.Message += "; there is no test split to score it on"

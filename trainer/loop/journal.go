@@ -13,12 +13,12 @@ import (
 // names a checkpoint comes after that checkpoint's commit, sequence numbers have no gaps, and a resume checkpoint's history
 // holds every report before it. Steps go on meanwhile.
 type journal struct {
-	writer  string
-	trial   wire.Trial
-	world   World
-	entries chan entry
-	room    chan struct{} // holds a token while a snapshot is in memory
-	done    chan struct{}
+	writer   string
+	trial    wire.Trial
+	world    World
+	entries  chan entry
+	snapshot chan struct{} // holds a token while a snapshot is in memory
+	done     chan struct{}
 
 	mu     sync.Mutex
 	failed error
@@ -43,14 +43,14 @@ const waiting = 1024
 func newJournal(cfg Config, world World) *journal {
 	j := &journal{
 		writer: cfg.Writer, trial: cfg.Trial, world: world,
-		entries: make(chan entry, waiting), room: make(chan struct{}, 1), done: make(chan struct{}),
+		entries: make(chan entry, waiting), snapshot: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	go j.work()
 	return j
 }
 
-// makeRoom waits until no snapshot is in memory. The next entry must bring one.
-func (j *journal) makeRoom() { j.room <- struct{}{} }
+// reserveSnapshot waits until no snapshot is in memory. The next entry must bring one.
+func (j *journal) reserveSnapshot() { j.snapshot <- struct{}{} }
 
 func (j *journal) put(e entry) { j.entries <- e }
 
@@ -62,7 +62,7 @@ func (j *journal) flush() error {
 	return j.err()
 }
 
-func (j *journal) close() {
+func (j *journal) finish() {
 	close(j.entries)
 	<-j.done
 }
@@ -84,7 +84,7 @@ func (j *journal) work() {
 			}
 		}
 		if e.best != nil || e.resume != nil {
-			<-j.room
+			<-j.snapshot
 		}
 		if e.flushed != nil {
 			close(e.flushed)
@@ -109,7 +109,7 @@ func (j *journal) write(e entry) error {
 		if named != nil {
 			r.Checkpoint = named
 		}
-		if err := j.tell(r); err != nil {
+		if err := j.spool(r); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func (j *journal) write(e entry) error {
 		}
 	}
 	if e.best != nil || e.resume != nil {
-		if err := j.world.Store.Prune(); err != nil {
+		if err := j.world.Store.RemoveOvertaken(); err != nil {
 			j.world.Log.Warn("an old checkpoint stays", "error", err)
 		}
 	}
@@ -135,11 +135,11 @@ func (j *journal) save(c checkpoint.Checkpoint) (wire.CheckpointRef, error) {
 	return ref, err
 }
 
-// tell gives a report this writer's identity and the next sequence, and spools it.
-func (j *journal) tell(r wire.Report) error {
+// spool gives a report this writer's identity and the next sequence, and spools it.
+func (j *journal) spool(r wire.Report) error {
 	j.sequence++
 	r.Version, r.RunUID, r.Trial, r.Attempt, r.Writer, r.Sequence = wire.Version, j.trial.Run.UID, j.trial.Name, j.trial.Attempt, j.writer, j.sequence
-	r = fit(r)
+	r = shrink(r)
 	if err := r.Validate(); err != nil {
 		return fmt.Errorf("a report that nobody would take: %w", err)
 	}
@@ -152,8 +152,8 @@ func (j *journal) tell(r wire.Report) error {
 	return nil
 }
 
-// fit takes off a report what would make it too large to be read: the scores, which say so then.
-func fit(r wire.Report) wire.Report {
+// shrink takes off a report what would make it too large to be read: the scores, which say so then.
+func shrink(r wire.Report) wire.Report {
 	if len(r.Message) > wire.MaxMessageRunes { // bytes: never more runes than these
 		r.Message = string([]rune(r.Message)[:min(wire.MaxMessageRunes, len([]rune(r.Message)))])
 	}

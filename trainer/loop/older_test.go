@@ -23,7 +23,7 @@ func (tr *trial) next(uid string, epochs int) (goOn func(context.Context, Steppe
 	tr.attempt = 0
 	return func(ctx context.Context, model Stepper) (Outcome, error) {
 		tr.t.Helper()
-		from := tr.find(older, tr.config.FitsLonger)
+		from := tr.find(older, tr.config.CheckResumeFromOlderRun)
 		if from == nil {
 			tr.t.Fatalf("run %s has left nothing that %s can go on from", older, uid)
 		}
@@ -61,7 +61,7 @@ func TestANewerRunTellsAnOlderOnesHistoryAsItsOwn(t *testing.T) {
 	if _, err := tr.run(context.Background(), tr.logistic()); err != nil {
 		t.Fatal(err)
 	}
-	first := tr.told
+	first := tr.reports
 	var best wire.CheckpointRef // the last that is named
 	for _, r := range first {
 		if r.Checkpoint != nil {
@@ -72,10 +72,10 @@ func TestANewerRunTellsAnOlderOnesHistoryAsItsOwn(t *testing.T) {
 	if _, err := goOn(context.Background(), tr.logistic()); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.ReplaceAll(story(tr.told), "*", ""), "resumed:4 ~started:0 ~epoch:1 ~epoch:2 ~epoch:3 ~epoch:4 epoch:5 epoch:6 finished:6"; got != want {
+	if got, want := strings.ReplaceAll(story(tr.reports), "*", ""), "resumed:4 ~started:0 ~epoch:1 ~epoch:2 ~epoch:3 ~epoch:4 epoch:5 epoch:6 finished:6"; got != want {
 		t.Errorf("told %q, want %q", got, want)
 	}
-	for i, r := range tr.told {
+	for i, r := range tr.reports {
 		if err := r.Validate(); err != nil || r.RunUID != "newer-uid" || r.Epochs != 6 || r.Sequence != int64(i+1) {
 			t.Errorf("report %d: run %s, %d epochs, sequence %d, error %v", i, r.RunUID, r.Epochs, r.Sequence, err)
 		}
@@ -92,7 +92,7 @@ func TestANewerRunTellsAnOlderOnesHistoryAsItsOwn(t *testing.T) {
 			}
 		}
 	}
-	if m := tr.told[0].Message; !strings.Contains(m, "in run erasers (run-uid)") || !strings.Contains(m, "a cosine over 4 epochs and now follows one over 6") {
+	if m := tr.reports[0].Message; !strings.Contains(m, "in run erasers (run-uid)") || !strings.Contains(m, "a cosine over 4 epochs and now follows one over 6") {
 		t.Errorf("the first report says %q", m)
 	}
 }
@@ -136,7 +136,7 @@ func TestAThirdRunGoesOnFromASecondThatHadNothingToDo(t *testing.T) {
 		t.Errorf("the second run's best %+v: error %v", second.Best, err)
 	}
 	second.Best.Checkpoint = first.Best.Checkpoint
-	if got := strings.ReplaceAll(story(tr.told), "*", ""); !strings.HasSuffix(got, "~epoch:4 finished:4") {
+	if got := strings.ReplaceAll(story(tr.reports), "*", ""); !strings.HasSuffix(got, "~epoch:4 finished:4") {
 		t.Errorf("the second run tells %q", got)
 	}
 	if diff := cmp.Diff(first, second); diff != "" {
@@ -150,8 +150,8 @@ func TestAThirdRunGoesOnFromASecondThatHadNothingToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := tr.run(context.Background(), tr.logistic()) // its second attempt finds its own
-	if err != nil || tr.told[0].Step != 21 || out.Epoch != 5 {
-		t.Errorf("error %v, first report %+v, outcome %+v", err, tr.told[0], out)
+	if err != nil || tr.reports[0].Step != 21 || out.Epoch != 5 {
+		t.Errorf("error %v, first report %+v, outcome %+v", err, tr.reports[0], out)
 	}
 }
 
@@ -183,10 +183,10 @@ func TestAnOlderRunsCheckpointMustBeOfTheSameSettings(t *testing.T) {
 		c := tr.config
 		test.change(&c)
 		got := ""
-		if err := c.FitsLonger(older); err != nil {
+		if err := c.CheckResumeFromOlderRun(older); err != nil {
 			got = err.Error()
-			if !errors.Is(err, ErrOtherSettings) {
-				t.Errorf("%s: %v is not %v", name, err, ErrOtherSettings)
+			if other := (*wire.OtherSettingsError)(nil); !errors.As(err, &other) {
+				t.Errorf("%s: %v is not a %T", name, err, other)
 			}
 		}
 		if got != test.want {

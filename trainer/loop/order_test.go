@@ -121,13 +121,13 @@ func TestNormalisationIsOfTheTrainingFold(t *testing.T) {
 
 func TestAReportThatIsTooLargeLosesItsScores(t *testing.T) {
 	few := []wire.SampleScore{{ID: "s1"}}
-	if r := fit(wire.Report{Scores: few}); len(r.Scores) != 1 || r.Message != "" {
+	if r := shrink(wire.Report{Scores: few}); len(r.Scores) != 1 || r.Message != "" {
 		t.Errorf("a small report was changed: %+v", r)
 	}
 	many := make([]wire.SampleScore, wire.MaxScores+1)
 	long := []wire.SampleScore{{ID: strings.Repeat("x", wire.MaxReportBytes)}}
 	for name, scores := range map[string][]wire.SampleScore{"too many": many, "too long": long} {
-		if r := fit(wire.Report{Scores: scores}); r.Scores != nil || !strings.Contains(r.Message, "left out") {
+		if r := shrink(wire.Report{Scores: scores}); r.Scores != nil || !strings.Contains(r.Message, "left out") {
 			t.Errorf("%s: %d scores stay, message %q", name, len(r.Scores), r.Message)
 		}
 	}

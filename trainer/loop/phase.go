@@ -34,7 +34,7 @@ func (r *run) exhausted() bool {
 func (r *run) enter(ctx context.Context) error {
 	h := r.Trial.Hyperparameters
 	frozen := h.BatchNorm == wire.BatchNormFreeze
-	if r.epoch != h.HeadEpochs || r.now.Steps > 0 || h.HeadEpochs == 0 && !frozen {
+	if r.epoch != h.HeadEpochs || r.unfinished.Steps > 0 || h.HeadEpochs == 0 && !frozen {
 		return nil
 	}
 	if frozen { // what is frozen must fit this data, seen through the new first convolution

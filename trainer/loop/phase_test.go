@@ -97,7 +97,7 @@ func TestAveragesAreWhatIsKept(t *testing.T) {
 	if best.Manifest.Weights != "ema" || len(best.Tensors) != 2 || best.Tensors[1].Name != "fc.weight" || best.Tensors[1].Role != wire.RoleWeight {
 		t.Errorf("the best holds %q weights: %+v", best.Manifest.Weights, best.Tensors)
 	}
-	for _, r := range tr.told {
+	for _, r := range tr.reports {
 		if r.Metrics != nil && r.Weights != "ema" {
 			t.Errorf("epoch %d was measured on %q weights", r.Epoch, r.Weights)
 		}
@@ -123,7 +123,7 @@ func TestPatienceEndsATrial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := tr.told[len(tr.told)-1]
+	last := tr.reports[len(tr.reports)-1]
 	if out.Best.Epoch != 2 || out.Epoch != 4 || last.Kind != wire.Finished || !strings.Contains(last.Message, "ended after 4 of 9 epochs, since 2 brought nothing better") {
 		t.Errorf("best %d, epochs %d, last report %+v", out.Best.Epoch, out.Epoch, last)
 	}

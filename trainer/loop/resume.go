@@ -2,7 +2,6 @@ package loop
 
 import (
 	"fmt"
-	"strings"
 
 	"plumbline.dev/plumbline/trainer/checkpoint"
 	"plumbline.dev/plumbline/wire"
@@ -14,7 +13,7 @@ import (
 // all they need here, whatever the older run, which may not have ended, removes of its own.
 func (r *run) begin(from *checkpoint.Checkpoint) error {
 	if from == nil {
-		report := r.report(wire.Started)
+		report := r.newReport(wire.Started)
 		report.Message = r.Note
 		r.journal.put(entry{report: &report})
 		return nil
@@ -28,14 +27,14 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 		r.scale = *m.LossScale
 	}
 	if m.Unfinished != nil {
-		r.now = *m.Unfinished
+		r.unfinished = *m.Unfinished
 	}
 	r.saved = r.position()
 	if b := m.Best; b != nil {
-		r.best = &wire.Candidate{Trial: r.Trial.Name, Depth: r.Trial.Depth, Epoch: b.Epoch, Value: b.Metrics.AUCPR}
+		r.best = &wire.EpochValue{Epoch: b.Epoch, Value: b.Metrics.AUCPR}
 		r.journal.best = b // nothing is in the journal yet
 	}
-	report := r.report(wire.Resumed)
+	report := r.newReport(wire.Resumed)
 	report.Message = fmt.Sprintf("goes on from what %s saved in epoch %d after %d steps", m.Writer, min(m.Epoch+1, r.epochs), m.Step)
 	older := m.Run.UID != r.Trial.Run.UID
 	if older {
@@ -44,7 +43,7 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	if then := m.Settings.Hyperparameters; then.Epochs != r.epochs && then.Schedule == wire.Cosine {
 		report.Message += fmt.Sprintf("; the learning rate followed a cosine over %d epochs and now follows one over %d", then.Epochs, r.epochs)
 	}
-	if why := inexact(m.Numerics, r.Manifest.Numerics); why != "" {
+	if why := r.Manifest.Numerics.Changed(m.Numerics); why != "" {
 		report.Message += "; the results will not be bit for bit those of an undisturbed trial: " + why
 		r.Log.Warn("resume is not bit-exact", "why", why)
 	}
@@ -56,13 +55,13 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	for _, old := range from.History {
 		again := entry{report: reissue(old, r.epochs)}
 		if best != nil && old.Checkpoint != nil && *old.Checkpoint == m.Best.Checkpoint {
-			r.journal.makeRoom()
+			r.journal.reserveSnapshot()
 			again.best, best = best, nil // which the report then names
 		}
 		r.journal.put(again)
 	}
 	if older {
-		r.journal.makeRoom()
+		r.journal.reserveSnapshot()
 		r.journal.put(entry{resume: &checkpoint.Checkpoint{Manifest: r.manifest(wire.CheckpointResume), Tensors: from.Tensors}})
 	}
 	return nil
@@ -89,21 +88,4 @@ func reissue(r wire.Report, epochs int) *wire.Report {
 	}
 	r.Epochs = epochs
 	return &r
-}
-
-// inexact names what float32 sums depend on and has changed.
-func inexact(then, now wire.Numerics) string {
-	var differ []string
-	for _, d := range []struct{ name, then, now string }{
-		{"TensorFlow", then.TensorFlow, now.TensorFlow},
-		{"instruction set", then.ISA, now.ISA},
-		{"threads", fmt.Sprint(then.Threads), fmt.Sprint(now.Threads)},
-		{"precision", then.Precision, now.Precision},
-		{"device", then.Device, now.Device},
-	} {
-		if d.then != d.now {
-			differ = append(differ, fmt.Sprintf("%s %s, was %s", d.name, d.now, d.then))
-		}
-	}
-	return strings.Join(differ, ", ")
 }

@@ -21,6 +21,21 @@ type Config struct {
 	Note     string        // for people, in the trial's first report: what they must know about the data
 }
 
+// CheckResume returns a *wire.OtherSettingsError if the trial may not resume from an earlier attempt's checkpoint with this manifest.
+func (c Config) CheckResume(m wire.Manifest) error { return m.CheckResume(c.settled()) }
+
+// CheckResumeFromOlderRun is CheckResume for a checkpoint of an older run.
+func (c Config) CheckResumeFromOlderRun(m wire.Manifest) error {
+	return m.CheckResumeFromOlderRun(c.settled())
+}
+
+// settled returns the manifest with the trial's settings in it, as the trial's checkpoints have it.
+func (c Config) settled() wire.Manifest {
+	m := c.Manifest
+	m.Settings = c.Trial
+	return m
+}
+
 // World is what a run touches outside of itself.
 type World struct {
 	Store    *checkpoint.Writer
@@ -77,7 +92,7 @@ func Run(ctx context.Context, cfg Config, model Stepper, data Data, from *checkp
 		return Outcome{}, err
 	}
 	r := newRun(cfg, model, data, world)
-	defer r.journal.close()
+	defer r.journal.finish()
 	if err := r.begin(from); err != nil {
 		return Outcome{}, err
 	}
@@ -112,20 +127,20 @@ type run struct {
 	steps   int // an epoch
 	journal *journal
 
-	epoch     int             // finished
-	step      int64           // applied optimizer steps
-	phaseStep int64           // of these, the phase's
-	skipped   int             // steps whose gradients were not finite
-	scale     wire.LossScale  // used by float16 alone
-	now       wire.Unfinished // the epoch being trained
-	best      *wire.Candidate // nil before the first epoch that could be measured
-	saved     int             // position that the last resume checkpoint holds
+	epoch      int              // finished
+	step       int64            // applied optimizer steps
+	phaseStep  int64            // of these, the phase's
+	skipped    int              // steps whose gradients were not finite
+	scale      wire.LossScale   // used by float16 alone
+	unfinished wire.Unfinished  // the epoch being trained
+	best       *wire.EpochValue // nil before the first epoch that could be measured
+	saved      int              // position that the last resume checkpoint holds
 
-	began    time.Time     // this process' part of the epoch
-	trained  int           // images in it
-	waited   time.Duration // in which no batch was ready
-	seconds  float64       // that training them took, once it is over
-	lastTold time.Time     // when the last report was made
+	began      time.Time     // this process' part of the epoch
+	trained    int           // images in it
+	waited     time.Duration // in which no batch was ready
+	seconds    float64       // that training them took, once it is over
+	lastReport time.Time     // when the last report was made
 }
 
 func newRun(cfg Config, model Stepper, data Data, world World) *run {

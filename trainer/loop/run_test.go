@@ -33,11 +33,11 @@ func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(story(tr.told), "started:0 epoch:1* ") || !strings.HasSuffix(story(tr.told), " finished:4") {
-		t.Errorf("the story is %q", story(tr.told))
+	if !strings.HasPrefix(story(tr.reports), "started:0 epoch:1* ") || !strings.HasSuffix(story(tr.reports), " finished:4") {
+		t.Errorf("the story is %q", story(tr.reports))
 	}
-	best := wire.Candidate{Value: -1}
-	for i, r := range tr.told {
+	best := wire.EpochValue{Value: -1}
+	for i, r := range tr.reports {
 		if err := r.Validate(); err != nil {
 			t.Errorf("report %d: %v", i, err)
 		}
@@ -47,7 +47,7 @@ func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
 		if r.Kind != wire.Epoch {
 			continue
 		}
-		c := wire.Candidate{Epoch: r.Epoch, Value: r.Metrics.AUCPR}
+		c := wire.EpochValue{Epoch: r.Epoch, Value: r.Metrics.AUCPR}
 		better := wire.BetterEpoch(c, best)
 		if better != (r.Checkpoint != nil) || better != (len(r.Scores) == len(tr.data.Validation)) {
 			t.Errorf("epoch %d (AUC-PR %.4f): better %v, checkpoint %v, %d scores", r.Epoch, c.Value, better, r.Checkpoint, len(r.Scores))
@@ -62,7 +62,7 @@ func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
 	if prevalence := 1.0 / 3; out.Test == nil || out.Test.AUCPR < prevalence+0.3 || out.Best.Metrics.AUCPRLow < prevalence {
 		t.Errorf("nothing was learned: validation %+v, test %+v", out.Best.Metrics, out.Test)
 	}
-	if diff := cmp.Diff(out.Test, tr.told[len(tr.told)-1].Test); diff != "" {
+	if diff := cmp.Diff(out.Test, tr.reports[len(tr.reports)-1].Test); diff != "" {
 		t.Errorf("the finished report's test metrics:\n%s", diff)
 	}
 
@@ -119,7 +119,7 @@ func (tr *trial) end(out Outcome) end {
 	}
 	best, _ := wire.LocalPath(out.Best.Checkpoint.URI)
 	e := end{Weights: tr.read(found[0], wire.WeightsFile), Slots: tr.read(found[0], wire.SlotsFile), Best: tr.read(best, wire.WeightsFile), Test: out.Test}
-	for _, r := range tr.told {
+	for _, r := range tr.reports {
 		if r.Kind == wire.Epoch {
 			e.Epochs = append(e.Epochs, r)
 		}
@@ -274,7 +274,7 @@ func TestADamagedCheckpointIsPassedOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first := tr.told[0]; first.Kind != wire.Resumed || first.Step != 10 {
+	if first := tr.reports[0]; first.Kind != wire.Resumed || first.Step != 10 {
 		t.Errorf("went on with %+v, want the checkpoint of step 10", first)
 	}
 	if got := tr.end(out); !bytes.Equal(got.Weights, want.Weights) || !bytes.Equal(got.Slots, want.Slots) {
@@ -326,10 +326,10 @@ func TestAResumingWriterTellsAgainWhatWasTold(t *testing.T) {
 	}
 	tr.runInterrupted(stop)
 	want := "resumed:2 ~resumed:1 ~started:0 ~epoch:1* ~epoch:2"
-	if got := strings.ReplaceAll(story(tr.told), "2*", "2"); !strings.HasPrefix(got, want) || tr.attempt != 3 {
+	if got := strings.ReplaceAll(story(tr.reports), "2*", "2"); !strings.HasPrefix(got, want) || tr.attempt != 3 {
 		t.Errorf("attempt %d tells %q, want %q first", tr.attempt, got, want)
 	}
-	for _, again := range tr.told {
+	for _, again := range tr.reports {
 		if again.Kind == wire.Epoch && again.Epoch == 1 {
 			// Attempt 2 had told it again already; the origin is still attempt 1.
 			if diff := cmp.Diff(&wire.Origin{Writer: "d18-a1-pod1", Sequence: 2}, again.ComputedBy); diff != "" {
@@ -352,7 +352,7 @@ func TestAResumeUnderOtherNumericsSaysSo(t *testing.T) {
 	if _, err := tr.run(context.Background(), tr.logistic()); err != nil {
 		t.Fatal(err)
 	}
-	if m := tr.told[0].Message; !strings.Contains(m, "threads 4, was 1") {
+	if m := tr.reports[0].Message; !strings.Contains(m, "threads 4, was 1") {
 		t.Errorf("the message %q does not say that 4 threads follow 1", m)
 	}
 }
@@ -392,7 +392,7 @@ func TestNaNAndInf(t *testing.T) {
 			model := tr.logistic()
 			model.spoilStep, model.spoilScore = test.spoilStep, test.spoilScore
 			out, err := tr.run(context.Background(), model)
-			if got := simple(story(tr.told)); got != simple(test.want) {
+			if got := simple(story(tr.reports)); got != simple(test.want) {
 				t.Errorf("story %q, want %q", got, test.want)
 			}
 			var diverged *Diverged
@@ -432,7 +432,7 @@ func TestHeartbeatsComeWhileAnEpochIsLong(t *testing.T) {
 	}
 	var last time.Time
 	beats := 0
-	for _, r := range tr.told {
+	for _, r := range tr.reports {
 		if r.Kind == wire.Heartbeat {
 			beats++
 			if r.Time.Sub(last) < heartbeat {
@@ -444,7 +444,7 @@ func TestHeartbeatsComeWhileAnEpochIsLong(t *testing.T) {
 	if beats == 0 {
 		t.Error("no heartbeat")
 	}
-	c, _, _, err := checkpoint.FindResume(tr.config.Trial.Checkpoint.URI, "run-uid", "d18", tr.config.Fits)
+	c, _, _, err := checkpoint.FindResume(tr.config.Trial.Checkpoint.URI, "run-uid", "d18", tr.config.CheckResume)
 	if err != nil || c == nil {
 		t.Fatal(err)
 	}
@@ -457,7 +457,7 @@ func TestACheckpointOfOtherSettingsIsRefused(t *testing.T) {
 	tr := newTrial(t)
 	m := tr.config.Manifest
 	m.Settings = tr.config.Trial
-	if err := tr.config.Fits(m); err != nil {
+	if err := tr.config.CheckResume(m); err != nil {
 		t.Fatalf("its own manifest does not fit: %v", err)
 	}
 	for name, change := range map[string]func(*wire.Manifest){
@@ -474,7 +474,7 @@ func TestACheckpointOfOtherSettingsIsRefused(t *testing.T) {
 			change = func(m *wire.Manifest) { m.Architecture.Depth = 50 }
 		}
 		change(&other)
-		if err := tr.config.Fits(other); err == nil {
+		if err := tr.config.CheckResume(other); err == nil {
 			t.Errorf("%s: a checkpoint that differs in it fits", name)
 		}
 	}

@@ -17,8 +17,8 @@ func TestAStepThatHangsIsNoticed(t *testing.T) {
 	tr := newTrial(t)
 	dog := watchdog.New(100 * time.Second)
 	tr.worked = dog.Worked
-	ticks, told := make(chan time.Time), make(chan watchdog.Stall, 1)
-	stop := dog.Watch(ticks, func(s watchdog.Stall) { told <- s })
+	ticks, stalls := make(chan time.Time), make(chan watchdog.Stall, 1)
+	stop := dog.Watch(ticks, func(s watchdog.Stall) { stalls <- s })
 	defer stop()
 
 	hangs, released := make(chan struct{}), make(chan struct{})
@@ -37,18 +37,18 @@ func TestAStepThatHangsIsNoticed(t *testing.T) {
 	}()
 	<-hangs
 	now := time.Unix(1_700_000_000, 0)
-	for i := 0; len(told) == 0; i++ {
+	for i := 0; len(stalls) == 0; i++ {
 		if i > 1000 {
 			t.Fatal("nobody noticed")
 		}
 		select {
 		case ticks <- now:
 			now = now.Add(dog.Every())
-		case s := <-told:
-			told <- s
+		case s := <-stalls:
+			stalls <- s
 		}
 	}
-	s := <-told
+	s := <-stalls
 	// The checkpoint of epoch 1 is written in the background and may be what came to its end last.
 	if waited := now.Sub(time.Unix(1_700_000_000, 0)); waited < 100*time.Second || s.Epoch != 1 ||
 		!strings.Contains(s.Error(), "since step 2 of epoch 2") && !strings.Contains(s.Error(), "checkpoint of step 5") {
@@ -65,11 +65,11 @@ func TestAStepThatHangsIsNoticed(t *testing.T) {
 func TestWorkIsToldOf(t *testing.T) {
 	tr := newTrial(t)
 	var mu sync.Mutex
-	var told []string
+	var done []string
 	tr.worked = func(_ int, what string) {
 		mu.Lock()
 		defer mu.Unlock()
-		told = append(told, what)
+		done = append(done, what)
 	}
 	if _, err := tr.run(context.Background(), tr.logistic()); err != nil {
 		t.Fatal(err)
@@ -78,8 +78,8 @@ func TestWorkIsToldOf(t *testing.T) {
 		"step 1 of epoch 1", "step 5 of epoch 4", "a batch of the re-estimation before epoch 2", "a batch of the evaluation after 5 steps",
 		"the writing of the best checkpoint of step 5", "the writing of the resume checkpoint of step 20",
 	} {
-		if !slices.Contains(told, want) {
-			t.Errorf("nothing was told of %s: %q", want, told)
+		if !slices.Contains(done, want) {
+			t.Errorf("nothing was told of %s: %q", want, done)
 		}
 	}
 }

@@ -20,9 +20,9 @@ const (
 func (r *run) train(ctx context.Context) error {
 	r.began, r.trained, r.waited = r.Now(), 0, 0
 	size := r.Trial.Hyperparameters.BatchSize
-	feed := r.feed(r.now.Steps)
-	defer feed.stop()
-	for r.now.Steps < r.steps {
+	batches := r.prefetch(r.unfinished.Steps)
+	defer batches.stop()
+	for r.unfinished.Steps < r.steps {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
@@ -30,22 +30,22 @@ func (r *run) train(ctx context.Context) error {
 			return err
 		}
 		asked := r.Now()
-		batch := feed.next()
+		batch := batches.next()
 		r.waited += r.Now().Sub(asked)
 		result, err := r.model.Step(batch, r.params())
-		feed.done(batch)
+		batches.reuse(batch)
 		if err != nil {
 			return fmt.Errorf("train epoch %d: %w", r.epoch+1, err)
 		}
 		if err := r.count(result); err != nil {
 			return err
 		}
-		r.Worked(r.epoch, fmt.Sprintf("step %d of epoch %d", r.now.Steps, r.epoch+1))
+		r.Worked(r.epoch, fmt.Sprintf("step %d of epoch %d", r.unfinished.Steps, r.epoch+1))
 		r.trained += size
-		r.tellProgress(result)
+		r.showProgress(result)
 	}
 	r.seconds = r.Now().Sub(r.began).Seconds()
-	if r.now.Skipped == r.now.Steps {
+	if r.unfinished.Skipped == r.unfinished.Steps {
 		return r.diverged("no step of the whole epoch had finite gradients")
 	}
 	return nil
@@ -60,47 +60,47 @@ func (r *run) params() StepParams {
 }
 
 // position counts all steps taken since the trial began, skipped ones included: the schedule follows it.
-func (r *run) position() int { return r.epoch*r.steps + r.now.Steps }
+func (r *run) position() int { return r.epoch*r.steps + r.unfinished.Steps }
 
 func (r *run) learningRate() float64 {
 	return learningRate(r.Trial.Hyperparameters, r.steps, r.position())
 }
 
 func (r *run) count(result StepResult) error {
-	r.now.Steps++
+	r.unfinished.Steps++
 	r.scale = nextScale(r.scale, result.Finite)
 	if result.Finite {
 		r.step++
 		r.phaseStep++
-		r.now.SkippedInARow = 0
-		r.now.LossSum += float64(result.Loss)
+		r.unfinished.SkippedInARow = 0
+		r.unfinished.LossSum += float64(result.Loss)
 		return nil
 	}
 	r.skipped++
-	r.now.Skipped++
-	r.now.SkippedInARow++
-	r.Log.Warn("step skipped: its gradients are not finite", "epoch", r.epoch+1, "step", r.now.Steps, "loss", result.Loss)
-	if r.now.SkippedInARow >= maxSkipped {
+	r.unfinished.Skipped++
+	r.unfinished.SkippedInARow++
+	r.Log.Warn("step skipped: its gradients are not finite", "epoch", r.epoch+1, "step", r.unfinished.Steps, "loss", result.Loss)
+	if r.unfinished.SkippedInARow >= maxSkipped {
 		return r.diverged(fmt.Sprintf("the gradients of %d steps in a row were NaN or Inf", maxSkipped))
 	}
 	return nil
 }
 
 func (r *run) diverged(why string) error {
-	r.now.Steps-- // the learning rate of the step that was just taken
-	defer func() { r.now.Steps++ }()
+	r.unfinished.Steps-- // the learning rate of the step that was just taken
+	defer func() { r.unfinished.Steps++ }()
 	return &Diverged{Epoch: r.epoch + 1, Step: r.step, LearningRate: r.learningRate(), Why: why}
 }
 
-// tellProgress shows the step and, now and then, reports that the trial is alive.
-func (r *run) tellProgress(result StepResult) {
+// showProgress shows the step and, now and then, reports that the trial is alive.
+func (r *run) showProgress(result StepResult) {
 	now := r.Now()
 	speed := perSecond(r.trained, now.Sub(r.began).Seconds())
 	if r.Progress != nil {
-		r.Progress(Progress{Epoch: r.epoch + 1, Epochs: r.epochs, Step: r.now.Steps, Steps: r.steps, Loss: result.Loss, ImagesPerSecond: speed})
+		r.Progress(Progress{Epoch: r.epoch + 1, Epochs: r.epochs, Step: r.unfinished.Steps, Steps: r.steps, Loss: result.Loss, ImagesPerSecond: speed})
 	}
-	if now.Sub(r.lastTold) >= heartbeat {
-		report := r.report(wire.Heartbeat)
+	if now.Sub(r.lastReport) >= heartbeat {
+		report := r.newReport(wire.Heartbeat)
 		report.Throughput = &wire.Throughput{ImagesPerSecond: speed, EpochSeconds: now.Sub(r.began).Seconds()}
 		r.journal.put(entry{report: &report})
 	}
@@ -113,11 +113,11 @@ func perSecond(n int, seconds float64) float64 {
 	return float64(n) / seconds
 }
 
-// report begins a report of the trial as it stands.
-func (r *run) report(kind wire.ReportKind) wire.Report {
-	r.lastTold = r.Now()
+// newReport returns a report of the trial as it stands.
+func (r *run) newReport(kind wire.ReportKind) wire.Report {
+	r.lastReport = r.Now()
 	return wire.Report{
-		Kind: kind, Depth: r.Trial.Depth, Time: r.lastTold.UTC(),
+		Kind: kind, Depth: r.Trial.Depth, Time: r.lastReport.UTC(),
 		Epoch: r.epoch, Epochs: r.epochs, Step: r.step, Digests: r.data.Digests,
 	}
 }

@@ -25,7 +25,7 @@ type trial struct {
 	step    time.Duration // that the clock goes on at each look
 	spool   func(wire.Report) error
 	worked  func(epoch int, what string)
-	told    []wire.Report // by the last attempt
+	reports []wire.Report // by the last attempt
 }
 
 const imageSide, imageChannels = 4, 2
@@ -80,7 +80,7 @@ func newTrial(t *testing.T) *trial {
 // run makes one attempt, from the newest checkpoint there is.
 func (tr *trial) run(ctx context.Context, model Stepper) (Outcome, error) {
 	tr.t.Helper()
-	return tr.runFrom(ctx, model, tr.find(tr.config.Trial.Run.UID, tr.config.Fits))
+	return tr.runFrom(ctx, model, tr.find(tr.config.Trial.Run.UID, tr.config.CheckResume))
 }
 
 // find looks for what a run left of the trial.
@@ -106,12 +106,12 @@ func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Ch
 	if err != nil {
 		tr.t.Fatal(err)
 	}
-	tr.told = nil
+	tr.reports = nil
 	var mu sync.Mutex
 	return Run(ctx, c, model, tr.data, from, World{
 		Store: store,
 		Spool: func(r wire.Report) error {
-			tr.told = append(tr.told, r)
+			tr.reports = append(tr.reports, r)
 			if tr.spool != nil {
 				return tr.spool(r)
 			}
@@ -135,9 +135,9 @@ func (tr *trial) logistic() *logistic {
 }
 
 // story is what was told, one word a report: started epoch:1* (with a checkpoint) epoch:2 finished:4; ~ marks what is told again.
-func story(told []wire.Report) string {
+func story(reports []wire.Report) string {
 	var words []string
-	for _, r := range told {
+	for _, r := range reports {
 		word := string(r.Kind) + ":" + string(rune('0'+r.Epoch))
 		if r.Checkpoint != nil {
 			word += "*"

@@ -9,9 +9,6 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// evaluateAtOnce bounds the images that are gathered for one call, and how long an interruption waits for it.
-const evaluateAtOnce = 128
-
 // result is what validation found out about the weights of one epoch.
 type result struct {
 	samples     []score.Sample // of the validation fold, in order, scored by calibrated logit
@@ -50,11 +47,11 @@ func (r *run) validate(ctx context.Context) (result, error) {
 // evaluate scores a fold and counts the scores that are not finite.
 func (r *run) evaluate(ctx context.Context, fold []int, c wire.Calibration) (samples []score.Sample, bad int, err error) {
 	var images []uint8
-	for from := 0; from < len(fold); from += evaluateAtOnce {
+	for from, to := range Parts(len(fold), GatherAtOnce) {
 		if ctx.Err() != nil {
 			return nil, 0, ErrInterrupted
 		}
-		part := fold[from:min(from+evaluateAtOnce, len(fold))]
+		part := fold[from:to]
 		images = r.data.gather(images, part)
 		scores, err := r.model.Evaluate(images, len(part))
 		if err != nil {

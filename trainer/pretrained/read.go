@@ -1,8 +1,6 @@
 package pretrained
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +17,7 @@ import (
 
 // What a file may say of itself in its metadata; where it is silent it is torchvision's.
 const (
-	MetaBlock   = "plumbline.block"            // BlockV1 or BlockV15
+	MetaBlock   = "plumbline.block"            // wire.BlockV1 or wire.BlockV15
 	MetaEpsilon = "plumbline.batchNormEpsilon" // a decimal number
 )
 
@@ -69,8 +67,8 @@ func read(path string, depth int) (Weights, error) {
 	if !info.Mode().IsRegular() {
 		return Weights{}, errors.New("it is not a regular file")
 	}
-	sum := sha256.New()
-	r, err := safetensors.NewReader(io.TeeReader(f, sum), info.Size())
+	digester := wire.NewDigester()
+	r, err := safetensors.NewReader(io.TeeReader(f, digester), info.Size())
 	if err != nil {
 		return Weights{}, err
 	}
@@ -78,21 +76,21 @@ func read(path string, depth int) (Weights, error) {
 	if w.Block, w.Epsilon, err = architecture(r.Metadata); err != nil {
 		return Weights{}, err
 	}
-	if err := fits(r.Entries, depth); err != nil {
+	if err := checkLayout(r.Entries, depth); err != nil {
 		return Weights{}, err
 	}
 	if w.Tensors, err = r.Tensors(func(e safetensors.Entry) bool { return !isCounter(e.Name) }); err != nil {
 		return Weights{}, err
 	}
-	w.Digest = "sha256:" + hex.EncodeToString(sum.Sum(nil)) // Tensors has read to the file's end
-	return w, sound(w.Tensors)
+	w.Digest = digester.Digest() // Tensors has read to the file's end
+	return w, checkValues(w.Tensors)
 }
 
 func architecture(metadata map[string]string) (block string, epsilon float64, err error) {
-	block, epsilon = BlockV15, torchEpsilon
+	block, epsilon = wire.BlockV15, torchEpsilon
 	if said, ok := metadata[MetaBlock]; ok {
-		if said != BlockV1 && said != BlockV15 {
-			return "", 0, fmt.Errorf("its metadata says %s %q, which is neither %s nor %s", MetaBlock, said, BlockV1, BlockV15)
+		if said != wire.BlockV1 && said != wire.BlockV15 {
+			return "", 0, fmt.Errorf("its metadata says %s %q, which is neither %s nor %s", MetaBlock, said, wire.BlockV1, wire.BlockV15)
 		}
 		block = said
 	}
@@ -108,8 +106,8 @@ func architecture(metadata map[string]string) (block string, epsilon float64, er
 // isCounter: how many batches a batch normalisation has seen, which PyTorch keeps as an integer and nothing here needs.
 func isCounter(name string) bool { return strings.HasSuffix(name, ".num_batches_tracked") }
 
-// fits compares the header with a depth, and says which other depth the file seems to be of.
-func fits(entries []safetensors.Entry, depth int) error {
+// checkLayout compares the header with a depth, and says which other depth the file seems to be of.
+func checkLayout(entries []safetensors.Entry, depth int) error {
 	problems := differences(entries, depth)
 	if len(problems) == 0 {
 		return nil
@@ -127,7 +125,7 @@ func fits(entries []safetensors.Entry, depth int) error {
 	if nearest == depth {
 		seems = "though no other depth is nearer"
 	}
-	return fmt.Errorf("it is not a ResNet of depth %d, %s: %s", depth, seems, few(problems))
+	return fmt.Errorf("it is not a ResNet of depth %d, %s: %s", depth, seems, listSome(problems))
 }
 
 // differences names every tensor that is missing, does not belong, or is of another shape or type.
@@ -170,8 +168,8 @@ func differences(entries []safetensors.Entry, depth int) (problems []string) {
 	return problems
 }
 
-// sound names every tensor that no network computes anything with.
-func sound(ts []safetensors.Tensor) error {
+// checkValues names every tensor that no network computes anything with.
+func checkValues(ts []safetensors.Tensor) error {
 	var problems []string
 	for _, t := range ts {
 		for i, v := range t.Data {
@@ -186,13 +184,13 @@ func sound(ts []safetensors.Tensor) error {
 		}
 	}
 	if len(problems) > 0 {
-		return errors.New(few(problems))
+		return errors.New(listSome(problems))
 	}
 	return nil
 }
 
-// few lists problems for a person, who reads no hundreds.
-func few(problems []string) string {
+// listSome lists problems for a person, who reads no hundreds.
+func listSome(problems []string) string {
 	const most = 6
 	if more := len(problems) - most; more > 0 {
 		return fmt.Sprintf("%s; and %d more", strings.Join(problems[:most], "; "), more)

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"plumbline.dev/plumbline/trainer/safetensors"
+	"plumbline.dev/plumbline/wire"
 )
 
 // zeros are depth 18's tensors, all of them 0, with a head for 1000 classes. Their arrays may be shared: change copies.
@@ -63,7 +64,7 @@ func TestAFileIsReadAndAdapted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.Depth != 18 || w.Block != BlockV15 || w.Epsilon != 1e-5 || len(w.Digest) != len("sha256:")+64 {
+	if w.Depth != 18 || w.Block != wire.BlockV15 || w.Epsilon != 1e-5 || len(w.Digest) != len("sha256:")+64 {
 		t.Errorf("read %d, %s, %v, %s: want torchvision's depth 18", w.Depth, w.Block, w.Epsilon, w.Digest)
 	}
 	if len(w.Tensors) != 102 {
@@ -80,7 +81,7 @@ func TestAFileIsReadAndAdapted(t *testing.T) {
 	}
 
 	w, err = Read(fileOf(t, map[string]string{MetaBlock: "v1", MetaEpsilon: "0.001"}, zeros()), 18)
-	if err != nil || w.Block != BlockV1 || w.Epsilon != 1e-3 {
+	if err != nil || w.Block != wire.BlockV1 || w.Epsilon != 1e-3 {
 		t.Errorf("with metadata: %s, %v, error %v", w.Block, w.Epsilon, err)
 	}
 }
@@ -137,9 +138,9 @@ func entriesOf(depth int) (entries []safetensors.Entry) {
 }
 
 func TestWeightsOfAnotherDepthAreRecognised(t *testing.T) {
-	for of := range depths {
-		for asked := range depths {
-			err := fits(entriesOf(of), asked)
+	for _, of := range wire.Depths {
+		for _, asked := range wire.Depths {
+			err := checkLayout(entriesOf(of), asked)
 			want := fmt.Sprintf("not a ResNet of depth %d, and seems to be of depth %d: tensor ", asked, of)
 			if of == asked && err != nil || of != asked && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("depth %d read as %d: %v", of, asked, err)
@@ -147,11 +148,11 @@ func TestWeightsOfAnotherDepthAreRecognised(t *testing.T) {
 		}
 	}
 	foreign := []safetensors.Entry{{Name: "resnet.embedder.embedder.convolution.weight", DType: safetensors.F32, Shape: []int{64, 3, 7, 7}}}
-	if err := fits(foreign, 50); err == nil || !strings.Contains(err.Error(), "resembles no depth") || len(err.Error()) > 600 {
+	if err := checkLayout(foreign, 50); err == nil || !strings.Contains(err.Error(), "resembles no depth") || len(err.Error()) > 600 {
 		t.Errorf("another library's names: %v", err)
 	}
 	double := []safetensors.Entry{{Name: inputKernel, DType: "F64", Shape: []int{64, 3, 7, 7}}}
-	if err := fits(append(entriesOf(50), double...), 50); err == nil || !strings.Contains(err.Error(), "tensor conv1.weight is F64, not F32, F16 or BF16") {
+	if err := checkLayout(append(entriesOf(50), double...), 50); err == nil || !strings.Contains(err.Error(), "tensor conv1.weight is F64, not F32, F16 or BF16") {
 		t.Errorf("double precision: %v", err)
 	}
 }

@@ -9,11 +9,12 @@ import (
 	"github.com/wamuir/graft/tensorflow/op"
 
 	"plumbline.dev/plumbline/trainer/pretrained"
+	"plumbline.dev/plumbline/wire"
 )
 
-// Package pretrained knows the networks without TensorFlow, from a table of its own: what it lets pass must fit what is drawn here.
+// Package pretrained knows the networks without TensorFlow: what it lets pass must fit what is drawn here.
 func TestPretrainedWeightsFitWhatIsDrawn(t *testing.T) {
-	for depth := range depths {
+	for _, depth := range wire.Depths {
 		s := op.NewScope()
 		net, err := New(s, Of(depth), Input{Channels: 3, Mean: make([]float64, 3), Std: []float64{1, 1, 1}})
 		if err != nil {
@@ -32,8 +33,5 @@ func TestPretrainedWeightsFitWhatIsDrawn(t *testing.T) {
 		if diff := cmp.Diff(drawn, pretrained.Backbone(depth)); diff != "" {
 			t.Errorf("depth %d, drawn (-) and let pass (+):\n%s", depth, diff)
 		}
-	}
-	if pretrained.BlockV1 != BlockV1 || pretrained.BlockV15 != BlockV15 {
-		t.Error("the two packages name the blocks differently")
 	}
 }

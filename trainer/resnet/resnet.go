@@ -5,12 +5,8 @@ import (
 
 	tf "github.com/wamuir/graft/tensorflow"
 	"github.com/wamuir/graft/tensorflow/op"
-)
 
-// Where a bottleneck has its stride. Weights that were trained with one fit the other, and predict wrongly.
-const (
-	BlockV1  = "v1"   // on the first 1x1 convolution, as in the paper and in Keras
-	BlockV15 = "v1.5" // on the 3x3 convolution, as in torchvision
+	"plumbline.dev/plumbline/wire"
 )
 
 const (
@@ -24,23 +20,23 @@ const (
 
 // Architecture is what weights fit into. A manifest carries it, so that weights are never put into another network.
 type Architecture struct {
-	Depth   int     // 18, 34, 50, 101 or 152
-	Block   string  // BlockV1 or BlockV15; basic blocks (18, 34) know no difference
+	Depth   int     // one of wire.Depths
+	Block   string  // wire.BlockV1 or wire.BlockV15; basic blocks (18, 34) know no difference
 	Epsilon float64 // batch normalisation's
 	Classes int     // logits
 }
 
 // Of is torchvision's network of this depth, for an inspection.
 func Of(depth int) Architecture {
-	return Architecture{Depth: depth, Block: BlockV15, Epsilon: Epsilon, Classes: Classes}
+	return Architecture{Depth: depth, Block: wire.BlockV15, Epsilon: Epsilon, Classes: Classes}
 }
 
 func (a Architecture) validate() error {
-	if _, ok := depths[a.Depth]; !ok {
-		return fmt.Errorf("depth %d is not one of 18, 34, 50, 101, 152", a.Depth)
+	if _, ok := wire.StagesOf(a.Depth); !ok {
+		return fmt.Errorf("depth %d is not one of %v", a.Depth, wire.Depths)
 	}
-	if a.Block != BlockV1 && a.Block != BlockV15 {
-		return fmt.Errorf("block %q is neither %s nor %s", a.Block, BlockV1, BlockV15)
+	if a.Block != wire.BlockV1 && a.Block != wire.BlockV15 {
+		return fmt.Errorf("block %q is neither %s nor %s", a.Block, wire.BlockV1, wire.BlockV15)
 	}
 	if !(a.Epsilon > 0 && a.Epsilon < 1) {
 		return fmt.Errorf("batch normalisation's epsilon %v is outside 0..1", a.Epsilon)
@@ -116,7 +112,11 @@ type Pass struct {
 // Forward draws one pass below scope. x: [N,S,S,C] float, normalised. Errors are the scope's.
 func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
 	b := &builder{net: n, scope: scope, options: o}
-	arch := depths[n.arch.Depth]
+	stages, _ := wire.StagesOf(n.arch.Depth) // New has refused other depths
+	block := basic
+	if stages.Bottleneck {
+		block = bottleneck
+	}
 	var pass Pass
 
 	x = b.compute(scope.SubScope("image"), x)
@@ -126,7 +126,7 @@ func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
 	x = b.maxPool("maxpool", x)
 	// Stages: each halves the side (but the first) and doubles the width. -> [N,S/32,S/32,512*expansion]
 	in := 64
-	for stage, blocks := range arch.blocks {
+	for stage, blocks := range stages.Blocks {
 		width := 64 << stage
 		for i := range blocks {
 			stride := 1
@@ -134,8 +134,8 @@ func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
 				stride = 2
 			}
 			name := fmt.Sprintf("layer%d.%d", stage+1, i)
-			x = arch.block.draw(b, name, x, in, width, stride)
-			in = width * arch.block.expansion
+			x = block(b, name, x, in, width, stride)
+			in = width * stages.Expansion()
 		}
 		pass.Stages[stage] = x
 	}
@@ -157,11 +157,7 @@ func Score(scope *op.Scope, logits tf.Output) tf.Output {
 	return op.Sub(scope, l[1], l[0])
 }
 
-// block is one residual unit: in channels come in, width*expansion go out, the side is divided by stride.
-type block struct {
-	expansion int
-	draw      func(b *builder, name string, x tf.Output, in, width, stride int) tf.Output
-}
+// A block is one residual unit: in channels come in, width*expansion go out, the side is divided by stride.
 
 // basic: 3x3, 3x3. x: [N,H,W,in] -> [N,H/stride,W/stride,width]
 func basic(b *builder, name string, x tf.Output, in, width, stride int) tf.Output {
@@ -176,7 +172,7 @@ func basic(b *builder, name string, x tf.Output, in, width, stride int) tf.Outpu
 func bottleneck(b *builder, name string, x tf.Output, in, width, stride int) tf.Output {
 	out := 4 * width
 	first, second := 1, stride
-	if b.net.arch.Block == BlockV1 {
+	if b.net.arch.Block == wire.BlockV1 {
 		first, second = stride, 1
 	}
 	y := b.conv(name+".conv1", x, in, width, 1, first)
@@ -195,16 +191,4 @@ func (b *builder) shortcut(name string, x tf.Output, in, out, stride int) tf.Out
 	}
 	y := b.conv(name+".downsample.0", x, in, out, 1, stride)
 	return b.batchNorm(name+".downsample.1", y, out, one)
-}
-
-// depths: how many blocks of which kind each depth has in its four stages.
-var depths = map[int]struct {
-	block  block
-	blocks [4]int
-}{
-	18:  {block{1, basic}, [4]int{2, 2, 2, 2}},
-	34:  {block{1, basic}, [4]int{3, 4, 6, 3}},
-	50:  {block{4, bottleneck}, [4]int{3, 4, 6, 3}},
-	101: {block{4, bottleneck}, [4]int{3, 4, 23, 3}},
-	152: {block{4, bottleneck}, [4]int{3, 8, 36, 3}},
 }

@@ -45,7 +45,7 @@ func (c Config) compute() tf.DataType {
 }
 
 // GPUs lists the GPUs that TensorFlow can use here. threads must be those of the session to come, because the first session
-// of a process sets the thread pool of all.
+// stateOf a process sets the thread pool of all.
 func GPUs(threads int) ([]string, error) {
 	graph, err := op.NewScope().Finalize()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	tf "github.com/wamuir/graft/tensorflow"
 	"github.com/wamuir/graft/tensorflow/op"
 
+	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/resnet"
 )
 
@@ -30,7 +31,7 @@ type Heat struct {
 }
 
 // explainAtOnce bounds the memory of one run: gradients of the last stage are kept beside its activations.
-const explainAtOnce = 8
+const explainAtOnce = loop.RunAtOnce / 4
 
 // explainGraph explains images on the running statistics. images: [N,S,S,C] uint8 -> score: [N], class: [N,S/32,S/32], gradient:
 // [N,S/16,S/16]
@@ -40,15 +41,15 @@ type explainGraph struct{ images, score, class, gradient tf.Output }
 func (m *Model) drawExplain() *explainGraph {
 	s := m.root.SubScope("explain")
 	g := &explainGraph{images: m.imagePlaceholder(s)}
-	pass := m.net.Forward(s, m.net.Normalise(s, g.images), resnet.Options{Values: m.evaluated})
+	pass := m.net.Forward(s, m.net.Normalise(s, g.images), resnet.Options{Values: m.evaluatedValue})
 	g.score = resnet.Score(s.SubScope("score"), pass.Logits)
 	g.class = m.drawClassActivation(s.SubScope("class"), pass.Stages[3])
 	g.gradient = drawGradCAM(s.SubScope("gradcam"), g.score, pass.Stages[2])
 	return g
 }
 
-// evaluated is the value of a parameter that Evaluate scores with.
-func (m *Model) evaluated(p *resnet.Param) tf.Output {
+// evaluatedValue is the value of a parameter that Evaluate scores with.
+func (m *Model) evaluatedValue(p *resnet.Param) tf.Output {
 	if m.averages != nil {
 		return m.averages[p].value
 	}
@@ -61,7 +62,7 @@ func (m *Model) drawClassActivation(s *op.Scope, features tf.Output) tf.Output {
 		if p.Name != "fc.weight" {
 			continue
 		}
-		classes := op.Unpack(s, m.evaluated(p), resnet.Classes) // [2,F] -> [F], [F]
+		classes := op.Unpack(s, m.evaluatedValue(p), resnet.Classes) // [2,F] -> [F], [F]
 		if s.Err() != nil {
 			return tf.Output{}
 		}
@@ -95,8 +96,7 @@ func (m *Model) Explain(images []uint8, n int) ([]Explanation, error) {
 		return nil, fmt.Errorf("explain %d images: %d bytes, want %d", n, len(images), n*size)
 	}
 	explanations := make([]Explanation, 0, n)
-	for from := 0; from < n; from += explainAtOnce {
-		to := min(from+explainAtOnce, n)
+	for from, to := range loop.Parts(n, explainAtOnce) {
 		raw, err := m.explain(images[from*size:to*size], to-from)
 		if err != nil {
 			return nil, fmt.Errorf("explain images %d to %d: %w", from, to-1, err)
@@ -121,7 +121,7 @@ func (m *Model) explain(images []uint8, n int) (e evidence, err error) {
 	}
 	g, side := m.explainer, int64(m.config.Hyper.ImageSize)
 	feeds := map[tf.Output]*tf.Tensor{}
-	if err := feed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)); err != nil {
+	if err := addFeed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)); err != nil {
 		return e, err
 	}
 	out, err := m.session.Run(feeds, []tf.Output{g.score, g.class, g.gradient}, nil)

@@ -20,7 +20,7 @@ func TestExplanationsAreOfTheScoreThatIsEvaluated(t *testing.T) {
 	const n = explainAtOnce + 2
 	batch := toyBatch(c, n, 1)
 	for step := int64(1); step <= 4; step++ {
-		take(t, m, toyBatch(c, 8, step), step)
+		takeStep(t, m, toyBatch(c, 8, step), step)
 	}
 	scores, err := m.Evaluate(batch.Images, n)
 	if err != nil {
@@ -66,12 +66,12 @@ func TestGradCAMWeighsFeaturesByFiniteDifferences(t *testing.T) {
 	c := small(18)
 	m := open(t, c)
 	for step := int64(1); step <= 3; step++ {
-		take(t, m, toyBatch(c, 8, step), step)
+		takeStep(t, m, toyBatch(c, 8, step), step)
 	}
 	// One more pass, whose third stage can be fed: [1,2,2,256]
 	s := m.root.SubScope("probe")
 	images := m.imagePlaceholder(s)
-	pass := m.net.Forward(s, m.net.Normalise(s, images), resnet.Options{Values: m.evaluated})
+	pass := m.net.Forward(s, m.net.Normalise(s, images), resnet.Options{Values: m.evaluatedValue})
 	score := resnet.Score(s.SubScope("score"), pass.Logits)
 	gradCAM := drawGradCAM(s.SubScope("gradcam"), score, pass.Stages[2])
 	if err := m.root.Err(); err != nil {
@@ -90,7 +90,7 @@ func TestGradCAMWeighsFeaturesByFiniteDifferences(t *testing.T) {
 		return v
 	}
 	feeds := map[tf.Output]*tf.Tensor{}
-	if err := feed(m, feeds, images, toyBatch(c, 2, 5).Images[m.imageBytes():], 1, 32, 32, 6); err != nil {
+	if err := addFeed(m, feeds, images, toyBatch(c, 2, 5).Images[m.imageBytes():], 1, 32, 32, 6); err != nil {
 		t.Fatal(err)
 	}
 	features := run(feeds, pass.Stages[2])

@@ -13,9 +13,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// evalBatch is how many images are scored at once, always: the last batch is padded, so that a score does not depend on how
-// many images were asked for.
-const evalBatch = 32
+// evalBatch is how many images are scored in each run. The last run is padded, so that a score does not depend on how many images were
+// asked for.
+const evalBatch = loop.RunAtOnce
 
 // Model is one depth with its optimizer. It satisfies loop.Stepper. It is not safe for concurrent use.
 type Model struct {
@@ -40,7 +40,7 @@ type Model struct {
 	restarts []*tf.Operation
 
 	padded []uint8 // Evaluate's batch
-	fed    int     // bytes since the last collection, see feed
+	fed    int     // bytes since the last collection, see addFeed
 }
 
 var _ loop.Stepper = (*Model)(nil)
@@ -66,7 +66,7 @@ func New(c Config) (*Model, error) {
 	m.eval = m.drawEval("eval", nil)
 	m.optimizer = newOptimizer(root.SubScope("slots"), c.Hyper, net.Params)
 	if c.Hyper.EMA > 0 {
-		m.averages = beside(root.SubScope("averages"), averagePrefix, net.Params)
+		m.averages = variablesBeside(root.SubScope("averages"), averagePrefix, net.Params)
 		m.eval = m.drawEval("eval-averages", func(p *resnet.Param) tf.Output { return m.averages[p].value })
 	}
 	m.drawState()
@@ -184,22 +184,22 @@ func (m *Model) feedPart(feeds map[tf.Output]*tf.Tensor, g *trainGraph, b loop.B
 	n, side, c := int64(to-from), int64(m.config.Hyper.ImageSize), m.config.Channels
 	image := m.imageBytes()
 	errs := []error{
-		feed(m, feeds, g.images, b.Images[from*image:to*image], n, side, side, int64(c)),
-		feed(m, feeds, g.labels, b.Labels[from:to], n),
-		feed(m, feeds, g.weights, b.Weights[from:to], n),
-		feed(m, feeds, g.total, []float32{total}),
-		feed(m, feeds, g.rates, rates(m.config.Hyper, p), rateCount),
+		addFeed(m, feeds, g.images, b.Images[from*image:to*image], n, side, side, int64(c)),
+		addFeed(m, feeds, g.labels, b.Labels[from:to], n),
+		addFeed(m, feeds, g.weights, b.Weights[from:to], n),
+		addFeed(m, feeds, g.total, []float32{total}),
+		addFeed(m, feeds, g.rates, rates(m.config.Hyper, p), rateCount),
 	}
 	if a := b.Augment; m.config.Hyper.Augment.Any() {
 		errs = append(errs,
-			feed(m, feeds, g.augment.gain, a.Gain[from*c:to*c], n, int64(c)),
-			feed(m, feeds, g.augment.offset, a.Offset[from*c:to*c], n, int64(c)))
+			addFeed(m, feeds, g.augment.gain, a.Gain[from*c:to*c], n, int64(c)),
+			addFeed(m, feeds, g.augment.offset, a.Offset[from*c:to*c], n, int64(c)))
 		if m.moves() {
-			errs = append(errs, feed(m, feeds, g.augment.transforms, a.Transforms[from*8:to*8], n, 8))
+			errs = append(errs, addFeed(m, feeds, g.augment.transforms, a.Transforms[from*8:to*8], n, 8))
 		}
 		if g.augment.noise {
 			key := [2]int32{a.Key[0], a.Key[1] + int32(from)} // each part has noise of its own
-			errs = append(errs, feed(m, feeds, g.augment.key, key[:], 2))
+			errs = append(errs, addFeed(m, feeds, g.augment.key, key[:], 2))
 		}
 	}
 	return errors.Join(errs...)
@@ -210,10 +210,13 @@ func (m *Model) moves() bool {
 }
 
 func (m *Model) checkBatch(b loop.Batch, p loop.StepParams) error {
-	n, parts := len(b.Labels), m.config.Hyper.Accumulate
-	if n < 2*parts || n%parts != 0 || len(b.Weights) != n || len(b.Images) != n*m.imageBytes() {
-		return fmt.Errorf("a batch of %d labels, %d weights and %d bytes of images; an image has %d bytes, and each of %d parts needs at least two samples",
-			n, len(b.Weights), len(b.Images), m.imageBytes(), parts)
+	n := len(b.Labels)
+	if err := wire.CheckBatch(n, m.config.Hyper.Accumulate); err != nil {
+		return err
+	}
+	if len(b.Weights) != n || len(b.Images) != n*m.imageBytes() {
+		return fmt.Errorf("a batch of %d labels, %d weights and %d bytes of images, where an image has %d bytes",
+			n, len(b.Weights), len(b.Images), m.imageBytes())
 	}
 	for i, l := range b.Labels {
 		if l < 0 || l >= resnet.Classes {
@@ -270,13 +273,16 @@ func (m *Model) Reestimate(images []uint8, n, k int) error {
 		m.reestimate = g
 	}
 	g, side := m.reestimate, int64(m.config.Hyper.ImageSize)
-	if n < 2 || len(images) != n*m.imageBytes() || k < 1 {
+	if err := wire.CheckBatch(n, 1); err != nil {
+		return fmt.Errorf("re-estimate statistics: %w", err)
+	}
+	if len(images) != n*m.imageBytes() || k < 1 {
 		return fmt.Errorf("re-estimate statistics on %d images of %d bytes, batch %d", n, len(images), k)
 	}
 	feeds := map[tf.Output]*tf.Tensor{}
 	err := errors.Join(
-		feed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)),
-		feed(m, feeds, g.share, []float32{1 / float32(k)}))
+		addFeed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)),
+		addFeed(m, feeds, g.share, []float32{1 / float32(k)}))
 	if err != nil {
 		return fmt.Errorf("re-estimate statistics: %w", err)
 	}
@@ -297,12 +303,11 @@ func (m *Model) Evaluate(images []uint8, n int) ([]float32, error) {
 		return nil, fmt.Errorf("evaluate %d images: %d bytes, want %d", n, len(images), n*size)
 	}
 	scores := make([]float32, 0, n)
-	for from := 0; from < n; from += evalBatch {
-		to := min(from+evalBatch, n)
+	for from, to := range loop.Parts(n, evalBatch) {
 		rest := m.padded[copy(m.padded, images[from*size:to*size]):]
 		clear(rest)
 		feeds := map[tf.Output]*tf.Tensor{}
-		if err := feed(m, feeds, m.eval.images, m.padded, evalBatch, side, side, int64(m.config.Channels)); err != nil {
+		if err := addFeed(m, feeds, m.eval.images, m.padded, evalBatch, side, side, int64(m.config.Channels)); err != nil {
 			return nil, fmt.Errorf("evaluate images %d to %d: %w", from, to-1, err)
 		}
 		out, err := m.session.Run(feeds, []tf.Output{m.eval.score}, nil)

@@ -66,8 +66,8 @@ var slotNames = map[string][]string{
 // variable is a variable beside a parameter, of its shape: a slot, an average, an accumulator.
 type variable struct{ handle, value tf.Output }
 
-// beside draws a variable for each of these parameters.
-func beside(s *op.Scope, prefix string, params []*resnet.Param) map[*resnet.Param]variable {
+// variablesBeside draws a variable for each of these parameters.
+func variablesBeside(s *op.Scope, prefix string, params []*resnet.Param) map[*resnet.Param]variable {
 	all := make(map[*resnet.Param]variable, len(params))
 	for _, p := range params {
 		var v variable
@@ -86,7 +86,7 @@ type optimizer struct {
 func newOptimizer(s *op.Scope, h wire.Hyperparameters, params []*resnet.Param) optimizer {
 	o := optimizer{hyper: h}
 	for _, prefix := range slotNames[h.Optimizer] {
-		o.slots = append(o.slots, beside(s, prefix, trained(params)))
+		o.slots = append(o.slots, variablesBeside(s, prefix, trained(params)))
 	}
 	return o
 }

@@ -72,7 +72,7 @@ func compareLogits(t *testing.T, golden goldenNet, m *Model) {
 		fed := m.imagePlaceholder(s)
 		pass := m.net.Forward(s, m.net.Normalise(s, fed), resnet.Options{Mode: mode})
 		feeds := map[tf.Output]*tf.Tensor{}
-		if err := errors.Join(m.root.Err(), feed(m, feeds, fed, goldenBatch().Images, goldenSamples, goldenSide, goldenSide, 6)); err != nil {
+		if err := errors.Join(m.root.Err(), addFeed(m, feeds, fed, goldenBatch().Images, goldenSamples, goldenSide, goldenSide, 6)); err != nil {
 			t.Fatal(err)
 		}
 		out, err := m.session.Run(feeds, []tf.Output{pass.Logits}, nil)
@@ -208,11 +208,11 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 		feeds := map[tf.Output]*tf.Tensor{}
 		for j, p := range params {
 			g := timesEach(fill(p.Name+"."+string(rune('1'+i)), p.Size()), step.Scale)
-			if err := feed(m, feeds, grads[j], g, p.Dims()...); err != nil {
+			if err := addFeed(m, feeds, grads[j], g, p.Dims()...); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := feed(m, feeds, fed, rates(h, loop.StepParams{LearningRate: float32(step.Rate), PhaseStep: int64(i + 1)}), rateCount); err != nil {
+		if err := addFeed(m, feeds, fed, rates(h, loop.StepParams{LearningRate: float32(step.Rate), PhaseStep: int64(i + 1)}), rateCount); err != nil {
 			t.Fatal(err)
 		}
 		out, err := sess.Run(feeds, []tf.Output{norm}, updates)

@@ -23,7 +23,7 @@ func TestLearnsToSeparateBrightFromDark(t *testing.T) {
 	batch := toyBatch(c, 16, 1)
 	var losses []float32
 	for step := int64(1); step <= 12; step++ {
-		losses = append(losses, take(t, m, batch, step).Loss)
+		losses = append(losses, takeStep(t, m, batch, step).Loss)
 	}
 	if first, last := losses[0], losses[len(losses)-1]; !(last < 0.2*first) {
 		t.Errorf("the loss went from %v to %v in twelve steps: %v", first, last, losses)
@@ -41,19 +41,19 @@ func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 		c := small(18)
 		c.Hyper.ClipNorm = clip
 		m := open(t, c)
-		take(t, m, toyBatch(c, 8, 1), 1) // so that the slots are not zeros
+		takeStep(t, m, toyBatch(c, 8, 1), 1) // so that the slots are not zeros
 		before := snapshot(t, m, loop.Resume)
 		for name, poison := range poisons {
 			bad := toyBatch(c, 8, 2)
 			poison(&bad)
-			if got := take(t, m, bad, 2); got.Finite {
+			if got := takeStep(t, m, bad, 2); got.Finite {
 				t.Errorf("%s, %s: the step says that it was finite: %+v", name, clipName, got)
 			}
 			if diff := differing(before, snapshot(t, m, loop.Resume)); diff != nil {
 				t.Errorf("%s, %s: changed: %v", name, clipName, diff)
 			}
 		}
-		if got := take(t, m, toyBatch(c, 8, 3), 2); !got.Finite { // and the model goes on
+		if got := takeStep(t, m, toyBatch(c, 8, 3), 2); !got.Finite { // and the model goes on
 			t.Errorf("%s: the step after them is not finite: %+v", clipName, got)
 		}
 		if diff := differing(before, snapshot(t, m, loop.Resume)); len(diff) != len(before) {
@@ -66,7 +66,7 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 	c := small(18)
 	m := open(t, c)
 	for step := int64(1); step <= 2; step++ {
-		take(t, m, toyBatch(c, 8, step), step)
+		takeStep(t, m, toyBatch(c, 8, step), step)
 	}
 	saved := snapshot(t, m, loop.Resume)
 	inference := snapshot(t, m, loop.Inference)
@@ -74,7 +74,7 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 	images := toyBatch(c, 40, 9).Images // more than one evaluation batch
 	goOn := func(m *Model) (losses []float32, scores []float32) {
 		for step := int64(3); step <= 5; step++ {
-			losses = append(losses, take(t, m, toyBatch(c, 8, step), step).Loss)
+			losses = append(losses, takeStep(t, m, toyBatch(c, 8, step), step).Loss)
 		}
 		scores, err := m.Evaluate(images, 40)
 		if err != nil {
@@ -194,7 +194,7 @@ func TestRefusals(t *testing.T) {
 		"a NaN decay":      {func() error { c := small(18); c.Hyper.WeightDecay = math.NaN(); _, err := New(c); return err }, "weightDecay NaN"},
 		"a label of 2":     {stepWith(m, func(b *loop.Batch) { b.Labels = []int32{0, 1, 2, 0} }, good), "label 2 at position 2"},
 		"a cut-off batch":  {stepWith(m, func(b *loop.Batch) { b.Images = b.Images[1:] }, good), "24575 bytes of images"},
-		"one sample":       {stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good), "each of 1 parts needs at least two samples"},
+		"one sample":       {stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good), "batchSize 1 is below 2"},
 		"a NaN rate": {func() error {
 			_, err := m.Step(good, loop.StepParams{Phase: loop.All, LearningRate: float32(math.NaN()), PhaseStep: 1})
 			return err
@@ -224,7 +224,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	before := resident(t)
 	batch := make([]uint8, 8<<20)
 	for range 100 { // as a step feeds its images; together 800 MB
-		if err := feed(m, map[tf.Output]*tf.Tensor{}, m.eval.images, batch, int64(len(batch))); err != nil {
+		if err := addFeed(m, map[tf.Output]*tf.Tensor{}, m.eval.images, batch, int64(len(batch))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -295,7 +295,7 @@ func open(t *testing.T, c Config) *Model {
 	return m
 }
 
-func take(t *testing.T, m *Model, b loop.Batch, step int64) loop.StepResult {
+func takeStep(t *testing.T, m *Model, b loop.Batch, step int64) loop.StepResult {
 	t.Helper()
 	r, err := m.Step(b, loop.StepParams{Phase: loop.All, LearningRate: 1e-3, PhaseStep: step, Average: 0.1})
 	if err != nil {

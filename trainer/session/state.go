@@ -122,8 +122,8 @@ func (m *Model) initialise() error {
 	return m.Restart()
 }
 
-// of lists the variables that a snapshot of this kind holds, by name.
-func (m *Model) of(kind loop.Kind) State {
+// stateOf lists the variables that a snapshot of this kind holds, by name.
+func (m *Model) stateOf(kind loop.Kind) State {
 	if kind == loop.Resume {
 		return m.state
 	}
@@ -132,7 +132,7 @@ func (m *Model) of(kind loop.Kind) State {
 
 // Snapshot copies the variables out, in torchvision's names and layouts.
 func (m *Model) Snapshot(kind loop.Kind) (loop.Tensors, error) {
-	variables := m.of(kind)
+	variables := m.stateOf(kind)
 	fetches := make([]tf.Output, len(variables))
 	for i, v := range variables {
 		fetches[i] = v.out
@@ -157,7 +157,7 @@ func (m *Model) Snapshot(kind loop.Kind) (loop.Tensors, error) {
 // Restore sets the variables from a snapshot of the same kind. Nothing is changed unless every tensor fits. An inference snapshot
 // becomes the weights and, where they are kept, the averages.
 func (m *Model) Restore(kind loop.Kind, tensors loop.Tensors) error {
-	err := m.of(kind).Set(m.session, tensors)
+	err := m.stateOf(kind).Set(m.session, tensors)
 	if err == nil && kind == loop.Inference && m.averages != nil {
 		err = m.raw.Set(m.session, tensors)
 	}
@@ -169,7 +169,7 @@ func (m *Model) Restore(kind loop.Kind, tensors loop.Tensors) error {
 
 // Set gives every variable of the state its value, in torchvision's layout, or none.
 func (st State) Set(session *tf.Session, tensors loop.Tensors) error {
-	if err := st.fit(tensors); err != nil {
+	if err := st.checkFit(tensors); err != nil {
 		return err
 	}
 	byName := map[string]loop.Tensor{}
@@ -194,8 +194,8 @@ func (st State) Set(session *tf.Session, tensors loop.Tensors) error {
 	return nil
 }
 
-// fit names every tensor that is missing, extra, doubled or of the wrong shape.
-func (st State) fit(tensors loop.Tensors) error {
+// checkFit names every tensor that is missing, extra, doubled or of the wrong shape.
+func (st State) checkFit(tensors loop.Tensors) error {
 	want := map[string][]int{}
 	for _, v := range st {
 		want[v.name] = v.param.Shape

@@ -12,8 +12,8 @@ import (
 // and are freed by finalizers alone: left to itself, the collector would not see them, and memory would grow by a batch a step.
 const collectEvery = 64 << 20
 
-// feed adds one tensor of this shape to what a run is fed.
-func feed[T uint8 | int32 | float32](m *Model, feeds map[tf.Output]*tf.Tensor, to tf.Output, data []T, shape ...int64) error {
+// addFeed adds one tensor of this shape to what a run is fed.
+func addFeed[T uint8 | int32 | float32](m *Model, feeds map[tf.Output]*tf.Tensor, to tf.Output, data []T, shape ...int64) error {
 	t, err := TensorOf(data, shape...)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func TensorOf[T uint8 | int32 | float32](data []T, shape ...int64) (*tf.Tensor, 
 	case []float32:
 		kind = tf.Float
 	}
-	return tf.ReadTensor(kind, shape, bytes.NewReader(raw(data)))
+	return tf.ReadTensor(kind, shape, bytes.NewReader(memoryOf(data)))
 }
 
 // floatsOf copies a float tensor out.
@@ -47,7 +47,7 @@ func floatsOf(t *tf.Tensor) ([]float32, error) {
 		n *= d
 	}
 	out := make([]float32, n)
-	_, err := t.WriteContentsTo(&into{raw(out)})
+	_, err := t.WriteContentsTo(&into{memoryOf(out)})
 	return out, err
 }
 
@@ -62,7 +62,7 @@ func (w *into) Write(p []byte) (int, error) {
 
 func bytesOf[T any](data []T) int { return len(data) * int(unsafe.Sizeof(*new(T))) }
 
-// raw is the memory of data, in the machine's byte order, as TensorFlow keeps it.
-func raw[T any](data []T) []byte {
+// memoryOf is the memory of data, in the machine's byte order, as TensorFlow keeps it.
+func memoryOf[T any](data []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), bytesOf(data))
 }

@@ -127,7 +127,7 @@ func weightedLoss(s *op.Scope, logits, labels, weights, total tf.Output, smoothi
 // drawAccumulate draws how the gradients of a batch's parts add up, and returns the sum that the last part completes.
 func (m *Model) drawAccumulate(s *op.Scope, g *trainGraph, params []*resnet.Param, grads []tf.Output, measured []resnet.Measured) []tf.Output {
 	if m.accumulators == nil {
-		m.accumulators = beside(m.root.SubScope("accumulators"), "accumulator/", trained(m.net.Params))
+		m.accumulators = variablesBeside(m.root.SubScope("accumulators"), "accumulator/", trained(m.net.Params))
 	}
 	sums := make([]tf.Output, len(grads))
 	var adds []*tf.Operation

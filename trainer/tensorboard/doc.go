@@ -1,7 +1,7 @@
 // Package tensorboard writes what a trial reports as an event file that TensorBoard reads: curves of the metrics, the PR curve and
 // pictures of the mistakes of each new best, and the settings.
 //
-// In the walk it stands beside publish: both get a report once the loop has told it, and nothing that happens here comes back. A
+// In the walk it stands beside outbox: both get a report once the loop has told it, and nothing that happens here comes back. A
 // report is the record, an event file is a picture of it.
 //
 // A writer (one pod) writes one file, into its own directory beside its checkpoints:

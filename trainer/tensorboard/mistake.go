@@ -1,13 +1,11 @@
 package tensorboard
 
 import (
-	"cmp"
 	"fmt"
-	"math"
-	"slices"
 	"strings"
 
 	"plumbline.dev/plumbline/score"
+	"plumbline.dev/plumbline/trainer/page"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -48,22 +46,20 @@ func mistakeValues(r wire.Report, samples Samples) ([]value, error) {
 	return values, nil
 }
 
-// mistakes are what a decision by logit >= threshold gets wrong, the furthest from the threshold first.
+// mistakes are the page.Mistakes among these scores.
 func mistakes(scores []wire.SampleScore, threshold float64) (missed, alarms []wire.SampleScore) {
-	for _, s := range scores {
-		switch called := s.Logit >= threshold; {
-		case s.Label == 1 && !called:
-			missed = append(missed, s)
-		case s.Label == 0 && called:
-			alarms = append(alarms, s)
+	samples := make([]page.Sample, len(scores))
+	for i, s := range scores {
+		samples[i] = page.Sample{ID: s.ID, Defect: s.Label == 1, Logit: s.Logit}
+	}
+	pick := func(indices []int) (picked []wire.SampleScore) {
+		for _, i := range indices {
+			picked = append(picked, scores[i])
 		}
+		return picked
 	}
-	worst := func(a, b wire.SampleScore) int {
-		return cmp.Or(cmp.Compare(math.Abs(b.Logit-threshold), math.Abs(a.Logit-threshold)), cmp.Compare(a.ID, b.ID))
-	}
-	slices.SortFunc(missed, worst)
-	slices.SortFunc(alarms, worst)
-	return missed, alarms
+	missedAt, alarmsAt := page.Mistakes(samples, threshold)
+	return pick(missedAt), pick(alarmsAt)
 }
 
 func listMistakes(what string, of []wire.SampleScore) string {

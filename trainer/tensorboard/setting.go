@@ -12,7 +12,7 @@ import (
 // settingValues show what a trial was told: all of it as a table, what a sweep varies as hyperparameters that TensorBoard sorts and
 // filters by, and a chart that draws AUC-PR with its interval around it.
 func settingValues(t wire.Trial, writer string, first wire.Report) ([]value, error) {
-	settings, err := told(t)
+	settings, err := trialSettings(t)
 	if err != nil {
 		return nil, fmt.Errorf("list the settings: %w", err)
 	}
@@ -29,8 +29,8 @@ func settingValues(t wire.Trial, writer string, first wire.Report) ([]value, err
 	}, nil
 }
 
-// told lists what a trial was told, in the order in which wire.Trial declares it. Where reports and other work go is no setting.
-func told(t wire.Trial) ([]wire.Setting, error) {
+// trialSettings lists what a trial was told, in the order in which wire.Trial declares it. Where reports and other work go is no setting.
+func trialSettings(t wire.Trial) ([]wire.Setting, error) {
 	t.Reports, t.Scratch, t.Result = wire.Reports{}, "", ""
 	return wire.Settings(t)
 }

@@ -9,7 +9,7 @@ import (
 
 func TestSettings(t *testing.T) {
 	hyper, imbalance := wire.Recipe(wire.PresetDefault, true)
-	settings, err := told(wire.Trial{
+	settings, err := trialSettings(wire.Trial{
 		Name: "d50", Depth: 50, Threads: 4, Dataset: wire.Dataset{URI: "file:///data/a|b"}, Hyperparameters: hyper, Imbalance: imbalance,
 		Pretrained: &wire.Pretrained{InputAdaptation: wire.AdaptMapped, Colours: map[string]string{"AM": "mean"}},
 		Reports:    wire.Reports{URL: "nats://server", Credentials: "/secret/user.creds"}, Scratch: "/scratch", Result: "/result",

@@ -35,14 +35,14 @@ func (w *Writer) After(spool func(wire.Report) error) func(wire.Report) error {
 		if err := spool(r); err != nil {
 			return err
 		}
-		w.Report(r)
+		w.Show(r)
 		return nil
 	}
 }
 
-// Report shows a report. What cannot be written is given up, with one warning: training goes on, and the next attempt, or whoever
+// Show shows a report. What cannot be written is given up, with one warning: training goes on, and the next attempt, or whoever
 // reads the reports, has it all.
-func (w *Writer) Report(r wire.Report) {
+func (w *Writer) Show(r wire.Report) {
 	if w.broken {
 		return
 	}
@@ -67,15 +67,15 @@ func (w *Writer) write(r wire.Report) error {
 			return fmt.Errorf("begin an event file: %w", err)
 		}
 	}
-	step, values, err := w.show(r)
+	step, values, err := w.valuesOf(r)
 	if err != nil || len(values) == 0 {
 		return err
 	}
 	return w.append(encodeEvent(r.Time, step, values))
 }
 
-// show says what a report adds, and at which step: steps are epochs, which trials of different batch sizes have in common.
-func (w *Writer) show(r wire.Report) (step int, values []value, err error) {
+// valuesOf says what a report adds, and at which step: steps are epochs, which trials of different batch sizes have in common.
+func (w *Writer) valuesOf(r wire.Report) (step int, values []value, err error) {
 	switch {
 	case r.Kind == wire.Epoch && r.Epoch > w.epoch: // TensorBoard drops what it has when steps go back
 		w.epoch = r.Epoch

@@ -85,7 +85,7 @@ func TestWhatTensorBoardIsShown(t *testing.T) {
 			w := newWriter(t, t.TempDir(), nil)
 			defer w.Close()
 			for _, r := range c.reports {
-				w.Report(r)
+				w.Show(r)
 			}
 			if diff := cmp.Diff(c.want, points(t, w)[c.tag]); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.tag, diff)
@@ -98,7 +98,7 @@ func TestTheFirstTagIsWhatDecidesTheSweep(t *testing.T) {
 	w := newWriter(t, t.TempDir(), nil)
 	defer w.Close()
 	for _, r := range []wire.Report{started(), newBest(epoch(1, 0.5)), finished(0.5)} {
-		w.Report(r)
+		w.Show(r)
 	}
 	var scalars []string
 	for tag, at := range points(t, w) {

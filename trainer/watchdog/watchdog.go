@@ -27,12 +27,12 @@ func (s Stall) Error() string {
 type Watchdog struct {
 	limit time.Duration
 
-	mu     sync.Mutex
-	epoch  int
-	since  string
-	fresh  bool // a sign has come since the last look
-	idle   time.Duration
-	looked time.Time
+	mu      sync.Mutex
+	epoch   int
+	since   string
+	fresh   bool // a sign has come since the last look
+	idle    time.Duration
+	checked time.Time
 }
 
 // New is a watchdog that has just seen the start.
@@ -50,31 +50,31 @@ func (w *Watchdog) Worked(epoch int, what string) {
 	w.epoch, w.since, w.fresh = epoch, what, true
 }
 
-// Look is called about every Every. Time in which nobody looked counts no more than one look that is late: a machine that was frozen
+// Check is called about every Every. Time in which nobody checked counts no more than one look that is late: a machine that was frozen
 // or moved did no work, and that was no stall.
-func (w *Watchdog) Look(now time.Time) (Stall, bool) {
+func (w *Watchdog) Check(now time.Time) (Stall, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fresh {
 		w.fresh, w.idle = false, 0
 	} else {
-		w.idle += min(now.Sub(w.looked), 2*w.Every())
+		w.idle += min(now.Sub(w.checked), 2*w.Every())
 	}
-	w.looked = now
+	w.checked = now
 	return Stall{w.limit, w.epoch, w.since}, w.idle >= w.limit
 }
 
 // Watch looks at each tick, until there is a stall, which it tells once, or until stop is called. stop waits: after it there is no
 // telling any more.
-func (w *Watchdog) Watch(ticks <-chan time.Time, tell func(Stall)) (stop func()) {
+func (w *Watchdog) Watch(ticks <-chan time.Time, onStall func(Stall)) (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
 			select {
 			case now := <-ticks:
-				if stall, is := w.Look(now); is {
-					tell(stall)
+				if stall, stalled := w.Check(now); stalled {
+					onStall(stall)
 					return
 				}
 			case <-quit:

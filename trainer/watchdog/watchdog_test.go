@@ -7,7 +7,7 @@ import (
 )
 
 func TestAStallIsTimeWithoutASign(t *testing.T) {
-	const limit = 100 * time.Second // looked at every 5 s
+	const limit = 100 * time.Second // checked at every 5 s
 	for name, test := range map[string]struct {
 		look []time.Duration // since the start; a sign before each of which `sign` is true
 		sign func(at time.Duration) bool
@@ -24,7 +24,7 @@ func TestAStallIsTimeWithoutASign(t *testing.T) {
 	} {
 		w := New(limit)
 		start := time.Unix(1_700_000_000, 0)
-		w.Look(start)
+		w.Check(start)
 		var is bool
 		for i, d := range test.look {
 			if is {
@@ -33,7 +33,7 @@ func TestAStallIsTimeWithoutASign(t *testing.T) {
 			if test.sign(d) {
 				w.Worked(3, "step 7 of epoch 4")
 			}
-			_, is = w.Look(start.Add(d))
+			_, is = w.Check(start.Add(d))
 		}
 		if is != test.want {
 			t.Errorf("%s: stall %v, want %v", name, is, test.want)
@@ -57,20 +57,20 @@ func every(step, to int) (at []time.Duration) {
 
 func TestAStallIsToldOnceAndNamesTheLastSign(t *testing.T) {
 	w := New(30 * time.Minute)
-	ticks, told := make(chan time.Time), make(chan Stall, 2)
-	stop := w.Watch(ticks, func(s Stall) { told <- s })
+	ticks, stalls := make(chan time.Time), make(chan Stall, 2)
+	stop := w.Watch(ticks, func(s Stall) { stalls <- s })
 	w.Worked(2, "step 120 of epoch 3")
 	now := time.Unix(1_700_000_000, 0)
 	for range 181 { // every 10 s
 		ticks <- now
 		now = now.Add(w.Every())
 	}
-	s := <-told
+	s := <-stalls
 	if s.Epoch != 2 || !strings.HasPrefix(s.Error(), "no step or other work has ended for 1800 s, since step 120 of epoch 3: ") {
 		t.Errorf("told %+v: %v", s, s)
 	}
 	stop()
-	if len(told) != 0 {
+	if len(stalls) != 0 {
 		t.Error("told twice")
 	}
 }

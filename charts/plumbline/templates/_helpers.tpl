@@ -1,5 +1,5 @@
-{{/* The release's full name: plumbline for the usual release, otherwise RELEASE-plumbline. At most 40 characters, so that what is
-appended still fits. */}}
+{{/* The release's full name: the release's name if it contains "plumbline", otherwise RELEASE-plumbline. It has at most
+40 characters, so that the names made from it stay short enough. */}}
 {{- define "plumbline.name" -}}
 {{- if contains "plumbline" .Release.Name -}}
 {{ .Release.Name | trunc 40 | trimSuffix "-" }}
@@ -16,7 +16,7 @@ appended still fits. */}}
 {{ include "plumbline.name" . }}-nats
 {{- end -}}
 
-{{/* Labels of every object; call with the component: (dict "root" $ "component" "operator"). */}}
+{{/* The labels of every object. Call it with the component: (dict "root" $ "component" "operator"). */}}
 {{- define "plumbline.labels" -}}
 {{ include "plumbline.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -31,10 +31,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
 {{- define "plumbline.image" -}}
-{{ required "set image.repository to where you pushed the operator's image (config/README.md): no registry offers one" .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- $missing := print
+  "image.repository is empty, and no registry offers the operator's image: "
+  "build it, push it, and set image.repository to where you pushed it (config/README.md)" -}}
+{{ required $missing .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
 
-{{/* What the restricted Pod Security standard asks of a pod and of a container. */}}
+{{/* The security contexts of a pod and of a container that the restricted Pod Security standard requires. */}}
 {{- define "plumbline.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
@@ -52,12 +55,16 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Where NATS is, and who signs for it: this chart's server, or the external one, of which all must be known. */}}
+{{/* The URLs of NATS and the Secret with the account's keys: those of this chart's server, or of the external one, for
+which the values must be set. */}}
 {{- define "plumbline.nats.url" -}}
 {{- if .Values.nats.enabled -}}
 {{ if .Values.nats.tls.enabled }}tls{{ else }}nats{{ end }}://{{ include "plumbline.nats.name" . }}.{{ .Release.Namespace }}.svc:4222
 {{- else -}}
-{{ required "nats.enabled is false: set nats.url to where the operator reaches your NATS server, such as tls://nats.example.com:4222" .Values.nats.url }}
+{{- $missing := print
+  "nats.enabled is false, so the operator needs an external NATS server: "
+  "set nats.url to its URL, such as tls://nats.example.com:4222" -}}
+{{ required $missing .Values.nats.url }}
 {{- end -}}
 {{- end -}}
 
@@ -73,18 +80,23 @@ capabilities:
 {{- if .Values.nats.enabled -}}
 {{ include "plumbline.nats.name" . }}-account
 {{- else -}}
-{{ required "nats.enabled is false: set nats.accountSecret to a Secret in the release's namespace with the keys signing.nk and account.pub" .Values.nats.accountSecret }}
+{{- $missing := print
+  "nats.enabled is false, so the operator needs the keys of your NATS account: set nats.accountSecret to the name of a "
+  "Secret in the release's namespace with the keys signing.nk and account.pub (docs/nats.md says how to make it)" -}}
+{{ required $missing .Values.nats.accountSecret }}
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret with the NATS server's certificate, key and authority; empty: this chart's server does not speak TLS. */}}
+{{/* The name of the Secret with the NATS server's certificate and key and the authority's certificate. Empty: this
+chart's server uses no TLS. */}}
 {{- define "plumbline.nats.tlsSecret" -}}
 {{- if and .Values.nats.enabled .Values.nats.tls.enabled -}}
 {{ .Values.nats.tls.secretName | default (printf "%s-tls" (include "plumbline.nats.name" .)) }}
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret whose ca.crt the operator and the trials trust; empty: the authorities of their images. */}}
+{{/* The name of the Secret with the ca.crt that the operator and the trials trust. Empty: they trust the authorities
+that their images know. */}}
 {{- define "plumbline.nats.caSecret" -}}
 {{- if .Values.nats.enabled -}}
 {{ include "plumbline.nats.tlsSecret" . }}

@@ -1,3 +1,4 @@
-// Package judge says of what was seen of one run what must not have happened. It is what a drill is for, so it knows the rules from the
-// design alone and imports nothing of this module: events.go, reports.go, best.go and restore.go hold them by what they are about.
+// Package judge decides, from the history of one run, which rules of the design were broken. It is the oracle of a
+// drill, so it shares no code with the operator and the trainer: it imports nothing of this module. Each file holds the
+// rules of one subject: reports.go, best.go, restore.go, events.go and progress.go.
 package judge

@@ -2,21 +2,21 @@ package judge
 
 import "time"
 
-// History is all that was seen of one run. It is what the validator judges, and what is kept of a run that was not in order: the
-// validator can be run on it again.
+// History is everything that was seen of one run. Validate judges it. A drill keeps the history of a run that broke a
+// rule, so that Validate can judge it again.
 type History struct {
 	Run         string       `json:"run"`
 	UID         string       `json:"uid"`
-	Reports     []Report     `json:"reports"`     // as the stream holds them, in its order
-	Checkpoints []Checkpoint `json:"checkpoints"` // as the disk holds them at the end
+	Reports     []Report     `json:"reports"`     // all messages of the stream, in its order
+	Checkpoints []Checkpoint `json:"checkpoints"` // on the disk, after the run ended
 	Statuses    []Status     `json:"statuses"`    // every version of the run that a watch showed, in order
-	Pods        []Pod        `json:"pods"`        // every pod of the run, by uid
-	Events      []Event      `json:"events"`      // what was told of the run; some may be lost with the operator that told them
-	Leftovers   []string     `json:"leftovers"`   // what is still there after the run was deleted
-	Damaged     []Damage     `json:"damaged"`     // what the drill itself damaged
+	Pods        []Pod        `json:"pods"`        // in no order
+	Events      []Event      `json:"events"`      // in no order; an operator that was killed may have emitted fewer
+	Leftovers   []string     `json:"leftovers"`   // objects that were still there after the run was deleted
+	Damaged     []Damage     `json:"damaged"`     // checkpoints that the drill itself damaged
 }
 
-// Damage is a checkpoint that the drill damaged, having killed the attempt that would have gone on.
+// Damage is a checkpoint that the drill damaged. Before that, the drill killed the attempt that ran.
 type Damage struct {
 	Dir     string `json:"dir"` // below the store
 	Attempt int    `json:"attempt"`
@@ -26,13 +26,13 @@ type Damage struct {
 type Event struct {
 	Reason string `json:"reason"`
 	Note   string `json:"note"`
-	Job    string `json:"job"`   // the attempt's that it is about; empty: none
-	Times  int    `json:"times"` // how often it was told by one operator
+	Job    string `json:"job"`   // the Job of the attempt that the Event is about, if it is about one
+	Times  int    `json:"times"` // how often one operator emitted it
 }
 
-// Report is a message of the stream, in the words that it has there.
+// Report is a message of the stream. Its fields are those of the message, but for Stream.
 type Report struct {
-	Stream     uint64    `json:"stream"` // its sequence in the stream
+	Stream     uint64    `json:"stream"` // the message's sequence in the stream
 	Kind       string    `json:"kind"`
 	RunUID     string    `json:"runUID"`
 	Trial      string    `json:"trial"`
@@ -43,20 +43,23 @@ type Report struct {
 	Epoch      int       `json:"epoch"`
 	Epochs     int       `json:"epochs"`
 	Time       time.Time `json:"time"`
-	Metrics    *Value    `json:"metrics"`
+	Metrics    *Metrics  `json:"metrics"`
 	Checkpoint *Ref      `json:"checkpoint"`
-	ComputedBy *struct {
-		Writer   string `json:"writer"`
-		Sequence int64  `json:"sequence"`
-	} `json:"computedBy"`
+	ComputedBy *Origin   `json:"computedBy"` // nil: the writer itself
 	Throughput *struct {
 		ImagesPerSecond float64 `json:"imagesPerSecond"`
 		EpochSeconds    float64 `json:"epochSeconds"`
 	} `json:"throughput,omitempty"`
 }
 
-// Value is what a report or a status says of quality.
-type Value struct {
+// Origin is the writer that first made a report, and the report's sequence among that writer's.
+type Origin struct {
+	Writer   string `json:"writer"`
+	Sequence int64  `json:"sequence"`
+}
+
+// Metrics is the one metric of a report that the judge needs.
+type Metrics struct {
 	AUCPR float64 `json:"aucPR"`
 }
 
@@ -66,39 +69,41 @@ type Ref struct {
 	Digest string `json:"digest"`
 }
 
-// Checkpoint is a directory with a manifest, read and verified anew.
+// Checkpoint is a directory of the checkpoint store, as ReadStore found it.
 type Checkpoint struct {
-	Dir     string            `json:"dir"` // below the store: <run uid>/<trial>/<writer>/<name>
-	Writer  string            `json:"writer"`
-	Kind    string            `json:"kind"`
-	Trial   string            `json:"trial"`
-	Epoch   int               `json:"epoch"`
-	Digest  string            `json:"digest"` // sha256: of the manifest
-	Damage  string            `json:"damage"` // what does not match it; empty: whole
-	Files   map[string]string `json:"files"`  // name -> sha256
-	Best    string            `json:"best"`   // resume: where the trial's best of that moment is
-	History []Report          `json:"history,omitempty"`
+	Dir    string            `json:"dir"` // below the store: <run uid>/<trial>/<writer>/<name>
+	Writer string            `json:"writer"`
+	Kind   string            `json:"kind"`
+	Trial  string            `json:"trial"`
+	Epoch  int               `json:"epoch"`
+	Digest string            `json:"digest"` // of the manifest: sha256:<hex>
+	Damage string            `json:"damage"` // how the files differ from the manifest; empty: the checkpoint is whole
+	Files  map[string]string `json:"files"`  // by name, the SHA-256 in hex
+
+	// Only a resume checkpoint has these: the location of the trial's best at that moment, and all reports until then.
+	Best    string   `json:"best"`
+	History []Report `json:"history,omitempty"`
 }
 
 // Status is one version of a run's status.
 type Status struct {
-	Seen           time.Time    `json:"seen"`
-	Phase          string       `json:"phase"`
-	CompletionTime string       `json:"completionTime"`
-	Trials         []Trial      `json:"trials"`
-	Best           *Best        `json:"best"`
-	Conditions     []Conditions `json:"conditions"`
+	Seen           time.Time   `json:"seen"` // when the watch showed it
+	Phase          string      `json:"phase"`
+	CompletionTime string      `json:"completionTime"`
+	Trials         []Trial     `json:"trials"`
+	Best           *Best       `json:"best"`
+	Conditions     []Condition `json:"conditions"`
 }
 
-// Conditions of a run.
-type Conditions struct {
+// Condition is one condition of a run.
+type Condition struct {
 	Type    string `json:"type"`
 	Status  string `json:"status"`
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
 }
 
-// Trial is one trial in a status. Decimals are strings there.
+// Trial is one trial in a status. A status writes decimal numbers as strings.
 type Trial struct {
 	Name        string    `json:"name"`
 	Phase       string    `json:"phase"`
@@ -114,7 +119,7 @@ type Trial struct {
 	Attempts    []Attempt `json:"attempts"`
 }
 
-// Attempt is one of a trial's attempts in a status. FromEpoch is nil until it has told that it began.
+// Attempt is one of a trial's attempts in a status. FromEpoch is nil until the attempt has reported that it started.
 type Attempt struct {
 	Number    int    `json:"number"`
 	Class     string `json:"class"`
@@ -122,7 +127,7 @@ type Attempt struct {
 	Epoch     int    `json:"epoch"`
 }
 
-// Best is a best in a status.
+// Best is the best of a run or of a trial in a status. In a trial's own best, Trial is empty.
 type Best struct {
 	Trial       string `json:"trial"`
 	AUCPR       string `json:"aucPR"`
@@ -131,14 +136,19 @@ type Best struct {
 	Checkpoint  Ref    `json:"checkpoint"`
 }
 
-// Pod is one pod, with the times between which it was seen alive.
+// Pod is one pod of a trial.
 type Pod struct {
-	UID     string    `json:"uid"`
-	Name    string    `json:"name"`
-	Trial   string    `json:"trial"`
-	Attempt string    `json:"attempt"`
-	Started time.Time `json:"started"` // when its container was first seen running
-	Ended   time.Time `json:"ended"`   // when it ended, or was seen alive last before it was gone; zero: never
+	UID     string `json:"uid"`
+	Name    string `json:"name"`
+	Trial   string `json:"trial"`
+	Attempt string `json:"attempt"`
 
-	ExitCode *int32 `json:"exitCode,omitempty"` // nil: it was never seen to end
+	// Started is when the container started, as the node says. Zero: nobody saw it run.
+	Started time.Time `json:"started"`
+
+	// Ended is when the container ended, as the node says. If the pod was deleted before anybody saw that, Ended is
+	// when the container was last seen running. Zero: it has not ended.
+	Ended time.Time `json:"ended"`
+
+	ExitCode *int32 `json:"exitCode,omitempty"` // nil: nobody saw the container end
 }

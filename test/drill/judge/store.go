@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// ReadStore reads every directory of a run that bears a checkpoint's final name, and verifies it against its own manifest.
+// ReadStore returns every directory of a run whose name is that of a committed checkpoint, each verified against its
+// own manifest.
 func ReadStore(store, uid string) (out []Checkpoint, err error) {
 	dirs, err := filepath.Glob(filepath.Join(store, uid, "*", "*", "*"))
 	if err != nil {
@@ -20,7 +21,10 @@ func ReadStore(store, uid string) (out []Checkpoint, err error) {
 	}
 	for _, dir := range dirs {
 		name := filepath.Base(dir)
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() || !strings.HasPrefix(name, "best-") && !strings.HasPrefix(name, "resume-") {
+		if !strings.HasPrefix(name, "best-") && !strings.HasPrefix(name, "resume-") {
+			continue
+		}
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 			continue
 		}
 		rel, err := filepath.Rel(store, dir)
@@ -36,6 +40,7 @@ func ReadStore(store, uid string) (out []Checkpoint, err error) {
 	return out, nil
 }
 
+// read fills in c from dir. Its error says how the directory differs from its manifest, or that it cannot be read.
 func (c *Checkpoint) read(dir string) error {
 	text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
 	if err != nil {
@@ -66,9 +71,16 @@ func (c *Checkpoint) read(dir string) error {
 	if m.Kind != "resume" {
 		return nil
 	}
-	f, err := os.Open(filepath.Join(dir, "reports.jsonl"))
+	c.History, err = readReports(filepath.Join(dir, "reports.jsonl"))
+	return err
+}
+
+// readReports reads the report history of a checkpoint. With an error it returns the reports before the line that
+// cannot be read.
+func readReports(file string) (history []Report, err error) {
+	f, err := os.Open(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
@@ -76,11 +88,11 @@ func (c *Checkpoint) read(dir string) error {
 	for lines.Scan() {
 		var r Report
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return fmt.Errorf("reports.jsonl: %w", err)
+			return history, fmt.Errorf("reports.jsonl: %w", err)
 		}
-		c.History = append(c.History, r)
+		history = append(history, r)
 	}
-	return lines.Err()
+	return history, lines.Err()
 }
 
 func digestOf(path string) (string, error) {

@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+)
+
+// Cluster is what every verb that talks to Kubernetes is given: the flags that say which cluster, and how to connect to
+// it.
+type Cluster struct {
+	flags *genericclioptions.ConfigFlags
+	Dial  func(*rest.Config) (client.WithWatch, error)
+}
+
+// New returns the cluster that kubectl's flags and the kubeconfig name.
+func New() *Cluster {
+	return &Cluster{
+		flags: genericclioptions.NewConfigFlags(true),
+		Dial: func(cfg *rest.Config) (client.WithWatch, error) {
+			return client.NewWithWatch(cfg, client.Options{Scheme: Scheme()})
+		},
+	}
+}
+
+// Scheme knows our types, and the few of Kubernetes' that the verbs touch.
+func Scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		api.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, authenticationv1.AddToScheme,
+	} {
+		if err := add(s); err != nil {
+			panic(err) // two types of one name: a mistake in this program
+		}
+	}
+	return s
+}
+
+// Connect returns a client and the namespace that flags and kubeconfig name.
+func (c *Cluster) Connect() (client.WithWatch, string, error) {
+	namespace, _, err := c.flags.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, "", fmt.Errorf("read kubeconfig: %w", err)
+	}
+	cfg, err := c.Config()
+	if err != nil {
+		return nil, "", err
+	}
+	cl, err := c.Dial(cfg)
+	if err != nil {
+		return nil, "", fmt.Errorf("connect to %s: %w", cfg.Host, err)
+	}
+	return cl, namespace, nil
+}
+
+// NamespaceFlag is the flag to repeat in a command that is proposed.
+func (c *Cluster) NamespaceFlag() string {
+	if *c.flags.Namespace == "" {
+		return ""
+	}
+	return " -n " + *c.flags.Namespace
+}
+
+// Config returns the connection that flags and kubeconfig name.
+func (c *Cluster) Config() (*rest.Config, error) {
+	cfg, err := c.flags.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	// Where no file, no flag and no pod names a cluster, kubectl's flags name this machine's, which nobody has meant.
+	raw, err := c.flags.ToRawKubeConfigLoader().RawConfig()
+	if err == nil && len(raw.Clusters) == 0 && *c.flags.APIServer == "" && cfg.BearerToken == "" {
+		return nil, clientcmd.ErrEmptyConfig
+	}
+	cfg.UserAgent = "plumb"
+	return cfg, nil
+}
+
+// AddFlags gives root, and so every verb, the flags that say which cluster, with completion.
+func (c *Cluster) AddFlags(root *cobra.Command) {
+	c.flags.AddFlags(root.PersistentFlags())
+	_ = root.RegisterFlagCompletionFunc("namespace", c.FlagCompletion(proposeNamespaces, 0))
+	_ = root.RegisterFlagCompletionFunc("context", c.proposeContexts)
+}

@@ -1,0 +1,2 @@
+// Package list is `plumb list`: the runs of a namespace.
+package list

@@ -1,0 +1,2 @@
+// Package logs is `plumb logs`: what the pods of trials print.
+package logs

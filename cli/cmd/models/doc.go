@@ -1,0 +1,2 @@
+// Package models is `plumb models`: the models and their versions.
+package models

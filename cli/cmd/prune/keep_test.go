@@ -1,0 +1,107 @@
+package prune
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/cli/clustertest"
+	"plumbline.dev/plumbline/wire"
+)
+
+const day = 24 * time.Hour
+
+// kept is a run with one trial whose best lies in a run's directory; ended that long ago, or not at all with -1.
+func endedRun(uid string, endedAgo time.Duration, bestIn string) api.TrainingRun {
+	r := api.TrainingRun{
+		ObjectMeta: metav1.ObjectMeta{Name: "run-" + uid, Namespace: "inspection", UID: types.UID(uid)},
+	}
+	if endedAgo >= 0 {
+		r.Status.CompletionTime = &metav1.Time{Time: clustertest.Noon.Add(-endedAgo)}
+		r.Status.Conditions = []metav1.Condition{{Type: api.ConditionSucceeded, Status: metav1.ConditionTrue}}
+	}
+	if bestIn != "" {
+		best := api.BestMetrics{
+			Checkpoint: api.CheckpointRef{URI: "file:///checkpoints/" + bestIn + "/d50/d50-a1-p/best-e0007"},
+		}
+		r.Status.Trials = []api.TrialStatus{{Name: "d50", Best: &best}}
+	}
+	return r
+}
+
+func TestWhatAPruneMustLeave(t *testing.T) {
+	goesOn := func(r api.TrainingRun, from string) api.TrainingRun {
+		r.Spec.Checkpoint.ResumeFrom = ptr.To(from)
+		return r
+	}
+	version := api.ModelVersion{
+		ObjectMeta: metav1.ObjectMeta{Name: "eraser-v1", Namespace: "inspection"},
+		Spec: api.ModelVersionSpec{
+			Checkpoint: api.CheckpointRef{URI: "file:///mnt/store/gone/d18/d18-a2-q/best-e0003"},
+		},
+	}
+	place := func(uid string) string { return uid + "/d50/d50-a1-p/best-e0007" }
+	noTime := endedRun("a", 40*day, "")
+	noTime.Status.CompletionTime = nil
+	for name, test := range map[string]struct {
+		runs     []api.TrainingRun
+		versions []api.ModelVersion
+		want     wire.Keep
+		err      string
+	}{
+		"a live run is whole": {runs: []api.TrainingRun{endedRun("a", -1, "a")},
+			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
+		"so is one that ended lately": {runs: []api.TrainingRun{endedRun("a", 29*day, "a")},
+			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
+		"and one that does not say when": {runs: []api.TrainingRun{noTime}, want: wire.Keep{Live: []string{"a"}}},
+		"of an older one the bests stay": {
+			runs: []api.TrainingRun{endedRun("b", 31*day, "b"), endedRun("a", 30*day, "a")},
+			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a"), place("b")}},
+		},
+		"what a live run goes on from is whole": {
+			runs: []api.TrainingRun{
+				endedRun("a", 40*day, "a"),
+				goesOn(endedRun("b", -1, ""), "a"),
+				goesOn(endedRun("c", -1, ""), "gone"),
+			},
+			want: wire.Keep{Live: []string{"a", "b", "c", "gone"}, Checkpoints: []string{place("a")}},
+		},
+		"a best in an older run's directory stays": {
+			runs: []api.TrainingRun{endedRun("a", 40*day, ""), goesOn(endedRun("b", 35*day, "a"), "a")},
+			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a")}},
+		},
+		"what was promoted stays, although its run is gone": {versions: []api.ModelVersion{version},
+			want: wire.Keep{Checkpoints: []string{"gone/d18/d18-a2-q/best-e0003"}}},
+		"a checkpoint that cannot be understood ends it": {
+			runs: []api.TrainingRun{endedRun("a", 40*day, "a/..")},
+			err: `trial d50 of run inspection/run-a names the checkpoint ` +
+				`"file:///checkpoints/a/../d50/d50-a1-p/best-e0007"`,
+		},
+	} {
+		got, err := keepList(test.runs, test.versions, 30*day, false, clustertest.Noon)
+		if test.err != "" {
+			if err == nil || !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%s: error %v, want %q", name, err, test.err)
+			}
+			continue
+		}
+		test.want.Version, test.want.Made, test.want.IdleSeconds = wire.Version, clustertest.Noon, 30*24*3600
+		if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+			t.Errorf("%s: error %v\n%s", name, err, diff)
+		}
+		document, err := json.Marshal(got)
+		if err == nil {
+			_, err = wire.DecodeKeep(document)
+		}
+		if err != nil {
+			t.Errorf("%s: the trainer would refuse it: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package prune
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"plumbline.dev/plumbline/cli/clustertest"
+	"plumbline.dev/plumbline/cli/exitcode"
+	"plumbline.dev/plumbline/wire"
+)
+
+// pruneCluster ends every Job at once, as told, and has a log for each.
+func jobCluster(t *testing.T, end batchv1.JobConditionType) (*clustertest.Program, string) {
+	old := clustertest.Named(t, "finished", "old")
+	old.Status.CompletionTime = &metav1.Time{Time: clustertest.Noon.Add(-31 * day)}
+	p := &clustertest.Program{Tree: clustertest.Verbs(NewCmdPrune), Objects: []client.Object{old}}
+	p.Funcs.Create = func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+		if job, ok := o.(*batchv1.Job); ok {
+			job.Status.Conditions = []batchv1.JobCondition{
+				{Type: end, Status: corev1.ConditionTrue, Message: "Job has reached the specified backoff limit"},
+			}
+			pod := &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{
+					Namespace: job.Namespace,
+					Name:      job.Name + "-x",
+					Labels:    map[string]string{batchv1.JobNameLabel: job.Name},
+				},
+			}
+			if err := c.Create(ctx, pod); err != nil {
+				return err
+			}
+		}
+		return c.Create(ctx, o, opts...)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "would remove     1.5 kB  x\x1b[2J/y")
+	}))
+	t.Cleanup(server.Close)
+	return p, server.URL
+}
+
+func TestPruneShowsAsksAndRemoves(t *testing.T) {
+	for name, test := range map[string]struct {
+		args, in string
+		end      batchv1.JobConditionType
+		code     int
+		jobs     []string // what each was told beyond the usual
+		out, err []string
+	}{
+		"a dry run shows": {
+			args: "prune --dry-run",
+			end:  batchv1.JobComplete,
+			jobs: []string{"--dry-run"},
+			out:  []string{"would remove     1.5 kB  x/y\n"},
+			err:  []string{"run old: file:///checkpoints", "Of 0 runs all is kept, of 1 only what is named"},
+		},
+		"a yes removes": {
+			args: "prune",
+			in:   "y\n",
+			end:  batchv1.JobComplete,
+			jobs: []string{"--dry-run", ""},
+			err:  []string{"Remove these? [y/N] "},
+		},
+		"nothing said is a no": {
+			args: "prune",
+			end:  batchv1.JobComplete,
+			code: 1,
+			jobs: []string{"--dry-run"},
+			err:  []string{"Remove these?", "error: nothing was removed", "plumb prune --yes -n inspection"},
+		},
+		"yes beforehand asks not": {args: "prune --yes", end: batchv1.JobComplete, jobs: []string{""}},
+		"a Job that fails": {
+			args: "prune --yes",
+			end:  batchv1.JobFailed,
+			code: 1,
+			jobs: []string{""},
+			out:  []string{"would remove"},
+			err: []string{
+				"the Job plumb-prune-",
+				"failed: Job has reached the specified backoff limit\nWhat its log lists as removed is gone",
+			},
+		},
+		"a dry run that fails": {
+			args: "prune",
+			end:  batchv1.JobFailed,
+			code: 1,
+			jobs: []string{"--dry-run"},
+			err: []string{
+				"backoff limit\n" +
+					"Nothing was removed. Why is in its log, above, or: kubectl -n inspection logs job/plumb-prune-",
+			},
+		},
+		"all that is younger is left": {
+			args: "prune --older-than 800h --yes",
+			end:  batchv1.JobComplete,
+			jobs: []string{""},
+			err:  []string{"Of 1 runs all is kept, of 0"},
+		},
+		"a run that is not there": {
+			args: "prune --template-from nothing",
+			code: 1,
+			err:  []string{`run "nothing" does not exist`},
+		},
+		"a namespace without runs": {
+			args: "prune -n nothing",
+			code: 1,
+			err:  []string{"namespace nothing has no run to take the store"},
+		},
+		"both at once": {
+			args: "prune --yes --dry-run",
+			code: 2,
+			err:  []string{"if any flags in the group [dry-run yes] are set"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, server := jobCluster(t, test.end)
+			p.In = strings.NewReader(test.in)
+			args := append([]string{"--server", server}, strings.Split(test.args, " ")...)
+			if code := p.Run(t, args...); code != test.code {
+				t.Errorf("exit code %d, want %d: %s", code, test.code, p.Err.String())
+			}
+			clustertest.InOrder(t, "stdout", p.Out.String(), test.out)
+			clustertest.InOrder(t, "stderr", p.Err.String(), test.err)
+			if p.Client == nil { // the command line was refused
+				return
+			}
+			var jobs batchv1.JobList
+			if err := p.Client.List(t.Context(), &jobs); err != nil {
+				t.Fatal(err)
+			}
+			var told []string
+			for _, j := range jobs.Items {
+				args := strings.Join(j.Spec.Template.Spec.Containers[0].Args, " ")
+				args = strings.TrimPrefix(args, "prune --checkpoints /checkpoints --keep /plumbline/prune/keep.json")
+				told = append(told, strings.TrimSpace(args))
+				checkConfig(t, p.Client, j)
+			}
+			dryRuns := func(jobs []string) int { return strings.Count(strings.Join(jobs, ","), "--dry-run") }
+			if len(told) != len(test.jobs) || dryRuns(told) != dryRuns(test.jobs) {
+				t.Errorf("Jobs with %q, want %q", told, test.jobs)
+			}
+		})
+	}
+}
+
+// interrupting is standard input on which somebody presses Ctrl-C in place of an answer.
+type interrupting struct{ press context.CancelFunc }
+
+func (i interrupting) Read([]byte) (int, error) {
+	i.press()
+	select {}
+}
+
+func TestCtrlCEndsAPrune(t *testing.T) {
+	for name, test := range map[string]struct {
+		args string
+		end  batchv1.JobConditionType
+		err  []string
+	}{
+		"at the question": {
+			args: "prune",
+			end:  batchv1.JobComplete,
+			err:  []string{"Remove these? [y/N] \nNothing was removed\n"},
+		},
+		"while the Job runs": {
+			args: "prune --yes",
+			err: []string{
+				"Job plumb-prune-",
+				" goes on. What it says: kubectl -n inspection logs -f job/plumb-prune-",
+				"To end it: kubectl -n inspection delete job",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, press := context.WithCancel(t.Context())
+			defer press()
+			p, server := jobCluster(t, test.end)
+			p.Funcs.Watch = func(
+				ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption,
+			) (watch.Interface, error) {
+				press() // only a Job that has not ended is watched
+				return c.Watch(ctx, list, opts...)
+			}
+			p.In = interrupting{press}
+			args := append([]string{"--server", server}, strings.Split(test.args, " ")...)
+			if code := p.RunContext(t, ctx, args...); code != exitcode.Interrupted {
+				t.Errorf("exit code %d, want %d", code, exitcode.Interrupted)
+			}
+			clustertest.InOrder(t, "stderr", p.Err.String(), test.err)
+		})
+	}
+}
+
+// checkConfig: a Job's keep list is there, can be read, and goes with it.
+func checkConfig(t *testing.T, c client.Client, j batchv1.Job) {
+	t.Helper()
+	var config corev1.ConfigMap
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(&j), &config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wire.DecodeKeep([]byte(config.Data[keepFile])); err != nil {
+		t.Error(err)
+	}
+	if len(config.OwnerReferences) != 1 || config.OwnerReferences[0].Name != j.Name {
+		t.Errorf("the keep list belongs to %+v", config.OwnerReferences)
+	}
+}

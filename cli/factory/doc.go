@@ -1,0 +1,2 @@
+// Package factory holds what every verb is made with, so that tests replace the streams, the cluster and the clock.
+package factory

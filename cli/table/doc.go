@@ -1,0 +1,2 @@
+// Package table lays text out in columns.
+package table

@@ -1,0 +1,292 @@
+// Package natskeys is the command nats-keys: it makes the keys of a NATS server in operator mode. config/nats and the
+// chart run it as a Job before the server starts. It makes three Secrets, each for one reader:
+//
+//	<name>-root     the seeds of all keys. Nothing mounts it. It is written first, so that a call after an interrupted one makes
+//	                the other Secrets from the same keys.
+//	<name>-server   auth.conf, which the server's configuration includes: whom to trust. Public.
+//	<name>-account  signing.nk and account.pub: with these the operator issues one credential per run.
+//
+// Where the server is to speak TLS and nobody else makes its certificate, it makes a fourth, which depends on no key:
+//
+//	<name>-tls      tls.crt and tls.key for the server, ca.crt for its clients.
+package natskeys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"plumbline.dev/plumbline/operator/credential"
+)
+
+// Keys in the Secrets.
+const (
+	AuthConfFile   = "auth.conf"   // of NAME-server
+	SigningKeyFile = "signing.nk"  // of NAME-account and NAME-root
+	AccountFile    = "account.pub" // of NAME-account
+	AuthorityFile  = "ca.crt"      // of NAME-tls
+)
+
+// Command returns the command nats-keys.
+func Command() *cobra.Command {
+	var o options
+	var revokeBefore string
+	var printOnly bool
+	cmd := &cobra.Command{
+		Use:   "nats-keys",
+		Short: "Make the keys of a NATS server in operator mode, once, as three Secrets",
+		Long: `Make the keys of a NATS server in operator mode, once, as three Secrets: NAME-root (all seeds; mount it nowhere), NAME-server
+(auth.conf for the server) and NAME-account (what the operator signs credentials with). With --tls-hosts also NAME-tls, a certificate
+for the server with the authority to trust it by. Secrets that exist are left as they are.
+With --print nothing is created: the Secrets are written to standard output, for kubectl create -f -.`,
+		Example: `  plumbline-operator nats-keys --namespace plumbline-system
+  plumbline-operator nats-keys --namespace plumbline-system --tls-hosts plumbline-nats,plumbline-nats.plumbline-system.svc
+  plumbline-operator nats-keys --namespace nats --print | kubectl create -f -     # for a server of your own`,
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.namespace == "" {
+				return errors.New("--namespace is empty: name the namespace of the NATS server")
+			}
+			if revokeBefore != "" {
+				var err error
+				if o.revokeBefore, err = time.Parse(time.RFC3339, revokeBefore); err != nil {
+					return fmt.Errorf("--revoke-before is no time such as 2026-01-02T15:04:05Z: %w", err)
+				}
+			}
+			if printOnly {
+				return printSecrets(cmd.OutOrStdout(), o)
+			}
+			config, err := ctrl.GetConfig()
+			if err != nil {
+				return fmt.Errorf("find the API server: %w", err)
+			}
+			c, err := client.New(config, client.Options{})
+			if err != nil {
+				return fmt.Errorf("reach the API server: %w", err)
+			}
+			return ensureSecrets(cmd.Context(), c, cmd.OutOrStdout(), o)
+		},
+	}
+	cmd.Flags().StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the Secrets; default: $POD_NAMESPACE")
+	cmd.Flags().StringVar(&o.name, "name", "plumbline-nats", "what the names of the Secrets begin with")
+	cmd.Flags().StringSliceVar(&o.tlsHosts, "tls-hosts", nil, "names and addresses by which clients know the server: make a certificate for them, good for ten years")
+	cmd.Flags().StringVar(&revokeBefore, "revoke-before", "", "have the server turn away every user that was signed until then, such as 2026-01-02T15:04:05Z (docs/nats.md)")
+	cmd.Flags().BoolVar(&printOnly, "print", false, "print the Secrets instead of creating them")
+	return cmd
+}
+
+type options struct {
+	namespace, name string
+	tlsHosts        []string
+	revokeBefore    time.Time // zero: nobody is revoked
+}
+
+func printSecrets(w io.Writer, o options) error {
+	keys, err := newKeys()
+	if err != nil {
+		return err
+	}
+	secrets, err := keys.secrets(o)
+	if err != nil {
+		return err
+	}
+	for _, s := range secrets {
+		b, err := yaml.Marshal(s)
+		if err != nil {
+			return fmt.Errorf("write Secret %s: %w", s.Name, err)
+		}
+		if _, err := fmt.Fprintf(w, "---\n%s", b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensureSecrets creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that
+// its role may be that narrow.
+func ensureSecrets(ctx context.Context, c client.Client, w io.Writer, o options) error {
+	keys, err := newKeys()
+	if err != nil {
+		return err
+	}
+	root := keys.root(o)
+	if err := c.Create(ctx, root); apierrors.IsAlreadyExists(err) {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(root), root); err != nil {
+			return fmt.Errorf("read Secret %s/%s: %w", o.namespace, root.Name, err)
+		}
+		if keys, err = keysFrom(root); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return fmt.Errorf("create Secret %s/%s: %w", o.namespace, root.Name, err)
+	}
+	secrets, err := keys.secrets(o)
+	if err != nil {
+		return err
+	}
+	for _, s := range secrets[1:] {
+		state := "created"
+		if err := c.Create(ctx, s); apierrors.IsAlreadyExists(err) {
+			state = "exists already"
+		} else if err != nil {
+			return fmt.Errorf("create Secret %s/%s: %w", o.namespace, s.Name, err)
+		}
+		fmt.Fprintf(w, "Secret %s/%s %s\n", o.namespace, s.Name, state)
+	}
+	return nil
+}
+
+// keys are the seeds that everything follows from. The operator key signs accounts, the account's signing key signs
+// users.
+type keys struct{ operator, system, account, signing nkeys.KeyPair }
+
+func newKeys() (keys, error) {
+	var k keys
+	for _, key := range []struct {
+		to     *nkeys.KeyPair
+		create func() (nkeys.KeyPair, error)
+	}{
+		{&k.operator, nkeys.CreateOperator},
+		{&k.system, nkeys.CreateAccount},
+		{&k.account, nkeys.CreateAccount},
+		{&k.signing, nkeys.CreateAccount},
+	} {
+		pair, err := key.create()
+		if err != nil {
+			return keys{}, fmt.Errorf("make a NATS key: %w", err)
+		}
+		*key.to = pair
+	}
+	return k, nil
+}
+
+// named pairs each key with its name in the root Secret.
+func (k *keys) named() map[string]*nkeys.KeyPair {
+	return map[string]*nkeys.KeyPair{"operator.nk": &k.operator, "system.nk": &k.system, "account.nk": &k.account, SigningKeyFile: &k.signing}
+}
+
+func keysFrom(root *corev1.Secret) (keys, error) {
+	var k keys
+	for name, pair := range k.named() {
+		var err error
+		if *pair, err = nkeys.FromSeed(root.Data[name]); err != nil {
+			return keys{}, fmt.Errorf("key %s of Secret %s/%s is not a NATS seed (%w): restore the Secret, or delete all three and restart NATS, which makes the stored reports unreachable",
+				name, root.Namespace, root.Name, err)
+		}
+	}
+	return k, nil
+}
+
+// secrets are all of them, in the order in which they are created.
+func (k keys) secrets(o options) ([]*corev1.Secret, error) {
+	authConf, err := k.authConf(o.revokeBefore)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := tlsSecret(o)
+	return append([]*corev1.Secret{
+		k.root(o),
+		newSecret(o.namespace, o.name+"-server", map[string][]byte{AuthConfFile: []byte(authConf)}),
+		newSecret(o.namespace, o.name+"-account", map[string][]byte{SigningKeyFile: seed(k.signing), AccountFile: []byte(public(k.account))}),
+	}, certificate...), err
+}
+
+func (k keys) root(o options) *corev1.Secret {
+	data := map[string][]byte{}
+	for name, pair := range k.named() {
+		data[name] = seed(*pair)
+	}
+	return newSecret(o.namespace, o.name+"-root", data)
+}
+
+// newSecret is immutable: another key in its place would cut off every run that holds a credential.
+func newSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
+	immutable := true
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app.kubernetes.io/part-of": "plumbline"}},
+		Immutable:  &immutable,
+		Data:       data,
+	}
+}
+
+// tlsSecret is the server's certificate; none without hosts. One that exists is never renewed by a second call: to
+// create is all that the Job may.
+func tlsSecret(o options) ([]*corev1.Secret, error) {
+	if len(o.tlsHosts) == 0 {
+		return nil, nil
+	}
+	c, err := credential.NewCertificate(o.tlsHosts, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	s := newSecret(o.namespace, o.name+"-tls", map[string][]byte{corev1.TLSCertKey: c.Certificate, corev1.TLSPrivateKeyKey: c.Key, AuthorityFile: c.Authority})
+	s.Type = corev1.SecretTypeTLS
+	return []*corev1.Secret{s}, nil
+}
+
+// authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the
+// one that reports live in. How much that one may store is for the server's configuration to say; without any JetStream
+// limit in its token it could store nothing at all.
+func (k keys) authConf(revokeBefore time.Time) (string, error) {
+	operator := jwt.NewOperatorClaims(public(k.operator))
+	operator.Name = "plumbline"
+	operator.SystemAccount = public(k.system)
+	system := jwt.NewAccountClaims(public(k.system))
+	system.Name = "SYS"
+	account := jwt.NewAccountClaims(public(k.account))
+	account.Name = "PLUMBLINE"
+	account.SigningKeys.Add(public(k.signing))
+	if !revokeBefore.IsZero() {
+		account.RevokeAt(jwt.All, revokeBefore)
+	}
+	account.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit}
+
+	var tokens []any
+	for _, claims := range []jwt.Claims{operator, system, account} {
+		token, err := claims.Encode(k.operator)
+		if err != nil {
+			return "", fmt.Errorf("sign the NATS claims of %s: %w", claims.Claims().Name, err)
+		}
+		tokens = append(tokens, token)
+	}
+	return fmt.Sprintf(`operator: %q
+system_account: %[4]s
+resolver: MEMORY
+resolver_preload: {
+  %[4]s: %[2]q
+  %[5]s: %[3]q
+}
+`, append(tokens, public(k.system), public(k.account))...), nil
+}
+
+// seed and public cannot fail for pairs that were made from seeds.
+func seed(k nkeys.KeyPair) []byte {
+	b, err := k.Seed()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func public(k nkeys.KeyPair) string {
+	s, err := k.PublicKey()
+	if err != nil {
+		panic(err)
+	}
+	return s
+}

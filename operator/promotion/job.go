@@ -1,0 +1,26 @@
+package promotion
+
+import (
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/podspec"
+	"plumbline.dev/plumbline/wire"
+)
+
+// job returns the Job of an attempt to publish. The version owns the Job, and both are deleted together; what the Job
+// published stays. The Job has no NATS credential, because it writes nothing but its termination message.
+func job(v *api.ModelVersion, m *api.Model, number int32, document string) *batchv1.Job {
+	pod := podspec.Template(m.Spec.Publishing, podspec.Main{
+		Command: "publish", Variable: wire.EnvPublication, Document: document, Resources: m.Spec.Publishing.Resources,
+	})
+	owner := metav1.NewControllerRef(v, api.GroupVersion.WithKind("ModelVersion"))
+	return podspec.Job(v.Namespace, JobName(v.Name, number), *owner, map[string]string{
+		api.LabelModel:   v.Spec.Model,
+		api.LabelVersion: fmt.Sprint(v.Spec.Version),
+		api.LabelAttempt: fmt.Sprint(number),
+	}, pod)
+}

@@ -1,0 +1,239 @@
+package promotion
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/plaintext"
+	"plumbline.dev/plumbline/podspec"
+	"plumbline.dev/plumbline/wire"
+)
+
+// Input is everything that the plan of one version is made from.
+type Input struct {
+	Version *api.ModelVersion
+	Model   *api.Model      // nil: there is none of that name
+	Cluster attempt.Cluster // the version's own Jobs, and their pods
+	Now     time.Time
+}
+
+// Plan is what to do: write Status if it differs from the version's, then record Events, then carry out Actions, in
+// this order.
+type Plan struct {
+	Status  api.ModelVersionStatus
+	Events  []decision.Event
+	Actions []decision.Action
+	After   time.Duration // when to plan again although nothing was observed to change; 0: never
+}
+
+// JobName returns the name of the Job of an attempt to publish.
+func JobName(version string, number int32) string {
+	return fmt.Sprintf("%s-p%d", version, number)
+}
+
+// Make decides about one version. status.attempts and status.job are the record: an attempt whose number is recorded
+// without a Job is decided, and its Job is created unless it is observed. The operator never touches the store: it
+// knows only what a Job reports in its termination message.
+func Make(in Input) Plan {
+	p := &planner{Input: in, next: in.Version.Status.DeepCopy()}
+	p.next.ObservedGeneration = in.Version.Generation
+	if in.Version.Status.CompletionTime == nil {
+		p.advance()
+	}
+	return Plan{Status: *p.next, Events: p.events, Actions: p.actions, After: p.after}
+}
+
+// planner carries one plan while it is made.
+type planner struct {
+	Input
+	next    *api.ModelVersionStatus
+	events  []decision.Event
+	actions []decision.Action
+	after   time.Duration
+}
+
+func (p *planner) advance() {
+	if meta.FindStatusCondition(p.next.Conditions, api.ConditionVerified) == nil {
+		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotYet", "the publishing Job has not checked the checkpoint yet")
+	}
+	if p.next.Attempts == 0 {
+		p.startAttempt()
+		return
+	}
+	for _, left := range p.Cluster.UntilLost(ofVersion, p.nodeLoss()) {
+		p.after = left
+	}
+	a := p.Cluster.Of(p.jobName())
+	switch {
+	case a.Job == nil && p.next.Job == "":
+		p.createJob()
+	case a.Job == nil:
+		p.endAttempt(attempt.Vanished("the publishing Job was deleted", time.Time{}))
+	default:
+		p.next.Job = a.Job.Name
+		if e, ok := a.Ending(false, p.nodeLoss()); ok {
+			p.endAttempt(e)
+			return
+		}
+		p.describeWait(a)
+	}
+}
+
+// startAttempt decides the next attempt.
+func (p *planner) startAttempt() {
+	if remaining := p.Cluster.Remaining(ofVersion, p.nodeLoss()); remaining != "" {
+		p.setPublished(false, "AwaitingEnd", "waits for the end of "+remaining+": a version is never published twice at once")
+		return
+	}
+	if !p.modelExists() {
+		return
+	}
+	p.next.Attempts++
+	p.next.Job = ""
+	p.setPublished(false, "Creating", fmt.Sprintf("Job %s is being created", p.jobName()))
+	p.addEvent(decision.Normal, "PublishingStarted", "attempt %d to publish %s as version %d of %s", p.next.Attempts, p.Version.Spec.Trial, p.Version.Spec.Version, p.Version.Spec.Model)
+	p.createJob()
+}
+
+// ofVersion: all pods and Jobs that were observed are the version's own.
+func ofVersion(map[string]string) bool { return true }
+
+func (p *planner) nodeLoss() attempt.NodeLoss {
+	return attempt.NodeLoss{Seconds: attempt.DefaultNodeLossSeconds, Now: p.Now}
+}
+
+func (p *planner) jobName() string { return JobName(p.Version.Name, p.next.Attempts) }
+
+func (p *planner) modelExists() bool {
+	if p.Model != nil {
+		return true
+	}
+	name := p.Version.Spec.Model
+	message := fmt.Sprintf("there is no Model %s in namespace %s: create it, and publishing goes on", name, p.Version.Namespace)
+	if was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished); was == nil || was.Reason != "ModelNotFound" {
+		p.addEvent(decision.Warning, "ModelNotFound", "%s", message)
+	}
+	p.setPublished(false, "ModelNotFound", message)
+	return false
+}
+
+// describeWait sets the conditions of a version whose attempt has not ended.
+func (p *planner) describeWait(a attempt.Observed) {
+	w := a.Wait(attempt.Wait{}, p.Cluster.Warnings)
+	if w.Reason == attempt.ReasonFirstReport {
+		w = attempt.Wait{Reason: "Publishing", Message: "Job " + a.Job.Name + " checks, exports and publishes"}
+	}
+	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
+	if w.Reason == attempt.ReasonImage && was != nil && was.Reason == w.Reason {
+		return // the two messages of an image that cannot be pulled alternate
+	}
+	if w.Stuck && (was == nil || was.Reason != w.Reason) {
+		p.addEvent(decision.Warning, w.Reason, "publishing waits: %s", w.Message)
+	}
+	p.setPublished(false, w.Reason, w.Message)
+}
+
+// endAttempt records how an attempt ended: with a version, with another attempt after a while, or for good.
+func (p *planner) endAttempt(e attempt.Ending) {
+	if e.Class == wire.ClassSucceeded && (e.Result.URI == "" || e.Result.Digest == "") {
+		e = attempt.Ending{Class: wire.ClassCrash, At: e.At, Sentence: "the publishing Job ended well without saying what it published: is its image a Plumbline trainer?"}
+	}
+	switch retry := e.Class.Retry() != wire.RetryNever && p.next.Attempts <= attempt.DefaultMaxRetries; {
+	case e.Class == wire.ClassSucceeded:
+		p.succeed(e)
+	case retry && p.Now.Before(e.At.Add(attempt.Backoff(p.next.Attempts))):
+		p.after = e.At.Add(attempt.Backoff(p.next.Attempts)).Sub(p.Now)
+		message := fmt.Sprintf("attempt %d ended and will be followed by another: %s", p.next.Attempts, e.Sentence)
+		if was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished); was == nil || was.Message != message {
+			p.addEvent(decision.Warning, e.Reason(), "%s", message)
+		}
+		p.setPublished(false, e.Reason(), message)
+	case retry:
+		p.startAttempt()
+	default:
+		p.fail(e)
+	}
+}
+
+func (p *planner) succeed(e attempt.Ending) {
+	p.next.URI, p.next.Digest = plaintext.Clean(e.Result.URI), plaintext.Clean(e.Result.Digest)
+	p.next.CompletionTime = decision.Time(e.When(p.Now))
+	p.setCondition(api.ConditionVerified, metav1.ConditionTrue, "Verified", "every digest matched and the recorded predictions were replayed")
+	p.setPublished(true, "Published", fmt.Sprintf("version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI))
+	p.addEvent(decision.Normal, "Published", "version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI)
+}
+
+func (p *planner) fail(e attempt.Ending) {
+	message := e.Sentence
+	if e.Class.Retry() != wire.RetryNever {
+		message = fmt.Sprintf("%s (gave up %s)", message, attempt.AfterRetries(p.next.Attempts-1))
+	}
+	p.next.CompletionTime = decision.Time(e.When(p.Now))
+	if e.Class == wire.ClassData {
+		p.setCondition(api.ConditionVerified, metav1.ConditionFalse, e.Reason(), message)
+	} else {
+		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotKnown", "publishing was given up, and no Job has said that the checkpoint is whole")
+	}
+	p.setPublished(false, e.Reason(), message)
+	p.addEvent(decision.Warning, e.Reason(), "not published: %s", message)
+}
+
+// createJob makes the Job of the attempt that is decided. A Model that went away meanwhile is waited for.
+func (p *planner) createJob() {
+	if !p.modelExists() {
+		return
+	}
+	v := p.Version
+	document, err := json.Marshal(wire.Publication{
+		Version: wire.Version, Namespace: v.Namespace, Model: v.Spec.Model, Number: v.Spec.Version,
+		Registry:   string(p.Model.Spec.Registry.URI),
+		Checkpoint: wire.CheckpointRef{URI: v.Spec.Checkpoint.URI, Digest: v.Spec.Checkpoint.Digest},
+		Run:        wire.Run{Namespace: v.Namespace, Name: v.Spec.Run.Name, UID: v.Spec.Run.UID},
+		Trial:      v.Spec.Trial, Scratch: podspec.ScratchDir, Result: podspec.TerminationLog,
+	})
+	if err == nil {
+		_, err = wire.DecodePublication(document)
+	}
+	if err != nil {
+		p.fail(attempt.Ending{Class: wire.ClassSettings, Sentence: err.Error()})
+		return
+	}
+	p.actions = append(p.actions, decision.Action{Create: job(v, p.Model, p.next.Attempts, string(document)), Reason: fmt.Sprintf("%s needs attempt %d", v.Name, p.next.Attempts)})
+}
+
+func (p *planner) setPublished(ok bool, reason, message string) {
+	status := metav1.ConditionFalse
+	if ok {
+		status = metav1.ConditionTrue
+	}
+	p.setCondition(api.ConditionPublished, status, reason, message)
+}
+
+func (p *planner) setCondition(kind string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(&p.next.Conditions, metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: plaintext.Cut(message, decision.MaxMessage),
+		ObservedGeneration: p.Version.Generation, LastTransitionTime: *decision.Time(p.Now),
+	})
+}
+
+func (p *planner) addEvent(severity decision.Severity, reason, format string, args ...any) {
+	p.events = append(p.events, decision.NewEvent(severity, p.next.Job, reason, format, args...))
+}
+
+// ModelStatus returns a Model's status once a version of it is known and, perhaps, published. Numbers in it never
+// decrease.
+func ModelStatus(m *api.Model, v *api.ModelVersion) api.ModelStatus {
+	s := m.Status
+	s.LastNumber = max(s.LastNumber, v.Spec.Version)
+	if meta.IsStatusConditionTrue(v.Status.Conditions, api.ConditionPublished) {
+		s.LatestVersion = max(s.LatestVersion, v.Spec.Version)
+	}
+	return s
+}
