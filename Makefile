@@ -67,7 +67,7 @@ down: ## Stop the cluster of `make up`; its state stays in .cluster until `make 
 generate: ## Write the generated files: deep copies, CRDs, RBAC, the chart's copies, the API reference
 	@hack/generate.sh
 
-lint: ## gofmt, golangci-lint, line length, chart and manifests
+lint: ## Run gofmt and golangci-lint; check line lengths, the chart and the manifests
 	@hack/verify.sh lint
 
 verify: ## Run lint, and check that the generated files are up to date

@@ -118,7 +118,7 @@ func typeOf(s apiextensions.JSONSchemaProps) string {
 }
 
 // notesOf returns sentences on the default and on what the API server refuses. f is the field; inner is the schema of
-// the list's elements, or f itself if the field is no list.
+// the list's elements, or f itself if the field is no list. A description that gives the range does not get it twice.
 func notesOf(f, inner apiextensions.JSONSchemaProps) string {
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
@@ -132,7 +132,9 @@ func notesOf(f, inner apiextensions.JSONSchemaProps) string {
 		}
 		note("One of `%s`.", strings.Join(values, "`, `"))
 	}
+	saysRange := strings.Contains(f.Description, "Range:") || strings.Contains(f.Description, "Minimum:")
 	switch {
+	case saysRange:
 	case inner.Minimum != nil && inner.Maximum != nil:
 		note("From %v to %v.", int64(*inner.Minimum), int64(*inner.Maximum))
 	case inner.Minimum != nil:
@@ -144,7 +146,7 @@ func notesOf(f, inner apiextensions.JSONSchemaProps) string {
 	case f.MaxItems != nil:
 		note("At most %d elements.", *f.MaxItems)
 	}
-	if inner.MaxLength != nil {
+	if inner.MaxLength != nil && !saysRange {
 		note("At most %d characters.", *inner.MaxLength)
 	}
 	rules := f.XValidations
