@@ -130,8 +130,14 @@ func (s *Supervisor) start(name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[name] != nil {
-		return nil
+	for process := s.running[name]; process != nil; process = s.running[name] {
+		if process.id.Alive() {
+			return nil
+		}
+		// The process was just killed and reap has not seen it yet.
+		s.mu.Unlock()
+		<-process.done
+		s.mu.Lock()
 	}
 	out, err := os.OpenFile(s.cluster.LogFile(name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
