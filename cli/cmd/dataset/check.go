@@ -28,11 +28,11 @@ type CheckOptions struct {
 	Output      output.Flag
 }
 
-const checkHelp = `Read a whole data set, decode every image, and count samples by class and package. Then list every problem at once,
-each with its file and line.
+const checkHelp = `Read a whole data set, count its samples, and list all problems at once, each with its file and line.
 
-The command finds missing and unreadable images, channels of unequal size, copies of images, unknown labels,
-positions outside the grid, two samples in one cell, and corrections that do not fit. It never writes into the set.
+The command decodes every image, and counts samples by class and by package. It finds missing and unreadable images,
+channels of unequal size, copies of images, unknown labels, positions outside the grid, two samples in one cell, and
+corrections that do not fit. It never writes into the set.
 
 It exits with 1 if there is a problem.`
 

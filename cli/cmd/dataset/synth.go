@@ -37,8 +37,8 @@ erasers have a defect (missing stroke, smear, faint print, double print, cut-off
 wrong.
 
 The directory also holds two files that training never reads: truth.csv says what every image really shows, and
-contact-sheet.png shows examples. The same flags make the same bytes. With --grid one image shows a whole package; the
-erasers stay the same.`
+contact-sheet.png shows examples. The same flags make the same bytes. With --grid, each image shows a whole package;
+the erasers are the same as without it.`
 
 func newCmdSynth(f *factory.Factory, runF func(context.Context, *SynthOptions) error) *cobra.Command {
 	if runF == nil {
@@ -74,12 +74,12 @@ func newCmdSynth(f *factory.Factory, runF func(context.Context, *SynthOptions) e
 	flags.IntVar(&o.Spec.Samples, "samples", 1381, "number of erasers")
 	flags.Float64Var(&o.Spec.Prevalence, "prevalence", 0.12, "share of erasers with a defect, from 0 to 1")
 	flags.Float64Var(&o.Spec.MinSeverity, "min-severity", 0.2,
-		"lowest severity of a defect, from 0 to 1; severities are spread evenly from here to 1")
+		"lowest severity of a defect; severities are spread evenly between it and 1")
 	flags.Float64Var(&o.Spec.LabelNoise, "label-noise", 0.06, "share of labels that are wrong, from 0 to 1")
 	flags.Int64Var(&o.Spec.Seed, "seed", 7, "seed of the random numbers: another seed makes another set")
 	flags.IntVar(&o.Spec.Size, "size", 96, "width and height of an eraser's image in pixels")
 	flags.IntVar(&o.Spec.PackageSize, "package-size", 15,
-		"number of erasers in a package; with --grid, the default and the maximum is the number of cells")
+		"erasers in a package; with --grid, the number of cells is the default and the maximum")
 	flags.StringVar(&o.Grid, "grid", "",
 		"make images of whole packages with this many rows and columns of erasers, such as 3x5")
 	flags.StringSliceVar(&o.Spec.Channels, "channels", synth.Lights(),

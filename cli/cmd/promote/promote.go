@@ -172,7 +172,7 @@ func versionSpec(r *api.TrainingRun, trial string, provisional bool, inNamespace
 		}
 		return api.ModelVersionSpec{}, fmt.Errorf("run %q has no final best checkpoint yet "+
 			"(%s, %s trials ended): %s\n"+
-			"Wait for the run: plumb watch %s%s. Or promote the best so far: add --provisional",
+			"To wait for its end: plumb watch %s%s. Or to promote the best so far: add --provisional",
 			r.Name, runstate.Phase(r), cmp.Or(r.Status.Done, "no"), soFar, r.Name, inNamespace)
 	}
 	spec := api.ModelVersionSpec{Run: api.RunRef{Name: r.Name, UID: string(r.UID)}}
@@ -189,7 +189,7 @@ func versionSpec(r *api.TrainingRun, trial string, provisional bool, inNamespace
 	}
 	if t.Best == nil {
 		return spec, fmt.Errorf("trial %s of run %q has no committed checkpoint: %s\n"+
-			"See which trials have one: plumb best %s%s",
+			"To see which trials have one: plumb best %s%s",
 			t.Name, r.Name, cmp.Or(text.Clean(t.Message), text.Clean(string(t.Phase))), r.Name, inNamespace)
 	}
 	spec.Trial, spec.Depth = t.Name, t.Depth
@@ -295,13 +295,13 @@ func (o *Options) untilPublished(
 	case errors.Is(err, context.DeadlineExceeded):
 		state := cmp.Or(printed, "the operator has not written a status for it; is the operator running?")
 		return nil, failure.Timeoutf("model version %s is not published after %s: %s\n"+
-			"Publishing continues in the cluster. See how far it is: "+
+			"Publishing continues in the cluster. To see how far it is: "+
 			"plumb models %s%s, or kubectl -n %s describe mver %s",
 			v.Name, o.Timeout, state, v.Spec.Model, o.Cluster.NamespaceFlag(), v.Namespace, v.Name)
 	}
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintf(o.IO.ErrOut,
-			"Model version %s exists, and publishing continues in the cluster. See how far it is: plumb models %s%s\n",
+			"Publishing of model version %s continues in the cluster. To see how far it is: plumb models %s%s\n",
 			v.Name, v.Spec.Model, o.Cluster.NamespaceFlag())
 	}
 	return nil, fmt.Errorf("wait for model version %s: %w", v.Name, err)

@@ -12,10 +12,10 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// keepList returns the list of what a prune must keep. A run is pruned only if it ended at least olderThan ago, and then
-// the bests of all its trials are kept. Every other run is live: nothing of it is removed. The run from which a run that
-// has not ended resumes is live, too. keepList returns an error if the location of a checkpoint cannot be parsed,
-// because a prune could then remove that checkpoint.
+// keepList returns the list of what a prune must keep. A run is pruned only if it ended at least olderThan ago, and
+// then the bests of all its trials are kept. Every other run is live: nothing of it is removed. The run from which a
+// run that has not ended resumes is live, too. keepList returns an error if the location of a checkpoint cannot be
+// parsed, because a prune could then remove that checkpoint.
 func keepList(
 	runs []api.TrainingRun, versions []api.ModelVersion, olderThan time.Duration, unknown bool, now time.Time,
 ) (wire.Keep, error) {

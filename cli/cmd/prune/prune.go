@@ -51,8 +51,8 @@ The command starts a Job with the image and the volumes of a run. The Job lists 
 checkpoint store. If you answer yes, a second Job removes it. The command prints the logs of both Jobs.
 
 Runs that are left whole:
-  A run that has not ended, or that ended less than --older-than ago, is left whole. So is the run from which a run
-  that has not ended resumes.
+  Nothing is removed from a run that has not ended, or that ended less than --older-than ago. The same holds for the
+  run from which a run that has not ended resumes.
 
 Runs that ended longer ago:
   Their resume checkpoints, the bests that a better one has replaced, and half-written files are removed. Each trial's
@@ -60,13 +60,13 @@ Runs that ended longer ago:
   from such a run, but no longer retry it.
 
 Decoded images:
-  They are removed if no trial has read them for --older-than.
+  They are removed if no trial has read them for as long as --older-than.
 
 Directories of unknown runs:
   These are runs that the namespace (with -A: the cluster) does not have. Their directories are left and listed,
   because another namespace or another cluster may use the same store. If you know that the runs were deleted, use
-  --unknown. It removes those directories in which nothing has changed for --older-than, except what a ModelVersion or
-  another run names. It reads all namespaces of this cluster first, but it cannot see other clusters.
+  --unknown. It removes those directories in which nothing has changed for as long as --older-than, except what a
+  ModelVersion or another run names. It reads all namespaces of this cluster first, but it cannot see other clusters.
 
 `
 
@@ -95,7 +95,7 @@ func NewCmdPrune(f *factory.Factory, runF func(context.Context, *Options) error)
 	flags.StringVar(&o.Template, "template-from", "",
 		"prune the checkpoint store of this run, with its image and volumes (default the newest run)")
 	flags.DurationVar(&o.OlderThan, "older-than", 720*time.Hour,
-		"leave runs that ended less than this time ago, and decoded images that were read since")
+		"leave runs that ended less than this time ago, and images that were read since")
 	flags.BoolVarP(&o.All, "all-namespaces", "A", false,
 		"include the runs and model versions of all namespaces, which may use the same store")
 	flags.BoolVar(&o.Unknown, "unknown", false,

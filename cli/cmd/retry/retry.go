@@ -60,7 +60,7 @@ func NewCmdRetry(f *factory.Factory, runF func(context.Context, *Options) error)
 		Use:   "retry RUN",
 		Short: "Make another run that resumes from the checkpoints of a run that has ended",
 		Long:  help,
-		Example: `  # Repeat the trials that failed
+		Example: `  # Resume the trials that failed; the others only report their end again
   plumb retry erasers
 
   # Train every trial longer, up to 60 epochs in total
@@ -111,7 +111,7 @@ func runRetry(ctx context.Context, o *Options) error {
 		start = "starts from the beginning"
 	}
 	fmt.Fprintf(o.IO.Out, "run %s is created and %s: %s\n", next.Name, start, depthNames(next.Spec.Depths))
-	fmt.Fprintf(o.IO.ErrOut, "Follow the run: plumb watch %s%s\n", next.Name, o.Cluster.NamespaceFlag())
+	fmt.Fprintf(o.IO.ErrOut, "To follow it: plumb watch %s%s\n", next.Name, o.Cluster.NamespaceFlag())
 	return nil
 }
 
@@ -121,7 +121,7 @@ func (o *Options) successor(old *api.TrainingRun) (*api.TrainingRun, error) {
 	if over, _ := runstate.Ended(old); !over {
 		inNamespace, trials := o.Cluster.NamespaceFlag(), strings.ReplaceAll(runstate.TrialNames(old), ",", "")
 		return nil, fmt.Errorf("run %q has not ended: it is %s\n"+
-			"Wait for the run: plumb watch %s%s. Or end its trials: plumb stop %s%s %s",
+			"To wait for its end: plumb watch %s%s. Or to end its trials: plumb stop %s%s %s",
 			old.Name, runstate.Phase(old), old.Name, inNamespace, old.Name, inNamespace, trials)
 	}
 	next := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{
@@ -148,11 +148,11 @@ func (o *Options) successor(old *api.TrainingRun) (*api.TrainingRun, error) {
 		})
 		others := ""
 		if len(kept) > 0 {
-			others = fmt.Sprintf("Retry the other trials: plumb retry %s --depths %s%s. ",
+			others = fmt.Sprintf("To retry the other trials: plumb retry %s --depths %s%s. ",
 				old.Name, depthList(kept), o.Cluster.NamespaceFlag())
 		}
 		return nil, fmt.Errorf("run %q probably left no checkpoint from which %s could resume\n"+
-			"%sStart from the beginning: plumb retry %s --depths %s --anew%s. "+
+			"%sTo start from the beginning: plumb retry %s --depths %s --anew%s. "+
 			"If you know that there is a checkpoint, apply a run of your own with checkpoint.resumeFrom: %s",
 			old.Name, depthNames(missing), others, old.Name, depthList(missing), o.Cluster.NamespaceFlag(), old.UID)
 	}
@@ -247,7 +247,7 @@ func (o *Options) keepPhases(old, next *api.TrainingRun) error {
 		}
 		return fmt.Errorf("the trials of run %q had phases of different lengths, "+
 			"and one run with %d epochs cannot keep them all: %s\n"+
-			"Retry the trials in separate runs: %s",
+			"To retry the trials in separate runs: %s",
 			old.Name, o.Epochs, strings.Join(lengths, "; "), strings.Join(commands, ", "))
 	}
 	h := next.Spec.Hyperparameters

@@ -86,7 +86,11 @@ func TestRetryMakesARunThatResumes(t *testing.T) {
 			code: 2,
 			err:  []string{"--epochs 7 is below the 8 epochs that trial d18 had"},
 		},
-		"refuse a depth that the run did not have": {args: "retry erasers --depths 19", code: 2, err: []string{`has no trial d19`}},
+		"refuse a depth that the run did not have": {
+			args: "retry erasers --depths 19",
+			code: 2,
+			err:  []string{`has no trial d19`},
+		},
 		"refuse a name that is taken": {
 			state: "finished",
 			args:  "retry erasers --name taken",

@@ -112,12 +112,13 @@ func runStop(ctx context.Context, o *Options) error {
 	}
 	for _, t := range o.Trials {
 		if slices.Contains(added, t) {
-			fmt.Fprintf(o.IO.Out, "trial %s of run %s is being stopped: its pod saves a checkpoint and ends\n", t, r.Name)
+			const stopping = "trial %s of run %s is being stopped: its pod saves a checkpoint and ends\n"
+			fmt.Fprintf(o.IO.Out, stopping, t, r.Name)
 		} else {
 			fmt.Fprintf(o.IO.Out, "trial %s of run %s is already being stopped\n", t, r.Name)
 		}
 	}
-	fmt.Fprintf(o.IO.ErrOut, "Follow the run: plumb watch %s%s\n", r.Name, o.Cluster.NamespaceFlag())
+	fmt.Fprintf(o.IO.ErrOut, "To follow the run: plumb watch %s%s\n", r.Name, o.Cluster.NamespaceFlag())
 	return nil
 }
 
@@ -135,7 +136,7 @@ func (o *Options) notYetStopped(r *api.TrainingRun) (added []string, err error) 
 		case t == nil && !inSpec:
 			return nil, runstate.NoTrial(r, name)
 		case t != nil && t.Phase.Terminal():
-			return nil, fmt.Errorf("trial %s of run %q has already ended: it is %s\nSee all trials: plumb best %s%s",
+			return nil, fmt.Errorf("trial %s of run %q has already ended: it is %s\nTo see all trials: plumb best %s%s",
 				name, r.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
 		case !slices.Contains(r.Spec.StopTrials, api.TrialName(name)) && !slices.Contains(added, name):
 			added = append(added, name)

@@ -28,8 +28,9 @@ type Options struct {
 
 const suspendHelp = `Stop all pods of a run until the run is resumed.
 
-Each pod finishes its step, saves a checkpoint and ends. No finished epoch is lost and no retry is spent. The time in
-which the run is suspended does not count for spec.activeDeadlineSeconds. This command sets spec.suspend to true.`
+Each pod finishes its step, saves a checkpoint and ends. Checkpoints are kept, no finished epoch is lost, and no retry
+is spent. The time in which the run is suspended does not count for spec.activeDeadlineSeconds. This command sets
+spec.suspend to true.`
 
 const resumeHelp = `Resume a suspended run from its checkpoints.
 
@@ -108,10 +109,10 @@ func runSuspend(ctx context.Context, o *Options) error {
 		fmt.Fprintf(o.IO.Out, "run %s is not suspended, so there is nothing to resume\n", r.Name)
 	case o.Suspend:
 		fmt.Fprintf(o.IO.Out, "run %s is suspended: its pods save checkpoints and end\n", r.Name)
-		fmt.Fprintf(o.IO.ErrOut, "Resume the run later: plumb resume %s%s\n", r.Name, o.Cluster.NamespaceFlag())
+		fmt.Fprintf(o.IO.ErrOut, "To resume it: plumb resume %s%s\n", r.Name, o.Cluster.NamespaceFlag())
 	default:
 		fmt.Fprintf(o.IO.Out, "run %s resumes from its checkpoints\n", r.Name)
-		fmt.Fprintf(o.IO.ErrOut, "Follow the run: plumb watch %s%s\n", r.Name, o.Cluster.NamespaceFlag())
+		fmt.Fprintf(o.IO.ErrOut, "To follow it: plumb watch %s%s\n", r.Name, o.Cluster.NamespaceFlag())
 	}
 	return nil
 }
