@@ -18,8 +18,9 @@ import (
 
 const day = 24 * time.Hour
 
-// endedRun returns a run that ended endedAgo before noon; if endedAgo is negative, the run has not ended. Its one trial
-// has its best in the directory of the run with the uid bestIn; if bestIn is empty, there is no trial.
+// endedRun returns a run that ended endedAgo before the tests' present time; if endedAgo is negative, the run has not
+// ended. Its one trial has its best in the directory of the run with the uid bestIn; if bestIn is empty, there is no
+// trial.
 func endedRun(uid string, endedAgo time.Duration, bestIn string) api.TrainingRun {
 	r := api.TrainingRun{
 		ObjectMeta: metav1.ObjectMeta{Name: "run-" + uid, Namespace: "inspection", UID: types.UID(uid)},
