@@ -16,6 +16,7 @@ import (
 // Label is a sample's class: Normal is the negative class, Defect the positive one.
 type Label int8
 
+// The two labels, as a network's targets have them.
 const (
 	Normal Label = 0
 	Defect Label = 1

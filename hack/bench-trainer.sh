@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Plumbline's trainer and PyTorch side by side: the training step and the whole epoch. For an idle machine; about an hour on two cores.
+# Times Plumbline's trainer against PyTorch: the training step and the whole epoch. Run it on an idle machine; it takes
+# about an hour on two cores.
 #
-#   hack/bench-trainer.sh [FLAG...]      the flags are hack/reference/torch_bench.py's: --help prints them
+#   hack/bench-trainer.sh [FLAG...]      --help prints the flags, which are those of hack/reference/torch_bench.py
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
@@ -11,4 +12,5 @@ trap 'rm -rf "$scratch"' EXIT
 go test -c -o "$scratch/session.test" ./trainer/session
 go build -o "$scratch/plumbline-trainer" ./trainer
 CGO_ENABLED=0 go build -o "$scratch/plumb" ./cli
-python3 hack/reference/torch_bench.py --bench "$scratch/session.test" --trainer "$scratch/plumbline-trainer" --plumb "$scratch/plumb" "$@"
+python3 hack/reference/torch_bench.py \
+	--bench "$scratch/session.test" --trainer "$scratch/plumbline-trainer" --plumb "$scratch/plumb" "$@"

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# Builds the four programs into one directory, saying what takes long and why. Called by `make build`.
+# Builds plumb, the operator, the trainer and localcluster into a directory. It says which steps take long, and why.
+# Called by `make build`.
+#
+#   hack/build.sh DIRECTORY
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=${1:?usage: hack/build.sh DIRECTORY}
@@ -8,13 +11,17 @@ mkdir -p "$bin"
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf 'build: %s\n' "$*" >&2; exit 1; }
 
-command -v go >/dev/null || fail "Go is not on PATH. Install Go $(sed -n 's/^go //p' go.mod) or newer, then run this again."
-command -v cc >/dev/null || command -v gcc >/dev/null || fail "no C compiler is on PATH; the trainer needs one (Debian: apt install gcc libc6-dev)."
-[ "$(go env GOOS)/$(go env GOARCH)" = linux/amd64 ] ||
-	fail "this is $(go env GOOS)/$(go env GOARCH); Plumbline is built and tested on linux/amd64 only. Use a linux/amd64 machine, container or virtual machine."
+command -v go >/dev/null ||
+	fail "Go is not on PATH. Install Go $(sed -n 's/^go //p' go.mod) or newer, then run this again."
+command -v cc >/dev/null || command -v gcc >/dev/null ||
+	fail "no C compiler is on PATH, and the trainer needs one (Debian: apt install gcc libc6-dev)."
+platform=$(go env GOOS)/$(go env GOARCH)
+[ "$platform" = linux/amd64 ] ||
+	fail "this is $platform; Plumbline is built and tested on linux/amd64 only." \
+		"Use a linux/amd64 machine, container or virtual machine."
 
 version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# The release is stamped here; Go's own stamp fails in a checkout that another user owns.
+# This writes the release into the programs. Go's own way of doing that fails in a checkout that another user owns.
 stamp="-s -w -X plumbline.dev/plumbline/wire.Release=$version"
 
 say "plumb and the operator (the first build compiles the Kubernetes client, about two minutes)"
@@ -27,5 +34,5 @@ tf=$(hack/libtensorflow/fetch.sh)
 say "the trainer"
 (. "$tf/env.sh" && go build -buildvcs=false -ldflags "$stamp" -o "$bin/plumbline-trainer" ./trainer)
 
-say "the local cluster (the first build compiles Kubernetes itself, about five minutes on two cores; kept in the cache)"
+say "localcluster (the first build compiles Kubernetes itself, about five minutes on two cores; kept in the cache)"
 hack/localcluster/build.sh "$bin/localcluster"

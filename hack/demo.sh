@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# The whole walk on real parts, for a person to watch: `make demo`. State goes to demo/ and stays, to look around in.
+# Runs the whole walk for a person to watch, with the real programs: `make demo`. The state stays in demo/ for you to
+# look at.
+#
+#   DEMO     directory of the state; default demo/
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$PWD/bin
@@ -16,7 +19,7 @@ if [ -e "$demo" ]; then
 		say "Ending the demo that ran before"
 		cluster down
 	elif [ "$demo" != "$PWD/demo" ]; then
-		echo "$demo is there and holds no demo: remove it yourself, or set DEMO to another directory" >&2
+		echo "$demo exists and holds no demo: remove it yourself, or set DEMO to another directory" >&2
 		exit 1
 	fi
 	rm -rf "$demo"
@@ -27,8 +30,9 @@ mkdir -p "$demo"
 GPUS=5 CPUS=8 hack/up.sh "$bin" "$state"
 export KUBECONFIG=$state/kubeconfig
 
-say "480 erasers under six lights, three in ten with a defective logo"
-set -- dataset synth --out "$state/volumes/data/erasers" --samples 480 --prevalence 0.30 --min-severity 0.7 --label-noise 0 --seed 7
+say "480 synthetic samples of erasers, six channels each; three in ten have a defective logo"
+data=$state/volumes/data/erasers
+set -- dataset synth --out "$data" --samples 480 --prevalence 0.30 --min-severity 0.7 --label-noise 0 --seed 7
 show "plumb $*"
 "$bin/plumb" "$@"
 
@@ -41,19 +45,19 @@ training=$SECONDS
 "$bin/plumb" watch erasers -n inspection --wait
 training=$((SECONDS - training))
 
-say "Promoting it: digests verified, exported, recorded predictions replayed, published whole"
+say "Promoting the best checkpoint: verify digests, export, repeat the recorded predictions, publish"
 show "plumb promote erasers -n inspection --model erasers"
 "$bin/plumb" promote erasers -n inspection --model erasers --reason "make demo"
 
-say "Predictions of the published model on samples that no trial trained on or selected by"
+say "Predictions of the published model for the test split, which served neither training nor selection"
 published=$state/volumes/models/erasers/1
-show "plumbline-trainer predict --model $published --data $state/volumes/data/erasers --split test"
-"$bin/plumbline-trainer" predict --model "$published" --data "$state/volumes/data/erasers" --split test -o csv > "$demo/predictions.csv"
+show "plumbline-trainer predict --model $published --data $data --split test"
+"$bin/plumbline-trainer" predict --model "$published" --data "$data" --split test -o csv > "$demo/predictions.csv"
 table() { if command -v column >/dev/null; then column -s, -t; else cat; fi; }
 sed -n 1,9p "$demo/predictions.csv" | cut -d, -f1-7 | table # without the model's digest
-echo "… $(($(wc -l < "$demo/predictions.csv") - 1)) in $demo/predictions.csv"
+echo "… all $(($(wc -l < "$demo/predictions.csv") - 1)) are in $demo/predictions.csv"
 
-say "The five depths beside the chance level (CHANCE: the share of defects), and why the best is the best"
+say "The five depths beside the chance level (CHANCE: the share of defects), and why the best was chosen"
 show "plumb best erasers -n inspection"
 "$bin/plumb" best erasers -n inspection
 
@@ -61,7 +65,7 @@ say "Done in $((SECONDS - begin)) s, of which training took $training s"
 cat <<END
   published model    $published (TensorFlow Serving loads $state/volumes/models/erasers)
   checkpoints        $state/volumes/checkpoints
-  what was trained   $state/volumes/data/erasers/contact-sheet.png
+  sample images      $data/contact-sheet.png
 
 Look around:
   export KUBECONFIG=$state/kubeconfig PATH=$bin:\$PATH

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the programs with their failpoints and runs a drill. Called by `make drills`.
+# Builds the programs with their failpoints and runs a drill with them. Called by `make drills` and `make test-e2e`.
 #
-#   hack/drills.sh [FLAG...]      the flags are test/drill's: --help prints them
+#   hack/drills.sh [FLAG...]      --help prints the flags, which are those of test/drill
 set -euo pipefail
 cd "$(dirname "$0")/.."
 GOFLAGS=-tags=drill hack/build.sh "$PWD/bin/drill" >&2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes everything that is generated, from its one source: deep copies and CRDs from api/v1alpha1, the operator's role from the
-# markers in operator/controller, the chart's copies of both, and the API reference. `make verify` runs it and asserts that it
-# changes nothing. The tools are pinned in hack/tools/go.mod; Go builds and keeps them in its own cache, outside the tree.
+# Writes all generated files: deep copies and CRDs from api/v1alpha1, the operator's role from the markers in
+# operator/controller, the chart's copies of CRDs, role, NATS configuration and monitoring, and the API reference. `make
+# verify` runs it and fails if it changes a file. hack/tools/go.mod pins the tools; Go keeps them in its build cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
@@ -20,13 +20,22 @@ cp crds/plumbline.dev_*.yaml "$files/crds/"
 cp config/nats/nats.conf config/nats/tls.conf "$files/"
 cp config/rbac/people.yaml "$files/people.yaml"
 cp config/monitoring/alerts.yaml config/monitoring/dashboard.json "$files/"
-# Of the roles only the rules: the chart puts those for all namespaces into a ClusterRole, or into one Role per namespace, and those
-# of the lease into a Role in the release's namespace.
-rules() { awk -v kind="$1" '/^---/ {rules = 0} /^kind:/ {wanted = $2 == kind} wanted && rules {print} /^rules:/ {rules = 1}' config/rbac/role.yaml; }
+# rules KIND prints the rules of the role of that kind. The chart needs only the rules: it puts those of the ClusterRole
+# into a ClusterRole or into one Role per namespace, and those of the lease into a Role in the release's namespace.
+rules() {
+	awk -v kind="$1" '
+		/^---/ {rules = 0}
+		/^kind:/ {wanted = $2 == kind}
+		wanted && rules {print}
+		/^rules:/ {rules = 1}
+	' config/rbac/role.yaml
+}
 rules ClusterRole >"$files/role-rules.yaml"
 rules Role >"$files/lease-rules.yaml"
 for file in role-rules.yaml lease-rules.yaml; do
-	[ -s "$files/$file" ] || { echo "generate: $file is empty: are the +kubebuilder:rbac markers in operator/controller gone?" >&2; exit 1; }
+	[ -s "$files/$file" ] && continue
+	echo "generate: $file is empty: are the +kubebuilder:rbac markers in operator/controller missing?" >&2
+	exit 1
 done
 
 say "the API reference"

@@ -1,5 +1,9 @@
-"""Prints two free ports of this machine. They lie below those that the system gives to outgoing connections, one of which could
-otherwise take the port of a server that was killed before the server is back."""
+"""Prints two free ports of this machine.
+
+The ports are below the range that the system gives to outgoing connections. Otherwise such a connection could get the
+port of a server that was killed, and the server could not start again.
+"""
+
 import random
 import socket
 

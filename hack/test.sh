@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Every test but the whole walk. Called by `make test-unit`, after a build.
+# Runs all tests but the whole walk. Called by `make test-unit`, after a build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 
-# Without cgo, so that the build's own compiled packages serve; the trainer alone needs it.
+# Without cgo, as in build.sh, so that the packages that it compiled are reused. Only the trainer needs cgo.
 say "pure Go, in-process NATS"
 CGO_ENABLED=0 go test $(go list ./... | grep -v -e /trainer -e /test/e2e)
 CGO_ENABLED=0 go test -tags drill ./failpoint
@@ -15,7 +15,7 @@ tf=$(hack/libtensorflow/fetch.sh)
 (. "$tf/env.sh" && go test ./trainer/...)
 (. "$tf/env.sh" && go test -tags drill -run PublicationKilled ./trainer)
 
-say "the fetching of TensorFlow's library"
+say "fetch.py, which fetches TensorFlow's library"
 python3 hack/libtensorflow/test_fetch.py
 
 say "the local cluster"

@@ -4,6 +4,7 @@
 #   hack/verify.sh [lint]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+root=$PWD
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf 'verify: %s\n' "$*" >&2; exit 1; }
 # built PROGRAM: the path of a pinned tool, in Go's cache; the first call of all builds it
@@ -27,19 +28,24 @@ say "gofmt"
 unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 [ -z "$unformatted" ] || fail "gofmt -w these: $unformatted"
 
-say "vet and staticcheck (the first run reads all of the dependencies, a few minutes)"
-staticcheck=$(built staticcheck)
-check() { go vet "$@" && "$staticcheck" "$@"; }
-CGO_ENABLED=0 check $(go list ./... | grep -v /trainer) # as build.sh and test.sh compile them, so that one compilation serves all
-CGO_ENABLED=0 check -tags drill ./failpoint ./trainer/loop
+say "lines of at most 120 columns in Markdown, shell and Python (golangci-lint checks Go)"
+git ls-files -z '*.md' '*.sh' '*.py' .ci/run Makefile | xargs -0 hack/lint/columns.py >&2 || fail "break the lines above"
+
+say "golangci-lint, every module (the first run builds it and reads all dependencies, a few minutes)"
+golangci=$(go tool -modfile=hack/lint/go.mod -n golangci-lint)
+golangci() { "$golangci" run --allow-parallel-runners --config "$root/.golangci.yml" "$@" >&2; }
+# The flags are those of build.sh and test.sh, so that packages are compiled once for all of them.
+directories() { go list -f '{{.Dir}}' ./... | grep -v -e "^$root/trainer"; }
+CGO_ENABLED=0 golangci $(directories)
+CGO_ENABLED=0 golangci --build-tags drill ./failpoint ./trainer/loop
 tf=$(hack/libtensorflow/fetch.sh)
-(. "$tf/env.sh" && check ./trainer/... && check -tags drill ./trainer)
-say "vet in hack/localcluster" # no staticcheck: it would read all of Kubernetes' source
+(. "$tf/env.sh" && golangci ./trainer/... && golangci --build-tags drill ./trainer)
+(cd hack/promcheck && CGO_ENABLED=0 golangci ./...)
 (
 	cd hack/localcluster
 	unset CGO_CFLAGS CGO_LDFLAGS
-	export CGO_ENABLED=1 GOFLAGS="-trimpath -buildvcs=false" # as build.sh has them, so that one compilation serves both
-	go vet ./...
+	export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false"
+	golangci ./...
 )
 
 say "manifests: the kustomizations and the samples"

@@ -67,7 +67,7 @@ func (s Spec) sheet(samples []plannedSample) image.Image {
 			return nil
 		})
 	}
-	group.Wait() // rendering returns no errors
+	_ = group.Wait() // rendering returns no errors
 	return sheet
 }
 

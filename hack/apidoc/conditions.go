@@ -13,8 +13,8 @@ import (
 // condition is a constant such as ConditionAdmitted with the comment above it.
 type condition struct{ name, doc string }
 
-// readConditions finds, per kind, the Condition constants in the file that declares them; the first line of their group says
-// whose they are: "Conditions of a TrainingRun."
+// readConditions returns the Condition constants of each kind, read from the Go files below apiDir. The comment above a
+// group of constants names their kind: "Conditions of a TrainingRun."
 func readConditions(apiDir string) (map[string][]condition, error) {
 	files, err := filepath.Glob(filepath.Join(apiDir, "*_types.go"))
 	if err != nil {
@@ -46,7 +46,7 @@ func readConditions(apiDir string) (map[string][]condition, error) {
 		}
 	}
 	if len(byKind) == 0 {
-		return nil, fmt.Errorf("%s has no constants under a comment that begins with \"Conditions of a\"", apiDir)
+		return nil, fmt.Errorf("%s has no constants below a comment \"Conditions of a KIND.\"", apiDir)
 	}
 	return byKind, nil
 }

@@ -1,5 +1,6 @@
-// Command apidoc writes docs/api.md, the reference of the API, from what the API server is given: the CRDs. What the CRDs do not
-// hold, the meaning of the conditions, it takes from the constants in api/v1alpha1. `make generate` runs it.
+// Command apidoc prints docs/api.md, the reference of the API. It reads the fields from the CRDs, because the API
+// server reads the same files. CRDs do not explain conditions, so apidoc reads these explanations from the constants in
+// api/v1alpha1. `make generate` runs it.
 //
 //	go run ./hack/apidoc crds api/v1alpha1 >docs/api.md
 package main
@@ -39,7 +40,8 @@ func run(crdDir, apiDir string) error {
 	return out.Flush()
 }
 
-// readCRDs returns them in the order of a person's work: what trains, what is served, what was promoted.
+// readCRDs returns the CRDs in the order in which a person meets the kinds: the run that trains, the model that is
+// served, the version that was promoted.
 func readCRDs(dir string) ([]apiextensions.CustomResourceDefinition, error) {
 	var all []apiextensions.CustomResourceDefinition
 	for _, plural := range []string{"trainingruns", "models", "modelversions"} {

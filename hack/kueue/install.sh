@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# Installs Kueue in a local cluster that runs, the way a real cluster gets it: Kueue's own manifests, its manager a pod under its own
-# service account, with its own webhooks and the certificates that it makes for them itself. It ends with the cluster.
+# Installs Kueue in a running local cluster as in a real one: from Kueue's own manifests, with its manager as a pod
+# under its own service account, with its webhooks and the certificates that it makes for them. Kueue ends with the
+# cluster.
 #
-#   hack/kueue/install.sh BIN STATE     BIN holds localcluster and, in kueue/, what build.sh made
+#   hack/kueue/install.sh BIN STATE     BIN holds localcluster and, in kueue/, the output of build.sh
 set -euo pipefail
 bin=$(realpath "${1:?usage: hack/kueue/install.sh BIN STATE}")
 state=$(realpath "${2:?usage: hack/kueue/install.sh BIN STATE}")
 cluster() { "$bin/localcluster" --dir "$state" "$@"; }
 
-# What differs from Kueue's manifests, and why:
-#  - The pods of this cluster share the machine's network, so the manager's two ports are chosen here.
-#  - Services lead nowhere here. As an ExternalName the webhook's Service leads the API server to 127.0.0.1, which still expects the
-#    certificate of the Service's own name.
-#  - There is no mount namespace, and the node cannot replace a location in a mounted file: the manager finds its certificates in the
-#    directory that it is started in.
-#  - It looks after Jobs alone, is the only one, and offers no view of the queue as an API of its own.
+# These patches change Kueue's manifests, because a local cluster is different:
+#  - The pods of this cluster share the machine's network. So this script chooses two free ports for the manager.
+#  - Services lead nowhere in this cluster. The webhook's Service becomes an ExternalName, which leads the API server to
+#    127.0.0.1. The API server still expects a certificate with the Service's name.
+#  - There is no mount namespace, and the node cannot replace a path in a mounted file. So the configuration names "."
+#    as the directory of the certificates, and the manager's working directory is that directory.
+#  - The manager manages only Jobs, runs without leader election and does not serve Kueue's visibility API.
 install="$state/kueue"
 mkdir -p "$install"
 read -r webhook health < <(python3 "$(dirname "$0")/../ports.py")
@@ -68,7 +69,8 @@ patches:
 YAML
 
 cluster image kueue:local "$bin/kueue/manager" >/dev/null
-# The API server asks an ExternalName at the port that the caller names: every webhook's, and that of the conversions.
+# The API server calls an ExternalName at the port in the webhook's configuration. sed adds the port to every webhook
+# and to the conversions.
 cluster kubectl kustomize --load-restrictor LoadRestrictionsNone "$install" |
 	sed "s#^\( *\)path: /\(convert\$\|mutate-\|validate-\).*#&\n\1port: $webhook#" > "$install/manifests.yaml"
 cluster kubectl apply --server-side --force-conflicts -f "$install/manifests.yaml" >/dev/null

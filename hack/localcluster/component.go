@@ -33,7 +33,7 @@ func startCommand(t *target) *cobra.Command {
 func stopCommand(t *target) *cobra.Command {
 	return &cobra.Command{
 		Use:     "stop COMPONENT",
-		Short:   "Stop one component; the others go on without it",
+		Short:   "Stop one component; the others keep running",
 		Example: "  localcluster stop nats",
 		Args:    cobra.ExactArgs(1), ValidArgs: componentNames(),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,7 +54,7 @@ func restartCommand(t *target) *cobra.Command {
 	return &cobra.Command{
 		Use:     "restart COMPONENT",
 		Short:   "Stop and start one component, with the same ports and data",
-		Example: "  localcluster restart node        # its pods are lost and reported as failed",
+		Example: "  localcluster restart node        # its pods are killed and become Failed",
 		Args:    cobra.ExactArgs(1), ValidArgs: componentNames(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := openComponent(t, args[0])
@@ -69,6 +69,7 @@ func restartCommand(t *target) *cobra.Command {
 	}
 }
 
+// openComponent returns the running cluster, or an error if no component has this name.
 func openComponent(t *target, name string) (*cluster.Cluster, error) {
 	if _, err := supervisor.Find(name); err != nil {
 		return nil, err
@@ -78,13 +79,14 @@ func openComponent(t *target, name string) (*cluster.Cluster, error) {
 
 func componentNames() []string {
 	var names []string
-	for _, k := range supervisor.Components {
-		names = append(names, k.Name)
+	for _, component := range supervisor.Components {
+		names = append(names, component.Name)
 	}
 	return names
 }
 
-// componentCommand is what the program executes itself as.
+// componentCommand is the hidden command that the program executes itself with: one process for each component and one
+// for the supervisor.
 func componentCommand(t *target) *cobra.Command {
 	var owner int
 	cmd := &cobra.Command{
@@ -113,9 +115,9 @@ func componentCommand(t *target) *cobra.Command {
 			case supervisor.Node:
 				return node.Run(cmd.Context(), c, log)
 			}
-			return fmt.Errorf("no component is called %q", args[0])
+			return fmt.Errorf("there is no component %q", args[0])
 		},
 	}
-	cmd.Flags().IntVar(&owner, "owner-pid", 0, "end with this process")
+	cmd.Flags().IntVar(&owner, "owner-pid", 0, "end when the process with this number ends (default: none)")
 	return cmd
 }

@@ -19,11 +19,11 @@ func downCommand(t *target) *cobra.Command {
 	var purge bool
 	cmd := &cobra.Command{
 		Use:   "down",
-		Short: "Stop everything, pods' processes included; keep the state",
-		Long: `Stop the cluster as a power cut would stop a node: pods are killed, not drained.
-The state stays for the next up, whose node reports the pods that it lost as failed.`,
+		Short: "Stop all components and pods; keep the state",
+		Long: `Stop the cluster as a power cut would stop a node: pods are killed, not drained. The
+state stays for the next up. The node that up starts then marks the killed pods as Failed.`,
 		Example: `  localcluster down
-  localcluster down --purge        # and delete the state directory`,
+  localcluster down --purge        # also deletes the state directory`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
@@ -39,7 +39,7 @@ The state stays for the next up, whose node reports the pods that it lost as fai
 			if err != nil {
 				return err
 			}
-			unlock, err := cluster.Lock(dir, func() { fmt.Fprintln(out, "waiting for another localcluster command on", dir) })
+			unlock, err := lock(dir, out)
 			if err != nil {
 				return err
 			}
@@ -54,12 +54,19 @@ The state stays for the next up, whose node reports the pods that it lost as fai
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&purge, "purge", false, "delete the state directory too (volumes over other directories keep their files)")
+	cmd.Flags().BoolVar(&purge, "purge", false,
+		"also delete the state directory; volumes in other directories keep their files")
 	return cmd
 }
 
-// shutDown asks the supervisor; what does not listen is killed. Afterwards nothing
-// that carries the cluster's mark is left, which is looked at and not assumed.
+// lock locks the directory for this command. If another command holds the lock, lock
+// says so on out and waits.
+func lock(dir string, out io.Writer) (unlock func(), err error) {
+	return cluster.Lock(dir, func() { fmt.Fprintln(out, "waiting for another localcluster command on", dir) })
+}
+
+// shutDown asks the supervisor to end the cluster, and kills a supervisor that does not
+// end. Then it looks for processes that still carry the cluster's marker and kills them.
 func shutDown(c *cluster.Cluster, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -73,7 +80,7 @@ func shutDown(c *cluster.Cluster, out io.Writer) error {
 	}
 	begin := time.Now()
 	if err := supervisor.NewClient(c).Shutdown(ctx); err != nil || !id.WaitGone(15*time.Second) {
-		fmt.Fprintf(out, "the supervisor (pid %d) does not end when asked to; killing it\n", id.PID)
+		fmt.Fprintf(out, "the supervisor (pid %d) did not end when asked to; killing it\n", id.PID)
 		if err := id.Signal(unix.SIGKILL); err != nil {
 			return err
 		}

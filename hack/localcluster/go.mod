@@ -203,8 +203,9 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.0 // indirect
 )
 
-// k8s.io/kubernetes asks for its staging modules at v0.0.0 and replaces them by
-// directories of its own tree; from outside, they are the published modules.
+// k8s.io/kubernetes requires its staging modules at v0.0.0 and replaces them by
+// directories of its own tree. Another module cannot use those directories, so this one
+// replaces them by the published modules.
 replace (
 	k8s.io/api => k8s.io/api v0.35.4
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.35.4

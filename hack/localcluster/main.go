@@ -34,9 +34,9 @@ func rootCommand() *cobra.Command {
 		Use:   "localcluster",
 		Short: "A Kubernetes cluster on this machine: no containers, no root",
 		Long: `localcluster runs a real Kubernetes control plane, a NATS server and one node as
-ordinary processes on loopback. The node runs containers as local processes; image
-names stand for local programs. All state lies in one directory.`,
-		Example: `  localcluster up                                  # start, or report what runs
+ordinary processes on loopback. The node runs containers as local processes: it looks
+up an image's name in a table of local programs. All state is in one directory.`,
+		Example: `  localcluster up                                  # start it, or show what runs
   localcluster up --gpus 5 --image plumbline.dev/trainer:dev=$PWD/bin/plumbline-trainer
   eval "$(localcluster env)"                       # point kubectl, plumb and nats at it
   localcluster kubectl get pods -A
@@ -53,9 +53,10 @@ names stand for local programs. All state lies in one directory.`,
 		},
 	}
 	if f := pflag.CommandLine.Lookup("version"); f != nil {
-		f.Hidden = true // Kubernetes' programs, which are linked in, declare it for every program
+		f.Hidden = true // Kubernetes' packages, which are linked in, declare this flag for every program
 	}
-	root.PersistentFlags().StringVar(&t.dir, "dir", "", "state directory (default $PLUMBLINE_CLUSTER_DIR, else plumbline/cluster in the user's cache)")
+	root.PersistentFlags().StringVar(&t.dir, "dir", "",
+		"state directory (default $PLUMBLINE_CLUSTER_DIR, else plumbline/cluster in the user's cache)")
 	root.AddCommand(
 		upCommand(t), downCommand(t), statusCommand(t), kubectlCommand(t), envCommand(t),
 		startCommand(t), stopCommand(t), restartCommand(t),
@@ -64,7 +65,7 @@ names stand for local programs. All state lies in one directory.`,
 	return root
 }
 
-// resolve gives the directory as an absolute path.
+// resolve returns the directory as an absolute path.
 func (t *target) resolve() (string, error) {
 	if t.dir == "" {
 		return cluster.DefaultDir()
@@ -72,7 +73,7 @@ func (t *target) resolve() (string, error) {
 	return filepath.Abs(t.dir)
 }
 
-// open reads the cluster that must exist already.
+// open returns the cluster in the directory, which must exist already.
 func (t *target) open() (*cluster.Cluster, error) {
 	dir, err := t.resolve()
 	if err != nil {
@@ -81,7 +82,7 @@ func (t *target) open() (*cluster.Cluster, error) {
 	return cluster.Open(dir)
 }
 
-// openRunning reads a cluster that must be running.
+// openRunning returns the cluster in the directory, which must be running.
 func (t *target) openRunning() (*cluster.Cluster, error) {
 	c, err := t.open()
 	if err != nil {

@@ -20,10 +20,11 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/supervisor"
 )
 
-// check asks once whether something is ready and says why not.
+// check asks once whether a part of the cluster is ready. Its error says why the part is not.
 type check func(ctx context.Context, c *cluster.Cluster) error
 
-// readiness asks each component itself, as a monitor would.
+// readiness holds a check for each component. It asks the component itself, as a
+// monitor would.
 var readiness = map[string]check{
 	supervisor.Etcd: func(ctx context.Context, c *cluster.Cluster) error {
 		return get(ctx, c, "etcd-client", "https://127.0.0.1:%d/health", c.Config.Ports.Etcd)
@@ -41,13 +42,16 @@ var readiness = map[string]check{
 		return get(ctx, c, "admin", "https://127.0.0.1:%d/readyz", c.Config.Ports.Scheduler)
 	},
 	supervisor.Node: func(ctx context.Context, c *cluster.Cluster) error {
-		if err := get(ctx, c, "apiserver-kubelet-client", "https://127.0.0.1:%d/healthz", c.Config.Ports.Kubelet); err != nil {
+		err := get(ctx, c, "apiserver-kubelet-client", "https://127.0.0.1:%d/healthz", c.Config.Ports.Kubelet)
+		if err != nil {
 			return err
 		}
 		return nodeReady(ctx, c)
 	},
 }
 
+// get requests a URL with the certificate called id. format is the URL with %d for the
+// port. An answer other than 200 is an error.
 func get(ctx context.Context, c *cluster.Cluster, id, format string, port int) error {
 	pair, err := tls.LoadX509KeyPair(c.Cert(id), c.Key(id))
 	if err != nil {
@@ -79,6 +83,7 @@ func get(ctx context.Context, c *cluster.Cluster, id, format string, port int) e
 	return nil
 }
 
+// nodeReady checks that the node is Ready and that the scheduler may use it.
 func nodeReady(ctx context.Context, c *cluster.Cluster) error {
 	client, _, err := cluster.Client(c.Kubeconfig())
 	if err != nil {
@@ -90,7 +95,7 @@ func nodeReady(ctx context.Context, c *cluster.Cluster) error {
 	}
 	for _, taint := range n.Spec.Taints {
 		if taint.Effect == corev1.TaintEffectNoSchedule {
-			return fmt.Errorf("node %s is still tainted %s", n.Name, taint.Key)
+			return fmt.Errorf("node %s still has the taint %s", n.Name, taint.Key)
 		}
 	}
 	for _, cond := range n.Status.Conditions {
@@ -101,6 +106,7 @@ func nodeReady(ctx context.Context, c *cluster.Cluster) error {
 	return fmt.Errorf("node %s is not Ready", n.Name)
 }
 
+// defaultServiceAccount checks that the service account "default" exists in the namespace "default".
 func defaultServiceAccount(ctx context.Context, c *cluster.Cluster) error {
 	client, _, err := cluster.Client(c.Kubeconfig())
 	if err != nil {
@@ -110,18 +116,20 @@ func defaultServiceAccount(ctx context.Context, c *cluster.Cluster) error {
 	return err
 }
 
-// waitFor asks until the answer is yes. It gives up as soon as the component has
-// ended, with the last lines of its log, and does not wait for the time to run out.
-func waitFor(ctx context.Context, c *cluster.Cluster, what, component string, ask check) error {
+// waitFor repeats a check until it succeeds or ctx ends. If the component ends, waitFor
+// returns at once, with the last lines of the component's log. what names the part that
+// the check is for.
+func waitFor(ctx context.Context, c *cluster.Cluster, what, component string, ready check) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := ask(ctx, c)
+		err := ready(ctx, c)
 		if err == nil {
 			return nil
 		}
 		if id, pidErr := proc.ReadPIDFile(c.PIDFile(component)); pidErr != nil || !id.Alive() {
-			return fmt.Errorf("%s ended before it was ready; the end of %s:\n%s", component, c.LogFile(component), lastLines(c.LogFile(component), 12))
+			log := c.LogFile(component)
+			return fmt.Errorf("%s ended before it was ready; the end of %s:\n%s", component, log, lastLines(log, 12))
 		}
 		select {
 		case <-ctx.Done():
@@ -131,6 +139,7 @@ func waitFor(ctx context.Context, c *cluster.Cluster, what, component string, as
 	}
 }
 
+// lastLines returns the last n lines of a file, indented.
 func lastLines(file string, n int) string {
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -15,13 +15,13 @@ func statusCommand(t *target) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show each component; exit 1 if one is not ready",
+		Short: "Show the components; exit 1 if one of them is not ready",
 		Example: `  localcluster status
   localcluster status -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "" && output != "json" {
-				return fmt.Errorf("-o %q: only json is known", output)
+				return fmt.Errorf("unknown output format %q: -o takes json", output)
 			}
 			c, err := t.openRunning()
 			if err != nil {
@@ -54,12 +54,13 @@ func statusCommand(t *target) *cobra.Command {
 				printStatus(cmd, c.Dir, rows)
 			}
 			if notReady > 0 {
-				return fmt.Errorf("%d of %d components are not ready; `localcluster up` starts the dead ones", notReady, len(rows))
+				return fmt.Errorf("%d of %d components are not ready; `localcluster up` starts the dead ones",
+					notReady, len(rows))
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "json")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "output format: json (default: a table)")
 	return cmd
 }
 

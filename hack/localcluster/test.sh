@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Tests this module, whole clusters included, with the program that build.sh built.
-# Usage: test.sh PROGRAM [GO TEST FLAGS]
+# Runs all tests of this module, including those that start whole clusters.
+#
+#   hack/localcluster/test.sh PROGRAM [GO-TEST-FLAG...]     PROGRAM is what build.sh built
 set -euo pipefail
-program=$(realpath "${1:?usage: test.sh PROGRAM [GO TEST FLAGS]}")
+program=$(realpath "${1:?usage: test.sh PROGRAM [GO-TEST-FLAG...]}")
 shift
 cd "$(dirname "$0")"
-# As in build.sh, so that its compiled packages serve. Vet would load all of Kubernetes: make verify does that.
+# The same settings as in build.sh, so that the packages that it compiled are reused. No vet here, because it would read
+# all of Kubernetes; make verify runs it.
 CGO_ENABLED=0 GOFLAGS=-trimpath PLUMBLINE_LOCALCLUSTER=$program go test -vet=off "$@" ./...

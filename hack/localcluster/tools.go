@@ -15,14 +15,14 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/natsd"
 )
 
-// kubectlCommand is the real kubectl, pointed at this cluster.
+// kubectlCommand runs the real kubectl, which is linked in, against this cluster.
 func kubectlCommand(t *target) *cobra.Command {
 	return &cobra.Command{
 		Use:   "kubectl ...",
 		Short: "Run kubectl against this cluster",
 		Example: `  localcluster kubectl get pods -A
   localcluster --dir /tmp/second kubectl logs -f some-pod`,
-		DisableFlagParsing: true, // everything after the word is kubectl's
+		DisableFlagParsing: true, // all flags after "kubectl" belong to kubectl
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, err := t.open()
 			if err != nil {
@@ -32,7 +32,7 @@ func kubectlCommand(t *target) *cobra.Command {
 			if err := os.Setenv("KUBECONFIG", c.Kubeconfig()); err != nil {
 				return err
 			}
-			os.Args = append([]string{"kubectl"}, args...) // it reads them, for its plugins
+			os.Args = append([]string{"kubectl"}, args...) // kubectl reads them to find its plugins
 			cmd := kubectl.NewDefaultKubectlCommandWithArgs(kubectl.KubectlOptions{
 				PluginHandler: kubectl.NewDefaultPluginHandler([]string{"kubectl"}),
 				Arguments:     os.Args,
@@ -40,7 +40,7 @@ func kubectlCommand(t *target) *cobra.Command {
 			})
 			cmd.SetArgs(args)
 			if err := cli.RunNoErrOutput(cmd); err != nil {
-				kubectlutil.CheckErr(err) // prints as kubectl does, and ends with its exit code
+				kubectlutil.CheckErr(err) // prints the error as kubectl does and ends with kubectl's exit code
 			}
 			return nil
 		},
@@ -58,9 +58,13 @@ func envCommand(t *target) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			// No quoting is needed: cluster.CheckPath refused everything that would.
-			fmt.Fprintf(cmd.OutOrStdout(), "export PLUMBLINE_CLUSTER_DIR=%s\nexport KUBECONFIG=%s\nexport NATS_URL=%s\nexport NATS_CREDS=%s\n",
-				c.Dir, c.Kubeconfig(), c.NATS(), natsd.AdminCreds(c))
+			// No quoting is needed: cluster.CheckPath refused every path that would need quotes.
+			const lines = `export PLUMBLINE_CLUSTER_DIR=%s
+export KUBECONFIG=%s
+export NATS_URL=%s
+export NATS_CREDS=%s
+`
+			fmt.Fprintf(cmd.OutOrStdout(), lines, c.Dir, c.Kubeconfig(), c.NATS(), natsd.AdminCreds(c))
 			return nil
 		},
 	}

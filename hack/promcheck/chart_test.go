@@ -12,19 +12,23 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The chart carries both as they are: neither Helm's templates nor YAML may change what Prometheus and Grafana are to read, which
-// has braces of its own.
-func TestTheChartCarriesThem(t *testing.T) {
-	cmd := exec.Command("go", "tool", "-modfile=hack/tools/go.mod", "helm", "template", "plumbline", "charts/plumbline", "--namespace", "ps", "--kube-version", "1.34.0",
-		"--set", "image.repository=registry.example.com/plumbline-operator,monitoring.rules.enabled=true,monitoring.dashboard.enabled=true,monitoring.podMonitor.enabled=true")
+// The chart must carry the alerts and the dashboard unchanged. Both hold braces that Prometheus and Grafana read;
+// Helm's templates must not expand them, and YAML must not change them.
+func TestTheChartCarriesAlertsAndDashboard(t *testing.T) {
+	cmd := exec.Command("go", "tool", "-modfile=hack/tools/go.mod",
+		"helm", "template", "plumbline", "charts/plumbline", "--namespace", "ps", "--kube-version", "1.34.0",
+		"--set", "image.repository=registry.example.com/plumbline-operator",
+		"--set", "monitoring.rules.enabled=true",
+		"--set", "monitoring.dashboard.enabled=true",
+		"--set", "monitoring.podMonitor.enabled=true")
 	cmd.Dir = "../.."
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	manifests, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, said.String())
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, stderr.String())
 	}
-	kinds := map[string]map[string]any{}
+	kinds := map[string]map[string]any{} // the last manifest of each kind; the dashboard's ConfigMap is "dashboard"
 	for d := yaml.NewDecoder(bytes.NewReader(manifests)); ; {
 		var o map[string]any
 		if err := d.Decode(&o); errors.Is(err, io.EOF) {

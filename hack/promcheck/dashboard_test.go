@@ -9,7 +9,8 @@ import (
 
 const dashboardFile = "../../config/monitoring/dashboard.json"
 
-// grafana is as much of Grafana's dashboard model as can be got wrong without anybody noticing before it is opened.
+// grafana holds those fields of Grafana's dashboard model in which nobody notices a mistake before the dashboard is
+// opened.
 type grafana struct {
 	UID, Title    string
 	SchemaVersion int
@@ -49,7 +50,7 @@ func dashboard(t *testing.T) grafana {
 	if err := json.Unmarshal(b, &g); err != nil {
 		t.Fatalf("%s: %v", dashboardFile, err)
 	}
-	// What Grafana fills in before it asks.
+	// Grafana fills in these variables before it queries Prometheus.
 	fill := strings.NewReplacer("$__rate_interval", "5m", "$namespace", "ps")
 	for _, p := range g.Panels {
 		for i := range p.Targets {
@@ -69,24 +70,28 @@ func TestDashboard(t *testing.T) {
 		variables[v.Name] = v.Type
 	}
 	if variables["datasource"] != "datasource" || variables["namespace"] != "query" {
-		t.Errorf("variables %v: a data source and a namespace are to be chosen", variables)
+		t.Errorf("variables %v: want a datasource and a namespace to choose", variables)
 	}
 	prometheus := source{"prometheus", "${datasource}"}
 	ids, cells := map[int]bool{}, map[[2]int]string{}
 	for _, p := range g.Panels {
-		if ids[p.ID] || p.Title == "" || p.Datasource != prometheus || len(p.Targets) == 0 || (p.Type != "stat" && p.Type != "timeseries") {
-			t.Errorf("panel %d %q: type %q, data source %v, %d targets", p.ID, p.Title, p.Type, p.Datasource, len(p.Targets))
+		knownType := p.Type == "stat" || p.Type == "timeseries"
+		if ids[p.ID] || p.Title == "" || p.Datasource != prometheus || len(p.Targets) == 0 || !knownType {
+			t.Errorf("panel %d %q: type %q, data source %v, %d targets",
+				p.ID, p.Title, p.Type, p.Datasource, len(p.Targets))
 		}
 		ids[p.ID] = true
 		refs := map[string]bool{}
 		for _, target := range p.Targets {
-			if refs[target.RefID] || target.Datasource != prometheus || !strings.Contains(target.Expr, `namespace="ps"`) || strings.Contains(target.Expr, "$") {
+			oneNamespace := strings.Contains(target.Expr, `namespace="ps"`)
+			unfilled := strings.Contains(target.Expr, "$")
+			if refs[target.RefID] || target.Datasource != prometheus || !oneNamespace || unfilled {
 				t.Errorf("panel %q: target %+v", p.Title, target)
 			}
 			refs[target.RefID] = true
 		}
 		if p.GridPos.W < 1 || p.GridPos.X+p.GridPos.W > 24 {
-			t.Errorf("panel %q is outside of the grid's 24 columns", p.Title)
+			t.Errorf("panel %q is not within the grid's 24 columns", p.Title)
 		}
 		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
 			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {

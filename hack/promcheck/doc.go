@@ -1,4 +1,5 @@
-// Package promcheck holds only tests: the alerts and the dashboard of config/monitoring are read by Prometheus' own libraries, fired on
-// series that tell a story, and held against what the operator really answers with. It is a module of its own, so that Prometheus
-// is no dependency of Plumbline. `make verify` runs it.
+// Package promcheck holds only tests, of the alerts and the dashboard in config/monitoring. Prometheus' own libraries
+// read the files and evaluate the alerts on made-up series, and the names of the metrics are compared with those that
+// the operator really has. promcheck is a separate module, so that Prometheus is no dependency of Plumbline. `make
+// verify` runs the tests.
 package promcheck

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// An alert on a metric that does not exist never fires, and a panel of one stays empty: nobody would notice.
+// An alert on a metric that does not exist never fires, and a panel on such a metric stays empty. Nobody would notice.
 func TestEveryMetricExists(t *testing.T) {
 	exists := known(t)
 	used := map[string]bool{}
@@ -19,7 +19,7 @@ func TestEveryMetricExists(t *testing.T) {
 		for _, name := range metricsIn(t, r.Alert, r.Expr) {
 			used[name] = true
 			if !exists[name] {
-				t.Errorf("alert %s asks for %s, which the operator does not have", r.Alert, name)
+				t.Errorf("alert %s selects %s, which the operator does not have", r.Alert, name)
 			}
 		}
 	}
@@ -28,19 +28,19 @@ func TestEveryMetricExists(t *testing.T) {
 			for _, name := range metricsIn(t, p.Title, target.Expr) {
 				used[name] = true
 				if !exists[name] {
-					t.Errorf("panel %q asks for %s, which the operator does not have", p.Title, name)
+					t.Errorf("panel %q selects %s, which the operator does not have", p.Title, name)
 				}
 			}
 		}
 	}
-	for name := range exists { // what nobody looks at need not be counted
+	for name := range exists { // a metric that nothing shows is not worth counting
 		if strings.HasPrefix(name, "plumbline_") && !used[name] {
-			t.Errorf("%s is in no alert and no panel", name)
+			t.Errorf("%s is in no alert and in no panel", name)
 		}
 	}
 }
 
-// And ours are explained.
+// docs/operations.md explains all of Plumbline's own metrics, and no other.
 func TestEveryMetricIsExplained(t *testing.T) {
 	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
@@ -62,7 +62,7 @@ func TestEveryMetricIsExplained(t *testing.T) {
 	}
 }
 
-// known is what operator/metrics_test.go found in the operator's registry.
+// known returns the metrics that operator/metrics_test.go found in the operator's registry and wrote to testdata.
 func known(t *testing.T) map[string]bool {
 	t.Helper()
 	b, err := os.ReadFile("../../operator/testdata/metrics.txt")
@@ -77,7 +77,7 @@ func known(t *testing.T) map[string]bool {
 	return out
 }
 
-// metricsIn lists the metrics that an expression selects; a histogram's by its own name.
+// metricsIn returns the metrics that an expression selects. A histogram is listed by its own name, without "_bucket".
 func metricsIn(t *testing.T, where, expr string) (names []string) {
 	t.Helper()
 	tree, err := promQL.ParseExpr(expr)

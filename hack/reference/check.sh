@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Asks Python TensorFlow whether a published model gives the predictions that its checkpoint recorded.
+# Loads a published model with Python TensorFlow and compares its predictions with those that its checkpoint recorded.
 #
-#   hack/reference/check.sh PUBLISHED_VERSION CHECKPOINT
+#   hack/reference/check.sh PUBLISHED_VERSION CHECKPOINT     both are directories
 #
-# Exit code 3: this machine's Python cannot run TensorFlow 2.18.
+# Exit codes: those of check_saved_model.py; and 3 if this machine's Python cannot run TensorFlow 2.18.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 published=${1:?usage: check.sh PUBLISHED_VERSION CHECKPOINT}

@@ -1,12 +1,14 @@
 """Checks that Python's TensorBoard reads the trainer's event files, and that they show what the trainer reported.
 
     PY=$(hack/reference/python.sh tensorflow "Python TensorFlow")
-    $PY hack/reference/check_events.py read DIR                 # such as fit's --out, or <checkpoint uri>/<run uid>
+    $PY hack/reference/check_events.py read DIR                 # DIR: fit's --out, or <checkpoint uri>/<run uid>
     $PY hack/reference/check_events.py golden trainer/tensorboard/testdata/python.tfevents
 
-"read" takes every event file below DIR, prints what is in it, and compares scalars and PR curves with the reports in the newest
-resume checkpoint beside it. Exit code 0: all agree. 1: some do not, and they are named. 2: there is nothing to read.
-"golden" writes, with Python's own encoders, the events that the Go test must give byte for byte.
+"read" reads every event file below DIR, prints what it holds, and compares its scalars and PR curves with the reports
+in the newest resume checkpoint beside it. Exit code 0: all agree. 1: some differ; the output names them. 2: DIR holds
+no event file.
+
+"golden" writes a file with Python's own encoders. A Go test compares the trainer's events with it, byte for byte.
 """
 
 import argparse
@@ -33,7 +35,7 @@ from tensorboard.plugins.text import summary_v2 as text
 
 THRESHOLDS = 501
 
-# What each scalar is in a report.
+# For each scalar, the function that reads its value from a report.
 SCALARS = {
     "loss/train": lambda r: r.get("trainLoss"),
     "schedule/learning_rate": lambda r: r.get("learningRate"),
@@ -43,10 +45,16 @@ SCALARS = {
 } | {
     tag: lambda r, name=name: r.get("metrics", {}).get(name)
     for tag, name in {
-        "auc_pr/epoch": "aucPR", "auc_pr/interval_low": "aucPRLow", "auc_pr/interval_high": "aucPRHigh", "decision/f1": "f1",
-        "decision/precision": "precision", "decision/recall": "recall", "decision/threshold": "threshold", "loss/validation": "loss",
+        "auc_pr/epoch": "aucPR",
+        "auc_pr/interval_low": "aucPRLow",
+        "auc_pr/interval_high": "aucPRHigh",
+        "decision/f1": "f1",
+        "decision/precision": "precision",
+        "decision/recall": "recall",
+        "decision/threshold": "threshold",
+        "loss/validation": "loss",
     }.items()
-}  # fmt: skip
+}
 
 
 def main():
@@ -57,7 +65,7 @@ def main():
     args = p.parse_args()
     if args.verb == "golden":
         return golden(args.file)
-    files = sorted(args.dir.rglob("events.out.tfevents.*"))  # one in a writer's directory
+    files = sorted(args.dir.rglob("events.out.tfevents.*"))  # each writer's directory holds one
     if not files:
         print(f"check_events: no event file below {args.dir}", file=sys.stderr)
         return 2
@@ -67,8 +75,9 @@ def main():
 
 
 def check(file, root):
-    """Yields what is wrong with an event file, and prints what is in it."""
-    events = event_accumulator.EventAccumulator(str(file), size_guidance=dict.fromkeys(("scalars", "tensors", "images"), 0))
+    """Yields a sentence for each thing that is wrong with an event file, and prints what the file holds."""
+    unlimited = dict.fromkeys(("scalars", "tensors", "images"), 0)
+    events = event_accumulator.EventAccumulator(str(file), size_guidance=unlimited)
     events.Reload()
     tags = events.Tags()
     print(f"\n{file.parent.relative_to(root)}  {file.stat().st_size} bytes")
@@ -82,19 +91,20 @@ def check(file, root):
         yield from check_tensor(tag, events)
     reports = history(file.parent)
     if reports is None:
-        print("  no resume checkpoint lies beside it: nothing to compare with")
+        print("  there is no resume checkpoint beside the file, so there are no reports to compare it with")
         return
     epochs = [r for r in reports if r["kind"] == "epoch"]
-    for tag, of in SCALARS.items():
-        want = {r["epoch"]: np.float32(of(r)) for r in epochs if of(r) is not None}
+    for tag, value in SCALARS.items():
+        want = {r["epoch"]: np.float32(value(r)) for r in epochs if value(r) is not None}
         got = {p.step: np.float32(p.value) for p in events.Scalars(tag)} if tag in tags["scalars"] else {}
-        # The file may know more than the newest checkpoint, which was saved before.
+        # The file may hold epochs that came after the newest checkpoint.
         if any(got.get(step) != v for step, v in want.items()):
-            yield f"{tag} is {got}, reported was {want}"
+            yield f"{tag} is {got} in the file and {want} in the reports"
     yield from check_curves(events, epochs)
 
 
 def check_tensor(tag, events):
+    """Prints the last tensor of a tag, and yields a sentence if it is a picture of another size than it says."""
     last = events.Tensors(tag)[-1]
     array = tf.make_ndarray(last.tensor_proto)
     metadata = events.SummaryMetadata(tag)
@@ -107,7 +117,8 @@ def check_tensor(tag, events):
         if sizes != {(int(height), int(width), 1)}:
             yield f"{tag} says {width}x{height} and holds pictures of {sizes}"
     elif plugin == "text":
-        note = f"{len(array.item().splitlines())} lines, the first {array.item().decode().splitlines()[0]!r}"
+        lines = array.item().decode().splitlines()
+        note = f"{len(lines)} lines, the first {lines[0]!r}"
     elif plugin == "hparams":
         info = hparams.parse_session_start_info_plugin_data(metadata.plugin_data.content)
         note = f"group {info.group_name}, {len(info.hparams)} values, depth {info.hparams['depth'].number_value:g}"
@@ -117,26 +128,30 @@ def check_tensor(tag, events):
 
 
 def check_curves(events, epochs):
-    """PR curves must be those that the plug-in's own summary makes of the reported scores."""
+    """Yields a sentence for each PR curve that is not the one that the plug-in computes from the reported scores."""
     tag = "validation/pr_curves"
-    got = {e.step: tf.make_ndarray(e.tensor_proto) for e in events.Tensors(tag)} if tag in events.Tags()["tensors"] else {}
+    curves = events.Tensors(tag) if tag in events.Tags()["tensors"] else []
+    got = {e.step: tf.make_ndarray(e.tensor_proto) for e in curves}
     for r in epochs:
         if not r.get("scores"):
             continue
-        want = tf.make_ndarray(curve([s["label"] for s in r["scores"]], [s["logit"] for s in r["scores"]]).value[0].tensor)
+        summary = curve([s["label"] for s in r["scores"]], [s["logit"] for s in r["scores"]])
+        want = tf.make_ndarray(summary.value[0].tensor)
         if r["epoch"] not in got or not np.array_equal(got[r["epoch"]], want):
-            yield f"{tag} of epoch {r['epoch']} is not what the plug-in makes of the scores"
-    print(f"  PR curves of epochs {sorted(got)} are compared with the plug-in's own")
+            yield f"{tag} of epoch {r['epoch']} is not the curve that the plug-in computes from the scores"
+    print(f"  compared the PR curves of epochs {sorted(got)} with the plug-in's own")
 
 
 def curve(labels, logits, about=None):
+    """Returns the plug-in's summary of a PR curve."""
+    probabilities = 1 / (1 + np.exp(-np.array(logits)))
     return pr_curve.pb(
-        "validation", np.array(labels, bool), 1 / (1 + np.exp(-np.array(logits))), num_thresholds=THRESHOLDS, description=about
+        "validation", np.array(labels, bool), probabilities, num_thresholds=THRESHOLDS, description=about
     )
 
 
 def history(writer):
-    """The reports in the newest resume checkpoint of a writer."""
+    """Returns the reports in the newest resume checkpoint of a writer, or None if it has none."""
     checkpoints = sorted(writer.glob("resume-*"))
     if not checkpoints:
         return None
@@ -144,7 +159,7 @@ def history(writer):
 
 
 def golden(path):
-    """Writes what trainer/tensorboard's TestEventsAreThoseThatPythonWrites makes of the same values."""
+    """Writes the events that TestEventsAreThoseThatPythonWrites in trainer/tensorboard writes from the same values."""
 
     def classed(value, data_class):
         value.metadata.data_class = data_class
@@ -152,7 +167,8 @@ def golden(path):
 
     def one(tag, v, about):
         metadata = scalar.create_summary_metadata(display_name="", description=about)
-        return classed(summary_pb2.Summary.Value(tag=tag, simple_value=v, metadata=metadata), summary_pb2.DATA_CLASS_SCALAR)
+        value = summary_pb2.Summary.Value(tag=tag, simple_value=v, metadata=metadata)
+        return classed(value, summary_pb2.DATA_CLASS_SCALAR)
 
     def picture(tag, strings, about):
         metadata = image.create_summary_metadata(display_name=None, description=about)
@@ -165,19 +181,23 @@ def golden(path):
         value = summary_pb2.Summary.Value.FromString(summary.value[0].SerializeToString())
         return classed(value, summary_pb2.DATA_CLASS_TENSOR)
 
-    series = layout_pb2.MarginChartContent.Series(value="auc_pr/epoch", lower="auc_pr/interval_low", upper="auc_pr/interval_high")
+    series = layout_pb2.MarginChartContent.Series(
+        value="auc_pr/epoch", lower="auc_pr/interval_low", upper="auc_pr/interval_high"
+    )
     margin = layout_pb2.MarginChartContent(series=[series])
     chart = layout_pb2.Chart(title="AUC-PR and its 95 % interval", margin=margin)
     layout = layout_pb2.Layout(category=[layout_pb2.Category(title="validation", chart=[chart])])
+    began = 1764150000.25
+    settings = "| setting | value |\n|---|---|\n| depth | 18 |\n"
     events = [
-        event_pb2.Event(wall_time=1764150000.25, file_version="brain.Event:2"),
+        event_pb2.Event(wall_time=began, file_version="brain.Event:2"),
         event_pb2.Event(
-            wall_time=1764150000.25,
+            wall_time=began,
             step=0,
             summary=summary_pb2.Summary(
                 value=[
-                    first(text.text_pb("settings", "| setting | value |\n|---|---|\n| depth | 18 |\n", "what it was told")),
-                    first(hparams_summary.hparams_pb({"depth": 18}, trial_id="d18-a1-local", start_time_secs=1764150000.25)),
+                    first(text.text_pb("settings", settings, "what it was told")),
+                    first(hparams_summary.hparams_pb({"depth": 18}, trial_id="d18-a1-local", start_time_secs=began)),
                     first(custom_scalar.pb(layout)),
                 ]
             ),

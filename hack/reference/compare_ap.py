@@ -1,12 +1,15 @@
-"""Is one way of training better than another? The difference in average precision with its paired bootstrap interval.
+"""Compares two ways of training: prints the difference of their average precisions with a paired bootstrap interval.
 
-    python3 hack/reference/compare_ap.py --a RUN1/predictions.csv RUN2/predictions.csv --b RUN3/predictions.csv RUN4/predictions.csv
+    python3 hack/reference/compare_ap.py --a A1/predictions.csv A2/predictions.csv \\
+        --b B1/predictions.csv B2/predictions.csv
 
-Each file holds predictions as `plumbline-trainer evaluate --out` or hack/reference/torch_train.py writes them (id, package,
-probability, label). The files of one side are repeats with other seeds: their average precisions are averaged. Packages are
-drawn with replacement, 2,000 times, the same draw for every file, so that what the two sides share cancels out.
-Files of one side may be of different sets of samples (validation and test, say) as long as the other side has the same in the
-same order. Standard library alone; average precision is scikit-learn's definition, ties grouped.
+Each file holds predictions as `plumbline-trainer evaluate --out` or hack/reference/torch_train.py writes them (id,
+package, probability, label). The files of one side are repeats with other seeds; the program averages their average
+precisions. It draws packages with replacement, 2,000 times. Each draw is the same for all files, so that what the two
+sides share cancels out. The files of one side may hold different sets of samples, such as validation and test, if the
+other side holds the same sets. Average precision is defined as in scikit-learn, with ties grouped.
+
+This program needs only the standard library.
 """
 
 import argparse
@@ -21,7 +24,7 @@ def read(path):
 
 
 def average_precision(samples):
-    """samples: (score, defect, weight); the sum over distinct scores of (R_n - R_{n-1}) P_n."""
+    """Returns the sum over distinct scores of (R_n - R_{n-1}) P_n. samples: (score, defect, weight)"""
     samples = sorted(samples, key=lambda s: -s[0])
     called = found = total = 0.0
     at = 0
@@ -37,20 +40,21 @@ def average_precision(samples):
 
 
 def mean_ap(files, weight):
+    """Returns the mean of the files' average precisions, or None if one is undefined. weight: by package, else 0"""
     values = [average_precision([(p, d, weight.get(g, 0)) for g, p, d in f.values()]) for f in files]
     return None if None in values else sum(values) / len(values)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--a", nargs="+", required=True)
-    parser.add_argument("--b", nargs="+", required=True)
-    parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--a", nargs="+", required=True, help="files of one side")
+    parser.add_argument("--b", nargs="+", required=True, help="files of the other side")
+    parser.add_argument("--draws", type=int, default=2000, help="number of draws; default %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the draws; default %(default)s")
     o = parser.parse_args()
     a, b = [read(p) for p in o.a], [read(p) for p in o.b]
     if sorted(map(sorted, {frozenset(f) for f in a})) != sorted(map(sorted, {frozenset(f) for f in b})):
-        parser.error("the two sides were not asked about the same samples")
+        parser.error("the files of the two sides do not hold the same samples")
     packages = sorted({g for f in a for g, _, _ in f.values()})
     chance = random.Random(o.seed)
     one = dict.fromkeys(packages, 1)
@@ -65,5 +69,8 @@ if __name__ == "__main__":
     differences.sort()
     low, high = differences[int(0.025 * o.draws)], differences[int(0.975 * o.draws)]
     va, vb = mean_ap(a, one), mean_ap(b, one)
-    print(f"AUC-PR  a {va:.4f} ({len(a)} files)  b {vb:.4f} ({len(b)} files)  a - b {va - vb:+.4f}, 95 % paired interval {low:+.4f} to {high:+.4f}"
-          f" ({len(packages)} packages): {'within noise' if low <= 0 <= high else 'beyond noise'}")
+    verdict = "within noise" if low <= 0 <= high else "beyond noise"
+    print(
+        f"AUC-PR  a {va:.4f} ({len(a)} files)  b {vb:.4f} ({len(b)} files)  a - b {va - vb:+.4f}, "
+        f"95 % paired interval {low:+.4f} to {high:+.4f} ({len(packages)} packages): {verdict}"
+    )

@@ -1,5 +1,6 @@
-"""Asks scikit-learn and scipy what the trainer's score package must answer, and writes it down under score/testdata:
-sklearn.json, one line for each set of samples, and paired.json, the bootstrap of a difference.
+"""Computes with scikit-learn and scipy what package score must compute, and writes it to score/testdata.
+
+sklearn.json has one line for each set of samples, and paired.json has the bootstrap of a difference.
 
     python3 -m venv /tmp/score && /tmp/score/bin/pip install -r hack/reference/requirements-score.txt
     /tmp/score/bin/python hack/reference/make_score_goldens.py
@@ -18,7 +19,7 @@ COLDEST, HOTTEST = 0.1, 10
 
 
 def scores_of(rng, labels, distance, digits):
-    """Logits whose two classes are this far apart; few digits make ties."""
+    """Returns logits whose two classes are this far apart. With few digits there are ties."""
     return np.round(rng.normal(0, 1, len(labels)) + distance * labels - 1, digits)
 
 
@@ -50,7 +51,10 @@ def cases():
 
 
 def reliability(labels, probability):
-    """Guo's bins ((m-1)/M, m/M], as calibration_curve has them; it leaves the empty ones out and does not count."""
+    """Returns the bins ((m-1)/M, m/M] of Guo et al. and the expected calibration error.
+
+    calibration_curve has the same bins, but leaves out empty ones and does not count the samples.
+    """
     share, predicted = calibration.calibration_curve(labels, probability, n_bins=BINS)
     index = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], probability)
     filled, count = np.unique(index, return_counts=True)
@@ -62,13 +66,16 @@ def reliability(labels, probability):
 
 
 def temperature(labels, scores):
-    """The T of Guo et al. by the root of the loss's slope in 1/T; where it exists, it is logistic regression's only weight."""
+    """Returns the temperature T of Guo et al.: the root of the loss's slope in 1/T.
+
+    If there are both classes, 1/T must also be the only weight of a logistic regression.
+    """
 
     def slope(inverse):
         return np.mean((special.expit(inverse * scores) - labels) * scores)
 
     if not scores.any():
-        return 1.0  # every T is as good
+        return 1.0  # all T give the same loss
     if slope(1 / HOTTEST) >= 0:
         return float(HOTTEST)
     if slope(1 / COLDEST) <= 0:
@@ -101,7 +108,7 @@ def answers(labels, scores, weights):
             }
             for t in (-1.0, 0.0, 0.37, 9.0)
         ],
-        "curve": [  # from the highest threshold down; scikit-learn ends with a point (1, 0) that no threshold has
+        "curve": [  # from the highest threshold down, without scikit-learn's last point (1, 0), which has no threshold
             {"threshold": t, "precision": p, "recall": r}
             for t, p, r in zip(thresholds[::-1], precision[-2::-1], recall[-2::-1], strict=True)
         ]
@@ -118,7 +125,7 @@ def answers(labels, scores, weights):
 
 
 def paired():
-    """Two scorings of 12 packages of 15 samples, and the 95 % interval of their difference by numpy's own draws."""
+    """Returns two scorings of 12 packages of 15 samples, and the 95 % interval of their difference by numpy's draws."""
     rng = np.random.default_rng(12)
     package = np.repeat(np.arange(12), 15)
     labels = (rng.random(len(package)) < 0.2).astype(int)
@@ -152,7 +159,7 @@ def main():
     out = []
     for name, labels, scores in cases():
         weights = rng.integers(0, 4, len(labels))
-        weights[np.flatnonzero(labels)[0]] = 2  # at least one defect counts
+        weights[np.flatnonzero(labels)[0]] = 2  # so that at least one defect has a weight
         out.append(
             {
                 "name": name,

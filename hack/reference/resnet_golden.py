@@ -1,8 +1,9 @@
-"""Writes trainer/session/testdata/*.json: what PyTorch computes, for the trainer's tests to compare with. `make reference` runs it.
+"""Computes with PyTorch the files trainer/session/testdata/*.json, which the trainer's tests compare with.
 
-torchvision's ResNets and torch.optim's optimizers run in float64 on made-up weights and images, which the Go test makes up by the same
-formula (fill below), so that a golden file holds a few hundred numbers instead of sixty million. Everything runs in float32 as well: by how much
-PyTorch's own rounding is off is stored beside it, for the Go graph's to be measured by.
+torchvision's ResNets and torch.optim's optimizers run in float64 on made-up weights and images. The Go test makes up
+the same ones by the same formula (fill below), so a golden file holds a few hundred numbers instead of sixty million.
+Everything runs in float32 as well. The files also hold the difference between the two, so that the tests can compare
+the rounding of the Go graph with PyTorch's own. `make reference` runs this program.
 
     hack/reference/torch.sh resnet_golden.py [DEPTH...]
 """
@@ -23,15 +24,19 @@ MEAN, STD = [100, 110, 120, 130, 140, 150], [50, 51, 52, 53, 54, 55]
 OUT = os.path.join(os.path.dirname(__file__), "..", "..", "trainer", "session", "testdata")
 STAGES = ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
 
-# The names of settings are wire.Hyperparameters': the Go test reads them into one.
+# The names of the settings are those of wire.Hyperparameters, because the Go test decodes them into that type.
 SGD = {"optimizer": "sgd", "momentum": 0.9, "weightDecay": 0.02, "clipNorm": 0.5}
-# With epsilon 1e-8 AdamW's first step is the sign of a gradient, which rounding turns around where the gradient is almost 0.
+# With epsilon 1e-8, AdamW's first step would be the sign of the gradient. Where a gradient is almost 0, rounding
+# changes its sign.
 ADAMW = {"optimizer": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-3, "weightDecay": 0.02, "clipNorm": 1}
 
 
 def trainings(depth):
-    """What is trained: a name, settings, how many steps, and in which phase. Rates are small enough that rounding, which the deeper
-    networks amplify from step to step, does not drown what is compared, and large enough that the losses fall."""
+    """Yields each training: its name, settings, number of steps and phase.
+
+    The learning rates are large enough that the losses fall. They are small enough that rounding, which the deeper
+    networks amplify from step to step, stays small beside the values that are compared.
+    """
     sgd = SGD | {"learningRate": {18: 0.02, 34: 0.02, 50: 0.005}.get(depth, 0.002)}
     adamw = ADAMW | {"learningRate": {18: 2e-4, 34: 2e-4, 50: 5e-5}.get(depth, 2e-5)}
     yield "SGD", sgd, 10, "all"
@@ -40,7 +45,7 @@ def trainings(depth):
         yield "batch norm frozen", sgd | {"batchNorm": "freeze"}, 3, "all"
         yield "two parts accumulated", sgd | {"accumulate": 2}, 3, "all"
         yield "head first", adamw | {"learningRate": 1e-3 if depth == 18 else 1e-4}, 3, "head"
-    if depth == 18:  # blocks make no difference to these
+    if depth == 18:  # the kind of block makes no difference to these
         yield "labels smoothed", sgd | {"labelSmoothing": 0.1}, 3, "all"
         yield "rates by layer", adamw | {"backboneFactor": 0.5, "layerDecay": 0.8}, 3, "all"
         yield "averaged", adamw | {"ema": 0.99}, 3, "all"
@@ -55,14 +60,17 @@ def golden(depth):
     for name, settings, steps, phase in trainings(depth):
         exact = train(depth, torch.float64, settings, steps, phase)
         rounded = [train(depth, torch.float32, settings, steps, phase, turned) for turned in range(3)]
-        out["trainings"][name] = {"settings": settings, "phase": phase} | exact | {"gaps": gaps(exact, rounded)}
-        print(f"depth {depth}, {name}: losses {exact['losses'][0]} to {exact['losses'][-1]}", out["trainings"][name]["gaps"], flush=True)
+        off = gaps(exact, rounded)
+        out["trainings"][name] = {"settings": settings, "phase": phase} | exact | {"gaps": off}
+        print(f"depth {depth}, {name}: losses {exact['losses'][0]} to {exact['losses'][-1]}", off, flush=True)
     return out
 
 
 def train(depth, dtype, settings, steps, phase, turned=0):
-    """Trains as any PyTorch program would; tells the losses, and of the first step the gradients and what they changed. turned is by how
-    many places the samples of a batch are turned around, which changes nothing but how sums are rounded."""
+    """Trains as any PyTorch program would. Returns the losses, and of the first step the gradients and the changes.
+
+    turned is the number of places by which the samples of a batch are rotated. That changes only how sums are rounded.
+    """
     net, (x, labels, weights) = network(depth, dtype), batch(dtype)
     parts = torch.arange(BATCH).chunk(settings.get("accumulate", 1))
     before = {k: v.clone() for k, v in net.state_dict().items()}
@@ -71,7 +79,7 @@ def train(depth, dtype, settings, steps, phase, turned=0):
     optimizer = optimizer_of(net, settings, phase)
     shares = [1 - min(settings["ema"], (1 + t) / (10 + t)) for t in range(1, steps + 1)] if "ema" in settings else []
     averaged = AveragedModel(net, avg_fn=lambda average, new, _: average + share * (new - average), use_buffers=True)
-    averaged.update_parameters(net)  # the first time copies
+    averaged.update_parameters(net)  # the first call copies the weights
 
     out = {"shares": shares, "losses": []}
     for step in range(steps):
@@ -84,7 +92,9 @@ def train(depth, dtype, settings, steps, phase, turned=0):
         loss = 0
         for part in parts:
             part = part.roll(turned)
-            ce = torch.nn.functional.cross_entropy(net(x[part]), labels[part], reduction="none", label_smoothing=settings.get("labelSmoothing", 0))
+            ce = torch.nn.functional.cross_entropy(
+                net(x[part]), labels[part], reduction="none", label_smoothing=settings.get("labelSmoothing", 0)
+            )
             share_of_loss = (ce * weights[part]).sum() / weights.sum()
             share_of_loss.backward()
             loss += share_of_loss.item()
@@ -111,7 +121,7 @@ def train(depth, dtype, settings, steps, phase, turned=0):
 
 
 def optimizer_of(net, settings, phase):
-    """A group per weight: kernels and matrices alone decay, and each stage has its rate."""
+    """Returns an optimizer with a group per weight: only kernels and matrices decay, and each stage has its rate."""
     groups = []
     for name, p in net.named_parameters():
         factor = 1.0
@@ -131,41 +141,53 @@ def stage_of(name):
 
 
 def sketches(tensors):
-    """Of each stage's tensors taken together: their norm, and their product with a made-up vector, which tells apart what has the same
-    norm: a sign, an order, a transposed kernel."""
+    """Returns for each stage the norm of all its tensors and their product with a made-up vector.
+
+    The product finds mistakes that leave the norm the same: a sign, an order, a transposed kernel.
+    """
     out = {}
     for name, t in tensors.items():
         if "num_batches" in name:
             continue
         t = t.double().flatten()
         squares, product = out.get(stage_of(name), (0, 0))
-        out[stage_of(name)] = (squares + t.square().sum(), product + t @ torch.from_numpy(fill("sketch." + name, t.numel())))
+        vector = torch.from_numpy(fill("sketch." + name, t.numel()))
+        out[stage_of(name)] = (squares + t.square().sum(), product + t @ vector)
     return {stage: digits(torch.stack([squares.sqrt(), product])) for stage, (squares, product) in out.items()}
 
 
 def gaps(exact, rounded):
-    """By how much PyTorch's own float32 is off, at most. One run tells little: a step's gradients differ by 1e-5 while every ReLU takes the
-    side that it takes in float64, and by up to 2e-2 where one activation near 0 does not; losses drift apart from there. Which do not is
-    chance, and another order of the samples throws again."""
-    out = {"losses": [max(abs(r["losses"][i] - loss) / loss for r in rounded) for i, loss in enumerate(exact["losses"])]}
+    """Returns the largest differences of PyTorch's own float32 from float64.
+
+    One run in float32 tells little. The gradients of a step differ by 1e-5 while every ReLU is on the same side of 0 as
+    in float64, and by up to 2e-2 if one activation near 0 is not; from there on the losses drift apart. Which
+    activations those are is chance. Another order of the samples draws again, so there are several runs.
+    """
+    relative = lambda i, loss: max(abs(r["losses"][i] - loss) / loss for r in rounded)
+    out = {"losses": [relative(i, loss) for i, loss in enumerate(exact["losses"])]}
     for what in ("gradients", "update", "statistics", "averages"):  # relative to the norm
         off = [abs(e - r) / sketch[0] for stage, sketch in exact.get(what, {}).items() if sketch[0]
                for other in rounded for e, r in zip(sketch, other[what][stage])]
         out[what] = max(off, default=0)
     if "after" in exact:
-        out["after"] = max(abs(e - r) for other in rounded for e, r in zip(exact["after"], other["after"])) / max(map(abs, exact["after"]))
+        after = exact["after"]
+        off = max(abs(e - r) for other in rounded for e, r in zip(after, other["after"]))
+        out["after"] = off / max(map(abs, after))
     return {what: digits(torch.tensor(off, dtype=torch.float64), 2) for what, off in out.items()}
 
 
 def digits(tensor, n=9):
-    """n significant digits, so that a file made again elsewhere is the same: sums in float64 differ between machines at the 15th."""
+    """Rounds to n significant digits, so that another machine writes the same file.
+
+    Sums in float64 differ between machines in the 15th digit.
+    """
     if tensor.ndim == 0:
         return float(f"{tensor.item():.{n - 1}e}")
     return [float(f"{v:.{n - 1}e}") for v in tensor.double().flatten().tolist()]
 
 
 def fill(name, n):
-    """n numbers in [-1,1) that depend on the name alone: a 32-bit mix of position and crc32(name)."""
+    """Returns n numbers in [-1,1) that depend only on the name: a 32-bit mix of position and crc32(name)."""
     with np.errstate(over="ignore"):
         x = np.arange(n, dtype=np.uint32) * np.uint32(0x9E3779B9) + np.uint32(zlib.crc32(name.encode()))
         x ^= x >> np.uint32(16)
@@ -177,16 +199,21 @@ def fill(name, n):
 
 
 def network(depth, dtype):
-    """torchvision's, for six channels and two classes, with made-up weights."""
+    """Returns torchvision's ResNet for six channels and two classes, with made-up weights."""
     net = getattr(torchvision.models, f"resnet{depth}")(num_classes=2)
     net.conv1 = torch.nn.Conv2d(CHANNELS, 64, 7, 2, 3, bias=False)
     last = "bn2.weight" if depth < 50 else "bn3.weight"
-    net.load_state_dict({k: made_up(k, v.shape, last) for k, v in net.state_dict().items() if "num_batches" not in k}, strict=False)
+    shapes = {k: v.shape for k, v in net.state_dict().items() if "num_batches" not in k}
+    net.load_state_dict({k: made_up(k, shape, last) for k, shape in shapes.items()}, strict=False)
     return net.to(dtype)
 
 
 def made_up(name, shape, last_scale):
-    """Scaled so that activations stay near 1, and the last scale of each block small, so that float32 does not drift away."""
+    """Returns a made-up weight.
+
+    It is scaled so that activations stay near 1. The last scale of each block is small, so that float32 stays near
+    float64.
+    """
     u = fill(name, int(np.prod(shape)))
     if len(shape) == 4:
         u = u * np.sqrt(6 / (shape[0] * shape[2] * shape[3]))
@@ -204,7 +231,7 @@ def made_up(name, shape, last_scale):
 
 
 def batch(dtype):
-    """images [8,6,48,48] normalised, labels [8], weights of the loss [8]"""
+    """Returns images [8,6,48,48] normalised, labels [8] and weights of the loss [8]."""
     pixels = np.floor((fill("images", BATCH * SIDE * SIDE * CHANNELS) + 1) * 128)
     x = (torch.from_numpy(pixels).reshape(BATCH, SIDE, SIDE, CHANNELS) - torch.tensor(MEAN)) / torch.tensor(STD)
     weights = torch.tensor([1, 2, 1, 0.5] * (BATCH // 4), dtype=dtype)
@@ -212,10 +239,11 @@ def batch(dtype):
 
 
 def adamw():
-    """Five AdamW steps on a kernel and a bias from given gradients, small and large, clipped and not."""
+    """Returns five AdamW steps on a kernel and a bias, with given gradients: small and large, clipped and not."""
     kernel, bias = torch.from_numpy(fill("kernel", 6)).reshape(2, 3), torch.from_numpy(fill("bias", 3))
     kernel.requires_grad_(), bias.requires_grad_()
-    optimizer = torch.optim.AdamW([{"params": [kernel], "weight_decay": 0.1}, {"params": [bias], "weight_decay": 0}], lr=1)
+    groups = [{"params": [kernel], "weight_decay": 0.1}, {"params": [bias], "weight_decay": 0}]
+    optimizer = torch.optim.AdamW(groups, lr=1)
     steps = []
     for t, (rate, scale) in enumerate([(0.01, 1), (0.02, 1e-4), (0.03, 10), (0.02, 1e-9), (0.01, 0.1)], start=1):
         for group in optimizer.param_groups:
@@ -224,19 +252,20 @@ def adamw():
         bias.grad = torch.from_numpy(fill(f"bias.{t}", 3)) * scale
         norm = torch.nn.utils.clip_grad_norm_([kernel, bias], 1.5).item()
         optimizer.step()
-        steps.append({"rate": rate, "scale": scale, "norm": norm, "kernel": kernel.flatten().tolist(), "bias": bias.tolist()})
+        values = {"kernel": kernel.flatten().tolist(), "bias": bias.tolist()}
+        steps.append({"rate": rate, "scale": scale, "norm": norm} | values)
     return {"decay": 0.1, "clip": 1.5, "steps": steps}
 
 
 def write(name, golden):
-    """A list of numbers takes one line."""
+    """Writes a golden file in which each list of numbers takes one line."""
     text = re.sub(r"\[[^][{}]*\]", lambda numbers: " ".join(numbers[0].split()), json.dumps(golden, indent=1))
     with open(os.path.join(OUT, name + ".json"), "w") as f:
         f.write(text + "\n")
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)  # the float32 gaps depend on the order of sums
+    torch.set_num_threads(2)  # fixed, because the gaps of float32 depend on the order of sums
     write("adamw", adamw())
     for depth in map(int, sys.argv[1:] or (18, 34, 50, 101, 152)):
         write(f"resnet{depth}", golden(depth))

@@ -3,8 +3,11 @@
 #
 #   hack/reference/torch.sh PROGRAM [ARGUMENT...]
 #
-# The packages are installed once, into the cache: 3.5 GB to fetch and 7 GB on disk, because the package index has PyTorch for Linux on
-# amd64 with CUDA only. PLUMBLINE_TORCH_PYTHON names a Python that has the packages already, such as one with a CPU build.
+# The first call installs the packages into the cache. They are 3.5 GB to fetch and 7 GB on disk, because the package
+# index has PyTorch for Linux on amd64 only with CUDA.
+#
+#   PLUMBLINE_TORCH_PYTHON   a Python that has the packages already, such as one with a CPU build of PyTorch
+#
 # Exit code 3: this machine's Python cannot run the pinned packages.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,5 +15,5 @@ program=$here/${1:?usage: torch.sh PROGRAM [ARGUMENT...]}
 shift
 
 python=${PLUMBLINE_TORCH_PYTHON:-$("$here/python.sh" torch "PyTorch 2.9 (3.5 GB to fetch)")}
-export PYTHONDONTWRITEBYTECODE=1 # the programs import each other; the tree stays clean
+export PYTHONDONTWRITEBYTECODE=1 # the programs import each other; without this, Python would write files into the tree
 exec "$python" "$program" "$@"

@@ -1,9 +1,11 @@
 """Prints the folds of a split, for torch_train.py: {"train": [ids], "validation": [ids], "test": [ids]}.
 
-    for fold in train validation test; do plumbline-trainer evaluate --checkpoint DIR --data erasers --split $fold --out folds/$fold; done
+    for fold in train validation test; do
+        plumbline-trainer evaluate --checkpoint DIR --data erasers --split $fold --out folds/$fold
+    done
     python3 hack/reference/torch_split.py folds > split.json
 
-Standard library alone.
+This program needs only the standard library.
 """
 
 import csv

@@ -1,9 +1,11 @@
-"""Times PyTorch's training step, as BenchmarkStep in trainer/session times Plumbline's: the same batch of uint8 images, normalised within
-the step, AdamW, gradients cut to norm 1, float32 or bfloat16. Prints images a second and the process' largest memory as JSON.
+"""Times PyTorch's training step, as BenchmarkStep in trainer/session times Plumbline's.
 
     hack/reference/torch.sh torch_step.py --depth 50 --batch 16 --side 224 --mode eager --steps 20
 
-Every choice is PyTorch's faster one on a CPU: channels_last, fused AdamW, foreach clipping, and no copy of the batch.
+Both steps take a batch of uint8 images that they normalise, train with AdamW, clip gradients to norm 1, and run in
+float32 or bfloat16. Where PyTorch offers a choice, this program makes the one that is faster on a CPU: channels_last,
+fused AdamW, foreach clipping, and no copy of the batch. It prints images per second and the process' largest memory as
+JSON.
 """
 
 import argparse
@@ -30,16 +32,17 @@ torch.set_num_threads(o.threads)
 torch.manual_seed(1)
 net = timm.create_model(f"resnet{o.depth}", num_classes=2, in_chans=6).to(memory_format=torch.channels_last).train()
 kernels, rest = [p for p in net.parameters() if p.ndim > 1], [p for p in net.parameters() if p.ndim == 1]
-optimizer = torch.optim.AdamW([{"params": kernels, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0}], lr=1e-3, fused=True)
+groups = [{"params": kernels, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0}]
+optimizer = torch.optim.AdamW(groups, lr=1e-3, fused=True)
 forward = torch.compile(net) if o.mode == "compile" else net
 
-images = torch.randint(60, 180, (o.batch, o.side, o.side, 6), dtype=torch.uint8)  # as a camera and Plumbline have them
+images = torch.randint(60, 180, (o.batch, o.side, o.side, 6), dtype=torch.uint8)  # channels last
 labels, weights = torch.arange(o.batch) % 2, torch.ones(o.batch)
 mean, std = torch.arange(100.0, 160.0, 10.0), torch.arange(50.0, 56.0)
 
 
 def step():
-    x = ((images - mean) / std).permute(0, 3, 1, 2)  # channels_last already
+    x = ((images - mean) / std).permute(0, 3, 1, 2)  # in memory this is channels_last
     with torch.autocast("cpu", torch.bfloat16, enabled=o.precision == "bfloat16"):
         logits = forward(x)
     loss = (F.cross_entropy(logits.float(), labels, reduction="none") * weights).sum() / weights.sum()
@@ -50,7 +53,7 @@ def step():
     return loss.item()
 
 
-for _ in range(3):  # compiles, and lets allocators settle
+for _ in range(3):  # not timed: compiles, and lets the memory allocators reach a steady state
     step()
 began = time.perf_counter()
 for _ in range(o.steps):

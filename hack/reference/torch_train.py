@@ -1,12 +1,15 @@
-"""Trains one depth with PyTorch and timm on a Plumbline data set, by the recipe and on the split of a Plumbline checkpoint.
+"""Trains one depth with PyTorch and timm on a Plumbline data set, with the settings and the split of a checkpoint.
 
-    hack/reference/torch.sh torch_train.py --data erasers --manifest CHECKPOINT/manifest.json --split split.json --seeds 1 2 3 --out torch
+    hack/reference/torch.sh torch_train.py --data erasers --manifest CHECKPOINT/manifest.json \\
+        --split split.json --seeds 1 2 3 --out torch
 
-It is what an engineer would write who knows PyTorch and not Plumbline: PIL, a DataLoader, timm's network, torch.optim. What it shares with
-Plumbline are files alone: the settings and the channels' means in a manifest, and the ids of the folds, which torch_split.py takes from
-predictions. So that where both come to the same AUC-PR, neither has it from the other.
+An engineer who knows PyTorch and not Plumbline would write this program: with PIL, a DataLoader, timm's network and
+torch.optim. It shares no code with Plumbline. It reads only files: the settings and the channels' means from a
+manifest, and the ids of the folds, which torch_split.py reads from predictions. So if both reach the same AUC-PR, that
+is not because one of them copies the other.
 
-For each seed it prints a line of JSON and leaves OUT/seed-N/{validation,test}/predictions.csv, which compare_ap.py takes.
+For each seed it prints a line of JSON and writes OUT/seed-N/{validation,test}/predictions.csv, which compare_ap.py
+reads.
 """
 
 import argparse
@@ -33,15 +36,19 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, WeightedRandomS
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="directory that holds dataset.yaml")
-    parser.add_argument("--manifest", required=True, help="manifest.json of a checkpoint: depth, settings, channels, normalisation")
-    parser.add_argument("--split", required=True, help="JSON: ids of train, validation and test")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--epochs", type=int, help="instead of the manifest's")
+    parser.add_argument(
+        "--manifest", required=True, help="manifest.json of a checkpoint: depth, settings, channels, normalisation"
+    )
+    parser.add_argument("--split", required=True, help="JSON file with the ids of train, validation and test")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="train once with each seed; default 1")
+    parser.add_argument("--epochs", type=int, help="number of epochs; default: the manifest's")
     parser.add_argument("--pretrained", help="the .safetensors file that the manifest's training started from")
-    parser.add_argument("--out", help="directory for predictions")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that decode images")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--out", help="directory for predictions; default: write none")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="number of processes that decode images; default: all cores"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="number of threads; default: all cores")
+    parser.add_argument("--compile", action="store_true", help="run the network through torch.compile")
     o = parser.parse_args()
     torch.set_num_threads(o.threads)
     with open(o.manifest) as f:
@@ -49,7 +56,7 @@ def main():
     with open(o.split) as f:
         split = json.load(f)
     if manifest.get("pretrained") and not o.pretrained:
-        parser.error("this checkpoint's training started from pretrained weights: name them with --pretrained")
+        parser.error("this checkpoint's training started from pretrained weights: name the file with --pretrained")
     if o.epochs:
         h = manifest["settings"]["hyperparameters"]
         h["epochs"], h["headEpochs"] = o.epochs, min(h["headEpochs"], o.epochs // 2)
@@ -63,11 +70,15 @@ def run(o, manifest, split, seed):
     began = time.perf_counter()
     torch.manual_seed(seed)
     h, imbalance = manifest["settings"]["hyperparameters"], manifest["settings"]["imbalance"]
-    folds = {name: Images(o.data, ids, h["imageSize"], h["augment"] if name == "train" else None, manifest["input"]) for name, ids in split.items()}
+    folds = {
+        name: Images(o.data, ids, h["imageSize"], h["augment"] if name == "train" else None, manifest["input"])
+        for name, ids in split.items()
+    }
     counts = np.bincount(folds["train"].labels, minlength=2)
     class_weight = weights_in_loss(counts, imbalance)
     trainer = Trainer(o, manifest, class_weight)
-    train = loader(o, folds["train"], h["batchSize"], sampler(folds["train"].labels, counts, imbalance["samplerWeight"], h["batchSize"]))
+    chosen = sampler(folds["train"].labels, counts, imbalance["samplerWeight"], h["batchSize"])
+    train = loader(o, folds["train"], h["batchSize"], chosen)
     validation = loader(o, folds["validation"], 32)
 
     best = {"validation": -1.0}
@@ -81,11 +92,17 @@ def run(o, manifest, split, seed):
             best = {"validation": ap, "epoch": epoch + 1, "weights": copy.deepcopy(trainer.kept().state_dict())}
         if h["patience"] and epoch + 1 - max(best["epoch"], h["headEpochs"]) >= h["patience"]:
             break
-    seconds = time.perf_counter() - began  # as far as validation
+    seconds = time.perf_counter() - began  # until the end of the validation
 
     trainer.kept().load_state_dict(best["weights"])
     shift = math.log(class_weight[1]) + imbalance["samplerWeight"] * math.log(counts[0] / counts[1])
-    result = {"seed": seed, "depth": manifest["architecture"]["depth"], "epoch": best["epoch"], "validation": best["validation"], "seconds": round(seconds, 2)}
+    result = {
+        "seed": seed,
+        "depth": manifest["architecture"]["depth"],
+        "epoch": best["epoch"],
+        "validation": best["validation"],
+        "seconds": round(seconds, 2),
+    }
     for name in ("validation", "test"):
         scores = trainer.score(loader(o, folds[name], 32))
         result[name] = average_precision_score(folds[name].labels, scores)
@@ -104,9 +121,11 @@ class Images(Dataset):
         with open(os.path.join(directory, config.get("labels", "labels.csv")), newline="", encoding="utf-8-sig") as f:
             rows = {row["id"]: row for row in csv.DictReader(f)}
         if config.get("corrections") or config.get("grid"):
-            raise SystemExit("this program reads neither corrections nor grids: train both sides on a set without")
+            raise SystemExit(
+                "this program supports neither corrections nor grids: train both programs on a data set without them"
+            )
         if config["channels"] != taken["channels"]:
-            raise SystemExit(f"the set has the channels {config['channels']}, the checkpoint {taken['channels']}")
+            raise SystemExit(f"the data set has the channels {config['channels']}, the checkpoint {taken['channels']}")
         self.files = os.path.join(directory, config.get("files", "images/{channel}/{id}.png"))
         self.channels, self.range16 = config["channels"], config.get("range16")
         self.ids, self.size, self.augment = ids, size, augment
@@ -118,7 +137,7 @@ class Images(Dataset):
         return len(self.ids)
 
     def __getitem__(self, i):
-        """[C,S,S] normalised, and the label"""
+        """Returns an image, [C,S,S] normalised, and its label."""
         planes = [self.plane(self.files.format(channel=channel, id=self.ids[i])) for channel in self.channels]
         x = (torch.from_numpy(np.stack(planes)).float() - self.mean) / self.std
         if self.augment:
@@ -133,8 +152,10 @@ class Images(Dataset):
             image = Image.fromarray(values)
         else:
             image = image.convert("L")
-        # PIL's box filter is the mean over an area, as Plumbline's area-v1.
-        image = image.resize((self.size, self.size), Image.Resampling.BOX if self.size <= min(image.size) else Image.Resampling.BILINEAR)
+        # PIL's box filter computes the mean over an area, like Plumbline's area-v1.
+        smaller = self.size <= min(image.size)
+        how = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
+        image = image.resize((self.size, self.size), how)
         return np.rint(np.asarray(image, dtype=np.float32)).astype(np.uint8)
 
     def write(self, directory, logits):
@@ -143,11 +164,16 @@ class Images(Dataset):
             table = csv.writer(f)
             table.writerow(["id", "package", "probability", "label"])
             for i, logit in enumerate(logits.tolist()):
-                table.writerow([self.ids[i], self.packages[i], 1 / (1 + math.exp(-logit)), ("normal", "defect")[self.labels[i]]])
+                probability = 1 / (1 + math.exp(-logit))
+                label = ("normal", "defect")[self.labels[i]]
+                table.writerow([self.ids[i], self.packages[i], probability, label])
 
 
 def augmented(x, a):
-    """Moves and turns; then changes each channel's contrast and brightness, and blanks some. x: [C,S,S] normalised -> the same"""
+    """Moves and rotates an image, changes each channel's contrast and brightness, blanks some channels, and adds noise.
+
+    x: [C,S,S] normalised -> the same
+    """
     c, side = x.shape[0], x.shape[-1]
     within = lambda limit, *shape: limit * (2 * torch.rand(shape) - 1)
     if a["shift"] or a["rotate"]:
@@ -164,11 +190,18 @@ def augmented(x, a):
 
 
 def loader(o, images, batch, chosen=None, drop_last=False):
-    return DataLoader(images, batch, sampler=chosen, num_workers=o.workers, persistent_workers=o.workers > 0, drop_last=drop_last)
+    return DataLoader(
+        images,
+        batch,
+        sampler=chosen,
+        num_workers=o.workers,
+        persistent_workers=o.workers > 0,
+        drop_last=drop_last,
+    )
 
 
 def sampler(labels, counts, exponent, batch):
-    """Whole batches: as many as hold every sample once."""
+    """Returns a sampler of as many whole batches as are needed to hold every sample once."""
     n = math.ceil(len(labels) / batch) * batch
     if not exponent:
         return RandomSampler(labels, num_samples=n)
@@ -182,7 +215,7 @@ def weights_in_loss(counts, imbalance):
 
 
 class Trainer:
-    """A network with its optimizer, schedule and averages, in one phase or the other."""
+    """A network with its optimizer, schedule and averages, in one of two phases: the head alone, then all layers."""
 
     def __init__(self, o, manifest, class_weight):
         self.h, self.class_weight = manifest["settings"]["hyperparameters"], class_weight
@@ -192,7 +225,7 @@ class Trainer:
         self.begin()
 
     def begin(self):
-        """Begins a phase: a fresh optimizer, and averages from the weights as they are."""
+        """Begins a phase with a new optimizer, and with averages that start from the current weights."""
         self.step = 0
         for name, p in self.net.named_parameters():
             p.requires_grad = not self.head or name in ("conv1.weight", "fc.weight", "fc.bias")
@@ -201,7 +234,7 @@ class Trainer:
         self.averaged = None
         if self.h["ema"]:
             self.averaged = AveragedModel(self.net, multi_avg_fn=self.average, use_buffers=True)
-            self.averaged.update_parameters(self.net)  # the first time copies
+            self.averaged.update_parameters(self.net)  # the first call copies the weights
 
     def begin_all(self, o, images):
         if self.h["batchNorm"] == "freeze":
@@ -236,7 +269,8 @@ class Trainer:
             for part in torch.arange(len(labels)).chunk(h["accumulate"]):
                 with torch.autocast("cpu", torch.bfloat16, enabled=h["precision"] == "bfloat16"):
                     logits = self.forward(x[part].to(memory_format=torch.channels_last))
-                ce = F.cross_entropy(logits.float(), labels[part], reduction="none", label_smoothing=h["labelSmoothing"])
+                smoothing = h["labelSmoothing"]
+                ce = F.cross_entropy(logits.float(), labels[part], reduction="none", label_smoothing=smoothing)
                 loss = (ce * weights[part]).sum() / weights.sum()
                 loss.backward()
                 total += loss.item() / len(batches)
@@ -249,7 +283,7 @@ class Trainer:
         return total
 
     def schedule(self, position, per_epoch):
-        """Constant while the head alone is trained; then a linear warm-up and a cosine."""
+        """Sets the learning rate: constant while the head alone is trained, then a linear warm-up and a cosine."""
         h, factor = self.h, 1.0
         position -= h["headEpochs"] * per_epoch
         warmup, total = h["warmupEpochs"] * per_epoch, (h["epochs"] - h["headEpochs"]) * per_epoch
@@ -268,7 +302,10 @@ class Trainer:
 
 
 def network(manifest, pretrained):
-    """timm's, from random weights or from a file in its names; Keras' older block where the weights are of it."""
+    """Returns timm's network, with random weights or with those of a file in timm's names.
+
+    Its blocks are Keras' older ones if the manifest says so.
+    """
     architecture, channels = manifest["architecture"], len(manifest["input"]["channels"])
     net = timm.create_model(f"resnet{architecture['depth']}", num_classes=2, in_chans=channels)
     for module in net.modules():
@@ -278,17 +315,21 @@ def network(manifest, pretrained):
             module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
     if pretrained:
         if (how := manifest["settings"]["pretrained"]["inputAdaptation"]) != "tile":
-            raise SystemExit(f"this program adapts the first convolution as timm does, by tile; the checkpoint's was adapted by {how}")
+            raise SystemExit(
+                "this program adapts the first convolution as timm does, by tile; "
+                f"the checkpoint's was adapted by {how}"
+            )
         state = {k: v for k, v in load_file(pretrained).items() if not k.startswith("fc.")}
         state["conv1.weight"] = adapt_input_conv(channels, state["conv1.weight"])
-        lacking = net.load_state_dict(state, strict=False)
-        if lacking.unexpected_keys or any(not k.startswith("fc.") and "num_batches" not in k for k in lacking.missing_keys):
-            raise SystemExit(f"{pretrained} does not fit: {lacking}")
+        keys = net.load_state_dict(state, strict=False)
+        missing = [k for k in keys.missing_keys if not k.startswith("fc.") and "num_batches" not in k]
+        if keys.unexpected_keys or missing:
+            raise SystemExit(f"the weights in {pretrained} are not those of this network: {keys}")
     return net
 
 
 def optimizer_of(net, h, head):
-    """Kernels and matrices alone decay; each stage has its share of the head's rate."""
+    """Returns an optimizer: only kernels and matrices decay, and each stage has its share of the head's rate."""
     groups = {}
     for name, p in net.named_parameters():
         if not p.requires_grad:
@@ -306,7 +347,7 @@ def optimizer_of(net, h, head):
 
 
 def peak_mib():
-    """Of this process; those that decode images are not in it."""
+    """Returns the largest memory of this process in MiB, without that of the processes that decode images."""
     with open("/proc/self/status") as f:
         return next(int(line.split()[1]) // 1024 for line in f if line.startswith("VmHWM"))
 

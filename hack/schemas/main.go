@@ -1,6 +1,7 @@
-// Command schemas writes the JSON schemas that kubeconform checks manifests against, without a network: those of Kubernetes' own
-// kinds from the OpenAPI document in the local cluster's pinned k8s.io/kubernetes, those of Plumbline's kinds from the CRDs.
-// Fields that a kind does not have are refused, so that a misspelt one does not pass as absent. hack/verify.sh runs it.
+// Command schemas writes the JSON schemas that kubeconform checks manifests against, so that the check needs no
+// network. The schemas of Kubernetes' own kinds come from the OpenAPI document in the k8s.io/kubernetes that the local
+// cluster pins; those of Plumbline's kinds come from the CRDs. The schemas refuse unknown fields; otherwise a misspelt
+// field would pass unnoticed. hack/verify.sh runs this program.
 //
 //	go run ./hack/schemas SWAGGER.json CRD-DIRECTORY OUT-DIRECTORY
 package main
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -37,14 +39,15 @@ func run(swagger, crdDir, out string) error {
 	if err := json.Unmarshal(b, &doc); err != nil {
 		return fmt.Errorf("read %s: %w", swagger, err)
 	}
-	kinds := kinds{definitions: doc.Definitions}
-	for name, def := range doc.Definitions {
-		gvks, _ := def["x-kubernetes-group-version-kind"].([]any)
+	all := definitions(doc.Definitions)
+	for name, definition := range all {
+		gvks, _ := definition["x-kubernetes-group-version-kind"].([]any)
 		if len(gvks) != 1 {
-			continue // not an object of its own, or one that every group has, such as DeleteOptions
+			continue // part of an object, or an object that every group has, such as DeleteOptions
 		}
 		gvk := gvks[0].(object)
-		if err := save(out, gvk["group"].(string), gvk["version"].(string), gvk["kind"].(string), kinds.expand(def, []string{name})); err != nil {
+		group, version, kind := gvk["group"].(string), gvk["version"].(string), gvk["kind"].(string)
+		if err := save(out, group, version, kind, all.expand(definition, []string{name})); err != nil {
 			return err
 		}
 	}
@@ -75,7 +78,8 @@ func writeCRDs(dir, out string) error {
 			return fmt.Errorf("read %s: %w", path, err)
 		}
 		for _, v := range crd.Spec.Versions {
-			if err := save(out, crd.Spec.Group, v.Name, crd.Spec.Names.Kind, kinds{}.expand(v.Schema.OpenAPIV3Schema, nil)); err != nil {
+			schema := definitions(nil).expand(v.Schema.OpenAPIV3Schema, nil)
+			if err := save(out, crd.Spec.Group, v.Name, crd.Spec.Names.Kind, schema); err != nil {
 				return err
 			}
 		}
@@ -83,7 +87,8 @@ func writeCRDs(dir, out string) error {
 	return nil
 }
 
-// save names the file as kubeconform looks for it: kind, first element of the group, version.
+// save writes a schema under the name that kubeconform looks for: KIND-GROUP-VERSION.json in lower case, where GROUP is
+// the group's first element and is left out for the core group.
 func save(dir, group, version, kind string, schema any) error {
 	b, err := json.Marshal(schema)
 	if err != nil {
@@ -96,25 +101,27 @@ func save(dir, group, version, kind string, schema any) error {
 	return os.WriteFile(filepath.Join(dir, strings.ToLower(name+version)+".json"), b, 0o644)
 }
 
-type kinds struct{ definitions map[string]object }
+// definitions holds the schemas of an OpenAPI document by name. They refer to each other.
+type definitions map[string]object
 
-// expand puts definitions in the place of references and closes objects. within guards against those that contain themselves
-// (the schema of a CRD does): their inside is not checked.
-func (k kinds) expand(v any, within []string) any {
+// expand returns v with each reference replaced by its definition, and with unknown fields refused in each object.
+// within lists the definitions that contain v. A definition that contains itself (the schema of a CRD does) becomes a
+// schema that allows everything where it comes the second time.
+func (d definitions) expand(v any, within []string) any {
 	switch v := v.(type) {
 	case []any:
 		all := make([]any, len(v))
 		for i, e := range v {
-			all[i] = k.expand(e, within)
+			all[i] = d.expand(e, within)
 		}
 		return all
 	case object:
 		if ref, ok := v["$ref"].(string); ok {
-			return k.reference(strings.TrimPrefix(ref, "#/definitions/"), within)
+			return d.reference(strings.TrimPrefix(ref, "#/definitions/"), within)
 		}
 		all := make(object, len(v)+1)
 		for key, e := range v {
-			all[key] = k.expand(e, within)
+			all[key] = d.expand(e, within)
 		}
 		_, has := v["properties"].(object)
 		_, open := v["additionalProperties"]
@@ -126,17 +133,17 @@ func (k kinds) expand(v any, within []string) any {
 	return v
 }
 
-func (k kinds) reference(name string, within []string) any {
-	switch {
-	case strings.HasSuffix(name, ".IntOrString"), strings.HasSuffix(name, ".Quantity"):
+// reference returns the expanded definition of a name. The definitions of some Kubernetes types do not say which JSON
+// values the type takes; their schemas are written here.
+func (d definitions) reference(name string, within []string) any {
+	switch name[strings.LastIndex(name, ".")+1:] {
+	case "IntOrString", "Quantity":
 		return object{"type": []string{"string", "number"}}
-	case strings.HasSuffix(name, ".JSON"), strings.HasSuffix(name, ".JSONSchemaPropsOrArray"), strings.HasSuffix(name, ".JSONSchemaPropsOrBool"):
+	case "JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool":
 		return object{}
 	}
-	for _, w := range within {
-		if w == name {
-			return object{}
-		}
+	if slices.Contains(within, name) {
+		return object{}
 	}
-	return k.expand(k.definitions[name], append(append([]string{}, within...), name))
+	return d.expand(d[name], append(slices.Clone(within), name))
 }

@@ -270,7 +270,7 @@ func (c *cluster) killComponent(ctx context.Context, name string, away time.Dura
 func freeze(ctx context.Context, pids []int, d time.Duration) error {
 	for _, p := range pids {
 		_ = syscall.Kill(p, syscall.SIGSTOP)
-		defer syscall.Kill(p, syscall.SIGCONT)
+		defer func() { _ = syscall.Kill(p, syscall.SIGCONT) }()
 	}
 	pause(ctx, d)
 	return nil

@@ -255,7 +255,7 @@ func deleteHungJob(ctx context.Context, t *target) (string, error) {
 		return "", errNothing
 	}
 	_ = syscall.Kill(pids[0], syscall.SIGSTOP)
-	defer syscall.Kill(pids[0], syscall.SIGCONT)
+	defer func() { _ = syscall.Kill(pids[0], syscall.SIGCONT) }()
 	job, err := t.deleteJobOf(ctx, pod)
 	if err != nil {
 		return job, err

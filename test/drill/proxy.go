@@ -55,7 +55,7 @@ func (p *proxy) forward(near *net.TCPConn) {
 	}()
 	far, err := net.Dial("tcp", p.to)
 	if err != nil {
-		near.SetLinger(0)
+		_ = near.SetLinger(0)
 		return
 	}
 	defer far.Close()

@@ -19,14 +19,22 @@ import (
 	"plumbline.dev/plumbline/dataset"
 )
 
-// CheckOptions are what `plumb dataset check` was asked.
+// CheckOptions holds the argument and the flags of `plumb dataset check`.
 type CheckOptions struct {
 	IO *iostreams.IOStreams
 
 	Dir         string
-	Corrections string
+	Corrections string // a file; empty: the one that dataset.yaml names
 	Output      output.Flag
 }
+
+const checkHelp = `Read a whole data set, count its samples, and list all problems at once, each with its file and line.
+
+The command decodes every image, and counts samples by class and by package. It finds missing and unreadable images,
+channels of unequal size, copies of images, unknown labels, positions outside the grid, two samples in one cell, and
+corrections that do not fit. It never writes into the set.
+
+It exits with 1 if there is a problem.`
 
 func newCmdCheck(f *factory.Factory, runF func(context.Context, *CheckOptions) error) *cobra.Command {
 	if runF == nil {
@@ -35,14 +43,15 @@ func newCmdCheck(f *factory.Factory, runF func(context.Context, *CheckOptions) e
 	o := &CheckOptions{IO: f.IO}
 	cmd := &cobra.Command{
 		Use:   "check DIR",
-		Short: "Read all of a set, count what is in it, and list everything that is wrong",
-		Long: `Read all of a set, decode every image, count samples by class and package, and list everything that is wrong at once, each
-with its file and line: missing or unreadable images, channels of unequal size, copies, unknown labels, positions outside the grid or
-taken twice, corrections that do not fit.
+		Short: "Read a whole data set, count its samples, and list all problems",
+		Long:  checkHelp,
+		Example: `  # Count the samples of a set and list its problems
+  plumb dataset check ./erasers
 
-Exits with 1 when something is wrong.`,
-		Example: `  plumb dataset check ./erasers
+  # Try a corrections file
   plumb dataset check ./erasers --corrections review.csv
+
+  # In a script: print the number of samples in each class
   plumb dataset check ./erasers -o json | jq .classes`,
 		Args: arguments.Between(1, "DIR"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -57,14 +66,14 @@ Exits with 1 when something is wrong.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.Corrections, "corrections", "",
-		"lay these corrections over the labels, in place of those that dataset.yaml names")
+		"use this corrections file instead of the one that dataset.yaml names")
 	o.Output.AddTo(cmd, "json")
 	return cmd
 }
 
 func runCheck(ctx context.Context, o *CheckOptions) error {
 	bar := newProgressBar(o.IO, "reading "+text.Clean(o.Dir))
-	report, err := dataset.Check(ctx, o.Dir, o.Corrections, bar.show)
+	result, err := dataset.Check(ctx, o.Dir, o.Corrections, bar.show)
 	bar.finish()
 	if err != nil {
 		return err
@@ -72,33 +81,31 @@ func runCheck(ctx context.Context, o *CheckOptions) error {
 	if o.Output.Format == "json" {
 		encoder := json.NewEncoder(o.IO.Out)
 		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
+		err = encoder.Encode(result)
 	} else {
-		err = printReport(o.IO, report)
+		err = printResult(o.IO, result)
 	}
 	if err != nil {
-		return fmt.Errorf("print the report: %w", err)
+		return fmt.Errorf("print the result: %w", err)
 	}
-	switch n := len(report.Problems); n {
-	case 0:
-		return nil
-	case 1:
-		return fmt.Errorf("data set %s has 1 problem, listed above", text.Clean(o.Dir))
-	default:
-		return fmt.Errorf("data set %s has %d problems, listed above", text.Clean(o.Dir), n)
+	if n := len(result.Problems); n > 0 {
+		return fmt.Errorf("data set %s has %s, listed above", text.Clean(o.Dir), counted(n, "problem"))
 	}
+	return nil
 }
 
-// printReport writes the report for people: counts first, problems last, where the eye ends up.
-func printReport(streams *iostreams.IOStreams, r *dataset.CheckResult) error {
+// printResult prints the result for people. The problems come last, because the end of the output is what a reader of a
+// terminal sees first.
+func printResult(streams *iostreams.IOStreams, r *dataset.CheckResult) error {
 	style := streams.PlainStyle()
 	var b strings.Builder
 	if r.Name != "" {
 		channels := text.Clean(strings.Join(r.Channels, ", "))
-		fmt.Fprintf(&b, "%s: %d samples in %s, %d channels (%s)\n",
-			text.Clean(r.Name), r.Samples, packagesOf(r), len(r.Channels), channels)
+		fmt.Fprintf(&b, "%s: %s in %s, %s (%s)\n", text.Clean(r.Name),
+			counted(r.Samples, "sample"), countPackages(r), counted(len(r.Channels), "channel"), channels)
 		if g := r.Grid; g != nil {
-			fmt.Fprintf(&b, "grid: photographs of whole packages, %d rows of %d cells\n", g.Rows, g.Columns)
+			fmt.Fprintf(&b, "grid: images of whole packages, %s of %s\n",
+				counted(g.Rows, "row"), counted(g.Columns, "cell"))
 		}
 		if r.Relabelled+r.Excluded > 0 {
 			fmt.Fprintf(&b, "corrections: %d relabelled, %d excluded\n", r.Relabelled, r.Excluded)
@@ -125,7 +132,7 @@ func printReport(streams *iostreams.IOStreams, r *dataset.CheckResult) error {
 		printCounts(&b, style, []string{"SIZE", "BITS", "FILES"}, sizes)
 	}
 	if len(r.Problems) == 0 {
-		fmt.Fprintf(&b, "\nNo problems. Data %s, labels %s\n", r.Digests.Data, r.Digests.Labels)
+		fmt.Fprintf(&b, "\nNo problems. Digests: data %s, labels %s\n", r.Digests.Data, r.Digests.Labels)
 	} else {
 		b.WriteString("\nProblems\n")
 		for _, p := range r.Problems {
@@ -136,17 +143,22 @@ func printReport(streams *iostreams.IOStreams, r *dataset.CheckResult) error {
 	return err
 }
 
-func packagesOf(r *dataset.CheckResult) string {
-	switch len(r.Packages) {
-	case 0:
-		return "no packages (labels.csv names none, so a split will keep successive samples together)"
-	case 1:
-		return "1 package"
+func countPackages(r *dataset.CheckResult) string {
+	if len(r.Packages) == 0 {
+		return "no packages (labels.csv names none, so a split keeps blocks of successive samples together)"
 	}
-	return fmt.Sprintf("%d packages", len(r.Packages))
+	return counted(len(r.Packages), "package")
 }
 
-// printCounts writes a table whose first column is text and whose others are numbers.
+// counted returns a number and its noun, such as "1 package" or "2 packages".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// printCounts writes a table to b. The first column holds text, and all others hold numbers.
 func printCounts(b *strings.Builder, plainStyle text.Style, titles []string, rows [][]string) {
 	if len(rows) == 0 {
 		return

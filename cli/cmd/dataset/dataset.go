@@ -6,22 +6,29 @@ import (
 	"plumbline.dev/plumbline/cli/factory"
 )
 
-// NewCmdDataset holds the verbs that need no cluster: a set is looked at, or made, where it lies.
-func NewCmdDataset(f *factory.Factory) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "dataset",
-		Short: "Check a labelled image set, or make one that looks real",
-		Long: `Check a labelled image set before training on it, or make one that looks like the real thing.
+const help = `Check a labelled image set before you train on it, or make a synthetic one that looks real.
 
-A set is a directory:
+A data set is a directory:
   dataset.yaml                 name, channels in order, files, labels, corrections, range16, grid
   labels.csv                   id,label,package,position     (label: normal or defect)
   images/{channel}/{id}.png    one grey PNG, JPEG or TIFF per sample and channel, 8 or 16 bit
 
-With a grid, images/{channel}/{package}.png shows a whole package, and a sample is the cell at its position. docs/dataset.md has it all.`,
-		Example: `  plumb dataset check ./erasers
+With a grid, the image images/{channel}/{package}.png shows a whole package, and each cell shows the sample at that
+position. docs/dataset.md describes all fields and rules.`
+
+// NewCmdDataset returns `plumb dataset` with its verbs check and synth, which need no cluster.
+func NewCmdDataset(f *factory.Factory) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dataset",
+		Short: "Check a labelled image set, or make one that looks real",
+		Long:  help,
+		Example: `  # List all problems of a set
+  plumb dataset check ./erasers
+
+  # Make a synthetic set
   plumb dataset synth --out ./erasers`,
-		Args: cobra.NoArgs, // with RunE: a verb that does not exist is refused
+		// Without RunE cobra would accept an unknown verb, print the help and exit with 0.
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newCmdCheck(f, nil), newCmdSynth(f, nil))

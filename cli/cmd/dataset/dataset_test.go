@@ -25,6 +25,7 @@ func plumbDataset(t *testing.T, args ...string) (code int, out, errOut string) {
 	return code, p.Out.String(), p.Err.String()
 }
 
+// synthetic makes a data set of twelve samples in two packages and returns its directory.
 func synthetic(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "set")
@@ -33,7 +34,8 @@ func synthetic(t *testing.T) string {
 	if code != exitcode.OK || errOut != "" {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
-	want := dir + ": 12 samples in 2 packages, channels GRAY, W\n3 defective (25.0 %), 0 labels wrong\n"
+	want := dir + ": 12 samples in 2 packages, channels GRAY, W\n" +
+		"Samples with a defect: 3 (25.0 %). Wrong labels: 0\n"
 	if !strings.HasPrefix(out, want) {
 		t.Fatalf("printed %q, want %q first", out, want)
 	}
@@ -76,20 +78,20 @@ func TestDatasetCheckListsProblemsAndFails(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
 	_, problems, _ := strings.Cut(out, "\nProblems\n")
-	want := `labels.csv:3: sample e0002: images/W/e0002.png is not a readable PNG, JPEG or TIFF file: image: unknown format
-labels.csv:4: sample e0003: images/GRAY/e0003.png is missing
-`
+	want := "labels.csv:3: sample e0002: images/W/e0002.png is not a readable PNG, JPEG or TIFF file: " +
+		"image: unknown format\n" +
+		"labels.csv:4: sample e0003: images/GRAY/e0003.png is missing\n"
 	if diff := cmp.Diff(want, strings.ReplaceAll(problems, dir+"/", "")); diff != "" {
 		t.Error(diff)
 	}
 
 	code, out, _ = plumbDataset(t, "check", dir, "-o", "json")
-	var report dataset.CheckResult
-	if err := json.Unmarshal([]byte(out), &report); err != nil {
+	var result dataset.CheckResult
+	if err := json.Unmarshal([]byte(out), &result); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
-	if code != exitcode.Failed || len(report.Problems) != 2 || report.Problems[1].Line != 4 {
-		t.Errorf("exit %d, problems %v", code, report.Problems)
+	if code != exitcode.Failed || len(result.Problems) != 2 || result.Problems[1].Line != 4 {
+		t.Errorf("exit %d, problems %v", code, result.Problems)
 	}
 }
 
@@ -101,7 +103,7 @@ func TestDatasetRefusals(t *testing.T) {
 		want string
 	}{
 		"no directory": {[]string{"check"}, exitcode.Usage, "DIR is missing"},
-		"a missing set": {
+		"a directory that does not exist": {
 			[]string{"check", filepath.Join(dir, "nowhere")},
 			exitcode.Failed,
 			"nowhere has 1 problem, listed above",
@@ -112,27 +114,28 @@ func TestDatasetRefusals(t *testing.T) {
 			`"xml" is not one of json`,
 		},
 		"no --out": {[]string{"synth"}, exitcode.Usage, "--out is missing"},
-		"a share beyond all": {
+		"a share above 1": {
 			[]string{"synth", "--out", dir, "--prevalence", "12"},
 			exitcode.Usage,
 			"prevalence 12 is not between 0 and 1",
 		},
-		"a grid that is none": {
+		"a grid of the wrong form": {
 			[]string{"synth", "--out", dir, "--grid", "15"},
 			exitcode.Usage,
-			`--grid "15" is not rows and columns, as in 3x5`,
+			`--grid "15" is not of the form ROWSxCOLUMNS, such as 3x5`,
 		},
 		"a package larger than its grid": {
 			[]string{"synth", "--out", dir, "--grid", "2x3", "--package-size", "7"},
 			exitcode.Usage,
 			"package-size 7 does not fit into the 6 cells of a 2 x 3 grid",
 		},
-		"a set in the way": {
+		"a directory that is not empty": {
 			[]string{"synth", "--out", dir},
 			exitcode.Failed,
-			"is not empty; name another directory, or replace a set that was made here with --force",
+			"is not empty\nName another directory. " +
+				"Or, if it holds a set that plumb dataset synth made, replace that set with --force",
 		},
-		"a verb that is none": {
+		"an unknown verb": {
 			[]string{"chekc", dir},
 			exitcode.Usage,
 			`unknown command "chekc" for "plumb dataset"`,

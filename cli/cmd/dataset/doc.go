@@ -1,2 +1,2 @@
-// Package dataset is `plumb dataset`: check a labelled image set, or make one that looks real. It needs no cluster.
+// Package dataset is `plumb dataset`. It checks a labelled image set, or makes a synthetic one. It needs no cluster.
 package dataset

@@ -8,19 +8,19 @@ import (
 	"plumbline.dev/plumbline/cli/text"
 )
 
-// progressBar is one line on a terminal; elsewhere it is silent.
+// progressBar shows progress in one line on stderr, if stderr is a terminal. Otherwise it shows nothing.
 type progressBar struct {
 	screen *iostreams.Screen // nil: nothing is shown
 	style  text.Style
-	what   string
-	shown  string
+	label  string // the work in progress, such as "reading ./erasers"
+	shown  string // the line on the screen; empty: none
 }
 
-func newProgressBar(streams *iostreams.IOStreams, what string) *progressBar {
-	return &progressBar{screen: streams.ScreenOn(streams.ErrOut), style: streams.Style, what: what}
+func newProgressBar(streams *iostreams.IOStreams, label string) *progressBar {
+	return &progressBar{screen: streams.ScreenOn(streams.ErrOut), style: streams.Style, label: label}
 }
 
-// show draws done of total, when that looks different from before.
+// show draws the bar for done of total, if it differs from the bar on the screen.
 func (b *progressBar) show(done, total int) {
 	if b.screen == nil {
 		return
@@ -28,18 +28,18 @@ func (b *progressBar) show(done, total int) {
 	const cells = 30
 	full := string(b.style.Bar[len(b.style.Bar)-1])
 	empty := string(b.style.Bar[0])
-	part := done * cells / total
-	counts := fmt.Sprintf("%3d %%", 100*done/total)
-	l := fmt.Sprintf("%s  %s%s  %s", b.what, strings.Repeat(full, part), strings.Repeat(empty, cells-part), counts)
-	if l == b.shown {
+	filled := done * cells / total
+	bar := strings.Repeat(full, filled) + strings.Repeat(empty, cells-filled)
+	line := fmt.Sprintf("%s  %s  %3d %%", b.label, bar, 100*done/total)
+	if line == b.shown {
 		return
 	}
-	b.shown = l
+	b.shown = line
 	width, _ := b.screen.Size()
-	b.screen.Draw([]string{text.Truncate(l, width-1, b.style.Cut)})
+	b.screen.Draw([]string{text.Truncate(line, width-1, b.style.Cut)})
 }
 
-// finish takes the bar away: what follows says how it ended.
+// finish removes the bar from the screen. The output of the command follows in its place.
 func (b *progressBar) finish() {
 	if b.shown != "" {
 		b.screen.Draw(nil)

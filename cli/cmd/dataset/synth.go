@@ -20,15 +20,25 @@ import (
 	"plumbline.dev/plumbline/dataset/synth"
 )
 
-// SynthOptions are what `plumb dataset synth` was asked.
+// SynthOptions holds the flags of `plumb dataset synth`.
 type SynthOptions struct {
 	IO *iostreams.IOStreams
 
 	Spec  synth.Spec
-	Grid  string // ROWSxCOLUMNS; "" for every eraser by itself
+	Grid  string // ROWSxCOLUMNS; empty: one image per eraser and channel
 	Out   string
 	Force bool
 }
+
+const synthHelp = `Make a synthetic data set that looks like what the camera of an inspection line sees.
+
+The set shows erasers with a printed logo under six lights. The erasers of a package share print and light. A few
+erasers have a defect (missing stroke, smear, faint print, double print, cut-off, blot, scratch), and some labels are
+wrong.
+
+The directory also holds two files that training never reads: truth.csv says what every image really shows, and
+contact-sheet.png shows examples. The same flags make the same bytes. With --grid, each image shows a whole package;
+the erasers are the same as without it.`
 
 func newCmdSynth(f *factory.Factory, runF func(context.Context, *SynthOptions) error) *cobra.Command {
 	if runF == nil {
@@ -37,16 +47,19 @@ func newCmdSynth(f *factory.Factory, runF func(context.Context, *SynthOptions) e
 	o := &SynthOptions{IO: f.IO}
 	cmd := &cobra.Command{
 		Use:   "synth --out DIR",
-		Short: "Make a set of erasers with a printed logo under six lights",
-		Long: `Make a set that looks like what an inspection line sees: erasers with a printed logo under six lights, in packages that share
-print and light, a few with a defect (missing stroke, smear, faint print, double print, cut-off, blot, scratch), some labels wrong.
+		Short: "Make a synthetic data set: erasers with a printed logo under six lights",
+		Long:  synthHelp,
+		Example: `  # As large and as difficult as the real set
+  plumb dataset synth --out ./erasers
 
-Beside the set lie truth.csv, which says what every image really shows and is never read by training, and contact-sheet.png, which
-shows examples. The same flags give the same bytes; --grid photographs whole packages and changes no eraser.`,
-		Example: `  plumb dataset synth --out ./erasers                                             # as hard as the real ones
+  # Small and easy: many clear defects, and all labels right
   plumb dataset synth --out ./easy --samples 480 --prevalence 0.3 --min-severity 0.7 --label-noise 0
+
+  # Other erasers, under two lights
   plumb dataset synth --out ./two-lights --channels GRAY,NORMAL --seed 8
-  plumb dataset synth --out ./packages --grid 3x5                                 # photographs of 15 erasers each`,
+
+  # Images of whole packages with 15 erasers each
+  plumb dataset synth --out ./packages --grid 3x5`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.readGrid(cmd.Flags().Changed("package-size")); err != nil {
@@ -56,39 +69,44 @@ shows examples. The same flags give the same bytes; --grid photographs whole pac
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.Out, "out", "", "directory to make; it must be empty or not there")
-	flags.BoolVar(&o.Force, "force", false, "replace a set that was made here before")
-	flags.IntVar(&o.Spec.Samples, "samples", 1381, "erasers to make")
-	flags.Float64Var(&o.Spec.Prevalence, "prevalence", 0.12, "share of defective ones")
-	flags.Float64Var(&o.Spec.MinSeverity, "min-severity", 0.2, "severity of the gentlest defect; the worst is 1")
-	flags.Float64Var(&o.Spec.LabelNoise, "label-noise", 0.06, "share of wrong labels")
-	flags.Int64Var(&o.Spec.Seed, "seed", 7, "another seed, another set")
-	flags.IntVar(&o.Spec.Size, "size", 96, "side of an image in pixels")
+	flags.StringVar(&o.Out, "out", "", "directory of the new set; it must be empty or not exist (required)")
+	flags.BoolVar(&o.Force, "force", false, "if the directory holds a set that this command made, replace that set")
+	flags.IntVar(&o.Spec.Samples, "samples", 1381, "number of erasers")
+	flags.Float64Var(&o.Spec.Prevalence, "prevalence", 0.12, "share of erasers with a defect, from 0 to 1")
+	flags.Float64Var(&o.Spec.MinSeverity, "min-severity", 0.2,
+		"lowest severity of a defect; severities are spread evenly between it and 1")
+	flags.Float64Var(&o.Spec.LabelNoise, "label-noise", 0.06, "share of labels that are wrong, from 0 to 1")
+	flags.Int64Var(&o.Spec.Seed, "seed", 7, "seed of the random numbers: another seed makes another set")
+	flags.IntVar(&o.Spec.Size, "size", 96, "width and height of an eraser's image in pixels")
 	flags.IntVar(&o.Spec.PackageSize, "package-size", 15,
-		"erasers to a package; with --grid at most, and by default, its cells")
-	flags.StringVar(&o.Grid, "grid", "", "photograph whole packages, in so many rows and columns, as in 3x5")
-	flags.StringSliceVar(&o.Spec.Channels, "channels", synth.Lights(), "lights, in the order of the channels")
+		"erasers in a package; with --grid, the number of cells is the default and the maximum")
+	flags.StringVar(&o.Grid, "grid", "",
+		"make images of whole packages with this many rows and columns of erasers, such as 3x5")
+	flags.StringSliceVar(&o.Spec.Channels, "channels", synth.Lights(),
+		"lights, each of which makes one channel, in this order")
 	_ = cmd.MarkFlagDirname("out")
 	_ = cmd.RegisterFlagCompletionFunc("channels", arguments.CompleteList(synth.Lights()))
 	return cmd
 }
 
-// gridForm is what --grid is written as.
+// gridForm matches the value of --grid, ROWSxCOLUMNS.
 var gridForm = regexp.MustCompile(`^([0-9]{1,4})x([0-9]{1,4})$`)
 
-// readGrid takes --grid into the spec; sized says that --package-size was given.
-func (o *SynthOptions) readGrid(sized bool) error {
+// readGrid parses --grid into o.Spec. If --package-size was not given, packages have as many erasers as the grid has
+// cells.
+func (o *SynthOptions) readGrid(packageSizeGiven bool) error {
 	if o.Grid == "" {
 		return nil
 	}
 	parts := gridForm.FindStringSubmatch(o.Grid)
 	if parts == nil {
-		return failure.Usagef("--grid %q is not rows and columns, as in 3x5", o.Grid)
+		return failure.Usagef("--grid %q is not of the form ROWSxCOLUMNS, such as 3x5", o.Grid)
 	}
 	o.Spec.Grid = &dataset.Grid{}
-	o.Spec.Grid.Rows, _ = strconv.Atoi(parts[1]) // four digits
+	// A number of at most four digits fits an int, so there is no error.
+	o.Spec.Grid.Rows, _ = strconv.Atoi(parts[1])
 	o.Spec.Grid.Columns, _ = strconv.Atoi(parts[2])
-	if !sized {
+	if !packageSizeGiven {
 		o.Spec.PackageSize = o.Spec.Grid.Cells()
 	}
 	return nil
@@ -96,7 +114,7 @@ func (o *SynthOptions) readGrid(sized bool) error {
 
 func runSynth(ctx context.Context, o *SynthOptions) error {
 	if o.Out == "" {
-		return failure.Usagef("--out is missing: the directory to make")
+		return failure.Usagef("--out is missing: name the directory of the new set")
 	}
 	if err := o.Spec.Check(); err != nil {
 		return failure.Usage(err)
@@ -106,15 +124,16 @@ func runSynth(ctx context.Context, o *SynthOptions) error {
 	bar.finish()
 	switch {
 	case errors.Is(err, synth.ErrOccupied) && !o.Force:
-		return fmt.Errorf("%w; name another directory, or replace a set that was made here with --force", err)
+		return fmt.Errorf("%w\nName another directory. Or, if it holds a set that plumb dataset synth made, "+
+			"replace that set with --force", err)
 	case err != nil:
 		return err
 	}
-	fmt.Fprintf(o.IO.Out, "%s: %d samples in %d packages, channels %s\n",
-		text.Clean(o.Out), made.Samples, made.Packages, strings.Join(o.Spec.Channels, ", "))
-	fmt.Fprintf(o.IO.Out, "%d defective (%.1f %%), %d labels wrong\n",
+	fmt.Fprintf(o.IO.Out, "%s: %s in %s, channels %s\n", text.Clean(o.Out),
+		counted(made.Samples, "sample"), counted(made.Packages, "package"), strings.Join(o.Spec.Channels, ", "))
+	fmt.Fprintf(o.IO.Out, "Samples with a defect: %d (%.1f %%). Wrong labels: %d\n",
 		made.Defects, 100*float64(made.Defects)/float64(made.Samples), made.Flipped)
-	fmt.Fprintf(o.IO.Out, "Look at %s; what each image really shows is in %s\n",
-		filepath.Join(o.Out, synth.SheetFile), filepath.Join(o.Out, synth.TruthFile))
+	fmt.Fprintf(o.IO.Out, "Examples: %s\n", filepath.Join(o.Out, synth.SheetFile))
+	fmt.Fprintf(o.IO.Out, "What each image really shows: %s\n", filepath.Join(o.Out, synth.TruthFile))
 	return nil
 }

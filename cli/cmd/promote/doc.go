@@ -1,3 +1,3 @@
-// Package promote is `plumb promote`: it creates the ModelVersion from which the operator publishes, and waits for
-// that.
+// Package promote is `plumb promote`. It creates a ModelVersion, which the operator then publishes, and waits until the
+// version is published.
 package promote

@@ -16,17 +16,17 @@ const (
 	modelsPath   = "/models"
 )
 
-// modelManifest is a Model that a person can apply after a look: it publishes with the run's image and volumes, which
-// hold the checkpoints, and has one volume more for the registry.
+// modelManifest returns the manifest of a Model that a person can check and apply. The Model publishes with the run's
+// image and with the run's volumes, which hold the checkpoints. It has one more volume, for the registry.
 func modelManifest(name string, r *api.TrainingRun) string {
 	pod := *r.Spec.Template.DeepCopy()
-	// These are mostly those of a GPU node.
+	// In most runs these settings choose a GPU node. Publishing needs no GPU.
 	pod.NodeSelector, pod.Tolerations, pod.RuntimeClassName, pod.Resources.Claims = nil, nil, nil, nil
 	delete(pod.Resources.Requests, api.ResourceGPU)
 	delete(pod.Resources.Limits, api.ResourceGPU)
 	mounted := slices.ContainsFunc(pod.VolumeMounts, func(m api.VolumeMount) bool { return m.MountPath == modelsPath })
-	taken := slices.ContainsFunc(pod.Volumes, func(v api.Volume) bool { return v.Name == modelsVolume })
-	if !mounted && !taken {
+	nameTaken := slices.ContainsFunc(pod.Volumes, func(v api.Volume) bool { return v.Name == modelsVolume })
+	if !mounted && !nameTaken {
 		claim := &corev1.PersistentVolumeClaimVolumeSource{ClaimName: modelsVolume}
 		pod.Volumes = append(pod.Volumes, api.Volume{Name: modelsVolume, PersistentVolumeClaim: claim})
 		pod.VolumeMounts = append(pod.VolumeMounts, api.VolumeMount{Name: modelsVolume, MountPath: modelsPath})

@@ -24,14 +24,14 @@ func TestPromote(t *testing.T) {
 		objects []client.Object
 		args    []string
 		code    int
-		created string   // the ModelVersion that is then there; "" for none
+		created string   // the name of the ModelVersion that promote creates; "" for none
 		says    []string // on stderr
 	}{
 		"the first version is 1": {
 			run:     "finished",
 			objects: []client.Object{clustertest.Model("eraser", 0)},
 			created: "eraser-v1",
-			says:    []string{"Created eraser-v1: d50 of run erasers, epoch 8, AUC-PR 0.9058"},
+			says:    []string{"Created model version eraser-v1: trial d50 of run erasers, epoch 8, AUC-PR 0.9058"},
 		},
 		"the next number is above those that exist": {
 			run: "finished",
@@ -53,7 +53,7 @@ func TestPromote(t *testing.T) {
 			args:    []string{"--trial", "d18", "--reason", "half the latency"},
 			created: "eraser-v1",
 		},
-		"a failed trial's checkpoint too": {
+		"a failed trial's checkpoint can be promoted": {
 			run:     "finished",
 			objects: []client.Object{clustertest.Model("eraser", 0)},
 			args:    []string{"--trial", "d152"},
@@ -64,24 +64,25 @@ func TestPromote(t *testing.T) {
 			objects: []client.Object{clustertest.Model("eraser", 0)},
 			code:    1,
 			says: []string{
-				"has not ended (Running, 1/5 trials ended): its best so far, d34 at epoch 7, may still be beaten",
+				"has no final best checkpoint yet (Running, 1/5 trials ended): " +
+					"a better checkpoint than the best so far (d34 at epoch 7) may still come",
 				"--provisional",
 				"plumb watch erasers -n inspection",
 			},
 		},
-		"unless its provisional best is wanted": {
+		"a run that still runs is promoted with --provisional": {
 			run:     "running",
 			objects: []client.Object{clustertest.Model("eraser", 0)},
 			args:    []string{"--provisional"},
 			created: "eraser-v1",
 		},
-		"a run without a checkpoint is refused with its why": {
+		"a run without a checkpoint is refused with the reason": {
 			run:     "failed",
 			objects: []client.Object{clustertest.Model("eraser", 0)},
 			code:    1,
 			says:    []string{"ended without a best checkpoint: no trial has a committed checkpoint"},
 		},
-		"a trial that is not there is refused": {
+		"a trial that does not exist is refused": {
 			run:     "finished",
 			objects: []client.Object{clustertest.Model("eraser", 0)},
 			args:    []string{"--trial", "d99"},
@@ -95,16 +96,16 @@ func TestPromote(t *testing.T) {
 			code:    1,
 			says:    []string{"trial d152 of run \"erasers\" has no committed checkpoint: the image is being pulled"},
 		},
-		"a missing model is shown as a manifest": {
+		"the error for a missing model holds a manifest": {
 			run:  "finished",
 			code: 1,
 			says: []string{`model "eraser" does not exist in namespace inspection`, "kind: Model", "claimName: models"},
 		},
-		"a reason that is too long is refused before": {
+		"a reason that is too long is refused": {
 			run:  "finished",
 			args: []string{"--reason", strings.Repeat("x", 1025)},
 			code: 2,
-			says: []string{"--reason has 1025 bytes; 1024 are kept"},
+			says: []string{"--reason has 1025 bytes; the limit is 1024"},
 		},
 	}
 	for name, tt := range tests {
@@ -146,13 +147,13 @@ func TestPromote(t *testing.T) {
 				Reason:     v.Spec.Reason,
 			}
 			if diff := cmp.Diff(want, v.Spec); diff != "" {
-				t.Errorf("what was promoted (-want +got):\n%s", diff)
+				t.Errorf("spec of the ModelVersion (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestPromotionsAtOnce lets two commands list before either creates: each gets a number of its own, in order.
+// TestPromotionsAtOnce makes two commands list the versions before either creates one. Each still gets its own number.
 func TestPromotionsAtOnce(t *testing.T) {
 	var listed sync.WaitGroup
 	listed.Add(2)
@@ -189,7 +190,7 @@ func TestPromotionsAtOnce(t *testing.T) {
 	got := strings.Join(names, " ")
 	const first, second = "modelversion.plumbline.dev/eraser-v5", "modelversion.plumbline.dev/eraser-v6"
 	if got != first+" "+second && got != second+" "+first {
-		t.Errorf("two promotions at once made %q", got)
+		t.Errorf("two promotions at the same time created %q", got)
 	}
 }
 
@@ -199,8 +200,8 @@ func TestPromoteWaits(t *testing.T) {
 	}
 	now := metav1.Time{Time: clustertest.Now}
 	tests := map[string]struct {
-		status api.ModelVersionStatus // what the operator says of it
-		remove bool                   // somebody deletes it
+		status api.ModelVersionStatus // what the operator writes
+		remove bool                   // somebody deletes the version
 		args   []string
 		code   int
 		out    string
@@ -214,7 +215,7 @@ func TestPromoteWaits(t *testing.T) {
 			},
 			out: "eraser version 1 is published: file:///models/eraser/1\n",
 		},
-		"until it is given up, with the condition's sentence": {
+		"until publishing has failed, and prints the condition's message": {
 			status: api.ModelVersionStatus{
 				Job: "eraser-v1-p1",
 				Conditions: []metav1.Condition{
@@ -225,7 +226,7 @@ func TestPromoteWaits(t *testing.T) {
 			code: 1,
 			says: "eraser-v1 was not published: weights.safetensors: sha256 does not match the manifest",
 		},
-		"not for ever": {
+		"until the timeout has passed": {
 			status: api.ModelVersionStatus{
 				Conditions: []metav1.Condition{
 					published(metav1.ConditionFalse, "Job eraser-v1-p1 checks, exports and publishes"),
@@ -235,7 +236,7 @@ func TestPromoteWaits(t *testing.T) {
 			code: 3,
 			says: "eraser-v1 is not published after 200ms: Job eraser-v1-p1 checks, exports and publishes",
 		},
-		"and notices that it was deleted": {
+		"until the version is deleted": {
 			remove: true, code: 1, says: "eraser-v1 was deleted before it was published",
 		},
 	}
@@ -276,7 +277,7 @@ func TestPromoteWaits(t *testing.T) {
 	}
 }
 
-func TestModelManifestIsWhole(t *testing.T) {
+func TestModelManifestIsComplete(t *testing.T) {
 	run := clustertest.ReadRun(t, "finished")
 	manifest := modelManifest("eraser", run)
 	golden.Check(t, "manifest", manifest)
@@ -293,7 +294,7 @@ func TestModelManifestIsWhole(t *testing.T) {
 		t.Errorf("mounts (-want +got):\n%s", diff)
 	}
 	if _, gpu := pod.Resources.Limits[api.ResourceGPU]; gpu || pod.NodeSelector != nil {
-		t.Error("publishing asks for a GPU node")
+		t.Error("the publishing Job requests a GPU node")
 	}
 	if len(run.Spec.Template.VolumeMounts) != 2 || run.Spec.Template.NodeSelector == nil {
 		t.Error("the run was changed")
@@ -305,12 +306,12 @@ func TestModelManifestIsWhole(t *testing.T) {
 
 func TestPromoteAnswers(t *testing.T) {
 	for name, want := range map[string]clustertest.Answer{
-		"promote without saying to what": {Args: "promote good", Code: 2, Err: []string{"--model is missing"}},
+		"promote without a model": {Args: "promote good", Code: 2, Err: []string{"--model is missing"}},
 		"complete a model": {
 			Args: "__complete promote good --model ",
 			Out:  []string{"eraser\tfile:///models", "unused"},
 		},
-		"complete the trial that is promoted": {
+		"complete a trial": {
 			Args: "__complete promote good --trial ",
 			Out:  []string{"d50\tSucceeded 8/8"},
 		},

@@ -1,2 +1,2 @@
-// Package prune is `plumb prune`: it has a Job remove the checkpoints that no run and no model version needs.
+// Package prune is `plumb prune`. It starts a Job that removes the checkpoints that no run and no model version needs.
 package prune

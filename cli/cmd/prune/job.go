@@ -19,15 +19,15 @@ const (
 	container = "prune"
 	keepFile  = "keep.json"
 
-	// activeSeconds end a Job, waiting for a node included, so that no list is acted on for longer. The next prune
-	// takes the rest.
+	// activeSeconds is the deadline of a Job in seconds, which limits how long its keep list is used. The time in which
+	// the pod waits for a node counts. What the Job has not removed by then, the next prune removes.
 	activeSeconds = 3600
-	// keptSeconds is how long an ended Job and its log stay.
+	// keptSeconds is how long an ended Job and its log are kept, in seconds.
 	keptSeconds = 3600
 )
 
-// jobResources are what a prune takes: it reads manifests and removes files. The memory is TensorFlow's library, which
-// the trainer's image loads.
+// jobResources are the resources of the Job's pod. The pod only reads manifests and removes files. It needs the memory
+// for TensorFlow's library, which every program in the trainer's image loads.
 var jobResources = corev1.ResourceRequirements{
 	Requests: corev1.ResourceList{
 		corev1.ResourceCPU:    resource.MustParse("100m"),
@@ -36,12 +36,12 @@ var jobResources = corev1.ResourceRequirements{
 	Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
 }
 
-// newJob is the Job, and the ConfigMap that holds its keep list. It sees what the run's trials saw, but for the GPU and
-// its nodes, and is admitted by the restricted Pod Security standard as they are.
+// newJob returns the Job and the ConfigMap that holds its keep list. The Job's pod has the image and the volumes of the
+// run's trials, but requests no GPU and no GPU node. The restricted Pod Security standard admits it.
 func newJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*batchv1.Job, *corev1.ConfigMap, error) {
 	store, err := wire.LocalPath(string(run.Spec.Checkpoint.URI))
 	if err != nil {
-		return nil, nil, fmt.Errorf("prune the checkpoints of run %s: %w", run.Name, err)
+		return nil, nil, fmt.Errorf("read checkpoint.uri of run %s: %w", run.Name, err)
 	}
 	list, err := json.Marshal(keep)
 	if err != nil {
@@ -66,7 +66,7 @@ func newJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*ba
 			Spec:       podSpec(run.Spec.Template, args, name),
 		},
 	}}
-	// Where Kueue manages every Job, one without a queue would wait for ever.
+	// In a cluster where Kueue manages every Job, a Job without a queue would wait for ever.
 	if queue := run.Labels[podspec.QueueLabel]; queue != "" {
 		job.Labels[podspec.QueueLabel] = queue
 	}

@@ -9,7 +9,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestAPruneJobAsksForNoMoreThanItNeeds(t *testing.T) {
+func TestAPruneJobRequestsOnlyWhatItNeeds(t *testing.T) {
 	run := clustertest.Named(t, "finished", "old")
 	run.Labels = map[string]string{podspec.QueueLabel: "gpus"}
 	run.Spec.Template.NodeSelector = map[string]string{"gpu": "h100"}

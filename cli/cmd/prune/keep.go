@@ -12,20 +12,22 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// keepList says what a prune must leave. A run is pruned only when it ended longer ago than olderThan, and then all its
-// trials' bests stay. Everything else that exists is live, and so is what a run that has not ended goes on from. A
-// checkpoint that is named and cannot be understood ends it all: what might be removed could be it.
+// keepList returns the list of what a prune must keep. A run is pruned only if it ended at least olderThan ago, and
+// then the bests of all its trials are kept. Every other run is live: nothing of it is removed. The run from which a
+// run that has not ended resumes is live, too. keepList returns an error if the location of a checkpoint cannot be
+// parsed, because a prune could then remove that checkpoint.
 func keepList(
 	runs []api.TrainingRun, versions []api.ModelVersion, olderThan time.Duration, unknown bool, now time.Time,
 ) (wire.Keep, error) {
 	live, old, checkpoints := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	var odd error
-	name := func(what, uri string) {
+	var malformed error // the first uri that cannot be parsed
+	keepCheckpoint := func(owner, uri string) {
 		place, ok := wire.PlaceOf(uri)
-		if !ok && odd == nil {
-			odd = fmt.Errorf("%s names the checkpoint %q, which is not of the form "+
-				".../<run uid>/<trial>/<writer>/<name>: nothing is pruned while it is not clear what that is",
-				what, text.Clean(uri))
+		if !ok && malformed == nil {
+			malformed = fmt.Errorf("%s names the checkpoint %q, which is not of the form "+
+				".../<run uid>/<trial>/<writer>/<name>: nothing is pruned, "+
+				"because it is not clear which directory that checkpoint is in",
+				owner, text.Clean(uri))
 		}
 		checkpoints[place] = true
 	}
@@ -41,17 +43,17 @@ func keepList(
 			live[*from] = true
 		}
 		if b := r.Status.Best; b != nil {
-			name(fmt.Sprintf("run %s/%s", r.Namespace, r.Name), b.Checkpoint.URI)
+			keepCheckpoint(fmt.Sprintf("run %s/%s", r.Namespace, r.Name), b.Checkpoint.URI)
 		}
 		for _, t := range r.Status.Trials {
 			if t.Best != nil {
 				trial := fmt.Sprintf("trial %s of run %s/%s", text.Clean(t.Name), r.Namespace, r.Name)
-				name(trial, t.Best.Checkpoint.URI)
+				keepCheckpoint(trial, t.Best.Checkpoint.URI)
 			}
 		}
 	}
 	for _, v := range versions {
-		name(fmt.Sprintf("model version %s/%s", v.Namespace, v.Name), v.Spec.Checkpoint.URI)
+		keepCheckpoint(fmt.Sprintf("model version %s/%s", v.Namespace, v.Name), v.Spec.Checkpoint.URI)
 	}
 	maps.DeleteFunc(old, func(uid string, _ bool) bool { return live[uid] })
 	return wire.Keep{
@@ -62,5 +64,5 @@ func keepList(
 		Checkpoints: slices.Sorted(maps.Keys(checkpoints)),
 		Unknown:     unknown,
 		IdleSeconds: int64(olderThan.Seconds()),
-	}, odd
+	}, malformed
 }

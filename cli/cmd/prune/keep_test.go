@@ -18,7 +18,9 @@ import (
 
 const day = 24 * time.Hour
 
-// kept is a run with one trial whose best lies in a run's directory; ended that long ago, or not at all with -1.
+// endedRun returns a run that ended endedAgo before the tests' present time; if endedAgo is negative, the run has not
+// ended. Its one trial has its best in the directory of the run with the uid bestIn; if bestIn is empty, there is no
+// trial.
 func endedRun(uid string, endedAgo time.Duration, bestIn string) api.TrainingRun {
 	r := api.TrainingRun{
 		ObjectMeta: metav1.ObjectMeta{Name: "run-" + uid, Namespace: "inspection", UID: types.UID(uid)},
@@ -36,8 +38,8 @@ func endedRun(uid string, endedAgo time.Duration, bestIn string) api.TrainingRun
 	return r
 }
 
-func TestWhatAPruneMustLeave(t *testing.T) {
-	goesOn := func(r api.TrainingRun, from string) api.TrainingRun {
+func TestWhatAPruneMustKeep(t *testing.T) {
+	resumed := func(r api.TrainingRun, from string) api.TrainingRun {
 		r.Spec.Checkpoint.ResumeFrom = ptr.To(from)
 		return r
 	}
@@ -56,30 +58,33 @@ func TestWhatAPruneMustLeave(t *testing.T) {
 		want     wire.Keep
 		err      string
 	}{
-		"a live run is whole": {runs: []api.TrainingRun{endedRun("a", -1, "a")},
+		"nothing is removed from a run that has not ended": {runs: []api.TrainingRun{endedRun("a", -1, "a")},
 			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
-		"so is one that ended lately": {runs: []api.TrainingRun{endedRun("a", 29*day, "a")},
+		"nothing is removed from a run that ended recently": {runs: []api.TrainingRun{endedRun("a", 29*day, "a")},
 			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
-		"and one that does not say when": {runs: []api.TrainingRun{noTime}, want: wire.Keep{Live: []string{"a"}}},
-		"of an older one the bests stay": {
+		"nothing is removed from a run without a time of its end": {
+			runs: []api.TrainingRun{noTime},
+			want: wire.Keep{Live: []string{"a"}},
+		},
+		"the bests of an older run are kept": {
 			runs: []api.TrainingRun{endedRun("b", 31*day, "b"), endedRun("a", 30*day, "a")},
 			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a"), place("b")}},
 		},
-		"what a live run goes on from is whole": {
+		"nothing is removed from the run that a live run resumes from": {
 			runs: []api.TrainingRun{
 				endedRun("a", 40*day, "a"),
-				goesOn(endedRun("b", -1, ""), "a"),
-				goesOn(endedRun("c", -1, ""), "gone"),
+				resumed(endedRun("b", -1, ""), "a"),
+				resumed(endedRun("c", -1, ""), "gone"),
 			},
 			want: wire.Keep{Live: []string{"a", "b", "c", "gone"}, Checkpoints: []string{place("a")}},
 		},
-		"a best in an older run's directory stays": {
-			runs: []api.TrainingRun{endedRun("a", 40*day, ""), goesOn(endedRun("b", 35*day, "a"), "a")},
+		"a best in an older run's directory is kept": {
+			runs: []api.TrainingRun{endedRun("a", 40*day, ""), resumed(endedRun("b", 35*day, "a"), "a")},
 			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a")}},
 		},
-		"what was promoted stays, although its run is gone": {versions: []api.ModelVersion{version},
+		"a promoted checkpoint is kept, although its run was deleted": {versions: []api.ModelVersion{version},
 			want: wire.Keep{Checkpoints: []string{"gone/d18/d18-a2-q/best-e0003"}}},
-		"a checkpoint that cannot be understood ends it": {
+		"a checkpoint whose location cannot be parsed is an error": {
 			runs: []api.TrainingRun{endedRun("a", 40*day, "a/..")},
 			err: `trial d50 of run inspection/run-a names the checkpoint ` +
 				`"file:///checkpoints/a/../d50/d50-a1-p/best-e0007"`,

@@ -30,13 +30,13 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Options are what `plumb prune` was asked.
+// Options holds the flags of `plumb prune`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
 	Now     func() time.Time
 
-	Template  string // "": the newest run
+	Template  string // a run's name; empty: the newest run
 	OlderThan time.Duration
 	All       bool
 	Unknown   bool
@@ -45,21 +45,32 @@ type Options struct {
 	Timeout   time.Duration
 }
 
-const help = `Remove checkpoints that no run and no model version needs, after showing which.
+const help = `Remove checkpoints that no run and no model version needs, after showing them and asking.
 
-A Job with a run's image and volumes looks at the checkpoint store, and its log is printed; after a yes another one removes.
+The command starts a Job with the image and the volumes of a run. The Job lists what can be removed from the run's
+checkpoint store. If you answer yes, a second Job removes it. The command prints the logs of both Jobs.
 
-  Runs that have not ended, or not longer ago than --older-than, are left whole, and so is what a run goes on from.
-  Of older runs go the checkpoints to resume from and the bests that were beaten. Each trial's best stays, and all that a
-  ModelVersion names, as well as reports and event files.
-  Decoded images go that nobody has used for as long.
-  Directories of runs that this namespace (with -A: this cluster) does not know are left and listed, since another cluster or
-  namespace may use the same store. When the runs were deleted, --unknown removes those directories that nothing has changed in for
-  as long, but for what a ModelVersion or another run names. It reads all namespaces, and cannot see other clusters.
+Runs that are left whole:
+  Nothing is removed from a run that has not ended, or that ended less than --older-than ago. The same holds for the
+  run from which a run that has not ended resumes.
+
+Runs that ended longer ago:
+  Their resume checkpoints, the bests that a better one has replaced, and half-written files are removed. Each trial's
+  best, its reports and event files, and every checkpoint that a ModelVersion names are kept. You can still promote
+  from such a run, but no longer retry it.
+
+Decoded images:
+  They are removed if no trial has read them for as long as --older-than.
+
+Directories of unknown runs:
+  These are runs that the namespace (with -A: the cluster) does not have. Their directories are left and listed,
+  because another namespace or another cluster may use the same store. If you know that the runs were deleted, use
+  --unknown. It removes those directories in which nothing has changed for as long as --older-than, except what a
+  ModelVersion or another run names. It reads all namespaces of this cluster first, but it cannot see other clusters.
 
 `
 
-// NewCmdPrune returns `plumb prune`. runF, if not nil, receives the options instead of runPrune.
+// NewCmdPrune returns `plumb prune`. If runF is not nil, it receives the options instead of runPrune.
 func NewCmdPrune(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runPrune
@@ -69,20 +80,27 @@ func NewCmdPrune(f *factory.Factory, runF func(context.Context, *Options) error)
 		Use:   "prune",
 		Short: "Remove checkpoints that no run and no model version needs",
 		Long:  help + exitcode.Help,
-		Example: `  plumb prune --dry-run                 # what would go
-  plumb prune --older-than 72h          # show, ask, remove
-  plumb prune --unknown --yes           # deleted runs' as well, without asking`,
+		Example: `  # Show what would be removed, and remove nothing
+  plumb prune --dry-run
+
+  # Show what would be removed from runs that ended at least three days ago, ask, and remove it
+  plumb prune --older-than 72h
+
+  # Remove the directories of deleted runs, too, and do not ask
+  plumb prune --unknown --yes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Template, "template-from", "",
-		"the run whose checkpoint store is pruned, with its image and volumes (default the newest)")
+		"prune the checkpoint store of this run, with its image and volumes (default the newest run)")
 	flags.DurationVar(&o.OlderThan, "older-than", 720*time.Hour,
-		"leave runs that ended more recently, and images that were used")
-	flags.BoolVarP(&o.All, "all-namespaces", "A", false, "look at the runs of all namespaces: they may share the store")
-	flags.BoolVar(&o.Unknown, "unknown", false, "remove directories of runs that do not exist any more")
-	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would go, and stop")
+		"leave runs that ended less than this time ago, and images that were read since")
+	flags.BoolVarP(&o.All, "all-namespaces", "A", false,
+		"include the runs and model versions of all namespaces, which may use the same store")
+	flags.BoolVar(&o.Unknown, "unknown", false,
+		"also remove the directories of runs that this cluster does not have")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would be removed, and remove nothing")
 	flags.BoolVarP(&o.Yes, "yes", "y", false, "remove without showing and asking first")
 	flags.DurationVar(&o.Timeout, "timeout", 10*time.Minute, "how long to wait for each Job")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "yes")
@@ -93,9 +111,9 @@ func NewCmdPrune(f *factory.Factory, runF func(context.Context, *Options) error)
 func runPrune(ctx context.Context, o *Options) error {
 	switch {
 	case o.OlderThan < 0:
-		return failure.Usagef("--older-than %s is below 0", o.OlderThan)
+		return failure.Usagef("--older-than is %s; it must not be below 0", o.OlderThan)
 	case o.Timeout <= 0:
-		return failure.Usagef("--timeout %s is not above 0", o.Timeout)
+		return failure.Usagef("--timeout is %s; it must be above 0", o.Timeout)
 	}
 	cl, namespace, err := o.Cluster.Connect()
 	if err != nil {
@@ -105,9 +123,9 @@ func runPrune(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.IO.ErrOut, "The checkpoints of run %s: %s, in namespace %s. "+
-		"Of %d runs all is kept, of %d only what is named: %d checkpoints\n",
-		run.Name, text.Clean(string(run.Spec.Checkpoint.URI)), namespace,
+	fmt.Fprintf(o.IO.ErrOut, "Checkpoint store of run %s in namespace %s: %s\n"+
+		"Runs that are left whole: %d. Older runs that are pruned: %d. Checkpoints that are kept in any case: %d\n",
+		run.Name, namespace, text.Clean(string(run.Spec.Checkpoint.URI)),
 		len(keep.Live), len(keep.Ended), len(keep.Checkpoints))
 	if !o.Yes {
 		if err := o.runJob(ctx, cl, run, keep, true); err != nil || o.DryRun {
@@ -116,17 +134,21 @@ func runPrune(ctx context.Context, o *Options) error {
 		if err := o.ask(ctx); err != nil {
 			return err
 		}
-		if run, keep, err = o.gather(ctx, cl, namespace); err != nil { // a run may have begun meanwhile
+		// A run may have begun while the question was open.
+		if run, keep, err = o.gather(ctx, cl, namespace); err != nil {
 			return err
 		}
 	}
 	return o.runJob(ctx, cl, run, keep, false)
 }
 
-// gather reads all that the keep list depends on, and finds the run to take store, image and volumes from.
+// gather lists the runs and model versions and makes the keep list of them. It also returns the run whose checkpoint
+// store, image and volumes the Job uses.
 func (o *Options) gather(ctx context.Context, cl client.Client, namespace string) (*api.TrainingRun, wire.Keep, error) {
-	now, in := o.Now(), namespace // before the lists: what is created meanwhile may be in none of them
-	if o.All || o.Unknown {       // who takes strangers away must know everybody
+	now := o.Now() // before the lists, which may lack a run that is created meanwhile
+	in := namespace
+	// --unknown reads all namespaces, because a run that this namespace does not have may be another namespace's.
+	if o.All || o.Unknown {
 		in = ""
 	}
 	var runs api.TrainingRunList
@@ -148,9 +170,9 @@ func (o *Options) gather(ctx context.Context, cl client.Client, namespace string
 	own := slices.DeleteFunc(runs.Items, func(r api.TrainingRun) bool { return r.Namespace != namespace })
 	if len(own) == 0 {
 		return nil, wire.Keep{}, fmt.Errorf(
-			"namespace %s has no run to take the store, the image and the volumes from\n"+
-				"In a namespace that has: plumb prune -n NAMESPACE. "+
-				"By hand, where the store is: plumbline-trainer prune --help", namespace)
+			"namespace %s has no run whose checkpoint store, image and volumes the Job could use\n"+
+				"Prune in a namespace that has one: plumb prune -n NAMESPACE. "+
+				"Or prune by hand on a machine that mounts the store: plumbline-trainer prune --help", namespace)
 	}
 	newest := slices.MaxFunc(own, func(a, b api.TrainingRun) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
@@ -158,30 +180,31 @@ func (o *Options) gather(ctx context.Context, cl client.Client, namespace string
 	return &newest, keep, nil
 }
 
-// ask waits for a yes.
+// ask prints the question and blocks until it is answered. It returns an error unless the answer is yes.
 func (o *Options) ask(ctx context.Context) error {
-	fmt.Fprint(o.IO.ErrOut, "Remove these? [y/N] ")
-	said := make(chan string, 1)
-	go func() { // it may never come back: nothing ends a read from a terminal
-		answer, _ := bufio.NewReader(o.IO.In).ReadString('\n') // an end is an answer, too: no
-		said <- answer
+	fmt.Fprint(o.IO.ErrOut, "Remove everything that can be removed according to the log above? [y/N] ")
+	answers := make(chan string, 1)
+	go func() { // may never return, because a read from a terminal cannot be interrupted
+		answer, _ := bufio.NewReader(o.IO.In).ReadString('\n') // the end of the input means no
+		answers <- answer
 	}()
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(o.IO.ErrOut, "\nNothing was removed")
 		return ctx.Err()
-	case answer := <-said:
+	case answer := <-answers:
 		if !strings.HasSuffix(answer, "\n") {
 			fmt.Fprintln(o.IO.ErrOut)
 		}
 		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-			return errors.New("nothing was removed\nWithout a question: plumb prune --yes" + o.Cluster.NamespaceFlag())
+			return errors.New("nothing was removed, because the answer was not yes\n" +
+				"To remove without a question: plumb prune --yes" + o.Cluster.NamespaceFlag())
 		}
 		return nil
 	}
 }
 
-// runJob makes the Job, waits for its end, and prints its log.
+// runJob creates the Job and its keep list, waits for the Job's end, and prints the Job's log.
 func (o *Options) runJob(
 	ctx context.Context, cl client.WithWatch, run *api.TrainingRun, keep wire.Keep, dryRun bool,
 ) error {
@@ -190,7 +213,7 @@ func (o *Options) runJob(
 		return err
 	}
 	if err := cl.Create(ctx, config); err != nil {
-		return fmt.Errorf("create the keep list, ConfigMap %s: %w", config.Name, err)
+		return fmt.Errorf("create ConfigMap %s, which holds the keep list: %w", config.Name, err)
 	}
 	if err := cl.Create(ctx, job); err != nil {
 		err = fmt.Errorf("create Job %s: %w", job.Name, err)
@@ -199,10 +222,13 @@ func (o *Options) runJob(
 	config.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID, BlockOwnerDeletion: ptr.To(false),
 	}}
-	if err := cl.Update(ctx, config); err != nil { // it would stay behind
-		fmt.Fprintf(o.IO.ErrOut, "ConfigMap %s must be deleted by hand: %v\n", config.Name, err)
+	if err := cl.Update(ctx, config); err != nil {
+		fmt.Fprintf(o.IO.ErrOut, "ConfigMap %s will not be deleted together with Job %s, "+
+			"because the Job could not be made its owner: %v\n"+
+			"When the Job has ended: kubectl -n %s delete configmap %s\n",
+			config.Name, job.Name, err, config.Namespace, config.Name)
 	}
-	fmt.Fprintf(o.IO.ErrOut, "Job %s is at work; if it takes long: kubectl -n %s describe job %s\n",
+	fmt.Fprintf(o.IO.ErrOut, "Waiting for Job %s. If this takes long: kubectl -n %s describe job %s\n",
 		job.Name, job.Namespace, job.Name)
 	failed, err := o.untilEnded(ctx, cl, job)
 	if err != nil {
@@ -217,57 +243,59 @@ func (o *Options) runJob(
 	return nil
 }
 
-// jobFailed says what has become of the store, and where to read why.
+// jobFailed returns the error of a Job that failed. The error says what was removed, and where to read the cause.
 func jobFailed(job *batchv1.Job, failed string, dryRun bool) error {
-	next := "What its log lists as removed is gone, the rest is as it was. " +
-		"Put right what is said above, then plumb prune again"
+	removed := "Everything that its log lists as removed is removed; the rest is unchanged."
 	if dryRun {
-		next = fmt.Sprintf("Nothing was removed. Why is in its log, above, or: kubectl -n %s logs job/%s",
-			job.Namespace, job.Name)
+		removed = "Nothing was removed."
 	}
-	return fmt.Errorf("the Job %s failed: %s\n%s", job.Name, text.Clean(failed), next)
+	return fmt.Errorf("the Job %s failed: %s\n"+
+		"%s The cause is in its log above, or in: kubectl -n %s logs job/%s. Correct it, then run plumb prune again",
+		job.Name, text.Clean(failed), removed, job.Namespace, job.Name)
 }
 
-// untilEnded says why the Job failed, or "".
+// untilEnded blocks until the Job has ended or the timeout has passed. failed is the reason why the Job failed, or
+// empty if the Job succeeded.
 func (o *Options) untilEnded(ctx context.Context, cl client.WithWatch, job *batchv1.Job) (failed string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	over := false
+	ended := false
 	err = follow.Object(ctx, cl, &batchv1.JobList{}, client.ObjectKeyFromObject(job), func(s follow.Sighting) {
-		seen, ok := s.Object.(*batchv1.Job)
+		current, ok := s.Object.(*batchv1.Job)
 		if !ok {
 			return
 		}
 		if s.Gone {
-			over, failed = true, "it was deleted"
+			ended, failed = true, "it was deleted before it ended"
 		}
-		for _, c := range seen.Status.Conditions {
+		for _, c := range current.Status.Conditions {
 			if c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) {
-				over = true
+				ended = true
 				if c.Type == batchv1.JobFailed {
-					failed = cmp.Or(c.Message, c.Reason, "it does not say why")
+					failed = cmp.Or(c.Message, c.Reason, "its status gives no reason")
 				}
 			}
 		}
-		if over {
+		if ended {
 			cancel()
 		}
 	})
 	switch {
-	case over:
+	case ended:
 		return failed, nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return "", failure.Timeoutf("the Job %s has not ended after %s\n"+
-			"It goes on, but removes nothing if it begins later than %s after its list was made: "+
-			"then plumb prune again. Why it takes so long: kubectl -n %s describe job %s",
+			"The Job continues in the cluster. If it begins more than %s after its keep list was made, "+
+			"it fails and removes nothing; then run plumb prune again. "+
+			"To see why it takes so long: kubectl -n %s describe job %s",
 			job.Name, o.Timeout, wire.KeepMaxAge, job.Namespace, job.Name)
 	}
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(o.IO.ErrOut, "Job %s goes on. What it says: kubectl -n %s logs -f job/%s. "+
+		fmt.Fprintf(o.IO.ErrOut, "Job %s continues in the cluster. To follow its log: kubectl -n %s logs -f job/%s. "+
 			"To end it: kubectl -n %s delete job %s\n",
 			job.Name, job.Namespace, job.Name, job.Namespace, job.Name)
 	}
-	return "", fmt.Errorf("wait for Job %s, which goes on: %w", job.Name, err)
+	return "", fmt.Errorf("wait for Job %s, which continues in the cluster: %w", job.Name, err)
 }
 
 // jobLog prints the log of the Job's newest pod.
@@ -278,7 +306,7 @@ func (o *Options) jobLog(ctx context.Context, cl client.Client, job *batchv1.Job
 		return fmt.Errorf("list the pods of Job %s: %w", job.Name, err)
 	}
 	if len(pods.Items) == 0 {
-		return fmt.Errorf("the Job %s has no pod, so no log", job.Name)
+		return fmt.Errorf("read the log of Job %s: the Job has no pod", job.Name)
 	}
 	newest := slices.MaxFunc(pods.Items, func(a, b corev1.Pod) int {
 		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)

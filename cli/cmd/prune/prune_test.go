@@ -19,7 +19,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// pruneCluster ends every Job at once, as told, and has a log for each.
+// jobCluster returns a program on a cluster with one run, old, that ended 31 days ago. In this cluster every Job has
+// the condition end as soon as it is created. The second result is the address of a server that serves the pods' logs.
 func jobCluster(t *testing.T, end batchv1.JobConditionType) (*clustertest.Program, string) {
 	old := clustertest.Named(t, "finished", "old")
 	old.Status.CompletionTime = &metav1.Time{Time: clustertest.Now.Add(-31 * day)}
@@ -54,31 +55,34 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 		args, in string
 		end      batchv1.JobConditionType
 		code     int
-		jobs     []string // what each was told beyond the usual
+		jobs     []string // of each Job, the arguments beyond those that every Job has
 		out, err []string
 	}{
-		"a dry run shows": {
+		"a dry run removes nothing": {
 			args: "prune --dry-run",
 			end:  batchv1.JobComplete,
 			jobs: []string{"--dry-run"},
 			out:  []string{"would remove     1.5 kB  x/y\n"},
-			err:  []string{"run old: file:///checkpoints", "Of 0 runs all is kept, of 1 only what is named"},
+			err: []string{
+				"run old in namespace inspection: file:///checkpoints",
+				"Runs that are left whole: 0. Older runs that are pruned: 1.",
+			},
 		},
 		"a yes removes": {
 			args: "prune",
 			in:   "y\n",
 			end:  batchv1.JobComplete,
 			jobs: []string{"--dry-run", ""},
-			err:  []string{"Remove these? [y/N] "},
+			err:  []string{"Remove everything that can be removed according to the log above? [y/N] "},
 		},
-		"nothing said is a no": {
+		"no answer means no": {
 			args: "prune",
 			end:  batchv1.JobComplete,
 			code: 1,
 			jobs: []string{"--dry-run"},
-			err:  []string{"Remove these?", "error: nothing was removed", "plumb prune --yes -n inspection"},
+			err:  []string{"Remove everything", "error: nothing was removed", "plumb prune --yes -n inspection"},
 		},
-		"yes beforehand asks not": {args: "prune --yes", end: batchv1.JobComplete, jobs: []string{""}},
+		"--yes removes without a question": {args: "prune --yes", end: batchv1.JobComplete, jobs: []string{""}},
 		"a Job that fails": {
 			args: "prune --yes",
 			end:  batchv1.JobFailed,
@@ -86,8 +90,9 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 			jobs: []string{""},
 			out:  []string{"would remove"},
 			err: []string{
-				"the Job plumb-prune-",
-				"failed: Job has reached the specified backoff limit\nWhat its log lists as removed is gone",
+				"Job plumb-prune-",
+				"failed: Job has reached the specified backoff limit\n" +
+					"Everything that its log lists as removed is removed",
 			},
 		},
 		"a dry run that fails": {
@@ -97,16 +102,17 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 			jobs: []string{"--dry-run"},
 			err: []string{
 				"backoff limit\n" +
-					"Nothing was removed. Why is in its log, above, or: kubectl -n inspection logs job/plumb-prune-",
+					"Nothing was removed. The cause is in its log above, " +
+					"or in: kubectl -n inspection logs job/plumb-prune-",
 			},
 		},
-		"all that is younger is left": {
+		"a run that ended more recently is left whole": {
 			args: "prune --older-than 800h --yes",
 			end:  batchv1.JobComplete,
 			jobs: []string{""},
-			err:  []string{"Of 1 runs all is kept, of 0"},
+			err:  []string{"Runs that are left whole: 1. Older runs that are pruned: 0."},
 		},
-		"a run that is not there": {
+		"a run that does not exist": {
 			args: "prune --template-from nothing",
 			code: 1,
 			err:  []string{`run "nothing" does not exist`},
@@ -114,9 +120,9 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 		"a namespace without runs": {
 			args: "prune -n nothing",
 			code: 1,
-			err:  []string{"namespace nothing has no run to take the store"},
+			err:  []string{"namespace nothing has no run whose checkpoint store"},
 		},
-		"both at once": {
+		"--yes and --dry-run together": {
 			args: "prune --yes --dry-run",
 			code: 2,
 			err:  []string{"if any flags in the group [dry-run yes] are set"},
@@ -138,22 +144,22 @@ func TestPruneShowsAsksAndRemoves(t *testing.T) {
 			if err := p.Client.List(t.Context(), &jobs); err != nil {
 				t.Fatal(err)
 			}
-			var told []string
+			var got []string
 			for _, j := range jobs.Items {
 				args := strings.Join(j.Spec.Template.Spec.Containers[0].Args, " ")
 				args = strings.TrimPrefix(args, "prune --checkpoints /checkpoints --keep /plumbline/prune/keep.json")
-				told = append(told, strings.TrimSpace(args))
+				got = append(got, strings.TrimSpace(args))
 				checkConfig(t, p.Client, j)
 			}
 			dryRuns := func(jobs []string) int { return strings.Count(strings.Join(jobs, ","), "--dry-run") }
-			if len(told) != len(test.jobs) || dryRuns(told) != dryRuns(test.jobs) {
-				t.Errorf("Jobs with %q, want %q", told, test.jobs)
+			if len(got) != len(test.jobs) || dryRuns(got) != dryRuns(test.jobs) {
+				t.Errorf("Jobs with the arguments %q, want %q", got, test.jobs)
 			}
 		})
 	}
 }
 
-// interrupting is standard input on which somebody presses Ctrl-C in place of an answer.
+// interrupting is a standard input: instead of an answer, somebody presses Ctrl-C.
 type interrupting struct{ press context.CancelFunc }
 
 func (i interrupting) Read([]byte) (int, error) {
@@ -170,13 +176,13 @@ func TestCtrlCEndsAPrune(t *testing.T) {
 		"at the question": {
 			args: "prune",
 			end:  batchv1.JobComplete,
-			err:  []string{"Remove these? [y/N] \nNothing was removed\n"},
+			err:  []string{"according to the log above? [y/N] \nNothing was removed\n"},
 		},
 		"while the Job runs": {
 			args: "prune --yes",
 			err: []string{
 				"Job plumb-prune-",
-				" goes on. What it says: kubectl -n inspection logs -f job/plumb-prune-",
+				" continues in the cluster. To follow its log: kubectl -n inspection logs -f job/plumb-prune-",
 				"To end it: kubectl -n inspection delete job",
 			},
 		},
@@ -188,7 +194,7 @@ func TestCtrlCEndsAPrune(t *testing.T) {
 			p.Funcs.Watch = func(
 				ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption,
 			) (watch.Interface, error) {
-				press() // only a Job that has not ended is watched
+				press() // prune watches only a Job that has not ended
 				return c.Watch(ctx, list, opts...)
 			}
 			p.In = interrupting{press}
@@ -201,7 +207,7 @@ func TestCtrlCEndsAPrune(t *testing.T) {
 	}
 }
 
-// checkConfig: a Job's keep list is there, can be read, and goes with it.
+// checkConfig checks that the ConfigMap with the Job's keep list exists, can be decoded, and is deleted with the Job.
 func checkConfig(t *testing.T, c client.Client, j batchv1.Job) {
 	t.Helper()
 	var config corev1.ConfigMap

@@ -1,2 +1,2 @@
-// Package retry is `plumb retry`: another run from an ended run's checkpoints.
+// Package retry is `plumb retry`. It creates a run that resumes from the checkpoints of a run that has ended.
 package retry

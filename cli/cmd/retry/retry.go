@@ -28,20 +28,29 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Options are what `plumb retry` was asked.
+// Options holds the argument and the flags of `plumb retry`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
 
 	Run     string
-	NewName string // "": the next free one
-	Depths  []int
-	Epochs  int32 // 0: as many
-	Anew    bool
+	NewName string // empty: the next free name
+	Depths  []int  // empty: all depths of the old run
+	Epochs  int32  // 0: as many epochs as the old run
+	Anew    bool   // start from the beginning
 	Output  output.Flag
 }
 
-// NewCmdRetry returns `plumb retry`. runF, if not nil, receives the options instead of runRetry.
+const help = `Make another run that resumes from the checkpoints of a run that has ended.
+
+A run that has ended is never started again, so this command creates a new run. The new run has the spec of the old
+one, without suspend and stopTrials, and the old run's uid in spec.checkpoint.resumeFrom. Trials that had finished
+report their end again at once. The other trials resume from their resume checkpoints.
+
+The settings stay the same, but the number of epochs can be raised with --epochs. docs/training.md says what more
+epochs do to the learning rate. plumb prune keeps the old run's checkpoints until the new run has ended.`
+
+// NewCmdRetry returns `plumb retry`. If runF is not nil, it receives the options instead of runRetry.
 func NewCmdRetry(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runRetry
@@ -49,16 +58,16 @@ func NewCmdRetry(f *factory.Factory, runF func(context.Context, *Options) error)
 	o := &Options{IO: f.IO, Cluster: f.Cluster}
 	cmd := &cobra.Command{
 		Use:   "retry RUN",
-		Short: "Make another run that goes on from an ended run's checkpoints",
-		Long: `Make another run that goes on from an ended run's checkpoints.
+		Short: "Make another run that resumes from the checkpoints of a run that has ended",
+		Long:  help,
+		Example: `  # Resume the trials that failed; the others only report their end again
+  plumb retry erasers
 
-A run that has ended is never restarted. The new run has the same spec, without suspend and stopTrials, and names the old one in
-spec.checkpoint.resumeFrom: trials that had come to their end tell it again at once, the others go on from what they saved. Their
-settings stay the same but for more epochs; docs/training.md says what those mean for the learning rate. The old run's checkpoints
-are needed until the new one has ended: plumb prune leaves them.`,
-		Example: `  plumb retry erasers
-  plumb retry erasers --epochs 60                 # train longer
-  plumb retry erasers --depths 101 --anew         # one depth, from nothing`,
+  # Train every trial longer, up to 60 epochs in total
+  plumb retry erasers --epochs 60
+
+  # Train one depth again from the beginning
+  plumb retry erasers --depths 101 --anew`,
 		Args:              arguments.Between(1, "RUN"),
 		ValidArgsFunction: f.Cluster.Completion(cluster.ProposeRuns, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -67,10 +76,12 @@ are needed until the new one has ended: plumb prune leaves them.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.NewName, "name", "", "of the new run (default the old one's with -r1, -r2, ...)")
-	flags.IntSliceVar(&o.Depths, "depths", nil, "retry these depths alone (default all of them)")
-	flags.Int32Var(&o.Epochs, "epochs", 0, "train so many epochs in all (default as many as before)")
-	flags.BoolVar(&o.Anew, "anew", false, "begin from nothing, and not from the old run's checkpoints")
+	flags.StringVar(&o.NewName, "name", "",
+		"name of the new run (default the old run's name with -r1, -r2, ...)")
+	flags.IntSliceVar(&o.Depths, "depths", nil, "retry only these depths (default all depths of the old run)")
+	flags.Int32Var(&o.Epochs, "epochs", 0,
+		"total number of epochs, those of the old run included (default as many as the old run)")
+	flags.BoolVar(&o.Anew, "anew", false, "start from the beginning, without the old run's checkpoints")
 	o.Output.AddTo(cmd, "json", "yaml", "name")
 	_ = cmd.RegisterFlagCompletionFunc("depths", arguments.CompleteList(wire.Depths))
 	return cmd
@@ -95,21 +106,22 @@ func runRetry(ctx context.Context, o *Options) error {
 	if printer := o.Output.Printer(); printer != nil {
 		return output.PrintObject(printer, next, o.IO.Out)
 	}
-	does := "goes on from the checkpoints of " + old.Name
+	start := "resumes from the checkpoints of " + old.Name
 	if o.Anew {
-		does = "begins from nothing"
+		start = "starts from the beginning"
 	}
-	fmt.Fprintf(o.IO.Out, "run %s %s: %s\n", next.Name, does, depthNames(next.Spec.Depths))
-	fmt.Fprintf(o.IO.ErrOut, "Follow it: plumb watch %s%s\n", next.Name, o.Cluster.NamespaceFlag())
+	fmt.Fprintf(o.IO.Out, "run %s is created and %s: %s\n", next.Name, start, depthNames(next.Spec.Depths))
+	fmt.Fprintf(o.IO.ErrOut, "To follow it: plumb watch %s%s\n", next.Name, o.Cluster.NamespaceFlag())
 	return nil
 }
 
-// successor is the new run, still without a name.
+// successor returns the new run, still without a name. It returns an error if old has not ended, or if a trial would
+// have to resume and has probably no checkpoint.
 func (o *Options) successor(old *api.TrainingRun) (*api.TrainingRun, error) {
 	if over, _ := runstate.Ended(old); !over {
 		inNamespace, trials := o.Cluster.NamespaceFlag(), strings.ReplaceAll(runstate.TrialNames(old), ",", "")
 		return nil, fmt.Errorf("run %q has not ended: it is %s\n"+
-			"Wait for it: plumb watch %s%s. Or end it: plumb stop %s%s %s",
+			"To wait for its end: plumb watch %s%s. Or to end its trials: plumb stop %s%s %s",
 			old.Name, runstate.Phase(old), old.Name, inNamespace, old.Name, inNamespace, trials)
 	}
 	next := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{
@@ -136,20 +148,20 @@ func (o *Options) successor(old *api.TrainingRun) (*api.TrainingRun, error) {
 		})
 		others := ""
 		if len(kept) > 0 {
-			others = fmt.Sprintf("Retry the others: plumb retry %s --depths %s%s. ",
-				old.Name, list(kept), o.Cluster.NamespaceFlag())
+			others = fmt.Sprintf("To retry the other trials: plumb retry %s --depths %s%s. ",
+				old.Name, depthList(kept), o.Cluster.NamespaceFlag())
 		}
-		return nil, fmt.Errorf("%s of run %q probably left no checkpoint to go on from, "+
-			"and would fail for want of one\n"+
-			"%sFrom nothing: plumb retry %s --depths %s --anew%s. "+
-			"If you know that it did, make a run with checkpoint.resumeFrom: %s",
-			depthNames(missing), old.Name, others, old.Name, list(missing), o.Cluster.NamespaceFlag(), old.UID)
+		return nil, fmt.Errorf("run %q probably left no checkpoint from which %s could resume\n"+
+			"%sTo start from the beginning: plumb retry %s --depths %s --anew%s. "+
+			"If you know that there is a checkpoint, apply a run of your own with checkpoint.resumeFrom: %s",
+			old.Name, depthNames(missing), others, old.Name, depthList(missing), o.Cluster.NamespaceFlag(), old.UID)
 	}
 	uid := string(old.UID)
 	next.Spec.Checkpoint.ResumeFrom = &uid
 	return next, nil
 }
 
+// chooseDepths sets spec.depths to the depths of --depths, and removes the overrides of all other depths.
 func (o *Options) chooseDepths(old *api.TrainingRun, spec *api.TrainingRunSpec) error {
 	if len(o.Depths) == 0 {
 		return nil
@@ -168,14 +180,16 @@ func (o *Options) chooseDepths(old *api.TrainingRun, spec *api.TrainingRunSpec) 
 	return nil
 }
 
+// raiseEpochs gives every trial the epochs of --epochs. A trial that resumes cannot have fewer epochs than before.
 func (o *Options) raiseEpochs(old *api.TrainingRun, spec *api.TrainingRunSpec) error {
 	if o.Epochs == 0 {
 		return nil
 	}
 	for _, t := range old.Status.Trials {
 		if !o.Anew && o.Epochs < t.Epochs && slices.Contains(spec.Depths, t.Depth) {
-			return failure.Usagef("--epochs %d is below the %d that %s was to train: they may only grow",
-				o.Epochs, t.Epochs, t.Name)
+			return failure.Usagef("--epochs %d is below the %d epochs that trial %s had: "+
+				"a trial that resumes cannot have fewer. Give at least %d, or start from the beginning with --anew",
+				o.Epochs, t.Epochs, t.Name, t.Epochs)
 		}
 	}
 	if spec.Hyperparameters == nil {
@@ -188,56 +202,60 @@ func (o *Options) raiseEpochs(old *api.TrainingRun, spec *api.TrainingRunSpec) e
 	return nil
 }
 
-// phases of a trial, in epochs.
+// phases are the lengths of a trial's head phase and of its warm-up, in epochs.
 type phases struct{ head, warmup int }
 
+// phasesOf returns the phases of a depth in a run, as the run's settings and its preset resolve.
 func phasesOf(run *api.TrainingRun, d api.Depth) (phases, error) {
 	h, err := resolve.Hyperparameters(run, d)
 	return phases{h.HeadEpochs, h.WarmupEpochs}, err
 }
 
-// keepPhases writes down the phases that the old run had and more epochs would change. A preset's phases are cut to fit
-// few epochs, and a trial cannot go on from a checkpoint of other phases than its own.
+// keepPhases writes the phases of the old run into the new one, if more epochs would change them. A preset shortens its
+// phases in a run of few epochs, and a trial cannot resume from a checkpoint that has other phases than its own.
 func (o *Options) keepPhases(old, next *api.TrainingRun) error {
-	var differ bool
-	var before []phases // in the order of depths
-	alike := map[phases][]api.Depth{}
+	var changed bool
+	var distinct []phases // of the old run, in the order of depths
+	depthsWith := map[phases][]api.Depth{}
 	for _, d := range next.Spec.Depths {
-		was, err := phasesOf(old, d)
+		oldPhases, err := phasesOf(old, d)
 		if err != nil {
 			return err
 		}
-		will, err := phasesOf(next, d)
+		newPhases, err := phasesOf(next, d)
 		if err != nil {
 			return err
 		}
-		if alike[was] == nil {
-			before = append(before, was)
+		if depthsWith[oldPhases] == nil {
+			distinct = append(distinct, oldPhases)
 		}
-		differ, alike[was] = differ || was != will, append(alike[was], d)
+		depthsWith[oldPhases] = append(depthsWith[oldPhases], d)
+		changed = changed || oldPhases != newPhases
 	}
-	if !differ {
+	if !changed {
 		return nil
 	}
-	if len(before) > 1 { // overrides have no phases
-		var had, apart []string
-		for _, p := range before {
-			had = append(had,
-				fmt.Sprintf("%s headEpochs %d and warmupEpochs %d", depthNames(alike[p]), p.head, p.warmup))
-			apart = append(apart, fmt.Sprintf("plumb retry %s --depths %s --epochs %d%s",
-				old.Name, list(alike[p]), o.Epochs, o.Cluster.NamespaceFlag()))
+	// The new run can set the phases only once for all depths, because spec.overrides cannot set them.
+	if len(distinct) > 1 {
+		var lengths, commands []string
+		for _, p := range distinct {
+			depths := depthsWith[p]
+			lengths = append(lengths,
+				fmt.Sprintf("%s headEpochs %d and warmupEpochs %d", depthNames(depths), p.head, p.warmup))
+			commands = append(commands, fmt.Sprintf("plumb retry %s --depths %s --epochs %d%s",
+				old.Name, depthList(depths), o.Epochs, o.Cluster.NamespaceFlag()))
 		}
 		return fmt.Errorf("the trials of run %q had phases of different lengths, "+
-			"which one run with %d epochs for all cannot give them: %s\n"+
-			"Retry those apart that differ: %s",
-			old.Name, o.Epochs, strings.Join(had, "; "), strings.Join(apart, ", "))
+			"and one run with %d epochs cannot keep them all: %s\n"+
+			"To retry the trials in separate runs: %s",
+			old.Name, o.Epochs, strings.Join(lengths, "; "), strings.Join(commands, ", "))
 	}
 	h := next.Spec.Hyperparameters
-	h.HeadEpochs, h.WarmupEpochs = ptr.To(int32(before[0].head)), ptr.To(int32(before[0].warmup))
+	h.HeadEpochs, h.WarmupEpochs = ptr.To(int32(distinct[0].head)), ptr.To(int32(distinct[0].warmup))
 	return nil
 }
 
-// withoutCheckpoint are depths whose trial has, by all that status tells, saved nothing to go on from.
+// withoutCheckpoint returns the depths whose trial, according to the run's status, left no checkpoint to resume from.
 func withoutCheckpoint(old *api.TrainingRun, depths []api.Depth) (missing []api.Depth) {
 	every := ptr.Deref(old.Spec.Checkpoint.EveryEpochs, int32(wire.DefaultCheckpoint("").EveryEpochs))
 	for _, d := range depths {
@@ -248,26 +266,28 @@ func withoutCheckpoint(old *api.TrainingRun, depths []api.Depth) (missing []api.
 	return missing
 }
 
-// hasSaved: a trial saves itself after each so many epochs, after its last, and within an epoch when it is stopped from
-// outside. A best says nothing: it has no more than is needed to predict.
+// hasSaved reports whether, according to its status, a trial has written a resume checkpoint. A trial writes one after
+// every everyEpochs epochs, after its last epoch, and when it is interrupted. Its best does not count, because a best
+// holds only what is needed to predict.
 func hasSaved(t *api.TrialStatus, everyEpochs int32) bool {
 	return t.Epoch >= everyEpochs || t.Phase == api.TrialSucceeded || t.Epoch > 0 && t.Epoch >= t.Epochs ||
 		slices.ContainsFunc(t.Attempts,
 			func(a api.AttemptStatus) bool { return a.Class == string(wire.ClassInterrupted) })
 }
 
-// numbered is a name that retry has given before.
-var numbered = regexp.MustCompile(`^(.*)-r(\d+)$`)
+// retriedName matches a name that an earlier retry has made.
+var retriedName = regexp.MustCompile(`^(.*)-r(\d+)$`)
 
-// longestName of a run: the names of Jobs are made from it.
+// longestName is the largest length of a run's name in bytes. It leaves room for the suffix in the names of Jobs.
 const longestName = 40
 
-// create takes the given name, or the first that is free. Whoever else retries at the same time may take it first.
+// create creates the new run under the name of --name, or under the first free name. If another retry takes a name
+// first, create tries the next one.
 func (o *Options) create(ctx context.Context, cl client.Client, next *api.TrainingRun) error {
 	base, n := o.Run, 1
-	if m := numbered.FindStringSubmatch(o.Run); m != nil {
-		if before, err := strconv.Atoi(m[2]); err == nil {
-			base, n = m[1], before+1
+	if m := retriedName.FindStringSubmatch(o.Run); m != nil {
+		if number, err := strconv.Atoi(m[2]); err == nil {
+			base, n = m[1], number+1
 		}
 	}
 	for ; ; n++ {
@@ -283,13 +303,14 @@ func (o *Options) create(ctx context.Context, cl client.Client, next *api.Traini
 		case !apierrors.IsAlreadyExists(err):
 			return fmt.Errorf("create run %q in namespace %s: %w", next.Name, next.Namespace, err)
 		case o.NewName != "":
-			return fmt.Errorf("run %q exists already in namespace %s\nChoose another --name, or leave it out",
+			return fmt.Errorf("run %q already exists in namespace %s\nChoose another name, or leave out --name",
 				next.Name, next.Namespace)
 		}
 	}
 }
 
-func list(depths []api.Depth) string {
+// depthList returns depths as a flag's value, such as 18,34.
+func depthList(depths []api.Depth) string {
 	var out []string
 	for _, d := range depths {
 		out = append(out, strconv.Itoa(int(d)))
@@ -297,6 +318,7 @@ func list(depths []api.Depth) string {
 	return strings.Join(out, ",")
 }
 
+// depthNames returns depths as the names of trials, such as d18, d34.
 func depthNames(depths []api.Depth) string {
 	var out []string
 	for _, d := range depths {

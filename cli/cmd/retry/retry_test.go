@@ -15,8 +15,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestRetryMakesARunThatGoesOn(t *testing.T) {
-	failed := func(t *testing.T) *api.TrainingRun { // d152 failed in epoch 7, d101 before its first
+func TestRetryMakesARunThatResumes(t *testing.T) {
+	// In this run d152 failed in epoch 7, and d101 failed before the end of its first epoch.
+	failed := func(t *testing.T) *api.TrainingRun {
 		r := clustertest.ReadRun(t, "finished")
 		d101 := runstate.FindTrial(r, "d101")
 		d101.Phase, d101.Epoch, d101.Best = api.TrialFailed, 0, nil
@@ -32,11 +33,11 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 	for name, test := range map[string]struct {
 		state, args string
 		code        int
-		created     string // its name
+		created     string // the name of the new run; "" for none
 		check       func(*api.TrainingRun) bool
 		out, err    []string
 	}{
-		"all of a run": {
+		"retry all trials": {
 			state:   "finished",
 			args:    "retry erasers",
 			created: "erasers-r1",
@@ -44,20 +45,22 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 				return *r.Spec.Checkpoint.ResumeFrom == "6f0c5a52-0f3c-4e6e-9a60-5f4e1f6b9d11" &&
 					len(r.Spec.Depths) == 5 && r.Status.Phase == ""
 			},
-			out: []string{"run erasers-r1 goes on from the checkpoints of erasers: d18, d34, d50, d101, d152\n"},
+			out: []string{
+				"run erasers-r1 is created and resumes from the checkpoints of erasers: d18, d34, d50, d101, d152\n",
+			},
 			err: []string{"plumb watch erasers-r1 -n inspection"},
 		},
-		"a trial left nothing": {
+		"refuse a trial that left no checkpoint": {
 			args: "retry erasers",
 			code: 1,
 			err: []string{
-				`d101 of run "erasers" probably left no checkpoint`,
+				`run "erasers" probably left no checkpoint from which d101 could resume`,
 				"plumb retry erasers --depths 18,34,50,152 -n inspection",
 				"plumb retry erasers --depths 101 --anew -n inspection",
 				"resumeFrom: 6f0c5a52",
 			},
 		},
-		"the others": {
+		"retry some trials": {
 			args:    "retry erasers --depths 18,34",
 			created: "erasers-r1",
 			check: func(r *api.TrainingRun) bool {
@@ -67,37 +70,41 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 					r.Labels["kueue.x-k8s.io/queue-name"] == "gpus" && r.Annotations["team"] == "vision" && !applied
 			},
 		},
-		"one from nothing": {
+		"start one from the beginning": {
 			args:    "retry erasers --depths 101 --anew --name again",
 			created: "again",
 			check:   func(r *api.TrainingRun) bool { return r.Spec.Checkpoint.ResumeFrom == nil },
-			out:     []string{"run again begins from nothing: d101\n"},
+			out:     []string{"run again is created and starts from the beginning: d101\n"},
 		},
-		"more epochs": {args: "retry erasers --depths 18 --epochs 12 -o name", created: "erasers-r1",
+		"train more epochs": {args: "retry erasers --depths 18 --epochs 12 -o name", created: "erasers-r1",
 			check: func(r *api.TrainingRun) bool {
 				return *r.Spec.Hyperparameters.Epochs == 12 && r.Spec.Overrides[0].Epochs == nil
 			},
 			out: []string{"trainingrun.plumbline.dev/erasers-r1\n"}},
-		"fewer epochs": {
+		"refuse fewer epochs": {
 			args: "retry erasers --depths 18 --epochs 7",
 			code: 2,
-			err:  []string{"--epochs 7 is below the 8 that d18 was to train"},
+			err:  []string{"--epochs 7 is below the 8 epochs that trial d18 had"},
 		},
-		"a depth that was none": {args: "retry erasers --depths 19", code: 2, err: []string{`has no trial d19`}},
-		"a name that is taken": {
+		"refuse a depth that the run did not have": {
+			args: "retry erasers --depths 19",
+			code: 2,
+			err:  []string{`has no trial d19`},
+		},
+		"refuse a name that is taken": {
 			state: "finished",
 			args:  "retry erasers --name taken",
 			code:  1,
-			err:   []string{`run "taken" exists already`},
+			err:   []string{`run "taken" already exists`},
 		},
-		"a run that has not ended": {
+		"refuse a run that has not ended": {
 			state: "running",
 			args:  "retry erasers",
 			code:  1,
 			err:   []string{"has not ended: it is Running", "plumb stop erasers -n inspection d18 d34 d50 d101 d152"},
 		},
-		"the next number is taken": {state: "finished", args: "retry taken-r1", created: "taken-r3"},
-		"a name as long as it gets": {
+		"skip a number that is taken": {state: "finished", args: "retry taken-r1", created: "taken-r3"},
+		"shorten the longest name": {
 			state:   "finished",
 			args:    "retry " + strings.Repeat("x", 40),
 			created: strings.Repeat("x", 37) + "-r1",
@@ -139,7 +146,7 @@ func TestRetryMakesARunThatGoesOn(t *testing.T) {
 	}
 }
 
-func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
+func TestMoreEpochsDoNotChangeThePhases(t *testing.T) {
 	whole := func(i int) *int32 { return ptr.To(int32(i)) }
 	for name, test := range map[string]struct {
 		before       api.Hyperparameters
@@ -150,48 +157,51 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 		head, warmup *int32
 		err          []string
 	}{
-		"a head that was cut stays cut": {
+		"a head phase that was shortened stays short": {
 			before: api.Hyperparameters{Epochs: whole(5)},
 			args:   "--epochs 30",
 			head:   whole(2),
 			warmup: whole(2),
 		},
-		"so does a warmup": {
+		"a warm-up that was shortened stays short": {
 			before: api.Hyperparameters{Epochs: whole(4)},
 			args:   "--epochs 30",
 			head:   whole(2),
 			warmup: whole(1),
 		},
-		"from random weights there is no head": {
+		"from random weights there is no head phase": {
 			before:  api.Hyperparameters{Epochs: whole(2)},
 			scratch: true,
 			args:    "--epochs 30",
 			head:    whole(0),
 			warmup:  whole(1),
 		},
-		"what was not cut is left to the preset": {before: api.Hyperparameters{Epochs: whole(10)}, args: "--epochs 30"},
-		"and so is a preset without phases": {
+		"phases that were not shortened are left to the preset": {
+			before: api.Hyperparameters{Epochs: whole(10)},
+			args:   "--epochs 30",
+		},
+		"a preset without phases stays without phases": {
 			before: api.Hyperparameters{Epochs: whole(1), Preset: ptr.To("paper")},
 			args:   "--epochs 30",
 		},
-		"what was given stays": {
+		"phases in the spec stay": {
 			before: api.Hyperparameters{Epochs: whole(5), HeadEpochs: whole(1), WarmupEpochs: whole(0)},
 			args:   "--epochs 30",
 			head:   whole(1),
 			warmup: whole(0),
 		},
-		"beside what was given": {
+		"one phase in the spec stays, and the other stays short": {
 			before: api.Hyperparameters{Epochs: whole(3), HeadEpochs: whole(1)},
 			args:   "--epochs 30",
 			head:   whole(1),
 			warmup: whole(1),
 		},
-		"as many epochs": {before: api.Hyperparameters{Epochs: whole(5)}, args: ""},
-		"from nothing the preset decides": {
+		"with as many epochs the spec does not change": {before: api.Hyperparameters{Epochs: whole(5)}, args: ""},
+		"from the beginning the preset decides": {
 			before: api.Hyperparameters{Epochs: whole(5)},
 			args:   "--epochs 30 --anew",
 		},
-		"trials that differ": {
+		"trials with different phases are refused": {
 			overrides: []api.DepthOverride{{Depth: 152, Epochs: whole(5)}, {Depth: 18, Epochs: whole(5)}},
 			args:      "--epochs 60",
 			code:      1,
@@ -201,7 +211,7 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 					"--depths 34,50,101 --epochs 60 -n inspection",
 			},
 		},
-		"one of those that differ": {
+		"one trial of a run with different phases is retried": {
 			overrides: []api.DepthOverride{{Depth: 152, Epochs: whole(5)}},
 			args:      "--depths 152 --epochs 60",
 			head:      whole(2),
@@ -232,17 +242,18 @@ func TestMoreEpochsLeaveThePhasesAsTheyWere(t *testing.T) {
 				t.Errorf("headEpochs and warmupEpochs:\n%s", diff)
 			}
 			for _, d := range next.Spec.Depths {
-				was, _ := phasesOf(run, d)
-				if is, err := phasesOf(&next, d); err != nil || !strings.Contains(test.args, "--anew") && is != was {
+				before, _ := phasesOf(run, d)
+				after, err := phasesOf(&next, d)
+				if err != nil || !strings.Contains(test.args, "--anew") && after != before {
 					t.Errorf("d%d had %+v and will have %+v, error %v: its checkpoint would be refused",
-						d, was, is, err)
+						d, before, after, err)
 				}
 			}
 		})
 	}
 }
 
-func TestWhichTrialsHaveSavedThemselves(t *testing.T) {
+func TestWhichTrialsHaveAResumeCheckpoint(t *testing.T) {
 	interrupted := []api.AttemptStatus{
 		{Number: 1, Class: string(wire.ClassInterrupted)},
 		{Number: 2, Class: string(wire.ClassCrash)},
@@ -252,22 +263,22 @@ func TestWhichTrialsHaveSavedThemselves(t *testing.T) {
 		every int32
 		want  bool
 	}{
-		"one that crashed in its first epoch": {api.TrialStatus{Epochs: 8}, 1, false},
-		"one that crashed in its second":      {api.TrialStatus{Epoch: 1, Epochs: 8}, 1, true},
-		"one that saves every other epoch": {
+		"crashed in its first epoch":  {api.TrialStatus{Epochs: 8}, 1, false},
+		"crashed in its second epoch": {api.TrialStatus{Epoch: 1, Epochs: 8}, 1, true},
+		"saves every second epoch, crashed in its second": {
 			api.TrialStatus{Epoch: 1, Epochs: 8, Best: &api.BestMetrics{Epoch: 1}},
 			2,
 			false,
 		},
-		"and has come that far":                       {api.TrialStatus{Epoch: 3, Epochs: 8}, 2, true},
-		"one that was interrupted in its first epoch": {api.TrialStatus{Epochs: 8, Attempts: interrupted}, 1, true},
-		"one that has trained its last":               {api.TrialStatus{Epoch: 3, Epochs: 3}, 5, true},
-		"one that was done early, with patience": {
+		"saves every second epoch, crashed in its fourth": {api.TrialStatus{Epoch: 3, Epochs: 8}, 2, true},
+		"interrupted in its first epoch":                  {api.TrialStatus{Epochs: 8, Attempts: interrupted}, 1, true},
+		"trained its last epoch":                          {api.TrialStatus{Epoch: 3, Epochs: 3}, 5, true},
+		"stopped early by its patience": {
 			api.TrialStatus{Phase: api.TrialSucceeded, Epoch: 4, Epochs: 8},
 			5,
 			true,
 		},
-		"one that has told nothing, not even how long": {api.TrialStatus{}, 1, false},
+		"has reported nothing": {api.TrialStatus{}, 1, false},
 	} {
 		if got := hasSaved(&test.trial, test.every); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)

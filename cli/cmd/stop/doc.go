@@ -1,2 +1,2 @@
-// Package stop is `plumb stop`: it ends trials of a run for good.
+// Package stop is `plumb stop`. It ends trials of a run for good.
 package stop

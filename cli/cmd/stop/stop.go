@@ -19,7 +19,7 @@ import (
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
-// Options are what `plumb stop` was asked.
+// Options holds the arguments and the flag of `plumb stop`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
@@ -29,7 +29,13 @@ type Options struct {
 	Output output.Flag
 }
 
-// NewCmdStop returns `plumb stop`. runF, if not nil, receives the options instead of runStop.
+const help = `End trials of a run for good. Their best checkpoints still compete with those of the other trials.
+
+Each pod finishes its step, saves a checkpoint and ends. A stopped trial cannot be resumed in this run. To train it
+further, retry the run when it has ended: plumb retry makes another run from its checkpoints. This command adds the
+trials to spec.stopTrials.`
+
+// NewCmdStop returns `plumb stop`. If runF is not nil, it receives the options instead of runStop.
 func NewCmdStop(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	if runF == nil {
 		runF = runStop
@@ -37,12 +43,12 @@ func NewCmdStop(f *factory.Factory, runF func(context.Context, *Options) error) 
 	o := &Options{IO: f.IO, Cluster: f.Cluster}
 	cmd := &cobra.Command{
 		Use:   "stop RUN TRIAL...",
-		Short: "End trials of a run now, for good; their best checkpoints compete",
-		Long: `End trials of a run now, for good; their best checkpoints compete.
+		Short: "End trials of a run for good; their best checkpoints still compete",
+		Long:  help,
+		Example: `  # End one trial
+  plumb stop erasers d152
 
-Each pod saves itself first. A trial that was stopped does not go on in this run; plumb retry makes another run from its
-checkpoints. This adds to spec.stopTrials.`,
-		Example: `  plumb stop erasers d152
+  # End two trials
   plumb stop erasers d101 d152`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return arguments.Between(2, "RUN", "TRIAL")(cmd, args[:min(2, len(args))])
@@ -62,7 +68,7 @@ checkpoints. This adds to spec.stopTrials.`,
 	return cmd
 }
 
-// proposeStoppable lists the trials that could still be named.
+// proposeStoppable lists the trials that have not ended and are not on the command line yet.
 func proposeStoppable(ctx context.Context, cl client.Client, namespace string, args []string) ([]string, error) {
 	all, err := cluster.ProposeTrials(ctx, cl, namespace, args)
 	return slices.DeleteFunc(all, func(proposal string) bool {
@@ -72,23 +78,24 @@ func proposeStoppable(ctx context.Context, cl client.Client, namespace string, a
 	}), err
 }
 
-// runStop adds to spec.stopTrials. Somebody else may add at the same time, so it is read and written as one.
+// runStop adds the trials to spec.stopTrials. It retries if somebody else has changed the run between its read and its
+// write, so that neither change is lost.
 func runStop(ctx context.Context, o *Options) error {
 	cl, namespace, err := o.Cluster.Connect()
 	if err != nil {
 		return err
 	}
 	var r *api.TrainingRun
-	var fresh []string
+	var added []string
 	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		if r, err = cluster.GetRun(ctx, cl, namespace, o.Run); err != nil {
 			return err
 		}
-		if fresh, err = o.stoppable(r); err != nil || len(fresh) == 0 {
+		if added, err = o.notYetStopped(r); err != nil || len(added) == 0 {
 			return err
 		}
 		before := r.DeepCopy()
-		for _, t := range fresh {
+		for _, t := range added {
 			r.Spec.StopTrials = append(r.Spec.StopTrials, api.TrialName(t))
 		}
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
@@ -104,35 +111,36 @@ func runStop(ctx context.Context, o *Options) error {
 		return output.PrintObject(printer, r, o.IO.Out)
 	}
 	for _, t := range o.Trials {
-		if slices.Contains(fresh, t) {
-			fmt.Fprintf(o.IO.Out, "trial %s of run %s is stopped: its pod saves itself and ends\n", t, r.Name)
+		if slices.Contains(added, t) {
+			const stopping = "trial %s of run %s is being stopped: its pod saves a checkpoint and ends\n"
+			fmt.Fprintf(o.IO.Out, stopping, t, r.Name)
 		} else {
-			fmt.Fprintf(o.IO.Out, "trial %s of run %s is being stopped already\n", t, r.Name)
+			fmt.Fprintf(o.IO.Out, "trial %s of run %s is already being stopped\n", t, r.Name)
 		}
 	}
-	fmt.Fprintf(o.IO.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, o.Cluster.NamespaceFlag())
+	fmt.Fprintf(o.IO.ErrOut, "To follow the run: plumb watch %s%s\n", r.Name, o.Cluster.NamespaceFlag())
 	return nil
 }
 
-// stoppable are those of the named trials that nobody has named before. One that is not there, or has ended, is a
-// mistake.
-func (o *Options) stoppable(r *api.TrainingRun) (fresh []string, err error) {
+// notYetStopped returns those of the named trials that are not in spec.stopTrials. It returns an error if the run has
+// ended, or if one of the trials has ended or does not exist.
+func (o *Options) notYetStopped(r *api.TrainingRun) (added []string, err error) {
 	if err := runstate.RefuseEnded(r, o.Cluster.NamespaceFlag()); err != nil {
 		return nil, err
 	}
 	for _, name := range o.Trials {
-		depth := slices.ContainsFunc(r.Spec.Depths, func(d api.Depth) bool { return name == fmt.Sprintf("d%d", d) })
+		// The status of a new run lists no trials yet, so a trial that spec.depths implies exists, too.
+		inSpec := slices.ContainsFunc(r.Spec.Depths, func(d api.Depth) bool { return name == fmt.Sprintf("d%d", d) })
 		t := runstate.FindTrial(r, name)
 		switch {
-		case t == nil && !depth:
+		case t == nil && !inSpec:
 			return nil, runstate.NoTrial(r, name)
 		case t != nil && t.Phase.Terminal():
-			return nil, fmt.Errorf("trial %s of run %q has ended: it is %s\nSee all: plumb best %s%s",
+			return nil, fmt.Errorf("trial %s of run %q has already ended: it is %s\nTo see all trials: plumb best %s%s",
 				name, r.Name, t.Phase, r.Name, o.Cluster.NamespaceFlag())
-		case slices.Contains(r.Spec.StopTrials, api.TrialName(name)) || slices.Contains(fresh, name):
-		default:
-			fresh = append(fresh, name)
+		case !slices.Contains(r.Spec.StopTrials, api.TrialName(name)) && !slices.Contains(added, name):
+			added = append(added, name)
 		}
 	}
-	return fresh, nil
+	return added, nil
 }

@@ -27,15 +27,15 @@ func TestStopChangesTheSpec(t *testing.T) {
 		out, err []string
 	}{
 		"stop a trial": {state: "running", args: "stop erasers d152", want: spec{StopTrials: []api.TrialName{"d152"}},
-			out: []string{"trial d152 of run erasers is stopped: its pod saves itself and ends\n"}},
-		"stop two, of which one is named": {
+			out: []string{"trial d152 of run erasers is being stopped: its pod saves a checkpoint and ends\n"}},
+		"stop two trials, of which one is in the spec": {
 			state: "running",
 			spec:  spec{StopTrials: []api.TrialName{"d152"}},
 			args:  "stop erasers d152 d101",
 			want:  spec{StopTrials: []api.TrialName{"d152", "d101"}},
-			out:   []string{"d152 of run erasers is being stopped already", "d101 of run erasers is stopped"},
+			out:   []string{"d152 of run erasers is already being stopped", "d101 of run erasers is being stopped:"},
 		},
-		"stop one twice": {
+		"name one trial twice": {
 			state: "running",
 			args:  "stop erasers d101 d101",
 			want:  spec{StopTrials: []api.TrialName{"d101"}},
@@ -46,27 +46,27 @@ func TestStopChangesTheSpec(t *testing.T) {
 			want:  spec{StopTrials: []api.TrialName{"d152"}},
 			out:   []string{`"kind": "TrainingRun"`, `"stopTrials": [`, `"d152"`},
 		},
-		"stop a trial that there is not": {state: "running", args: "stop erasers d151", code: 1,
+		"stop a trial that does not exist": {state: "running", args: "stop erasers d151", code: 1,
 			err: []string{`run "erasers" has no trial "d151"`, "Its trials: d18, d34, d50, d101, d152"}},
 		"stop a trial that has ended": {
 			state: "running",
 			args:  "stop erasers d18",
 			code:  1,
-			err:   []string{"trial d18 of run \"erasers\" has ended: it is Succeeded"},
+			err:   []string{"trial d18 of run \"erasers\" has already ended: it is Succeeded"},
 		},
-		"stop in a run that has ended": {
+		"stop a trial of a run that has ended": {
 			state: "finished",
 			args:  "stop erasers d18",
 			code:  1,
 			err:   []string{"has ended (Succeeded)"},
 		},
-		"stop what": {
+		"stop without a trial": {
 			state: "running",
 			args:  "stop erasers",
 			code:  2,
 			err:   []string{"TRIAL is missing"},
 		},
-		"propose what can be stopped": {
+		"complete the trials that can be stopped": {
 			state: "running",
 			args:  "__complete stop erasers d50 ",
 			out:   []string{"d34\tFinishing 8/8", "d101\tRunning 3/8", "d152"},
@@ -81,7 +81,7 @@ func TestStopChangesTheSpec(t *testing.T) {
 				ctx context.Context, c client.WithWatch,
 				o client.Object, patch client.Patch, opts ...client.PatchOption,
 			) error {
-				if tries++; tries == 1 { // somebody else was faster
+				if tries++; tries == 1 { // somebody else has changed the run first
 					runs := api.GroupVersion.WithResource("trainingruns").GroupResource()
 					return apierrors.NewConflict(runs, o.GetName(), nil)
 				}

@@ -1,2 +1,2 @@
-// Package suspend is `plumb suspend` and `plumb resume`: both set spec.suspend of a run.
+// Package suspend is `plumb suspend` and `plumb resume`. Both set spec.suspend of a run.
 package suspend

@@ -16,44 +16,52 @@ import (
 	"plumbline.dev/plumbline/cli/runstate"
 )
 
-// Options are what `plumb suspend` and `plumb resume` were asked.
+// Options holds the argument and the flag of `plumb suspend` or `plumb resume`.
 type Options struct {
 	IO      *iostreams.IOStreams
 	Cluster *cluster.Cluster
 
 	Run     string
-	Suspend bool // false: resume
+	Suspend bool // true for suspend, false for resume
 	Output  output.Flag
 }
 
-// NewCmdSuspend returns `plumb suspend`. runF, if not nil, receives the options instead of runSuspend.
+const suspendHelp = `Stop all pods of a run until the run is resumed.
+
+Each pod finishes its step, saves a checkpoint and ends. Checkpoints are kept, no finished epoch is lost, and no retry
+is spent. The time in which the run is suspended does not count for spec.activeDeadlineSeconds. This command sets
+spec.suspend to true.`
+
+const resumeHelp = `Resume a suspended run from its checkpoints.
+
+This command sets spec.suspend to false. A run that has ended cannot be resumed: plumb retry makes another run from
+its checkpoints.`
+
+// NewCmdSuspend returns `plumb suspend`. If runF is not nil, it receives the options instead of runSuspend.
 func NewCmdSuspend(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{IO: f.IO, Cluster: f.Cluster, Suspend: true}
 	return newCmd(f, o, runF, &cobra.Command{
 		Use:   "suspend RUN",
-		Short: "Stop all pods of a run until it is resumed",
-		Long: `Stop all pods of a run until it is resumed.
-
-Each pod saves itself first and loses no finished epoch. Checkpoints stay, no retry is spent, and the run's clock stands. This sets
-spec.suspend.`,
-		Example: `  plumb suspend erasers`,
+		Short: "Stop all pods of a run until the run is resumed",
+		Long:  suspendHelp,
+		Example: `  # Free the GPUs of a run
+  plumb suspend erasers`,
 	})
 }
 
-// NewCmdResume returns `plumb resume`. runF, if not nil, receives the options instead of runSuspend.
+// NewCmdResume returns `plumb resume`. If runF is not nil, it receives the options instead of runSuspend.
 func NewCmdResume(f *factory.Factory, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{IO: f.IO, Cluster: f.Cluster}
 	return newCmd(f, o, runF, &cobra.Command{
 		Use:   "resume RUN",
-		Short: "Let a suspended run go on from its checkpoints",
-		Long: `Let a suspended run go on from its checkpoints. This takes spec.suspend back.
-
-A run that has ended does not go on: plumb retry makes another one from its checkpoints.`,
-		Example: `  plumb resume erasers`,
+		Short: "Resume a suspended run from its checkpoints",
+		Long:  resumeHelp,
+		Example: `  # Train on after plumb suspend
+  plumb resume erasers`,
 	})
 }
 
-// newCmd gives a command what both have.
+// newCmd adds to cmd what suspend and resume have in common, and returns it.
 func newCmd(
 	f *factory.Factory, o *Options, runF func(context.Context, *Options) error, cmd *cobra.Command,
 ) *cobra.Command {
@@ -70,7 +78,7 @@ func newCmd(
 	return cmd
 }
 
-// runSuspend changes nothing but spec.suspend, and says what follows.
+// runSuspend sets spec.suspend, unless it has that value already, and prints what happens next.
 func runSuspend(ctx context.Context, o *Options) error {
 	cl, namespace, err := o.Cluster.Connect()
 	if err != nil {
@@ -95,15 +103,16 @@ func runSuspend(ctx context.Context, o *Options) error {
 		return output.PrintObject(printer, r, o.IO.Out)
 	}
 	switch {
+	case already && o.Suspend:
+		fmt.Fprintf(o.IO.Out, "run %s is already suspended\n", r.Name)
 	case already:
-		state := map[bool]string{true: "suspended", false: "not suspended"}[o.Suspend]
-		fmt.Fprintf(o.IO.Out, "run %s is %s already\n", r.Name, state)
+		fmt.Fprintf(o.IO.Out, "run %s is not suspended, so there is nothing to resume\n", r.Name)
 	case o.Suspend:
-		fmt.Fprintf(o.IO.Out, "run %s is suspended: its pods save themselves and end\n", r.Name)
-		fmt.Fprintf(o.IO.ErrOut, "Go on: plumb resume %s%s\n", r.Name, o.Cluster.NamespaceFlag())
+		fmt.Fprintf(o.IO.Out, "run %s is suspended: its pods save checkpoints and end\n", r.Name)
+		fmt.Fprintf(o.IO.ErrOut, "To resume it: plumb resume %s%s\n", r.Name, o.Cluster.NamespaceFlag())
 	default:
-		fmt.Fprintf(o.IO.Out, "run %s goes on from its checkpoints\n", r.Name)
-		fmt.Fprintf(o.IO.ErrOut, "Follow it: plumb watch %s%s\n", r.Name, o.Cluster.NamespaceFlag())
+		fmt.Fprintf(o.IO.Out, "run %s resumes from its checkpoints\n", r.Name)
+		fmt.Fprintf(o.IO.ErrOut, "To follow it: plumb watch %s%s\n", r.Name, o.Cluster.NamespaceFlag())
 	}
 	return nil
 }

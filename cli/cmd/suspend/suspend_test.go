@@ -29,15 +29,15 @@ func TestSuspendAndResumeChangeTheSpec(t *testing.T) {
 			state: "running",
 			args:  "suspend erasers",
 			want:  spec{Suspend: ptr.To(true)},
-			out:   []string{"run erasers is suspended: its pods save themselves and end\n"},
+			out:   []string{"run erasers is suspended: its pods save checkpoints and end\n"},
 			err:   []string{"plumb resume erasers -n inspection"},
 		},
-		"suspend again": {
+		"suspend a suspended run": {
 			state: "running",
 			spec:  spec{Suspend: ptr.To(true)},
 			args:  "suspend erasers",
 			want:  spec{Suspend: ptr.To(true)},
-			out:   []string{"run erasers is suspended already"},
+			out:   []string{"run erasers is already suspended"},
 		},
 		"suspend, for scripts": {
 			state: "running",
@@ -50,15 +50,15 @@ func TestSuspendAndResumeChangeTheSpec(t *testing.T) {
 			spec:  spec{Suspend: ptr.To(true)},
 			args:  "resume erasers",
 			want:  spec{Suspend: ptr.To(false)},
-			out:   []string{"run erasers goes on from its checkpoints"},
+			out:   []string{"run erasers resumes from its checkpoints"},
 			err:   []string{"plumb watch erasers -n inspection"},
 		},
-		"resume what is not suspended": {
+		"resume a run that is not suspended": {
 			state: "running",
 			args:  "resume erasers",
-			out:   []string{"run erasers is not suspended already"},
+			out:   []string{"run erasers is not suspended, so there is nothing to resume"},
 		},
-		"suspend what has ended": {
+		"suspend a run that has ended": {
 			state: "finished",
 			args:  "suspend erasers",
 			code:  1,
@@ -67,7 +67,7 @@ func TestSuspendAndResumeChangeTheSpec(t *testing.T) {
 				"plumb retry erasers -n inspection",
 			},
 		},
-		"suspend what is not there": {
+		"suspend a run that does not exist": {
 			state: "running",
 			args:  "suspend eraser",
 			code:  1,

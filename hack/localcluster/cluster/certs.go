@@ -16,16 +16,16 @@ import (
 	"time"
 )
 
-// identity is one certificate: who its holder is, and whether it serves or calls.
+// identity describes the holder of one certificate.
 type identity struct {
-	file   string
+	file   string // name of the certificate's files, without ending
 	name   string
 	groups []string
-	serves bool
+	serves bool // the holder is a server too, not only a client
 }
 
-// identities lists who takes part. Names and groups are what the API server's
-// authorizers look at: Node and RBAC know system:nodes, system:kube-scheduler and so on.
+// identities lists the holders of certificates. The API server's authorizers, Node and
+// RBAC, decide by name and groups: they know system:nodes, system:kube-scheduler and so on.
 var identities = []identity{
 	{file: "etcd", name: "etcd", serves: true},
 	{file: "etcd-client", name: "kube-apiserver-etcd-client"},
@@ -37,11 +37,11 @@ var identities = []identity{
 	{file: "admin", name: "localcluster-admin", groups: []string{"system:masters"}},
 }
 
-// KubeletClientName is how the API server introduces itself to the node.
+// KubeletClientName is the name in the certificate that the API server shows to the node.
 const KubeletClientName = "kube-apiserver-kubelet-client"
 
-// EnsureCertificates makes the authority, every certificate and the key that signs
-// service account tokens, where they are missing.
+// EnsureCertificates makes the certificate authority, the certificates and the key that
+// signs service account tokens, unless they exist.
 func (c *Cluster) EnsureCertificates() error {
 	if _, err := os.Stat(c.Cert("ca")); errors.Is(err, os.ErrNotExist) {
 		if err := c.makeAuthority(); err != nil {
@@ -77,9 +77,11 @@ func (c *Cluster) EnsureCertificates() error {
 	return WriteFile(c.Path("pki", "sa.pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub}))
 }
 
-// Cert and Key are the files of one identity.
+// Cert returns the path of a certificate, in PEM.
 func (c *Cluster) Cert(name string) string { return c.Path("pki", name+".crt") }
-func (c *Cluster) Key(name string) string  { return c.Path("pki", name+".key") }
+
+// Key returns the path of a certificate's private key, in PEM.
+func (c *Cluster) Key(name string) string { return c.Path("pki", name+".key") }
 
 func (c *Cluster) makeAuthority() error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -129,7 +131,7 @@ func template(name string) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Now().Add(-time.Hour), // clocks get set back
+		NotBefore:    time.Now().Add(-time.Hour), // still valid when the clock is set back a little
 		NotAfter:     time.Now().AddDate(10, 0, 0),
 	}
 }

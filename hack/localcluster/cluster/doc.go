@@ -1,4 +1,4 @@
-// Package cluster is what a local cluster is made of on disk: one directory that
-// holds its ports, certificates, kubeconfigs, logs and data, so that a component
-// that is started again finds everything where it was. Nothing here runs anything.
+// Package cluster describes a local cluster on disk: one directory that holds its
+// ports, certificates, kubeconfigs, logs and data. A component that is started again
+// finds them where they were. This package starts no processes.
 package cluster

@@ -10,8 +10,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// EnsureKubeconfigs writes one kubeconfig for each caller of the API server. They
-// are written at every `up`: they hold nothing that is not in the certificates.
+// EnsureKubeconfigs writes one kubeconfig for each caller of the API server. Every `up`
+// may overwrite these files: all they hold comes from the certificates and cluster.json.
 func (c *Cluster) EnsureKubeconfigs() error {
 	for file, id := range map[string]string{
 		c.Kubeconfig(): "admin",
@@ -35,10 +35,10 @@ func (c *Cluster) EnsureKubeconfigs() error {
 	return nil
 }
 
-// ComponentKubeconfig is the file by which a component reaches the API server.
+// ComponentKubeconfig returns the path of the kubeconfig of the component with this certificate.
 func (c *Cluster) ComponentKubeconfig(id string) string { return c.Path("pki", id+".kubeconfig") }
 
-// WriteKubeconfig writes one for any user of this cluster.
+// WriteKubeconfig writes a kubeconfig for any user of this cluster, with a default namespace.
 func (c *Cluster) WriteKubeconfig(file string, user *clientcmdapi.AuthInfo, namespace string) error {
 	ca, err := os.ReadFile(c.Cert("ca"))
 	if err != nil {
@@ -57,13 +57,13 @@ func (c *Cluster) WriteKubeconfig(file string, user *clientcmdapi.AuthInfo, name
 	return WriteFile(file, b)
 }
 
-// Client calls the API server as one of the kubeconfigs' users.
+// Client returns a client that calls the API server as the kubeconfig's user.
 func Client(kubeconfig string) (*kubernetes.Clientset, *rest.Config, error) {
 	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read kubeconfig: %w", err)
 	}
-	cfg.QPS = -1 // one machine, one API server: its own flow control suffices
+	cfg.QPS = -1 // no limit in the client: on one machine the API server's own flow control is enough
 	cs, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make an API client: %w", err)

@@ -6,8 +6,9 @@ import (
 	"net"
 )
 
-// Ports are all on loopback, chosen once and kept: kubeconfigs, certificates and
-// clients hold them, and a component that is started again must answer at its old one.
+// Ports holds the components' ports, all on loopback. The first `up` chooses them and
+// later ones keep them: kubeconfigs and clients hold the numbers, so a component that is
+// started again must answer at its old port.
 type Ports struct {
 	Etcd              int `json:"etcd"`
 	EtcdPeer          int `json:"etcdPeer"`
@@ -19,7 +20,7 @@ type Ports struct {
 	Kubelet           int `json:"kubelet"`
 }
 
-// Of lists a component's ports.
+// Of returns a component's ports.
 func (p Ports) Of(component string) []int {
 	return map[string][]int{
 		"etcd":                    {p.Etcd, p.EtcdPeer},
@@ -31,9 +32,9 @@ func (p Ports) Of(component string) []int {
 	}[component]
 }
 
-// Ports are taken below the range from which Linux takes those of outgoing
-// connections (32768-60999): while a killed component is away, any connection on
-// the machine could otherwise be given its port.
+// All ports are below the range that Linux gives to outgoing connections (32768-60999).
+// Otherwise Linux could give the port of a killed component to such a connection, and
+// the component could not start again.
 const (
 	lowestPort  = 20000
 	highestPort = 32767
@@ -41,17 +42,20 @@ const (
 
 func choosePorts() (Ports, error) {
 	var p Ports
-	for _, dst := range []*int{&p.Etcd, &p.EtcdPeer, &p.APIServer, &p.ControllerManager, &p.Scheduler, &p.NATS, &p.NATSMonitor, &p.Kubelet} {
+	for _, port := range []*int{
+		&p.Etcd, &p.EtcdPeer, &p.APIServer, &p.ControllerManager, &p.Scheduler, &p.NATS, &p.NATSMonitor, &p.Kubelet,
+	} {
 		l, err := listenAnywhere()
 		if err != nil {
 			return Ports{}, err
 		}
-		defer l.Close() // held until all are chosen, so that they differ
-		*dst = l.Addr().(*net.TCPAddr).Port
+		defer l.Close() // stays open until all ports are chosen, so that they differ
+		*port = l.Addr().(*net.TCPAddr).Port
 	}
 	return p, nil
 }
 
+// listenAnywhere listens on a free port between lowestPort and highestPort.
 func listenAnywhere() (net.Listener, error) {
 	var last error
 	for range 200 {

@@ -14,18 +14,19 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// NodeName is the one node's name.
+// NodeName is the name of the cluster's only node.
 const NodeName = "local"
 
-// Cluster is one state directory, opened.
+// Cluster is a state directory, Dir, and the contents of its cluster.json.
 type Cluster struct {
-	Dir    string
+	Dir    string // absolute
 	Config Config
 }
 
-// Config is cluster.json: what the first `up` chose and later ones keep.
+// Config is the contents of cluster.json: what the first `up` chose and later ones keep.
 type Config struct {
-	// ID marks every process of this cluster, so that two clusters never end each other's.
+	// ID is part of the marker of every process of this cluster, so that no cluster ends
+	// the processes of another.
 	ID    string `json:"id"`
 	Ports Ports  `json:"ports"`
 	Node  Node   `json:"node"`
@@ -38,11 +39,11 @@ type Node struct {
 	Memory string `json:"memory,omitempty"`
 	// GPUs is the number of simulated nvidia.com/gpu.
 	GPUs int `json:"gpus"`
-	// Pods at the same time; 0 means as many as the kubelet takes.
+	// Pods is the most pods that run at the same time; 0 means as many as the kubelet takes, 110.
 	Pods int `json:"pods,omitempty"`
 }
 
-// Check refuses sizes that the node could not advertise.
+// Check returns an error for a size that the node could not offer.
 func (n Node) Check() error {
 	for _, q := range []struct{ flag, value string }{{"--cpu", n.CPU}, {"--memory", n.Memory}} {
 		if q.value == "" {
@@ -50,7 +51,8 @@ func (n Node) Check() error {
 		}
 		v, err := resource.ParseQuantity(q.value)
 		if err != nil || v.Sign() <= 0 {
-			return fmt.Errorf("%s %q is no positive quantity: write it as in a pod, for example 4 or 8Gi", q.flag, q.value)
+			return fmt.Errorf("%s %q is no positive quantity: write it as in a pod, for example 4 or 8Gi",
+				q.flag, q.value)
 		}
 	}
 	if n.GPUs < 0 {
@@ -62,34 +64,37 @@ func (n Node) Check() error {
 	return nil
 }
 
-// plainPath is what a state directory and a volume may be called: the node writes
-// these paths into arguments, JSON and shell lines of pods, where nothing may need quoting.
+// plainPath matches the paths that a state directory and a volume may have. The node
+// writes these paths into arguments, JSON and shell lines of pods, so none of their
+// characters may need quotes.
 var plainPath = regexp.MustCompile(`^/[A-Za-z0-9._/+@~-]*$`)
 
-// CheckPath refuses a location that could not be written into a pod's arguments as it is.
+// CheckPath returns an error for a path that would need quotes in a pod's arguments.
 func CheckPath(path string) error {
 	if !plainPath.MatchString(path) {
-		return fmt.Errorf("%q cannot be used: the node writes this path into arguments and JSON, so it must be absolute and hold only letters, digits and ._/+@~-", path)
+		return fmt.Errorf("%q cannot be used: the node writes this path into arguments and JSON, "+
+			"so it must be absolute and hold only letters, digits and ._/+@~-", path)
 	}
 	return nil
 }
 
-// DefaultDir is where the cluster lives when nobody says otherwise.
+// DefaultDir returns the state directory of a command without --dir:
+// $PLUMBLINE_CLUSTER_DIR, or else plumbline/cluster in the user's cache directory.
 func DefaultDir() (string, error) {
 	if d := os.Getenv("PLUMBLINE_CLUSTER_DIR"); d != "" {
 		return filepath.Abs(d)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("find a place for the cluster: %w; pass --dir", err)
+		return "", fmt.Errorf("find a directory for the cluster: %w; pass --dir", err)
 	}
 	return filepath.Join(cache, "plumbline", "cluster"), nil
 }
 
-// ErrNone says that a directory holds no cluster.
+// ErrNone is the error of Open for a directory that holds no cluster.
 var ErrNone = errors.New("no cluster here")
 
-// Open reads an existing cluster.
+// Open returns the cluster in a directory. The error wraps ErrNone if there is none.
 func Open(dir string) (*Cluster, error) {
 	c := &Cluster{Dir: dir}
 	b, err := os.ReadFile(c.configFile())
@@ -100,12 +105,14 @@ func Open(dir string) (*Cluster, error) {
 		return nil, fmt.Errorf("read the cluster: %w", err)
 	}
 	if err := json.Unmarshal(b, &c.Config); err != nil {
-		return nil, fmt.Errorf("read %s: %w; remove the directory to begin anew", c.configFile(), err)
+		return nil, fmt.Errorf("read %s: %w; to start with an empty cluster, remove the directory",
+			c.configFile(), err)
 	}
 	return c, nil
 }
 
-// Create makes the directory, chooses ports and a name for the processes, and saves them.
+// Create makes the directory, chooses ports and an ID, and saves them. It returns an
+// error if the directory holds files already.
 func Create(dir string, node Node) (*Cluster, error) {
 	if err := CheckPath(dir); err != nil {
 		return nil, err
@@ -113,7 +120,8 @@ func Create(dir string, node Node) (*Cluster, error) {
 	if entries, err := os.ReadDir(dir); err == nil {
 		for _, e := range entries {
 			if e.Name() != "lock" {
-				return nil, fmt.Errorf("make a cluster in %s: the directory holds other things (%s); choose an empty one", dir, e.Name())
+				return nil, fmt.Errorf("make a cluster in %s: the directory holds other files (%s); "+
+					"choose an empty directory", dir, e.Name())
 			}
 		}
 	}
@@ -128,7 +136,7 @@ func Create(dir string, node Node) (*Cluster, error) {
 	return c, c.Save()
 }
 
-// Save writes cluster.json whole or not at all.
+// Save makes the state directory and writes cluster.json, whole or not at all.
 func (c *Cluster) Save() error {
 	for _, d := range []string{c.Dir, c.Path("logs"), c.Path("run"), c.Path("pki"), c.Path("nats")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
@@ -142,8 +150,9 @@ func (c *Cluster) Save() error {
 	return WriteFile(c.configFile(), append(b, '\n'))
 }
 
-// Lock keeps two `up` or `down` of one directory apart; it lasts until the process
-// ends or unlock is called. Waiting is announced.
+// Lock lets only one `up` or `down` at a time work on a directory. The lock lasts until
+// unlock is called or the process ends. If another process holds the lock, Lock calls
+// waiting and blocks until it has the lock.
 func Lock(dir string, waiting func()) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
@@ -166,7 +175,8 @@ func Lock(dir string, waiting func()) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// Purge deletes the cluster's state. It deletes only a directory that holds one.
+// Purge deletes the state directory. It returns an error, and deletes nothing, if the
+// directory holds no cluster.json.
 func (c *Cluster) Purge() error {
 	if _, err := os.Stat(c.configFile()); err != nil {
 		return fmt.Errorf("purge: %w", err)
@@ -174,7 +184,7 @@ func (c *Cluster) Purge() error {
 	return os.RemoveAll(c.Dir)
 }
 
-// WriteFile replaces a file in one step, readable by its owner alone.
+// WriteFile replaces a file in one step. Only the owner can read the file.
 func WriteFile(path string, data []byte) error {
 	tmp := path + ".tmp"
 	if err := os.WriteFile(tmp, data, 0o600); err != nil {
@@ -186,34 +196,36 @@ func WriteFile(path string, data []byte) error {
 	return nil
 }
 
-// Path joins names below the state directory.
+// Path returns the path of a file below the state directory.
 func (c *Cluster) Path(names ...string) string {
 	return filepath.Join(append([]string{c.Dir}, names...)...)
 }
 
 func (c *Cluster) configFile() string { return c.Path("cluster.json") }
 
-// Kubeconfig is the administrator's.
+// Kubeconfig returns the path of the administrator's kubeconfig.
 func (c *Cluster) Kubeconfig() string { return c.Path("kubeconfig") }
 
-// LogFile is a component's log.
+// LogFile returns the path of a component's log.
 func (c *Cluster) LogFile(component string) string { return c.Path("logs", component+".log") }
 
-// PIDFile is a component's pid file.
+// PIDFile returns the path of a component's pid file.
 func (c *Cluster) PIDFile(component string) string { return c.Path("run", component+".pid") }
 
-// Marker is what a component's environment carries (proc.MarkerVar).
+// Marker returns the value of proc.MarkerVar in a component's environment.
 func (c *Cluster) Marker(component string) string { return c.Config.ID + "/component/" + component }
 
-// PodMarker is what everything that runs for pods carries; with names, for one pod or container.
+// PodMarker returns the prefix of proc.MarkerVar that all processes of pods have. With a
+// pod's UID it returns that of one pod; with a UID and a container's name, that of one
+// container.
 func (c *Cluster) PodMarker(names ...string) string {
 	return filepath.Join(append([]string{c.Config.ID, "pod"}, names...)...)
 }
 
-// APIServer is the API server's URL.
+// APIServer returns the API server's URL.
 func (c *Cluster) APIServer() string {
 	return fmt.Sprintf("https://127.0.0.1:%d", c.Config.Ports.APIServer)
 }
 
-// NATS is the URL that clients use.
+// NATS returns the URL that NATS clients connect to.
 func (c *Cluster) NATS() string { return fmt.Sprintf("nats://127.0.0.1:%d", c.Config.Ports.NATS) }

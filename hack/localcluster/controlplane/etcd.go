@@ -13,9 +13,9 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// RunEtcd serves the cluster's state. Writes are not fsynced: a killed process
-// loses nothing, since the kernel holds what it wrote; a machine that loses power
-// may lose the cluster, which `down --purge` and `up` make anew.
+// RunEtcd serves the cluster's state until SIGTERM or SIGINT. etcd does not fsync its
+// writes. A killed process loses nothing, because the kernel holds the written data. A
+// machine that loses power may lose the cluster; `down --purge` and `up` make a new one.
 func RunEtcd(c *cluster.Cluster) error {
 	cfg := embed.NewConfig()
 	cfg.Name = "local"
@@ -28,7 +28,7 @@ func RunEtcd(c *cluster.Cluster) error {
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	// Only holders of a certificate of this cluster get in: other users of the machine do not.
+	// etcd answers only clients with a certificate of this cluster, not other users of the machine.
 	tls := transport.TLSInfo{
 		CertFile: c.Cert("etcd"), KeyFile: c.Key("etcd"), TrustedCAFile: c.Cert("ca"), ClientCertAuth: true,
 	}

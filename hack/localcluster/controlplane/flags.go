@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/component-base/cli"
-	_ "k8s.io/component-base/metrics/prometheus/clientgo" // as the original programs do
+	_ "k8s.io/component-base/metrics/prometheus/clientgo" // the original programs import these two as well
 	_ "k8s.io/component-base/metrics/prometheus/version"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
@@ -14,20 +14,22 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// RunAPIServer, RunControllerManager and RunScheduler are the original programs'
-// main functions, given flags.
+// RunAPIServer runs kube-apiserver until it ends.
 func RunAPIServer(c *cluster.Cluster) error {
 	return run(apiserver.NewAPIServerCommand(), apiServerFlags(c))
 }
 
+// RunControllerManager runs kube-controller-manager until it ends.
 func RunControllerManager(c *cluster.Cluster) error {
 	return run(controllermanager.NewControllerManagerCommand(), controllerManagerFlags(c))
 }
 
+// RunScheduler runs kube-scheduler until it ends.
 func RunScheduler(c *cluster.Cluster) error {
 	return run(scheduler.NewSchedulerCommand(), schedulerFlags(c))
 }
 
+// run does what the original program's main function does, with these flags.
 func run(cmd *cobra.Command, flags []string) error {
 	cmd.SetArgs(flags)
 	if code := cli.Run(cmd); code != 0 {
@@ -52,18 +54,20 @@ func apiServerFlags(c *cluster.Cluster) []string {
 		"--service-account-key-file=" + c.Path("pki", "sa.pub"),
 		"--service-account-signing-key-file=" + c.Key("sa"),
 		"--service-cluster-ip-range=10.96.0.0/16",
-		// A loopback address is no valid endpoint of the Service "kubernetes"; pods get the real one in their environment.
+		// A loopback address is no valid endpoint of the Service "kubernetes". The node puts
+		// the API server's real address into the pods' environment instead.
 		"--endpoint-reconciler-type=none",
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=false",
-		// The node has an InternalIP only; without this `kubectl logs` asks for its host name.
+		// Without this flag the API server would call the node by its host name, "local",
+		// for `kubectl logs`; that name cannot be resolved.
 		"--kubelet-preferred-address-types=InternalIP",
 		"--kubelet-certificate-authority=" + c.Cert("ca"),
 		"--kubelet-client-certificate=" + c.Cert("apiserver-kubelet-client"),
 		"--kubelet-client-key=" + c.Key("apiserver-kubelet-client"),
-		// Nobody holds a certificate of this name: it only spares the others a complaint
-		// about an empty authority for requests that come through a proxy.
+		// Nobody holds a certificate of this name. The flags only keep the other components
+		// from logging that the authority for requests through a proxy is empty.
 		"--requestheader-client-ca-file=" + c.Cert("ca"),
 		"--requestheader-allowed-names=front-proxy-client",
 		"--profiling=false",
@@ -75,7 +79,8 @@ func controllerManagerFlags(c *cluster.Cluster) []string {
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file="+c.Key("sa"),
 		"--root-ca-file="+c.Cert("ca"),
-		// The taint of a new node goes at this rhythm; the default of 5 s is half of a start.
+		// A new node loses its taint at the next check of this period. The default of 5 s
+		// would be half of the time that a start takes.
 		"--node-monitor-period=1s",
 	)
 }
@@ -84,8 +89,9 @@ func schedulerFlags(c *cluster.Cluster) []string {
 	return callerFlags(c, "scheduler", c.Config.Ports.Scheduler)
 }
 
-// callerFlags are those of a program that calls the API server and answers health
-// checks. There is one of each, so nobody needs to elect a leader.
+// callerFlags returns the flags that the controller manager and the scheduler share: both
+// call the API server and answer health checks. There is one process of each, so they need
+// no leader election.
 func callerFlags(c *cluster.Cluster, id string, port int) []string {
 	kubeconfig := c.ComponentKubeconfig(id)
 	return []string{

@@ -1,4 +1,4 @@
-// Package live tests a whole cluster from outside: the program is started as people
-// start it, and looked at through the API server, NATS and /proc. The tests need the
-// built program; `make test` builds it and names it in PLUMBLINE_LOCALCLUSTER.
+// Package live tests a whole cluster from outside. The tests start the program as people
+// do, and observe it through the API server, NATS and /proc. They need the built program:
+// `make test` builds it and passes its path in PLUMBLINE_LOCALCLUSTER.
 package live

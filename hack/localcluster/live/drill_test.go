@@ -19,8 +19,8 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/proc"
 )
 
-// TestDrills kills what can be killed. It uses its own cluster, so that the two run
-// side by side.
+// TestDrills kills every component in turn, and then the cluster's owner and its
+// supervisor. It uses another cluster than TestNode, so that both run at the same time.
 func TestDrills(t *testing.T) {
 	t.Parallel()
 	l := startLab(t)
@@ -34,7 +34,8 @@ spec:
     image: pod
     args: [pod, escape, /s/ready]`+probe))
 
-	for _, name := range []string{"kube-scheduler", "kube-controller-manager", "nats", "etcd", "kube-apiserver", "node"} {
+	components := []string{"kube-scheduler", "kube-controller-manager", "nats", "etcd", "kube-apiserver", "node"}
+	for _, name := range components {
 		before := pidOf(t, l, name)
 		if err := before.Signal(unix.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -45,15 +46,15 @@ spec:
 			t.Errorf("%s was not started again: %v", name, after)
 		}
 	}
-	l.run(t, "up") // the controller manager may have ended for want of an API server
+	l.run(t, "up") // the controller manager may have exited while there was no API server
 	l.run(t, "status")
 
 	pod = l.awaitEnd(t, pod)
 	if pod.Status.Reason != "NodeRestarted" || end(t, pod).ExitCode != 137 {
-		t.Errorf("the lost pod: %s", show(pod))
+		t.Errorf("the pod that ran when the node was killed: %s", show(pod))
 	}
 	if left := proc.Marked(l.state.PodMarker()); len(left) > 0 {
-		t.Errorf("%d processes of the lost pod still run", len(left))
+		t.Errorf("%d processes of the killed pod still run", len(left))
 	}
 	next := l.awaitEnd(t, l.create(t, `
 metadata: {name: next}
@@ -72,7 +73,7 @@ spec:
     image: pod
     args: [pod, escape, /s/ready]`+probe))
 	if n := len(proc.Marked(l.state.PodMarker(string(escaped.UID)))); n != 2 {
-		t.Errorf("%d processes of the pod, want the program and its escaped child", n)
+		t.Errorf("the pod has %d processes, want 2: the program and its child in another session", n)
 	}
 	l.run(t, "down")
 	if left := proc.Marked(l.state.Config.ID); len(left) > 0 {
@@ -81,7 +82,8 @@ spec:
 	ownerEnds(t, l)
 }
 
-// ownerEnds starts the same state again for another owner, and kills that.
+// ownerEnds starts the cluster again with an owner, kills the owner, and checks that the
+// cluster ends. Then it does the same with the supervisor.
 func ownerEnds(t *testing.T, l *lab) {
 	owner := exec.Command("/bin/sleep", "600")
 	if err := owner.Start(); err != nil {
@@ -94,7 +96,7 @@ func ownerEnds(t *testing.T, l *lab) {
 	l.run(t, "up", "--owner-pid", strconv.Itoa(owner.Process.Pid))
 	all := proc.Marked(l.state.Config.ID)
 	if len(all) < 7 {
-		t.Errorf("%d processes, want the supervisor and six components", len(all))
+		t.Errorf("the cluster has %d processes, want the supervisor and six components", len(all))
 	}
 	if err := id.Signal(unix.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -105,7 +107,7 @@ func ownerEnds(t *testing.T, l *lab) {
 			t.Errorf("process %d outlived the owner", p.PID)
 		}
 	}
-	// The worst case: the supervisor itself is killed and can clear nothing up.
+	// The worst case: the supervisor itself is killed, so that it cannot end the others.
 	l.run(t, "up")
 	all = proc.Marked(l.state.Config.ID)
 	if err := pidOf(t, l, "supervisor").Signal(unix.SIGKILL); err != nil {
@@ -127,6 +129,7 @@ func pidOf(t *testing.T, l *lab, name string) proc.ID {
 	return id
 }
 
+// publishBeforeKill makes a stream with one message and returns the stream's name.
 func publishBeforeKill(t *testing.T, l *lab) string {
 	t.Helper()
 	nc := connect(t, l, filepath.Join(l.dir, "nats", "admin.creds"))
@@ -134,17 +137,19 @@ func publishBeforeKill(t *testing.T, l *lab) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "R", Subjects: []string{"r.>"}}); err != nil {
+	stream := jetstream.StreamConfig{Name: "R", Subjects: []string{"r.>"}}
+	if _, err := js.CreateStream(t.Context(), stream); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := js.Publish(t.Context(), "r.a", []byte("before")); err != nil {
 		t.Fatal(err)
 	}
-	return "R"
+	return stream.Name
 }
 
-// readAfterKill reads what was stored before, as a user whose credential is signed the
-// way the operator signs a run's, and who may do nothing else.
+// readAfterKill checks that the message that was published before is still there. It also
+// checks that a user with the credential of a run can publish on the run's subjects and on
+// no other.
 func readAfterKill(t *testing.T, l *lab, stream string) {
 	t.Helper()
 	nc := connect(t, l, filepath.Join(l.dir, "nats", "admin.creds"))
@@ -182,6 +187,8 @@ func readAfterKill(t *testing.T, l *lab, stream string) {
 	}
 }
 
+// runCredentials returns the path of a run's credentials. They are signed as Plumbline's
+// operator signs them.
 func runCredentials(t *testing.T, l *lab) string {
 	t.Helper()
 	seed, err := os.ReadFile(filepath.Join(l.dir, "nats", "account.nk"))

@@ -22,11 +22,12 @@ spec:
     args: [pod, obey, /s/ready, /dev/termination-log]`+probe)
 	l.awaitRunning(t, pod)
 	l.delete(t, pod)
-	pod = l.awaitEnd(t, pod) // long before the grace is over; the finalizer lets us see it
+	// The pod ends long before its grace period is over. The finalizer keeps it visible.
+	pod = l.awaitEnd(t, pod)
 	if e := end(t, pod); e.ExitCode != 75 || e.Message != "checkpoint written" {
 		t.Errorf("ended with %d and %q", e.ExitCode, e.Message)
 	}
-	l.run(t, "kubectl", "patch", "pod", pod.Name, "--type=json", `-p=[{"op":"remove","path":"/metadata/finalizers"}]`)
+	l.removeFinalizer(t, pod)
 	l.await(t, pod, "is gone", func(p *corev1.Pod) bool { return p == nil })
 }
 
@@ -43,9 +44,15 @@ spec:
 	l.awaitRunning(t, pod)
 	l.delete(t, pod)
 	if e := end(t, l.awaitEnd(t, pod)); e.ExitCode != 137 {
-		t.Errorf("ended with %d, want SIGKILL's 137", e.ExitCode)
+		t.Errorf("ended with %d, want 137, the exit code of SIGKILL", e.ExitCode)
 	}
-	l.run(t, "kubectl", "patch", "pod", pod.Name, "--type=json", `-p=[{"op":"remove","path":"/metadata/finalizers"}]`)
+	l.removeFinalizer(t, pod)
+}
+
+func (l *lab) removeFinalizer(t *testing.T, pod *corev1.Pod) {
+	t.Helper()
+	const patch = `[{"op":"remove","path":"/metadata/finalizers"}]`
+	l.run(t, "kubectl", "patch", "pod", pod.Name, "--type=json", "--patch="+patch)
 }
 
 func probeRestarts(t *testing.T, l *lab) {
@@ -56,39 +63,52 @@ spec:
   containers:
   - name: main
     image: sh
-    args: ["-c", "if [ -e /s/again ]; then echo second; else echo first; touch /s/again; fi; trap 'exit 3' TERM; sleep 600 & wait"]
+    args:
+    - -c
+    - |
+      if [ -e /s/again ]; then echo second; else echo first; touch /s/again; fi
+      trap 'exit 3' TERM
+      sleep 600 & wait
     livenessProbe: {periodSeconds: 1, failureThreshold: 1, exec: {command: [sh, -c, "! test -e /s/sick"]}}
     volumeMounts: [{name: s, mountPath: /s}]
   volumes: [{name: s, emptyDir: {}}]
 `)
 	pod = l.awaitRunning(t, pod)
-	if err := os.WriteFile(filepath.Join(l.dir, "node/pods", string(pod.UID), "volumes/s/sick"), nil, 0o600); err != nil {
+	sick := filepath.Join(l.dir, "node/pods", string(pod.UID), "volumes/s/sick")
+	if err := os.WriteFile(sick, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pod = l.await(t, pod, "was restarted", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].RestartCount > 0 })
-	if err := os.Remove(filepath.Join(l.dir, "node/pods", string(pod.UID), "volumes/s/sick")); err != nil {
+	pod = l.await(t, pod, "was restarted", func(p *corev1.Pod) bool {
+		return p.Status.ContainerStatuses[0].RestartCount > 0
+	})
+	if err := os.Remove(sick); err != nil {
 		t.Fatal(err)
 	}
-	pod = l.await(t, pod, "runs again", func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].State.Running != nil })
-	if last := pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ExitCode != 3 {
+	pod = l.await(t, pod, "runs again", func(p *corev1.Pod) bool {
+		return p.Status.ContainerStatuses[0].State.Running != nil
+	})
+	st := pod.Status.ContainerStatuses[0]
+	if last := st.LastTerminationState.Terminated; last == nil || last.ExitCode != 3 {
 		t.Errorf("last state %+v, want exit code 3", last)
 	}
-	if got := l.run(t, "kubectl", "logs", "--previous", pod.Name); pod.Status.ContainerStatuses[0].RestartCount == 1 && got != "first\n" {
+	if got := l.run(t, "kubectl", "logs", "--previous", pod.Name); st.RestartCount == 1 && got != "first\n" {
 		t.Errorf("logs --previous: %q", got)
 	}
 	l.delete(t, pod)
 	l.await(t, pod, "is gone", func(p *corev1.Pod) bool { return p == nil })
 }
 
-func refusedInWords(t *testing.T, l *lab) {
+func unsupportedIsRefused(t *testing.T, l *lab) {
 	pod := l.awaitEnd(t, l.create(t, `
 metadata: {name: hostpath}
 spec:
   containers: [{name: main, image: sh, volumeMounts: [{name: h, mountPath: /h}]}]
   volumes: [{name: h, hostPath: {path: /etc}}]
 `))
-	if pod.Status.Reason != "UnsupportedOnLocalNode" || !strings.Contains(pod.Status.Message, "volume h is a hostPath: use a PersistentVolumeClaim") {
-		t.Errorf("refused with %s: %s", pod.Status.Reason, pod.Status.Message)
+	reason, message := pod.Status.Reason, pod.Status.Message
+	const want = "volume h is a hostPath: use a PersistentVolumeClaim"
+	if reason != "UnsupportedOnLocalNode" || !strings.Contains(message, want) {
+		t.Errorf("refused with %s: %s", reason, message)
 	}
 }
 

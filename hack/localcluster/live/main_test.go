@@ -24,10 +24,11 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// programVar names the built program.
+// programVar is the environment variable with the path of the built program.
 const programVar = "PLUMBLINE_LOCALCLUSTER"
 
-// TestMain plays two parts: the tests, and the program that the tests' pods run.
+// TestMain runs the tests, or, if the first argument is "pod", the program of the tests'
+// pods.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "pod" {
 		if err := podProgram(os.Args[2:]); err != nil {
@@ -39,18 +40,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// lab is a running cluster and a client of it.
+// lab is a running cluster for tests, and a client of its API server.
 type lab struct {
 	dir    string
 	state  *cluster.Cluster
 	client *kubernetes.Clientset
 }
 
-// startLab starts a cluster that ends with the test, or with this process if it dies.
+// startLab starts a cluster that ends when the test ends, or when this process is killed. It
+// skips the test if programVar is not set.
 func startLab(t *testing.T, flags ...string) *lab {
 	t.Helper()
 	if os.Getenv(programVar) == "" {
-		t.Skipf("%s does not name the built program; hack/localcluster/build.sh builds it", programVar)
+		t.Skipf("%s is not set to the path of the built program; hack/localcluster/build.sh builds it", programVar)
 	}
 	l := &lab{dir: filepath.Join(t.TempDir(), "c")}
 	t.Cleanup(func() {
@@ -63,7 +65,8 @@ func startLab(t *testing.T, flags ...string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.run(t, append([]string{"up", fmt.Sprintf("--owner-pid=%d", os.Getpid()), "--image", "pod=" + self, "--image", "sh=/bin/sh"}, flags...)...)
+	owner := fmt.Sprintf("--owner-pid=%d", os.Getpid())
+	l.run(t, append([]string{"up", owner, "--image", "pod=" + self, "--image", "sh=/bin/sh"}, flags...)...)
 	if l.state, err = cluster.Open(l.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +76,7 @@ func startLab(t *testing.T, flags ...string) *lab {
 	return l
 }
 
-// run calls the program and gives what it printed.
+// run runs the program and returns its output. The test fails if the program does.
 func (l *lab) run(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := l.try(args...)
@@ -96,7 +99,7 @@ func (l *lab) showLogs(t *testing.T) {
 	}
 }
 
-// create makes a pod in the namespace default from the fields of its one container.
+// create creates a pod from YAML in the namespace default.
 func (l *lab) create(t *testing.T, text string) *corev1.Pod {
 	t.Helper()
 	pod := &corev1.Pod{}
@@ -110,13 +113,15 @@ func (l *lab) create(t *testing.T, text string) *corev1.Pod {
 	return pod
 }
 
-// await watches a pod until it is as wanted; a deleted pod is nil.
+// await watches a pod until done returns true, and returns the pod. The pod is nil if it was
+// deleted. what completes the sentence "wait until pod NAME...".
 func (l *lab) await(t *testing.T, pod *corev1.Pod, what string, done func(*corev1.Pod) bool) *corev1.Pod {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	last := pod
-	lw := cache.NewListWatchFromClient(l.client.CoreV1().RESTClient(), "pods", pod.Namespace, fields.OneTermEqualSelector("metadata.name", pod.Name))
+	named := fields.OneTermEqualSelector("metadata.name", pod.Name)
+	lw := cache.NewListWatchFromClient(l.client.CoreV1().RESTClient(), "pods", pod.Namespace, named)
 	gone := func(s cache.Store) (bool, error) {
 		if len(s.List()) == 0 {
 			last = nil
@@ -131,7 +136,7 @@ func (l *lab) await(t *testing.T, pod *corev1.Pod, what string, done func(*corev
 		return done(last), nil
 	})
 	if err != nil {
-		t.Fatalf("wait until pod %s %s: %v; it is\n%s", pod.Name, what, err, show(last))
+		t.Fatalf("wait until pod %s %s: %v; the pod is\n%s", pod.Name, what, err, show(last))
 	}
 	return last
 }
@@ -164,7 +169,7 @@ func (l *lab) delete(t *testing.T, pod *corev1.Pod) {
 	}
 }
 
-// end is how a pod's first container ended.
+// end returns how a pod's first container ended.
 func end(t *testing.T, pod *corev1.Pod) *corev1.ContainerStateTerminated {
 	t.Helper()
 	if pod == nil || len(pod.Status.ContainerStatuses) == 0 || pod.Status.ContainerStatuses[0].State.Terminated == nil {

@@ -3,6 +3,7 @@ package live
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,33 +16,34 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/proc"
 )
 
-// probe says that a pod is ready once its program has made the file /s/ready.
+// probe is the end of a pod's YAML: the pod is ready once its program has made /s/ready.
 const probe = `
     readinessProbe: {periodSeconds: 1, exec: {command: [sh, -c, "test -f /s/ready"]}}
     volumeMounts: [{name: s, mountPath: /s}]
   volumes: [{name: s, emptyDir: {}}]
 `
 
-// One cluster serves all these: starting one takes longer than any of them.
+// All these tests share one cluster, because its start takes longer than any of them.
 func TestNode(t *testing.T) {
 	t.Parallel()
 	store := t.TempDir()
 	l := startLab(t, "--gpus", "2", "--cpu", "4", "--volume", "store="+store)
+	claimKeepsFiles := func(t *testing.T, l *lab) { filesOutliveThePod(t, l, store) }
 	for name, test := range map[string]func(*testing.T, *lab){
-		"a job's locations, values and last word":                  jobRuns,
-		"a claim's files stay":                                     func(t *testing.T, l *lab) { claimKeepsFiles(t, l, store) },
-		"a mounted token makes a kubeconfig, no token makes none":  tokenWorks,
-		"a changed ConfigMap reaches its volume":                   volumeIsRefreshed,
-		"SIGTERM ends a pod early, with its exit code":             sigtermIsObeyed,
-		"SIGKILL ends a pod that does not listen":                  sigkillFollows,
-		"a failing liveness probe restarts, the old log stays":     probeRestarts,
-		"init containers come first, and one that fails is enough": initContainersComeFirst,
-		"an unknown image waits until it is named":                 imageIsNamed,
-		"what processes cannot give is refused in words":           refusedInWords,
-		"a deadline ends a pod":                                    deadlineEnds,
-		"GPUs are simulated and counted":                           gpusAreCounted,
-		"a restricted namespace takes and refuses as production":   restrictedDecides,
-		"a namespace goes with all that is in it":                  namespaceGoes,
+		"a job gets its paths and values, and its message is kept":   jobRuns,
+		"a claim's files stay when its pod is deleted":               claimKeepsFiles,
+		"a pod with a token gets a kubeconfig, another does not":     tokenWorks,
+		"a change of a ConfigMap reaches its volume":                 volumeIsRefreshed,
+		"SIGTERM ends a pod before its grace period is over":         sigtermIsObeyed,
+		"SIGKILL ends a pod that ignores SIGTERM":                    sigkillFollows,
+		"a failed liveness probe restarts, and the old log is kept":  probeRestarts,
+		"init containers run first, and a failed one fails the pod":  initContainersComeFirst,
+		"a pod with an unknown image waits until the image is named": imageIsNamed,
+		"a pod that local processes cannot serve is refused":         unsupportedIsRefused,
+		"a deadline ends a pod":                                      deadlineEnds,
+		"GPUs are simulated and counted":                             gpusAreCounted,
+		"a restricted namespace decides as in production":            restrictedDecides,
+		"a namespace is deleted with everything in it":               namespaceGoes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +66,13 @@ spec:
       - name: main
         image: sh
         command: [sh]
-        args: ["-c", "for i in 1 2 3; do echo line $i; sleep 0.1; done; printf %s \"$SETTINGS\" > /scratch/x; cat /scratch/x > /dev/termination-log; exit 65"]
+        args:
+        - -c
+        - |
+          for i in 1 2 3; do echo line $i; sleep 0.1; done
+          printf %s "$SETTINGS" > /scratch/x
+          cat /scratch/x > /dev/termination-log
+          exit 65
         env:
         - {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
         - {name: SETTINGS, value: '{"pod":"$(NAME)","out":"file:///scratch/out"}'}
@@ -99,7 +107,7 @@ spec:
 	}
 }
 
-func claimKeepsFiles(t *testing.T, l *lab, store string) {
+func filesOutliveThePod(t *testing.T, l *lab, store string) {
 	claim := &corev1.PersistentVolumeClaim{}
 	err := yaml.UnmarshalStrict([]byte(`
 metadata: {name: store}
@@ -108,7 +116,8 @@ spec: {volumeName: store, storageClassName: "", accessModes: [ReadWriteMany], re
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.client.CoreV1().PersistentVolumeClaims("default").Create(t.Context(), claim, metav1.CreateOptions{}); err != nil {
+	claims := l.client.CoreV1().PersistentVolumeClaims("default")
+	if _, err := claims.Create(t.Context(), claim, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	pod := l.create(t, `
@@ -149,16 +158,24 @@ spec:
   automountServiceAccountToken: false
   containers: [{name: main, image: sh, args: ["-c", "env > /dev/termination-log"]}]
 `)
+	expected := []string{
+		"PATH", "HOME", "TMPDIR", "HOSTNAME", "PWD",
+		"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", proc.MarkerVar,
+	}
 	for _, kv := range strings.Fields(end(t, l.awaitEnd(t, pod)).Message) {
-		if name, _, _ := strings.Cut(kv, "="); !strings.Contains(" PATH HOME TMPDIR HOSTNAME PWD KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT "+proc.MarkerVar+" ", " "+name+" ") {
-			t.Errorf("the pod's environment holds %s, which nobody asked for", kv)
+		if name, _, _ := strings.Cut(kv, "="); !slices.Contains(expected, name) {
+			t.Errorf("the pod's environment holds %s, which neither the pod nor the node sets", kv)
 		}
 	}
 }
 
 func volumeIsRefreshed(t *testing.T, l *lab) {
 	maps := l.client.CoreV1().ConfigMaps("default")
-	cm, err := maps.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "refresh"}, Data: map[string]string{"k": "old"}}, metav1.CreateOptions{})
+	cm := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "refresh"},
+		Data:       map[string]string{"k": "old"},
+	}
+	cm, err := maps.Create(t.Context(), cm, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,10 +222,12 @@ spec:
 `
 	pod := l.create(t, "metadata: {name: init-ok}"+strings.Replace(spec, "NUMBER", "0", 1))
 	if got := end(t, l.awaitEnd(t, pod)).Message; got != "made\n" {
-		t.Errorf("the init container left %q", got)
+		t.Errorf("the init container's file holds %q", got)
 	}
 	pod = l.awaitEnd(t, l.create(t, "metadata: {name: init-bad}"+strings.Replace(spec, "NUMBER", "4", 1)))
-	if st := pod.Status; st.Phase != corev1.PodFailed || st.InitContainerStatuses[0].State.Terminated.ExitCode != 4 || st.ContainerStatuses[0].State.Waiting == nil {
+	st := pod.Status
+	failed := st.Phase == corev1.PodFailed && st.InitContainerStatuses[0].State.Terminated.ExitCode == 4
+	if !failed || st.ContainerStatuses[0].State.Waiting == nil {
 		t.Errorf("pod: %s", show(pod))
 	}
 }
@@ -219,10 +238,15 @@ metadata: {name: unknown}
 spec: {restartPolicy: Never, containers: [{name: main, image: "example.com/late:v1", args: ["-c", "exit 0"]}]}
 `)
 	pod = l.await(t, pod, "waits for its image", func(p *corev1.Pod) bool {
-		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].State.Waiting != nil && p.Status.ContainerStatuses[0].State.Waiting.Reason == "ErrImagePull"
+		if len(p.Status.ContainerStatuses) == 0 {
+			return false
+		}
+		waiting := p.Status.ContainerStatuses[0].State.Waiting
+		return waiting != nil && waiting.Reason == "ErrImagePull"
 	})
-	if got := pod.Status.ContainerStatuses[0].State.Waiting.Message; !strings.Contains(got, "localcluster --dir "+l.dir+" image example.com/late:v1 ") {
-		t.Errorf("the message does not say what to do: %s", got)
+	message := pod.Status.ContainerStatuses[0].State.Waiting.Message
+	if !strings.Contains(message, "localcluster --dir "+l.dir+" image example.com/late:v1 ") {
+		t.Errorf("the message does not say what to do: %s", message)
 	}
 	l.run(t, "image", "example.com/late", "/bin/sh")
 	if pod = l.awaitEnd(t, pod); pod.Status.Phase != corev1.PodSucceeded {
@@ -267,10 +291,13 @@ func restrictedDecides(t *testing.T, l *lab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lax := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "lax"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "sh"}}}}
+	lax := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "lax"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "sh"}}},
+	}
 	_, err = l.client.CoreV1().Pods("strict").Create(t.Context(), lax, metav1.CreateOptions{})
 	if err == nil || !strings.Contains(err.Error(), `violates PodSecurity "restricted`) {
-		t.Errorf("the API server said %v", err)
+		t.Errorf("the API server answers %v", err)
 	}
 	pod := &corev1.Pod{}
 	err = yaml.UnmarshalStrict([]byte(`
@@ -294,8 +321,10 @@ spec:
 		t.Fatal(err)
 	}
 	pod = l.awaitEnd(t, pod)
-	// The state directory lies below /tmp, and must not be taken for the volume there.
-	if home := filepath.Join(l.dir, "node/pods", string(pod.UID), "containers/main/home") + "\n"; end(t, pod).Message != home {
-		t.Errorf("HOME is %q, want %q", end(t, pod).Message, home)
+	// The state directory is below /tmp, where the pod has a volume. The node must not replace
+	// the /tmp in HOME by that volume.
+	home := filepath.Join(l.dir, "node/pods", string(pod.UID), "containers/main/home") + "\n"
+	if got := end(t, pod).Message; got != home {
+		t.Errorf("HOME is %q, want %q", got, home)
 	}
 }

@@ -18,27 +18,28 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// podProgram is what the image "pod" stands for: one small deed a word.
+// podProgram is the program of the image "pod". The first argument says what to do.
 func podProgram(args []string) error {
 	switch args[0] {
-	case "whoami": // as the service account whose KUBECONFIG the node gave
+	case "whoami": // writes the name that the API server knows the pod's service account by
 		client, _, err := cluster.Client(os.Getenv("KUBECONFIG"))
 		if err != nil {
 			return err
 		}
-		who, err := client.AuthenticationV1().SelfSubjectReviews().Create(context.Background(), &authv1.SelfSubjectReview{}, metav1.CreateOptions{})
+		reviews := client.AuthenticationV1().SelfSubjectReviews()
+		who, err := reviews.Create(context.Background(), &authv1.SelfSubjectReview{}, metav1.CreateOptions{})
 		if err != nil {
 			return err
 		}
 		return os.WriteFile(args[1], []byte(who.Status.UserInfo.Username), 0o600)
-	case "obey": // ends on SIGTERM with 75 and a last word, as a trainer does
+	case "obey": // on SIGTERM, ends with exit code 75 and a message, as a trainer does
 		term := make(chan os.Signal, 1)
 		signal.Notify(term, syscall.SIGTERM)
 		if err := ready(args[1]); err != nil {
 			return err
 		}
 		<-term
-		select { // told once is told: a second time would be impatience
+		select { // the node must send SIGTERM only once
 		case <-term:
 			return errors.New("SIGTERM came twice")
 		case <-time.After(300 * time.Millisecond):
@@ -47,13 +48,13 @@ func podProgram(args []string) error {
 			return err
 		}
 		os.Exit(75)
-	case "ignore": // does not end on SIGTERM
+	case "ignore": // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		if err := ready(args[1]); err != nil {
 			return err
 		}
 		select {}
-	case "escape": // leaves a child in a session of its own, then goes on
+	case "escape": // starts a child in another session and keeps running
 		child := exec.Command("/bin/sleep", "600")
 		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := child.Start(); err != nil {
@@ -63,7 +64,7 @@ func podProgram(args []string) error {
 			return err
 		}
 		select {}
-	case "await": // until a file holds a text
+	case "await": // ends when a file holds a text
 		for {
 			b, err := os.ReadFile(args[1])
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -77,10 +78,10 @@ func podProgram(args []string) error {
 					return err
 				}
 			}
-			time.Sleep(20 * time.Millisecond) // a program that polls, as programs do
+			time.Sleep(20 * time.Millisecond) // many programs poll their mounted files like this
 		}
 	}
-	return fmt.Errorf("what is %q?", args)
+	return fmt.Errorf("unknown arguments %q", args)
 }
 
 // ready makes the file that a readiness probe looks for.

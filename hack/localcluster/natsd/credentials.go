@@ -12,30 +12,31 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// AccountName is the account that reports live in.
+// AccountName is the name of the account whose stream holds the reports.
 const AccountName = "PLUMBLINE"
 
-// Limits of the account's JetStream, and of the server. An account JWT without
-// them has no JetStream at all.
+// Limits of JetStream, for the account and for the server. An account whose JWT has no
+// limits cannot use JetStream.
 const (
 	maxMemory = 256 << 20 // bytes
 	maxStore  = 10 << 30  // bytes on disk; used only as messages arrive
 )
 
-// Files that people, tests and the operator read, below STATE/nats.
+// Files below STATE/nats that people, tests, Plumbline's operator and the server read.
 const (
-	signingKeyFile = "account.nk"  // seed that signs user JWTs: the Secret's signing.nk
-	accountFile    = "account.pub" // the account's public key, the issuer-account of those JWTs
-	adminFile      = "admin.creds" // a user with full rights in the account
+	signingKeyFile = "account.nk"  // seed of the key that signs user JWTs; signing.nk in the operator's Secret
+	accountFile    = "account.pub" // the account's public key; user JWTs name it as their issuer account
+	adminFile      = "admin.creds" // credentials of a user with every right in the account
 	urlFile        = "url"
 	configFile     = "nats.conf"
 )
 
-// AdminCreds is the credentials file for people and tests.
+// AdminCreds returns the path of the credentials for people and tests.
 func AdminCreds(c *cluster.Cluster) string { return c.Path("nats", adminFile) }
 
-// Ensure makes operator, accounts, keys and the server's configuration, once.
-// The configuration is written last: where it exists, everything does.
+// Ensure makes the NATS operator, the accounts, their keys and the server's configuration,
+// unless they exist. It writes the configuration last, so all other files exist where the
+// configuration exists.
 func Ensure(c *cluster.Cluster) error {
 	dir := c.Path("nats")
 	if _, err := os.Stat(filepath.Join(dir, configFile)); !errors.Is(err, os.ErrNotExist) {
@@ -96,7 +97,7 @@ func Ensure(c *cluster.Cluster) error {
 	return nil
 }
 
-// issuer is a key pair taken apart.
+// issuer is a key pair that signs JWTs, with its seed and its public key.
 type issuer struct {
 	pair   nkeys.KeyPair
 	seed   []byte
@@ -145,7 +146,8 @@ func accountToken(operator, account, signing issuer) (string, error) {
 	return encode(claims, operator)
 }
 
-// adminCredentials is a user without limits on subjects, signed as the operator signs a run's.
+// adminCredentials returns credentials of a user who may use every subject. They are signed
+// with the key that Plumbline's operator signs the credentials of a run with.
 func adminCredentials(account, signing issuer) ([]byte, error) {
 	user, err := newIssuer(nkeys.CreateUser)
 	if err != nil {
@@ -169,10 +171,11 @@ func encode(claims jwt.Claims, by issuer) (string, error) {
 	return token, nil
 }
 
-// serverConfig: a message counts as stored once it is in the file; the kernel keeps
-// it through a kill of the server, and the disk has it sync_interval later.
+// serverConfig returns nats.conf. The server confirms a message once it has written the
+// message to the file. A kill of the server loses no confirmed message, because the kernel
+// holds it; a power cut may lose those of the last sync_interval.
 func serverConfig(c *cluster.Cluster, operatorJWT, system, systemJWT, account, accountJWT string) string {
-	return fmt.Sprintf(`# Written by localcluster. Removing it makes new keys at the next `+"`up`"+`.
+	return fmt.Sprintf(`# Written by localcluster. If you remove this file, the next `+"`up`"+` makes new keys.
 server_name: localcluster
 listen: "127.0.0.1:%d"
 http: "127.0.0.1:%d"

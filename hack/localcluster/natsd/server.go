@@ -8,7 +8,7 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// Run serves until a signal ends it; the server handles SIGTERM itself.
+// Run serves until a signal ends the server; nats-server itself handles SIGTERM.
 func Run(c *cluster.Cluster) error {
 	opts, err := server.ProcessConfigFile(c.Path("nats", configFile))
 	if err != nil {

@@ -10,16 +10,17 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 )
 
-// reasonUnsupported marks a pod that asks for what local processes cannot give.
+// reasonUnsupported is the reason of a pod that needs something that local processes
+// cannot provide.
 const reasonUnsupported = "UnsupportedOnLocalNode"
 
-// refusals lists everything in a pod that this node cannot do, each with the way
-// out where there is one. What is merely not enforced (users, capabilities that
-// are dropped, seccomp, read-only roots, limits of memory and CPU) is no refusal:
-// README.md lists it.
+// refusals lists everything in a pod that this node does not support, each with an
+// alternative if there is one. It does not list what the node accepts and does not enforce
+// (users, dropped capabilities, seccomp, read-only roots, limits of memory and CPU);
+// README.md lists that.
 func refusals(pod *corev1.Pod) []string {
 	var all []string
-	no := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	refuse := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	spec := &pod.Spec
 	for _, f := range []struct {
 		set  bool
@@ -34,53 +35,57 @@ func refusals(pod *corev1.Pod) []string {
 		{len(spec.ResourceClaims) > 0, "resourceClaims"},
 	} {
 		if f.set {
-			no("%s", f.what)
+			refuse("%s", f.what)
 		}
 	}
 	for i := range spec.Volumes {
-		refuseVolume(&spec.Volumes[i], no)
+		refuseVolume(&spec.Volumes[i], refuse)
 	}
 	for i := range spec.InitContainers {
-		refuseContainer(&spec.InitContainers[i], no)
+		refuseContainer(&spec.InitContainers[i], refuse)
 	}
 	for i := range spec.Containers {
-		refuseContainer(&spec.Containers[i], no)
+		refuseContainer(&spec.Containers[i], refuse)
 	}
 	return all
 }
 
-func refuseVolume(v *corev1.Volume, no func(string, ...any)) {
+func refuseVolume(v *corev1.Volume, refuse func(string, ...any)) {
 	switch {
 	case v.HostPath != nil:
-		no("volume %s is a hostPath: use a PersistentVolumeClaim; `localcluster volume` makes a PersistentVolume over a local directory", v.Name)
+		refuse("volume %s is a hostPath: use a PersistentVolumeClaim; "+
+			"`localcluster volume` makes a PersistentVolume over a local directory", v.Name)
 	case v.EmptyDir != nil:
 		if strings.HasPrefix(string(v.EmptyDir.Medium), "HugePages") {
-			no("volume %s asks for huge pages", v.Name)
+			refuse("volume %s asks for huge pages", v.Name)
 		}
 	case v.Projected != nil:
 		for _, s := range v.Projected.Sources {
 			if s.Secret == nil && s.ConfigMap == nil && s.DownwardAPI == nil && s.ServiceAccountToken == nil {
-				no("volume %s projects something else than a secret, a configMap, a downwardAPI or a serviceAccountToken", v.Name)
+				refuse("volume %s projects something else than "+
+					"a secret, a configMap, a downwardAPI or a serviceAccountToken", v.Name)
 			}
 		}
 	case v.ConfigMap != nil, v.Secret != nil, v.DownwardAPI != nil, v.PersistentVolumeClaim != nil:
 	default:
-		no("volume %s is of a kind that this node does not know: it knows emptyDir, configMap, secret, projected, downwardAPI and persistentVolumeClaim", v.Name)
+		refuse("volume %s is of a kind that this node does not support: it supports "+
+			"emptyDir, configMap, secret, projected, downwardAPI and persistentVolumeClaim", v.Name)
 	}
 }
 
-func refuseContainer(c *corev1.Container, no func(string, ...any)) {
-	refuse := func(format string, args ...any) { no("container "+c.Name+": "+format, args...) }
+func refuseContainer(c *corev1.Container, refusePod func(string, ...any)) {
+	refuse := func(format string, args ...any) { refusePod("container "+c.Name+": "+format, args...) }
 	if sc := c.SecurityContext; sc != nil {
 		if sc.Privileged != nil && *sc.Privileged {
 			refuse("privileged")
 		}
 		if sc.Capabilities != nil && len(sc.Capabilities.Add) > 0 {
-			refuse("capabilities.add %v: processes get no rights that the cluster's user lacks", sc.Capabilities.Add)
+			refuse("capabilities.add %v: processes get no rights that the user of the cluster does not have",
+				sc.Capabilities.Add)
 		}
 	}
 	if c.RestartPolicy != nil || len(c.RestartPolicyRules) > 0 {
-		refuse("a restart policy of its own (sidecar containers are not supported)")
+		refuse("a restart policy for one container (sidecar containers are not supported)")
 	}
 	if c.TTY || c.Stdin {
 		refuse("stdin and tty")
@@ -104,27 +109,29 @@ func refuseContainer(c *corev1.Container, no func(string, ...any)) {
 	}
 }
 
-// badMountPath: a location is replaced wherever it is written in an argument or a
-// value, so it must be written in one way only.
+// badMountPath says why a path cannot be a mount path, or returns "". The node replaces a
+// mount path wherever it occurs in an argument or a value, so there must be only one way
+// to write the path.
 func badMountPath(p string) string {
 	switch {
 	case !strings.HasPrefix(p, "/"):
 		return "is not absolute"
 	case path.Clean(p) == "/":
-		return "is the root directory, which cannot be told apart from the machine's"
+		return "is the root directory, which cannot be told apart from the machine's root"
 	case p != path.Clean(p) && p != path.Clean(p)+"/":
-		return "is not written plainly: leave out . and .. and double slashes"
+		return "must be written without . and .. and double slashes"
 	}
-	for _, own := range []string{"/proc", "/sys", "/dev"} {
-		if path.Clean(p) == own {
-			return "is the machine's own"
+	for _, kernel := range []string{"/proc", "/sys", "/dev"} {
+		if path.Clean(p) == kernel {
+			return "is a directory of the machine's kernel"
 		}
 	}
 	return ""
 }
 
-// misfit says which resource a pod asks for beyond what is left, as the kubelet
-// does for pods that the scheduler did not place. Empty: it fits.
+// misfit returns a reason and a message if a pod asks for more of a resource than is left
+// beside the running pods. The reason is the kubelet's, which checks pods that the
+// scheduler did not place. Both are empty if the pod fits.
 func misfit(pod *corev1.Pod, running []*corev1.Pod, allocatable corev1.ResourceList) (reason, message string) {
 	used := corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(int64(len(running)), resource.DecimalSI)}
 	for _, p := range running {
@@ -136,14 +143,15 @@ func misfit(pod *corev1.Pod, running []*corev1.Pod, allocatable corev1.ResourceL
 	}
 	want := podRequests(pod)
 	want[corev1.ResourcePods] = *resource.NewQuantity(1, resource.DecimalSI)
-	for name, asked := range want {
-		if asked.IsZero() {
+	for name, request := range want {
+		if request.IsZero() {
 			continue
 		}
 		left := allocatable.Name(name, resource.DecimalSI).DeepCopy()
 		left.Sub(used[name])
-		if asked.Cmp(left) > 0 {
-			return "OutOf" + string(name), fmt.Sprintf("node has %s of %s left, the pod asks for %s", left.String(), name, asked.String())
+		if request.Cmp(left) > 0 {
+			message := fmt.Sprintf("node has %s of %s left, the pod asks for %s", left.String(), name, request.String())
+			return "OutOf" + string(name), message
 		}
 	}
 	return "", ""

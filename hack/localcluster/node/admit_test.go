@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,31 +39,36 @@ spec:
   - {name: tmp, emptyDir: {sizeLimit: 1Gi}}
 `,
 		},
-		"everything wrong is told at once": {
+		"a pod with many faults: the message names all of them": {
 			pod: `
 spec:
   hostNetwork: true
   containers:
   - name: a
     securityContext: {privileged: true}
-    volumeMounts: [{name: h, mountPath: /}, {name: nf, mountPath: /x/../y}, {name: nf, mountPath: /z, subPathExpr: $(A)}]
+    volumeMounts:
+    - {name: h, mountPath: /}
+    - {name: nf, mountPath: /x/../y}
+    - {name: nf, mountPath: /z, subPathExpr: $(A)}
   volumes:
   - {name: h, hostPath: {path: /etc}}
   - {name: nf, nfs: {server: s, path: /}}
 `,
 			want: []string{
 				"hostNetwork (containers share the machine's network anyway: leave it out)",
-				"volume h is a hostPath: use a PersistentVolumeClaim; `localcluster volume` makes a PersistentVolume over a local directory",
-				"volume nf is of a kind that this node does not know: it knows emptyDir, configMap, secret, projected, downwardAPI and persistentVolumeClaim",
+				"volume h is a hostPath: use a PersistentVolumeClaim; " +
+					"`localcluster volume` makes a PersistentVolume over a local directory",
+				"volume nf is of a kind that this node does not support: it supports " +
+					"emptyDir, configMap, secret, projected, downwardAPI and persistentVolumeClaim",
 				"container a: privileged",
-				`container a: mountPath "/" is the root directory, which cannot be told apart from the machine's`,
-				`container a: mountPath "/x/../y" is not written plainly: leave out . and .. and double slashes`,
+				`container a: mountPath "/" is the root directory, which cannot be told apart from the machine's root`,
+				`container a: mountPath "/x/../y" must be written without . and .. and double slashes`,
 				"container a: subPathExpr on volume nf: use subPath",
 			},
 		},
 		"a sidecar": {
 			pod:  "spec: {initContainers: [{name: s, restartPolicy: Always}], containers: [{name: a}]}",
-			want: []string{"container s: a restart policy of its own (sidecar containers are not supported)"},
+			want: []string{"container s: a restart policy for one container (sidecar containers are not supported)"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,21 +81,41 @@ spec:
 
 func TestPodsFitWhatIsLeft(t *testing.T) {
 	allocatable := corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourcePods: resource.MustParse("3"), gpuResource: resource.MustParse("1"),
+		corev1.ResourceCPU:  resource.MustParse("4"),
+		corev1.ResourcePods: resource.MustParse("3"),
+		gpuResource:         resource.MustParse("1"),
 	}
 	asks := func(cpu, gpu string) *corev1.Pod {
-		return podFrom(t, "spec: {containers: [{name: a, resources: {requests: {cpu: '"+cpu+"', nvidia.com/gpu: '"+gpu+"'}}}]}")
+		const pod = "spec: {containers: [{name: a, resources: {requests: {cpu: '%s', nvidia.com/gpu: '%s'}}}]}"
+		return podFrom(t, fmt.Sprintf(pod, cpu, gpu))
 	}
 	for name, tc := range map[string]struct {
 		running []*corev1.Pod
 		pod     *corev1.Pod
-		want    string
+		want    string // the reason; "" if the pod fits
 	}{
-		"an empty node":           {pod: asks("4", "1")},
-		"more CPU than there is":  {pod: asks("4500m", "0"), want: "OutOfcpu"},
-		"no CPU left":             {running: []*corev1.Pod{asks("3", "0")}, pod: asks("2", "0"), want: "OutOfcpu"},
-		"the GPU is taken":        {running: []*corev1.Pod{asks("1", "1")}, pod: asks("1", "1"), want: "OutOfnvidia.com/gpu"},
-		"as many pods as allowed": {running: []*corev1.Pod{asks("0", "0"), asks("0", "0"), asks("0", "0")}, pod: asks("0", "0"), want: "OutOfpods"},
+		"an empty node": {
+			pod: asks("4", "1"),
+		},
+		"more CPU than the node has": {
+			pod:  asks("4500m", "0"),
+			want: "OutOfcpu",
+		},
+		"more CPU than is left": {
+			running: []*corev1.Pod{asks("3", "0")},
+			pod:     asks("2", "0"),
+			want:    "OutOfcpu",
+		},
+		"another pod has the GPU": {
+			running: []*corev1.Pod{asks("1", "1")},
+			pod:     asks("1", "1"),
+			want:    "OutOfnvidia.com/gpu",
+		},
+		"the node has its most pods already": {
+			running: []*corev1.Pod{asks("0", "0"), asks("0", "0"), asks("0", "0")},
+			pod:     asks("0", "0"),
+			want:    "OutOfpods",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, message := misfit(tc.pod, tc.running, allocatable)

@@ -12,32 +12,35 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// place settles where the container's mounts really are.
-func (c *container) place(volumes map[string]string) {
+// resolveMounts records where the container's mounts are on this machine. volumes holds
+// the directories of the pod's volumes by name.
+func (c *container) resolveMounts(volumes map[string]string) {
 	var mounts []mount
 	for _, m := range c.spec.VolumeMounts {
-		real := volumes[m.Name]
+		dir := volumes[m.Name]
 		if m.SubPath != "" {
-			real = filepath.Join(real, m.SubPath)
+			dir = filepath.Join(dir, m.SubPath)
 		}
-		mounts = append(mounts, mount{path: filepath.Clean(m.MountPath), real: real})
+		mounts = append(mounts, mount{path: filepath.Clean(m.MountPath), onDisk: dir})
 		for _, v := range c.worker.current().Spec.Volumes {
 			if v.Name == m.Name && v.Projected != nil {
 				for _, s := range v.Projected.Sources {
 					if t := s.ServiceAccountToken; t != nil && t.Audience == "" {
-						c.tokens = filepath.Join(real, t.Path)
+						c.tokenFile = filepath.Join(dir, t.Path)
 					}
 				}
 			}
 		}
 	}
 	if p := c.spec.TerminationMessagePath; p != "" {
-		mounts = append(mounts, mount{path: filepath.Clean(p), real: c.messageFile()})
+		mounts = append(mounts, mount{path: filepath.Clean(p), onDisk: c.messageFile()})
 	}
 	c.rewrite = newRewriter(mounts)
 }
 
-// build works out what to execute.
+// build returns the program to execute, and makes the directories that it needs. The error
+// is a *waiting if the program can be built later, when something exists that is missing
+// now.
 func (c *container) build(ctx context.Context) (program, error) {
 	n, pod := c.worker.node, c.worker.current()
 	images, err := ReadImages(n.cluster)
@@ -47,7 +50,8 @@ func (c *container) build(ctx context.Context) (program, error) {
 	image, ok := findImage(images, c.spec.Image)
 	if !ok {
 		return program{}, &waiting{"ErrImagePull", fmt.Sprintf(
-			"no local program stands for image %q; name one with: localcluster --dir %s image %s /path/to/program", c.spec.Image, n.cluster.Dir, c.spec.Image)}
+			"no local program is known for image %q; name one with: localcluster --dir %s image %s /path/to/program",
+			c.spec.Image, n.cluster.Dir, c.spec.Image)}
 	}
 	for _, d := range []string{c.home(), c.temp()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
@@ -55,31 +59,35 @@ func (c *container) build(ctx context.Context) (program, error) {
 		}
 	}
 	for _, m := range c.rewrite.mounts {
-		if m.real != c.messageFile() { // a subPath comes into being with its first user
-			if _, err := os.Stat(m.real); errors.Is(err, os.ErrNotExist) {
-				if err := os.MkdirAll(m.real, 0o755); err != nil {
-					return program{}, err
-				}
+		if m.onDisk == c.messageFile() {
+			continue
+		}
+		// The first container that uses a subPath makes its directory.
+		if _, err := os.Stat(m.onDisk); errors.Is(err, os.ErrNotExist) {
+			if err := os.MkdirAll(m.onDisk, 0o755); err != nil {
+				return program{}, err
 			}
 		}
 	}
-	given := c.nodeEnv(pod)
-	if c.tokens != "" {
+	fromNode := c.nodeEnv(pod)
+	if c.tokenFile != "" {
 		config := filepath.Join(c.dir, "kubeconfig")
-		if err := n.cluster.WriteKubeconfig(config, &clientcmdapi.AuthInfo{TokenFile: c.tokens}, pod.Namespace); err != nil {
+		user := &clientcmdapi.AuthInfo{TokenFile: c.tokenFile}
+		if err := n.cluster.WriteKubeconfig(config, user, pod.Namespace); err != nil {
 			return program{}, err
 		}
-		given["KUBECONFIG"] = config
+		fromNode["KUBECONFIG"] = config
 	}
-	env := newEnvironment(given)
-	if err := addPodEnv(env, pod, c.spec, n.allocatable, readFrom(ctx, n.client, pod.Namespace)); err != nil {
+	env := newEnvironment(fromNode)
+	if err := addPodEnv(env, pod, c.spec, n.allocatable, apiSource(ctx, n.client, pod.Namespace)); err != nil {
 		return program{}, &waiting{"CreateContainerConfigError", err.Error()}
 	}
 	dir := c.home()
 	if c.spec.WorkingDir != "" {
 		dir = c.rewrite.text(c.spec.WorkingDir)
 		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
-			return program{}, fmt.Errorf("workingDir %s: it is no directory of this machine and in no volume", c.spec.WorkingDir)
+			return program{}, fmt.Errorf("workingDir %s is neither a directory of this machine nor in a volume",
+				c.spec.WorkingDir)
 		}
 	}
 	prog := program{env: env.list(c.rewrite), dir: dir, marker: c.worker.marker + "/" + c.spec.Name}
@@ -88,8 +96,8 @@ func (c *container) build(ctx context.Context) (program, error) {
 	return prog, err
 }
 
-// nodeEnv is what every container gets beside the pod's own variables; nothing comes
-// from whoever started the cluster.
+// nodeEnv returns the variables that the node gives to every container, in addition to the
+// pod's. No variable comes from the user who started the cluster.
 func (c *container) nodeEnv(pod *corev1.Pod) map[string]string {
 	n := c.worker.node
 	env := map[string]string{
@@ -101,11 +109,11 @@ func (c *container) nodeEnv(pod *corev1.Pod) map[string]string {
 		"KUBERNETES_SERVICE_PORT": fmt.Sprint(n.cluster.Config.Ports.APIServer),
 	}
 	for _, m := range c.rewrite.mounts {
-		if m.path == "/tmp" { // a program that asks nobody for a temporary directory means this one
-			env["TMPDIR"] = m.real
+		if m.path == "/tmp" { // the usual place of temporary files must be the pod's volume
+			env["TMPDIR"] = m.onDisk
 		}
 	}
-	if simulatedGPUs(c.spec) {
+	if wantsGPU(c.spec) {
 		env["PLUMBLINE_SIMULATED_GPU"] = "1"
 	}
 	return env

@@ -13,22 +13,23 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// container is one container of a pod through all its restarts.
+// container is one container of a pod, through all its restarts.
 type container struct {
 	worker *worker
 	spec   *corev1.Container
-	status *corev1.ContainerStatus // in worker.facts, under worker.mu
+	status *corev1.ContainerStatus // points into worker.facts; worker.mu guards it
 	init   bool
 	dir    string
 
-	rewrite rewriter
-	tokens  string // the real path of a service account token, if one is mounted
-	current atomic.Pointer[process]
-	program atomic.Pointer[program]
-	// attempt numbers the runs, and so the log files; it counts from 0.
+	rewrite   rewriter
+	tokenFile string // path of the service account token on this machine; "" if none is mounted
+	current   atomic.Pointer[process]
+	program   atomic.Pointer[program]
+	// attempt numbers the container's runs, and so their log files, from 0.
 	attempt int
-	// writing is the run whose log may still grow, counted from 1; 0 is none. It is set
-	// before the log is made: who follows a log must never find it with no run to it.
+	// writing is the run whose log may still grow, counted from 1; 0 means no run. It is set
+	// before the log file is made, so that a reader who follows the file does not take the
+	// run for ended.
 	writing atomic.Int64
 }
 
@@ -36,17 +37,18 @@ func newContainer(w *worker, spec *corev1.Container, status *corev1.ContainerSta
 	return &container{worker: w, spec: spec, status: status, init: init, dir: containerDir(w.dir, spec.Name)}
 }
 
-// Restarts wait longer and longer, faster than the kubelet's 10 s to 5 min because
-// whoever uses this cluster sits in front of it.
+// The pause before a restart doubles from firstBackoff to maxBackoff. The kubelet takes
+// 10 s to 5 min; here a person sits in front of the cluster and waits.
 const (
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
-	// healthyAfter: a run of this length makes the next failure a first one again.
+	// healthyAfter is the length of a run after which the pause is firstBackoff again.
 	healthyAfter = 10 * time.Minute
 )
 
-// run runs the container as often as its restart policy wants; the result says
-// whether it ended well and for good. It returns early when the pod shall end.
+// run runs the container, and runs it again as its restart policy says. It returns true
+// once the container has succeeded for good, and false once it has failed for good or the
+// pod must end.
 func (c *container) run(ctx context.Context) bool {
 	pause := firstBackoff
 	for {
@@ -57,7 +59,7 @@ func (c *container) run(ctx context.Context) bool {
 		if p != nil {
 			c.watch(ctx, p)
 		}
-		code, ran := c.ended(p)
+		code, ran := c.recordEnd(p)
 		if code == 0 && (c.init || c.worker.current().Spec.RestartPolicy != corev1.RestartPolicyAlways) {
 			return true
 		}
@@ -74,9 +76,9 @@ func (c *container) run(ctx context.Context) bool {
 	}
 }
 
-// launch starts the program. While an image or a value is missing it waits and tries
-// again, as the kubelet does; ok is false when the pod shall end instead. A nil
-// process is a program that could not be executed: its state says so.
+// launch starts the program. While an image or a value is missing, launch waits and tries
+// again, as the kubelet does. ok is false if the pod must end before the program started.
+// The process is nil if the program could not be executed; the container's status says why.
 func (c *container) launch(ctx context.Context) (p *process, ok bool) {
 	last := ""
 	for {
@@ -88,10 +90,10 @@ func (c *container) launch(ctx context.Context) (p *process, ok bool) {
 		if errors.As(err, &w) {
 			if w.message != last {
 				last = w.message
-				c.worker.event(corev1.EventTypeWarning, "Failed", fmt.Sprintf("container %s: %s: %s", c.spec.Name, w.reason, w.message))
-				c.set(func(st *corev1.ContainerStatus) {
-					st.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: w.reason, Message: w.message}}
-				})
+				c.worker.event(corev1.EventTypeWarning, "Failed",
+					fmt.Sprintf("container %s: %s: %s", c.spec.Name, w.reason, w.message))
+				state := &corev1.ContainerStateWaiting{Reason: w.reason, Message: w.message}
+				c.setStatus(func(st *corev1.ContainerStatus) { st.State = corev1.ContainerState{Waiting: state} })
 			}
 			select {
 			case <-time.After(time.Second):
@@ -106,7 +108,7 @@ func (c *container) launch(ctx context.Context) (p *process, ok bool) {
 		if err != nil {
 			now := metav1.Now()
 			c.worker.event(corev1.EventTypeWarning, "Failed", fmt.Sprintf("container %s: %v", c.spec.Name, err))
-			c.set(func(st *corev1.ContainerStatus) {
+			c.setStatus(func(st *corev1.ContainerStatus) {
 				st.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 					ExitCode: 128, Reason: "StartError", Message: err.Error(), StartedAt: now, FinishedAt: now,
 				}}
@@ -117,11 +119,13 @@ func (c *container) launch(ctx context.Context) (p *process, ok bool) {
 	}
 }
 
-// waiting is why a container cannot start yet, in the kubelet's words and in ours.
+// waiting is the error of a container that cannot start yet. reason is one of the
+// kubelet's.
 type waiting struct{ reason, message string }
 
 func (w *waiting) Error() string { return w.reason + ": " + w.message }
 
+// start starts one run of the container's program.
 func (c *container) start(prog program) (*process, error) {
 	if err := c.worker.markStarted(); err != nil {
 		return nil, fmt.Errorf("record the start: %w", err)
@@ -137,8 +141,9 @@ func (c *container) start(prog program) (*process, error) {
 	}
 	c.program.Store(&prog)
 	c.current.Store(p)
-	c.worker.event(corev1.EventTypeNormal, "Started", fmt.Sprintf("Started container %s: %s (pid %d)", c.spec.Name, prog.argv[0], p.cmd.Process.Pid))
-	c.set(func(st *corev1.ContainerStatus) {
+	c.worker.event(corev1.EventTypeNormal, "Started",
+		fmt.Sprintf("Started container %s: %s (pid %d)", c.spec.Name, prog.argv[0], p.cmd.Process.Pid))
+	c.setStatus(func(st *corev1.ContainerStatus) {
 		started := c.spec.StartupProbe == nil
 		st.Started = &started
 		st.Ready = started && c.spec.ReadinessProbe == nil && !c.init
@@ -146,13 +151,13 @@ func (c *container) start(prog program) (*process, error) {
 		st.ImageID = "local://" + prog.argv[0]
 		st.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(p.started)}}
 	})
-	if isClosed(c.worker.stopping) { // stop looked for processes before this one was there
+	if isClosed(c.worker.stopping) { // worker.stop may not have seen this process yet
 		p.terminate(graceOf(c.worker.current()))
 	}
 	return p, nil
 }
 
-// watch probes the process until it has ended.
+// watch probes the process and blocks until it has ended.
 func (c *container) watch(ctx context.Context, p *process) {
 	probing, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -160,14 +165,16 @@ func (c *container) watch(ctx context.Context, p *process) {
 	<-p.done
 }
 
-// ended records how a run ended; its exit code and length decide what comes next.
-func (c *container) ended(p *process) (code int32, ran time.Duration) {
+// recordEnd writes into the status how a run ended, and returns the run's exit code and
+// length. A nil process is a run whose program could not be executed.
+func (c *container) recordEnd(p *process) (code int32, ran time.Duration) {
 	if p == nil {
 		c.attempt++
 		return 128, 0
 	}
-	message := terminationMessage(c.messageFile(), logPath(c.dir, c.attempt), c.spec.TerminationMessagePolicy, p.exitCode != 0)
-	c.set(func(st *corev1.ContainerStatus) {
+	log := logPath(c.dir, c.attempt)
+	message := terminationMessage(c.messageFile(), log, c.spec.TerminationMessagePolicy, p.exitCode != 0)
+	c.setStatus(func(st *corev1.ContainerStatus) {
 		started := false
 		st.Started = &started
 		st.Ready = c.init && p.exitCode == 0
@@ -179,9 +186,9 @@ func (c *container) ended(p *process) (code int32, ran time.Duration) {
 	return p.exitCode, p.finished.Sub(p.started)
 }
 
-// backOff waits before a restart.
+// backOff waits before a restart. It returns false if the pod must end.
 func (c *container) backOff(ctx context.Context, pause time.Duration) bool {
-	c.set(func(st *corev1.ContainerStatus) {
+	c.setStatus(func(st *corev1.ContainerStatus) {
 		st.LastTerminationState = st.State
 		st.RestartCount = int32(c.attempt)
 		st.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{
@@ -199,14 +206,15 @@ func (c *container) backOff(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-func (c *container) set(change func(*corev1.ContainerStatus)) {
+// setStatus changes the container's status and has the pod's status written.
+func (c *container) setStatus(change func(*corev1.ContainerStatus)) {
 	c.worker.mu.Lock()
 	change(c.status)
 	c.worker.mu.Unlock()
 	c.worker.changed()
 }
 
-// process is the running one, if any.
+// process returns the running process, or nil.
 func (c *container) process() *process { return c.current.Load() }
 
 func (c *container) id(p *process) string {
@@ -217,7 +225,7 @@ func (c *container) home() string        { return filepath.Join(c.dir, "home") }
 func (c *container) temp() string        { return filepath.Join(c.dir, "tmp") }
 func (c *container) messageFile() string { return filepath.Join(c.dir, "termination-log") }
 
-// logPath names the log of one run.
+// logPath returns the path of one run's log.
 func logPath(dir string, attempt int) string {
 	return filepath.Join(dir, fmt.Sprintf("%d.log", attempt))
 }

@@ -1,16 +1,17 @@
-// Package node is the cluster's one node. Its containers are local processes.
+// Package node is the cluster's only node. Its containers are local processes.
 //
-// Virtual-kubelet keeps the node registered and its lease fresh, and serves
-// `kubectl logs` and `port-forward`. Pods are synced here and not by
-// virtual-kubelet's pod controller, which deletes a pod when its grace period is
-// over whether or not its processes have ended and recorded their exit codes, and
-// keeps a pod for that whole period when they end sooner.
+// The library virtual-kubelet keeps the node registered and its lease fresh, and serves
+// `kubectl logs`, `exec` and `port-forward`. This package runs the pods itself.
+// Virtual-kubelet's pod controller would delete a pod when its grace period is over, even
+// if the processes have not ended yet and their exit codes are not recorded; and it would
+// keep a pod for the whole period when the processes end sooner.
 //
-// The walk: run.go (register, watch pods) → worker.go (one pod, from volumes to its
-// last status) → container.go (one container, its restarts) → process.go (one
-// process). Decisions are pure and lie beside: admit.go (what is refused),
-// rewrite.go (locations), env.go, status.go, termination.go.
+// Read it in this order: node.go (watch pods), register.go (the Node object) → worker.go
+// (one pod, from its volumes to its last status) → container.go (one container and its
+// restarts) → process.go (one process). The decisions are pure functions: admit.go (which
+// pods are refused), rewrite.go (mount paths), env.go, status.go, termination.go.
 //
-// There is no mount namespace. A pod learns every location by argument or
-// environment, and there the node replaces mount paths by the real directories.
+// There is no mount namespace, so a container does not find its volumes at their mount
+// paths. A pod gets paths in arguments and in its environment; there the node replaces
+// mount paths by the real directories.
 package node

@@ -12,10 +12,11 @@ import (
 	"k8s.io/kubernetes/third_party/forked/golang/expansion"
 )
 
-// source reads a ConfigMap's or Secret's data; found is false where it does not exist.
+// source returns the data of a ConfigMap or a Secret. found is false if the object does not
+// exist.
 type source func(kind, name string) (data map[string][]byte, found bool, err error)
 
-// The kinds that a source knows.
+// The kinds that a source takes.
 const (
 	kindConfigMap = "ConfigMap"
 	kindSecret    = "Secret"
@@ -25,8 +26,8 @@ const (
 type environment struct {
 	names  []string
 	values map[string]string
-	// node holds what the node gives. Its values are real locations already, so they
-	// are never rewritten, and the pod's values cannot refer to them.
+	// node holds the variables from the node. Their values hold real paths already, so they
+	// are never rewritten. The pod's values cannot refer to them.
 	node map[string]string
 }
 
@@ -41,7 +42,8 @@ func (e *environment) set(name, value string) {
 	e.values[name] = value
 }
 
-// expand replaces $(NAME), as the kubelet does: $$ escapes, unknown names stay.
+// expand replaces $(NAME) as the kubelet does: $$ stands for a single $, and $(NAME) stays
+// if no variable has the name.
 func (e *environment) expand(s string) string {
 	return expansion.Expand(s, expansion.MappingFuncFor(e.values))
 }
@@ -54,8 +56,8 @@ func (e *environment) expandAll(all []string) []string {
 	return out
 }
 
-// list is the environment as exec wants it: what the node gives, unless the pod sets
-// it, then the pod's with locations rewritten.
+// list returns the environment as exec takes it: the node's variables, except those that
+// the pod sets, then the pod's with mount paths replaced.
 func (e *environment) list(r rewriter) []string {
 	var out []string
 	for _, n := range slices.Sorted(maps.Keys(e.node)) {
@@ -69,9 +71,11 @@ func (e *environment) list(r rewriter) []string {
 	return out
 }
 
-// addPodEnv adds what the pod asks for to what the node gives: envFrom first, then
-// env in order, so that a later value may use an earlier one.
-func addPodEnv(e *environment, pod *corev1.Pod, c *corev1.Container, allocatable corev1.ResourceList, read source) error {
+// addPodEnv adds the pod's variables: first envFrom, then env in order, so that a later
+// value may refer to an earlier variable.
+func addPodEnv(
+	e *environment, pod *corev1.Pod, c *corev1.Container, allocatable corev1.ResourceList, read source,
+) error {
 	for _, from := range c.EnvFrom {
 		if err := addEnvFrom(e, from, read); err != nil {
 			return err
@@ -117,7 +121,11 @@ func addEnvFrom(e *environment, from corev1.EnvFromSource, read source) error {
 	return nil
 }
 
-func envValue(e *environment, v corev1.EnvVar, pod *corev1.Pod, c *corev1.Container, allocatable corev1.ResourceList, read source) (value string, set bool, err error) {
+// envValue returns the value of a variable. set is false if the value comes from an
+// optional key that does not exist.
+func envValue(
+	e *environment, v corev1.EnvVar, pod *corev1.Pod, c *corev1.Container, allocatable corev1.ResourceList, read source,
+) (value string, set bool, err error) {
 	from := v.ValueFrom
 	switch {
 	case from == nil:
@@ -130,16 +138,20 @@ func envValue(e *environment, v corev1.EnvVar, pod *corev1.Pod, c *corev1.Contai
 		if name == "" {
 			name = c.Name
 		}
-		value, err = resource.ExtractResourceValueByContainerNameAndNodeAllocatable(from.ResourceFieldRef, pod, name, allocatable)
+		value, err = resource.ExtractResourceValueByContainerNameAndNodeAllocatable(
+			from.ResourceFieldRef, pod, name, allocatable)
 		return value, true, err
 	case from.ConfigMapKeyRef != nil:
-		return keyValue(kindConfigMap, from.ConfigMapKeyRef.Name, from.ConfigMapKeyRef.Key, from.ConfigMapKeyRef.Optional, read)
+		ref := from.ConfigMapKeyRef
+		return keyValue(kindConfigMap, ref.Name, ref.Key, ref.Optional, read)
 	case from.SecretKeyRef != nil:
-		return keyValue(kindSecret, from.SecretKeyRef.Name, from.SecretKeyRef.Key, from.SecretKeyRef.Optional, read)
+		ref := from.SecretKeyRef
+		return keyValue(kindSecret, ref.Name, ref.Key, ref.Optional, read)
 	}
-	return "", false, fmt.Errorf("this node does not know the source of its value")
+	return "", false, fmt.Errorf("this node does not support the source of its value")
 }
 
+// keyValue returns the value of one key of a ConfigMap or Secret.
 func keyValue(kind, name, key string, optional *bool, read source) (string, bool, error) {
 	data, found, err := read(kind, name)
 	if err != nil {
@@ -157,8 +169,8 @@ func keyValue(kind, name, key string, optional *bool, read source) (string, bool
 	return "", false, fmt.Errorf("%s %q has no key %q", kind, name, key)
 }
 
-// fieldValue reads a field of the pod; those that the API server does not hold in
-// the pod's metadata are the node's to know.
+// fieldValue returns a field of the pod. The kubelet's library knows the fields of the
+// metadata; the node itself knows those of spec and status.
 func fieldValue(pod *corev1.Pod, field string) (string, error) {
 	switch field {
 	case "spec.nodeName":
@@ -171,8 +183,8 @@ func fieldValue(pod *corev1.Pod, field string) (string, error) {
 	return fieldpath.ExtractFieldPathAsString(pod, field)
 }
 
-// simulatedGPUs says whether a container asked for a GPU.
-func simulatedGPUs(c *corev1.Container) bool {
+// wantsGPU reports whether a container asks for a (simulated) GPU.
+func wantsGPU(c *corev1.Container) bool {
 	q := c.Resources.Limits[gpuResource]
 	return !q.IsZero()
 }

@@ -73,14 +73,17 @@ func TestEnvironmentIsTheKubelets(t *testing.T) {
 
 func TestMissingValuesSayWhatIsMissing(t *testing.T) {
 	for name, tc := range map[string]struct{ env, want string }{
-		"no such secret": {
-			"env: [{name: X, valueFrom: {secretKeyRef: {name: other, key: k}}}]", `environment variable X: Secret "other" not found`,
+		"a Secret that does not exist": {
+			env:  "env: [{name: X, valueFrom: {secretKeyRef: {name: other, key: k}}}]",
+			want: `environment variable X: Secret "other" not found`,
 		},
-		"no such key": {
-			"env: [{name: X, valueFrom: {configMapKeyRef: {name: settings, key: k}}}]", `environment variable X: ConfigMap "settings" has no key "k"`,
+		"a key that does not exist": {
+			env:  "env: [{name: X, valueFrom: {configMapKeyRef: {name: settings, key: k}}}]",
+			want: `environment variable X: ConfigMap "settings" has no key "k"`,
 		},
-		"nothing to take all from": {
-			"envFrom: [{configMapRef: {name: other}}]", `envFrom: ConfigMap "other" not found`,
+		"envFrom a ConfigMap that does not exist": {
+			env:  "envFrom: [{configMapRef: {name: other}}]",
+			want: `envFrom: ConfigMap "other" not found`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

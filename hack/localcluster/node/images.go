@@ -13,19 +13,20 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// Image is the local program that stands for an image: its entry point.
+// Image is the local program that the node runs for an image, in the place of the image's
+// ENTRYPOINT.
 type Image struct {
 	// Program is an absolute path.
 	Program string `json:"program"`
-	// Args come before the container's own, as an image's ENTRYPOINT may have them.
+	// Args come before the container's arguments, like the arguments of an ENTRYPOINT.
 	Args []string `json:"args,omitempty"`
 }
 
-// ImagesFile maps image names to programs. It is read anew whenever a container
-// starts, so that a rebuilt program or a new image needs no restart.
+// ImagesFile returns the path of the file that maps image names to programs. The node reads
+// the file whenever it starts a container, so a new image needs no restart.
 func ImagesFile(c *cluster.Cluster) string { return c.Path("images.yaml") }
 
-// ReadImages reads the file; where there is none, there are no images.
+// ReadImages returns the images in the file by name: none if there is no file.
 func ReadImages(c *cluster.Cluster) (map[string]Image, error) {
 	b, err := os.ReadFile(ImagesFile(c))
 	if errors.Is(err, os.ErrNotExist) {
@@ -48,7 +49,7 @@ func SetImage(c *cluster.Cluster, name string, image Image) error {
 		return err
 	}
 	if _, err := exec.LookPath(program); err != nil {
-		return fmt.Errorf("image %s: %s is no program that can be run: %w", name, program, err)
+		return fmt.Errorf("image %s: %s cannot be executed: %w", name, program, err)
 	}
 	image.Program = program
 	images, err := ReadImages(c)
@@ -63,16 +64,18 @@ func SetImage(c *cluster.Cluster, name string, image Image) error {
 	return cluster.WriteFile(ImagesFile(c), b)
 }
 
-// SetImageFlag takes NAME=PROGRAM.
+// SetImageFlag adds or replaces the image of a flag --image NAME=PROGRAM.
 func SetImageFlag(c *cluster.Cluster, flag string) error {
 	name, program, ok := strings.Cut(flag, "=")
 	if !ok || name == "" || program == "" {
-		return fmt.Errorf("--image %q: write NAME=PROGRAM, for example plumbline.dev/trainer:dev=/path/to/plumbline-trainer", flag)
+		return fmt.Errorf("--image %q: write NAME=PROGRAM, for example "+
+			"plumbline.dev/trainer:dev=/path/to/plumbline-trainer", flag)
 	}
 	return SetImage(c, name, Image{Program: program})
 }
 
-// findImage looks for the full name first, then for the name without tag and digest.
+// findImage returns the image with this name, or else the one with the name without tag and
+// digest.
 func findImage(images map[string]Image, name string) (Image, bool) {
 	if i, ok := images[name]; ok {
 		return i, true
@@ -85,9 +88,10 @@ func findImage(images map[string]Image, name string) (Image, bool) {
 	return i, ok
 }
 
-// commandLine is what to execute for a container. Without a command, the image's
-// program runs. A command whose last element is the program's own name means that
-// program, wherever the real image keeps it; any other is looked for on this machine.
+// commandLine returns the arguments to execute for a container. Without a command, the
+// image's program runs. A command with the program's base name means that program, because
+// the real image may have it in another directory. Any other command must be a program of
+// this machine; one without a slash is looked up in path, the container's PATH.
 func commandLine(image Image, command, args []string, path string) ([]string, error) {
 	if len(command) == 0 {
 		return append(append([]string{image.Program}, image.Args...), args...), nil
@@ -98,7 +102,8 @@ func commandLine(image Image, command, args []string, path string) ([]string, er
 		program = image.Program
 	case filepath.IsAbs(program):
 		if _, err := exec.LookPath(program); err != nil {
-			return nil, fmt.Errorf("exec: %q: not found: it is neither the image's program (%s) nor a program of this machine", program, image.Program)
+			return nil, fmt.Errorf("exec: %q is neither the image's program (%s) nor a program of this machine",
+				program, image.Program)
 		}
 	default:
 		found, err := lookPath(program, path)
@@ -110,7 +115,8 @@ func commandLine(image Image, command, args []string, path string) ([]string, er
 	return append(append([]string{program}, command[1:]...), args...), nil
 }
 
-// lookPath searches the container's PATH, not that of the cluster.
+// lookPath returns the path of a program in the directories of path, the container's PATH,
+// which is not that of this process.
 func lookPath(program, path string) (string, error) {
 	for _, dir := range filepath.SplitList(path) {
 		full := filepath.Join(dir, program)

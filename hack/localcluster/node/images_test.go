@@ -23,7 +23,7 @@ func TestImagesStandForPrograms(t *testing.T) {
 	} {
 		got, _ := findImage(images, name)
 		if got.Program != want {
-			t.Errorf("image %s stands for %q, want %q", name, got.Program, want)
+			t.Errorf("the program of image %s is %q, want %q", name, got.Program, want)
 		}
 	}
 }
@@ -39,12 +39,32 @@ func TestCommandLine(t *testing.T) {
 		command, args, want []string
 		wantErr             string
 	}{
-		"no command: the image's entry point":          {args: []string{"-v"}, want: []string{"/b/trainer", "serve", "-v"}},
-		"a command of the program's name, by any path": {command: []string{"/usr/bin/trainer", "fit"}, args: []string{"x"}, want: []string{"/b/trainer", "fit", "x"}},
-		"a program of this machine":                    {command: []string{tool}, args: []string{"x"}, want: []string{tool, "x"}},
-		"a name is looked for in the container's PATH": {command: []string{"tool"}, want: []string{tool}},
-		"a program that is nowhere":                    {command: []string{"/manager"}, wantErr: `exec: "/manager": not found: it is neither the image's program (/b/trainer) nor a program of this machine`},
-		"a name that is nowhere":                       {command: []string{"nope"}, wantErr: `exec: "nope": not found in the container's PATH ` + dir},
+		"no command: the image's entry point": {
+			args: []string{"-v"},
+			want: []string{"/b/trainer", "serve", "-v"},
+		},
+		"a command with the program's name, in another directory": {
+			command: []string{"/usr/bin/trainer", "fit"},
+			args:    []string{"x"},
+			want:    []string{"/b/trainer", "fit", "x"},
+		},
+		"a program of this machine": {
+			command: []string{tool},
+			args:    []string{"x"},
+			want:    []string{tool, "x"},
+		},
+		"a name is looked up in the container's PATH": {
+			command: []string{"tool"},
+			want:    []string{tool},
+		},
+		"a program that does not exist": {
+			command: []string{"/manager"},
+			wantErr: `exec: "/manager" is neither the image's program (/b/trainer) nor a program of this machine`,
+		},
+		"a name that is not in the PATH": {
+			command: []string{"nope"},
+			wantErr: `exec: "nope": not found in the container's PATH ` + dir,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := commandLine(image, tc.command, tc.args, dir)

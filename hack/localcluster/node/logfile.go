@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Container logs have the form that container runtimes give them, because the
-// reader of package cri-client (tail, since, follow) expects it:
-//
-//	2016-10-06T00:17:09.669794202Z stdout F a whole line
-//	2016-10-06T00:17:09.669794203Z stderr P a piece of a line that had no end yet
-const maxLogLine = 16 << 10 // bytes; longer lines are written in pieces
+// maxLogLine is the length in bytes from which a line is written in pieces.
+const maxLogLine = 16 << 10
 
-// logFile is one container's log; its two streams write whole lines into it.
+// logFile is the log of one run of a container. It has the format of container runtimes,
+// because the reader in package cri-client (tail, since, follow) expects it:
+//
+//	2016-10-06T00:17:09.669794202Z stdout F a whole line, or the last piece of one
+//	2016-10-06T00:17:09.669794203Z stderr P a piece of a line that goes on in the next piece
 type logFile struct {
 	mu sync.Mutex
 	f  *os.File
@@ -31,7 +31,7 @@ func createLog(path string) (*logFile, error) {
 	return &logFile{f: f}, nil
 }
 
-// copyFrom stamps what a stream says until the last writer has closed it.
+// copyFrom writes a stream's lines into the log, each with the time, until the stream ends.
 func (l *logFile) copyFrom(stream string, r io.Reader) {
 	in := bufio.NewReaderSize(r, maxLogLine)
 	for {
@@ -53,7 +53,8 @@ func (l *logFile) copyFrom(stream string, r io.Reader) {
 
 func (l *logFile) close() { _ = l.f.Close() }
 
-// parseLogLine takes a line apart; full says that the program ended it.
+// parseLogLine returns the parts of a line of the log. full is false for a piece of a line
+// that goes on in the next piece.
 func parseLogLine(line string) (stream, text string, full, ok bool) {
 	f := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
 	if len(f) != 4 {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,7 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/proc"
 )
 
-// Node runs the pods that the scheduler gives to it.
+// Node runs the pods that the scheduler has bound to it.
 type Node struct {
 	cluster     *cluster.Cluster
 	client      kubernetes.Interface
@@ -36,11 +37,11 @@ type Node struct {
 	pods map[types.UID]*worker
 }
 
-// Run is the node's process. When ctx ends the pods' processes are killed and
-// nothing is said of them: the next node reports them lost.
+// Run runs the node until ctx ends. Then it kills the pods' processes and does not write
+// their status; the next node marks these pods as Failed.
 func Run(ctx context.Context, c *cluster.Cluster, log *slog.Logger) error {
-	// Processes of a node before this one may have outlived it, if somebody killed
-	// the supervisor and the node at once.
+	// Pods' processes may have outlived the node before this one, if somebody killed the
+	// supervisor and the node at the same time.
 	if err := proc.KillMarked(c.PodMarker()); err != nil {
 		return err
 	}
@@ -58,10 +59,15 @@ func Run(ctx context.Context, c *cluster.Cluster, log *slog.Logger) error {
 	}
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&corev1client.EventSinkImpl{Interface: client.CoreV1().Events("")})
+	from := corev1.EventSource{Component: "kubelet", Host: cluster.NodeName}
 	n := &Node{
-		cluster: c, client: client, log: log, parent: parent, allocatable: self.Status.Allocatable,
-		events: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: cluster.NodeName}),
-		pods:   map[types.UID]*worker{},
+		cluster:     c,
+		client:      client,
+		log:         log,
+		parent:      parent,
+		allocatable: self.Status.Allocatable,
+		events:      broadcaster.NewRecorder(scheme.Scheme, from),
+		pods:        map[types.UID]*worker{},
 	}
 	if err := n.serve(ctx); err != nil {
 		return err
@@ -72,39 +78,40 @@ func Run(ctx context.Context, c *cluster.Cluster, log *slog.Logger) error {
 	return proc.KillMarked(c.PodMarker())
 }
 
-// watchPods feeds the workers from the API server's list of this node's pods.
+// watchPods watches this node's pods at the API server and passes every change to the pod's
+// worker.
 func (n *Node) watchPods(ctx context.Context) {
 	lw := cache.NewListWatchFromClient(n.client.CoreV1().RESTClient(), "pods", corev1.NamespaceAll,
 		fields.OneTermEqualSelector("spec.nodeName", cluster.NodeName))
 	store, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: lw, ObjectType: &corev1.Pod{},
 		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc: func(o any) { n.saw(ctx, o.(*corev1.Pod)) },
+			AddFunc: func(o any) { n.podChanged(ctx, o.(*corev1.Pod)) },
 			UpdateFunc: func(before, after any) {
 				if old, pod := before.(*corev1.Pod), after.(*corev1.Pod); old.UID != pod.UID {
-					n.lost(old) // deleted and made again while the watch was away
+					n.podGone(old) // deleted and created again while the watch was interrupted
 				}
-				n.saw(ctx, after.(*corev1.Pod))
+				n.podChanged(ctx, after.(*corev1.Pod))
 			},
 			DeleteFunc: func(o any) {
 				if unknown, ok := o.(cache.DeletedFinalStateUnknown); ok {
 					o = unknown.Obj
 				}
-				n.lost(o.(*corev1.Pod))
+				n.podGone(o.(*corev1.Pod))
 			},
 		},
 	})
 	go func() {
 		if cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-			n.sweep(store)
+			n.removeLeftoverDirs(store)
 			n.synced.Store(true)
 		}
 	}()
 	informer.RunWithContext(ctx)
 }
 
-// saw takes a pod on, or passes on what is new about it.
-func (n *Node) saw(ctx context.Context, pod *corev1.Pod) {
+// podChanged starts a worker for a new pod, and passes a known pod to its worker.
+func (n *Node) podChanged(ctx context.Context, pod *corev1.Pod) {
 	n.mu.Lock()
 	w := n.pods[pod.UID]
 	n.mu.Unlock()
@@ -126,7 +133,7 @@ func (n *Node) saw(ctx context.Context, pod *corev1.Pod) {
 	n.mu.Lock()
 	n.pods[pod.UID] = w
 	n.mu.Unlock()
-	w.update(pod) // it may be deleted already
+	w.update(pod) // somebody may have deleted the pod already
 	n.log.Info("pod", "pod", w.name(), "uid", pod.UID)
 	go func() {
 		w.run(ctx, reason, message)
@@ -142,15 +149,17 @@ func (n *Node) saw(ctx context.Context, pod *corev1.Pod) {
 	}()
 }
 
-// admit says why a pod cannot run here; no reason means that it can.
+// admit returns why a pod cannot run on this node. The reason is empty if the pod can run.
 func (n *Node) admit(pod *corev1.Pod) (reason, message string) {
 	if all := refusals(pod); len(all) > 0 {
-		return reasonUnsupported, "containers of this node are local processes; it cannot give: " + join(all)
+		return reasonUnsupported, "the containers of this node are local processes, which do not support: " +
+			strings.Join(all, "; ")
 	}
 	return misfit(pod, n.activePods(), n.allocatable)
 }
 
-func (n *Node) lost(pod *corev1.Pod) {
+// podGone ends the worker of a pod that the API server no longer has.
+func (n *Node) podGone(pod *corev1.Pod) {
 	n.mu.Lock()
 	w := n.pods[pod.UID]
 	n.mu.Unlock()
@@ -159,8 +168,9 @@ func (n *Node) lost(pod *corev1.Pod) {
 	}
 }
 
-// sweep removes the directories of pods that went while the node was away.
-func (n *Node) sweep(known cache.Store) {
+// removeLeftoverDirs removes the directories of pods that are not in known: they were
+// deleted while no node ran.
+func (n *Node) removeLeftoverDirs(known cache.Store) {
 	uids := map[string]bool{}
 	for _, o := range known.List() {
 		uids[string(o.(*corev1.Pod).UID)] = true
@@ -175,7 +185,7 @@ func (n *Node) sweep(known cache.Store) {
 
 func (n *Node) podDir(pod *corev1.Pod) string { return n.cluster.Path("node", "pods", string(pod.UID)) }
 
-// activePods are those that hold resources.
+// activePods returns the pods that have not ended; these hold resources.
 func (n *Node) activePods() []*corev1.Pod {
 	var all []*corev1.Pod
 	for _, w := range n.workers() {
@@ -187,7 +197,8 @@ func (n *Node) activePods() []*corev1.Pod {
 	return all
 }
 
-// find looks a pod up by name; of two with one name the newer is meant.
+// find returns the worker of the pod with this name, or nil. If two pods have the name, one
+// of them being deleted, find returns that of the newer pod.
 func (n *Node) find(namespace, name string) *worker {
 	var found *worker
 	for _, w := range n.workers() {
@@ -215,16 +226,8 @@ func (n *Node) killAll() {
 	}
 }
 
-func join(all []string) string {
-	out := all[0]
-	for _, s := range all[1:] {
-		out += "; " + s
-	}
-	return out
-}
-
-// pause waits a little, or less if ctx ends.
-func pause(ctx context.Context, d time.Duration) {
+// sleep blocks for a time, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():

@@ -8,15 +8,17 @@ import (
 	volumeutil "k8s.io/kubernetes/pkg/volume/util"
 )
 
-// payload is what a configMap, secret, downwardAPI or projected volume holds.
+// payload holds the files of a configMap, secret, downwardAPI or projected volume, by path.
 type payload map[string]volumeutil.FileProjection
 
-// tokens hands out a service account token for one place in one volume.
-type tokens func(volume string, from *corev1.ServiceAccountTokenProjection) (string, error)
+// tokenIssuer returns a service account token for one file of a volume.
+type tokenIssuer func(volume string, from *corev1.ServiceAccountTokenProjection) (string, error)
 
-// buildPayload resolves a volume's sources into files. ok is false for volumes that
-// are directories and not files made from the API.
-func buildPayload(pod *corev1.Pod, v *corev1.Volume, allocatable corev1.ResourceList, read source, token tokens) (files payload, ok bool, err error) {
+// buildPayload returns a volume's files. ok is false if the volume's files do not come from
+// the API.
+func buildPayload(
+	pod *corev1.Pod, v *corev1.Volume, allocatable corev1.ResourceList, read source, token tokenIssuer,
+) (files payload, ok bool, err error) {
 	files = payload{}
 	b := payloadBuilder{files: files, pod: pod, volume: v.Name, allocatable: allocatable, read: read, token: token}
 	switch {
@@ -50,7 +52,7 @@ type payloadBuilder struct {
 	volume      string
 	allocatable corev1.ResourceList
 	read        source
-	token       tokens
+	token       tokenIssuer
 }
 
 func (b payloadBuilder) project(s corev1.VolumeProjection, mode int32) error {
@@ -66,12 +68,13 @@ func (b payloadBuilder) project(s corev1.VolumeProjection, mode int32) error {
 		if err != nil {
 			return err
 		}
-		// 0600, as the kubelet writes tokens for a pod without fsGroup.
+		// Mode 0600 is what the kubelet gives to the tokens of a pod without fsGroup.
 		b.files[s.ServiceAccountToken.Path] = volumeutil.FileProjection{Data: []byte(t), Mode: 0o600}
 	}
 	return nil
 }
 
+// keys adds the keys of a ConfigMap or Secret: the items, or all keys if there are no items.
 func (b payloadBuilder) keys(kind, name string, items []corev1.KeyToPath, optional *bool, mode int32) error {
 	data, found, err := b.read(kind, name)
 	if err != nil {
@@ -108,7 +111,8 @@ func (b payloadBuilder) downward(items []corev1.DownwardAPIVolumeFile, mode int3
 		case item.FieldRef != nil:
 			value, err = fieldValue(b.pod, item.FieldRef.FieldPath)
 		case item.ResourceFieldRef != nil:
-			value, err = resource.ExtractResourceValueByContainerNameAndNodeAllocatable(item.ResourceFieldRef, b.pod, item.ResourceFieldRef.ContainerName, b.allocatable)
+			value, err = resource.ExtractResourceValueByContainerNameAndNodeAllocatable(
+				item.ResourceFieldRef, b.pod, item.ResourceFieldRef.ContainerName, b.allocatable)
 		}
 		if err != nil {
 			return fmt.Errorf("downwardAPI file %s: %w", item.Path, err)

@@ -15,14 +15,14 @@ import (
 	tcpprobe "k8s.io/kubernetes/pkg/probe/tcp"
 )
 
-// probe runs a container's probes while its process does: the start-up probe alone
-// until it succeeds, then liveness and readiness beside each other.
+// probe runs a container's probes until ctx ends: first the startup probe alone, until it
+// succeeds, then the liveness and the readiness probe at the same time.
 func (c *container) probe(ctx context.Context, p *process) {
 	if s := c.spec.StartupProbe; s != nil {
 		started := false
-		c.every(ctx, s, "Startup", func(ok bool) bool {
+		c.repeat(ctx, s, "Startup", func(ok bool) bool {
 			if !ok {
-				c.kill(p, s, "Startup")
+				c.killUnhealthy(p, s, "Startup")
 				return false
 			}
 			started = true
@@ -31,30 +31,31 @@ func (c *container) probe(ctx context.Context, p *process) {
 		if !started {
 			return
 		}
-		c.set(func(st *corev1.ContainerStatus) {
+		c.setStatus(func(st *corev1.ContainerStatus) {
 			st.Started = &started
 			st.Ready = c.spec.ReadinessProbe == nil && !c.init
 		})
 	}
 	if l := c.spec.LivenessProbe; l != nil {
-		go c.every(ctx, l, "Liveness", func(ok bool) bool {
+		go c.repeat(ctx, l, "Liveness", func(ok bool) bool {
 			if !ok {
-				c.kill(p, l, "Liveness")
+				c.killUnhealthy(p, l, "Liveness")
 			}
 			return ok
 		})
 	}
 	if r := c.spec.ReadinessProbe; r != nil {
-		go c.every(ctx, r, "Readiness", func(ok bool) bool {
-			c.set(func(st *corev1.ContainerStatus) { st.Ready = ok && st.State.Running != nil })
+		go c.repeat(ctx, r, "Readiness", func(ok bool) bool {
+			c.setStatus(func(st *corev1.ContainerStatus) { st.Ready = ok && st.State.Running != nil })
 			return true
 		})
 	}
 }
 
-// every asks one probe until judge, which hears each verdict that the thresholds
-// allow, says to stop.
-func (c *container) every(ctx context.Context, p *corev1.Probe, what string, judge func(ok bool) (more bool)) {
+// repeat runs one probe periodically until ctx ends or decide returns false. After each
+// attempt with which the successes or the failures in a row have reached their threshold,
+// repeat calls decide.
+func (c *container) repeat(ctx context.Context, p *corev1.Probe, what string, decide func(ok bool) (more bool)) {
 	wait := time.Duration(p.InitialDelaySeconds) * time.Second
 	good, bad := int32(0), int32(0)
 	for {
@@ -64,7 +65,7 @@ func (c *container) every(ctx context.Context, p *corev1.Probe, what string, jud
 			return
 		}
 		wait = time.Duration(max(p.PeriodSeconds, 1)) * time.Second
-		ok, output := c.ask(ctx, p)
+		ok, output := c.attemptProbe(ctx, p)
 		if ctx.Err() != nil {
 			return
 		}
@@ -72,18 +73,19 @@ func (c *container) every(ctx context.Context, p *corev1.Probe, what string, jud
 			good, bad = good+1, 0
 		} else {
 			good, bad = 0, bad+1
-			c.worker.event(corev1.EventTypeWarning, "Unhealthy", fmt.Sprintf("%s probe of container %s: %s", what, c.spec.Name, output))
+			c.worker.event(corev1.EventTypeWarning, "Unhealthy",
+				fmt.Sprintf("%s probe of container %s failed: %s", what, c.spec.Name, output))
 		}
 		if ok && good >= max(p.SuccessThreshold, 1) || bad >= max(p.FailureThreshold, 1) {
-			if !judge(ok) {
+			if !decide(ok) {
 				return
 			}
 		}
 	}
 }
 
-// ask makes one attempt.
-func (c *container) ask(ctx context.Context, p *corev1.Probe) (ok bool, output string) {
+// attemptProbe runs a probe once. output says what it found.
+func (c *container) attemptProbe(ctx context.Context, p *corev1.Probe) (ok bool, output string) {
 	limit := time.Duration(max(p.TimeoutSeconds, 1)) * time.Second
 	var result probe.Result
 	var err error
@@ -111,9 +113,9 @@ func (c *container) ask(ctx context.Context, p *corev1.Probe) (ok bool, output s
 		}
 		result, output, err = grpcprobe.New().Probe(loopback, service, port, limit)
 	case p.Exec != nil:
-		return c.askExec(ctx, p.Exec.Command, limit)
+		return c.execProbe(ctx, p.Exec.Command, limit)
 	default:
-		return false, "the probe asks nothing"
+		return false, "the probe has no handler"
 	}
 	if err != nil {
 		output = err.Error()
@@ -121,7 +123,7 @@ func (c *container) ask(ctx context.Context, p *corev1.Probe) (ok bool, output s
 	return err == nil && (result == probe.Success || result == probe.Warning), output
 }
 
-func (c *container) askExec(ctx context.Context, command []string, limit time.Duration) (bool, string) {
+func (c *container) execProbe(ctx context.Context, command []string, limit time.Duration) (bool, string) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var out bytes.Buffer
@@ -132,11 +134,13 @@ func (c *container) askExec(ctx context.Context, command []string, limit time.Du
 	return code == 0, strings.TrimSpace(out.String())
 }
 
-// kill ends a process whose probe failed; the restart policy decides what follows.
-func (c *container) kill(p *process, by *corev1.Probe, what string) {
-	c.worker.event(corev1.EventTypeNormal, "Killing", fmt.Sprintf("Container %s failed its %s probe", c.spec.Name, strings.ToLower(what)))
+// killUnhealthy ends a process whose probe failed. The restart policy decides whether the
+// container runs again.
+func (c *container) killUnhealthy(p *process, failed *corev1.Probe, what string) {
+	c.worker.event(corev1.EventTypeNormal, "Killing",
+		fmt.Sprintf("Container %s failed its %s probe", c.spec.Name, strings.ToLower(what)))
 	grace := graceOf(c.worker.current())
-	if s := by.TerminationGracePeriodSeconds; s != nil {
+	if s := failed.TerminationGracePeriodSeconds; s != nil {
 		grace = time.Duration(*s) * time.Second
 	}
 	p.terminate(grace)

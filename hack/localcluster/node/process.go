@@ -17,12 +17,12 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/proc"
 )
 
-// program is what a container executes, with every location already a real one.
+// program is what a container executes. Its mount paths are replaced by real paths already.
 type program struct {
 	argv   []string
-	env    []string // complete: nothing is inherited
+	env    []string // the whole environment but the marker: the process inherits nothing
 	dir    string
-	marker string
+	marker string // value of proc.MarkerVar
 }
 
 // process is one run of a container's program.
@@ -30,14 +30,15 @@ type process struct {
 	parent  *proc.Parent
 	cmd     *exec.Cmd
 	started time.Time
-	// done is closed when the process and everything it started have ended and the
-	// log is complete; the fields below are set by then.
+	// done is closed when the process and everything that it started have ended and the log
+	// is complete. The fields below are set before that.
 	done     chan struct{}
 	finished time.Time
 	exitCode int32
 }
 
-// start runs a program in a session and process group of its own, which ends with the node.
+// start starts a program in a new session and process group. The process dies with the
+// node. run is the number of the run, for the log's name.
 func (p program) start(parent *proc.Parent, dir string, run int) (*process, error) {
 	log, err := createLog(logPath(dir, run))
 	if err != nil {
@@ -52,7 +53,7 @@ func (p program) start(parent *proc.Parent, dir string, run int) (*process, erro
 	cmd := p.command()
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err = parent.Start(cmd)
-	stdout.Close() // the child has its own
+	stdout.Close() // the child has copies of both
 	stderr.Close()
 	if err != nil {
 		copies.Wait()
@@ -61,10 +62,11 @@ func (p program) start(parent *proc.Parent, dir string, run int) (*process, erro
 	}
 	started := &process{parent: parent, cmd: cmd, started: time.Now(), done: make(chan struct{})}
 	go func() {
-		_ = parent.Wait(cmd) // the state says it all
+		_ = parent.Wait(cmd) // cmd.ProcessState says how it ended
 		started.finished = time.Now()
 		started.exitCode = exitCode(cmd.ProcessState)
-		// What left the process group carries the mark still; it would also hold the log open.
+		// Processes that left the process group still have the marker. While one of them
+		// runs, it keeps the pipes of the log open.
 		_ = proc.KillMarked(p.marker)
 		copies.Wait()
 		log.close()
@@ -73,7 +75,7 @@ func (p program) start(parent *proc.Parent, dir string, run int) (*process, erro
 	return started, nil
 }
 
-// path is the PATH that the program sees.
+// path returns the value of PATH in the program's environment.
 func (p program) path() string {
 	for _, kv := range p.env {
 		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
@@ -90,6 +92,8 @@ func (p program) command() *exec.Cmd {
 	return cmd
 }
 
+// pipeTo returns the writing end of a pipe whose lines are copied to the log. The copying is
+// added to copies.
 func pipeTo(log *logFile, stream string, copies *sync.WaitGroup) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -102,24 +106,26 @@ func pipeTo(log *logFile, stream string, copies *sync.WaitGroup) (*os.File, erro
 	return w, nil
 }
 
-// terminate asks the process group to end and kills it when the grace is over. It
-// returns at once; done tells when it has ended.
-func (r *process) terminate(grace time.Duration) {
-	r.signal(unix.SIGTERM)
-	r.killAfter(grace)
+// terminate sends SIGTERM to the process group, and SIGKILL when the grace period is over.
+// It returns at once; done says when the process has ended.
+func (p *process) terminate(grace time.Duration) {
+	p.signal(unix.SIGTERM)
+	p.killAfter(grace)
 }
 
-func (r *process) killAfter(grace time.Duration) {
-	kill := time.AfterFunc(grace, func() { r.signal(unix.SIGKILL) })
+// killAfter sends SIGKILL to the process group after a time, unless the process has ended.
+func (p *process) killAfter(grace time.Duration) {
+	kill := time.AfterFunc(grace, func() { p.signal(unix.SIGKILL) })
 	go func() {
-		<-r.done
+		<-p.done
 		kill.Stop()
 	}()
 }
 
-func (r *process) signal(sig unix.Signal) { r.parent.SignalGroup(r.cmd, sig) }
+func (p *process) signal(sig unix.Signal) { p.parent.SignalGroup(p.cmd, sig) }
 
-// exitCode is that of a container: 128 and the signal's number where one ended it.
+// exitCode returns the exit code of a container: that of its process, or 128 plus the number
+// of the signal that ended the process.
 func exitCode(st *os.ProcessState) int32 {
 	if ws, ok := st.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return 128 + int32(ws.Signal())
@@ -127,12 +133,14 @@ func exitCode(st *os.ProcessState) int32 {
 	return int32(st.ExitCode())
 }
 
-// run executes another program in the container's surroundings, for exec probes and
-// `kubectl exec`, and gives its exit code.
-func (p program) run(ctx context.Context, parent *proc.Parent, stdin io.Reader, stdout, stderr io.Writer) (int32, error) {
+// run executes the program without a log, for exec probes and `kubectl exec`. It blocks
+// until the program has ended and returns the exit code. It kills the program when ctx ends.
+func (p program) run(
+	ctx context.Context, parent *proc.Parent, stdin io.Reader, stdout, stderr io.Writer,
+) (int32, error) {
 	cmd := p.command()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
-	cmd.WaitDelay = time.Second // something in another session may hold the pipes
+	cmd.WaitDelay = time.Second // a process in another session may keep the pipes open
 	if err := parent.Start(cmd); err != nil {
 		return 0, err
 	}

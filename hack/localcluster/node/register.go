@@ -25,12 +25,13 @@ import (
 
 const (
 	gpuResource = corev1.ResourceName("nvidia.com/gpu")
-	// simulatedLabel tells schedulers and people that the node's GPUs are not there.
+	// simulatedLabel is a label that says that the node's GPUs are simulated.
 	simulatedLabel = "plumbline.dev/simulated-gpus"
-	maxPods        = 110 // as the kubelet has it
+	maxPods        = 110 // the kubelet's default
 )
 
-// describeNode is the Node object: what the machine has, or what `up` was told.
+// describeNode returns the Node object. Its sizes are those of `up`'s flags, or else the
+// machine's.
 func describeNode(c *cluster.Cluster) (*corev1.Node, error) {
 	capacity, err := capacityOf(c)
 	if err != nil {
@@ -45,8 +46,23 @@ func describeNode(c *cluster.Cluster) (*corev1.Node, error) {
 		labels[simulatedLabel] = "true"
 	}
 	now := metav1.Now()
-	condition := func(t corev1.NodeConditionType, s corev1.ConditionStatus, reason, message string) corev1.NodeCondition {
-		return corev1.NodeCondition{Type: t, Status: s, Reason: reason, Message: message, LastTransitionTime: now, LastHeartbeatTime: now}
+	ready := corev1.NodeCondition{
+		Type:               corev1.NodeReady,
+		Status:             corev1.ConditionTrue,
+		Reason:             "LocalNodeReady",
+		Message:            "containers run as local processes",
+		LastTransitionTime: now,
+		LastHeartbeatTime:  now,
+	}
+	noPressure := func(t corev1.NodeConditionType) corev1.NodeCondition {
+		return corev1.NodeCondition{
+			Type:               t,
+			Status:             corev1.ConditionFalse,
+			Reason:             "NotMeasured",
+			Message:            "this node does not measure it",
+			LastTransitionTime: now,
+			LastHeartbeatTime:  now,
+		}
 	}
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: cluster.NodeName, Labels: labels},
@@ -54,25 +70,32 @@ func describeNode(c *cluster.Cluster) (*corev1.Node, error) {
 			Capacity:    capacity,
 			Allocatable: capacity.DeepCopy(),
 			Conditions: []corev1.NodeCondition{
-				condition(corev1.NodeReady, corev1.ConditionTrue, "LocalNodeReady", "containers run as local processes"),
-				condition(corev1.NodeMemoryPressure, corev1.ConditionFalse, "NotMeasured", "this node does not measure it"),
-				condition(corev1.NodeDiskPressure, corev1.ConditionFalse, "NotMeasured", "this node does not measure it"),
-				condition(corev1.NodePIDPressure, corev1.ConditionFalse, "NotMeasured", "this node does not measure it"),
+				ready,
+				noPressure(corev1.NodeMemoryPressure),
+				noPressure(corev1.NodeDiskPressure),
+				noPressure(corev1.NodePIDPressure),
 			},
 			Addresses: []corev1.NodeAddress{
 				{Type: corev1.NodeInternalIP, Address: loopback},
 				{Type: corev1.NodeHostName, Address: cluster.NodeName},
 			},
-			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: int32(c.Config.Ports.Kubelet)}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{
+				KubeletEndpoint: corev1.DaemonEndpoint{Port: int32(c.Config.Ports.Kubelet)},
+			},
 			NodeInfo: corev1.NodeSystemInfo{
-				OperatingSystem: runtime.GOOS, Architecture: runtime.GOARCH,
-				KubeletVersion: version.Get().GitVersion, ContainerRuntimeVersion: "process://1",
-				OSImage: "this machine", KernelVersion: kernel(), MachineID: c.Config.ID,
+				OperatingSystem:         runtime.GOOS,
+				Architecture:            runtime.GOARCH,
+				KubeletVersion:          version.Get().GitVersion,
+				ContainerRuntimeVersion: "process://1",
+				OSImage:                 "this machine",
+				KernelVersion:           kernel(),
+				MachineID:               c.Config.ID,
 			},
 		},
 	}, nil
 }
 
+// capacityOf returns the node's resources.
 func capacityOf(c *cluster.Cluster) (corev1.ResourceList, error) {
 	cpu := *resource.NewQuantity(int64(runtime.NumCPU()), resource.DecimalSI)
 	memory, err := machineMemory()
@@ -125,6 +148,7 @@ func machineMemory() (resource.Quantity, error) {
 	return resource.Quantity{}, fmt.Errorf("measure the memory: /proc/meminfo has no MemTotal")
 }
 
+// kernel returns the version of the running kernel.
 func kernel() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -133,18 +157,19 @@ func kernel() string {
 	return strings.TrimRight(string(u.Release[:]), "\x00")
 }
 
-// keepRegistered keeps the Node object and its lease fresh until ctx ends, also
-// through times without an API server and through the object's deletion.
+// keepRegistered keeps the Node object and its lease fresh until ctx ends. It repeats
+// register while there is no API server, and makes the object again if somebody deletes it.
 func (n *Node) keepRegistered(ctx context.Context, self *corev1.Node) {
 	for ctx.Err() == nil {
 		err := n.register(ctx, self)
 		if ctx.Err() == nil {
 			n.log.Warn("register the node; trying again", "err", err)
-			pause(ctx, time.Second)
+			sleep(ctx, time.Second)
 		}
 	}
 }
 
+// register keeps the Node object and its lease fresh until ctx ends or an error occurs.
 func (n *Node) register(ctx context.Context, self *corev1.Node) error {
 	nodes := n.client.CoreV1().Nodes()
 	if err := n.correct(ctx, self); err != nil {
@@ -165,8 +190,8 @@ func (n *Node) register(ctx context.Context, self *corev1.Node) error {
 	return controller.Run(ctx)
 }
 
-// correct brings the labels of a Node that exists already up to date, and takes away
-// resources that this run of the node does not offer: a status patch does neither.
+// correct updates the labels of a Node object that exists already, and removes resources
+// that the node no longer offers. virtual-kubelet's patch of the status does neither.
 func (n *Node) correct(ctx context.Context, self *corev1.Node) error {
 	nodes := n.client.CoreV1().Nodes()
 	have, err := nodes.Get(ctx, self.Name, metav1.GetOptions{})
@@ -184,7 +209,8 @@ func (n *Node) correct(ctx context.Context, self *corev1.Node) error {
 	if err != nil {
 		return err
 	}
-	if have, err = nodes.Patch(ctx, self.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	have, err = nodes.Patch(ctx, self.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	if err != nil {
 		return err
 	}
 	have.Status.Capacity, have.Status.Allocatable = self.Status.Capacity, self.Status.Allocatable

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// mount says where a path inside the container really is.
+// mount says where a mount path of a container is on this machine.
 type mount struct {
-	path string // as the pod knows it: absolute, clean, not /
-	real string
+	path   string // the mount path in the pod: absolute, clean, not /
+	onDisk string // the directory or file on this machine
 }
 
-// rewriter replaces mount paths by real ones in arguments and environment.
+// rewriter replaces mount paths in arguments and environment by the paths on this machine.
 //
-// A text is read once from left to right, so that a real path which happens to hold
-// a mount path is not replaced again. A mount path counts only where a whole path
-// begins (not within "x/data" or "s3://b/data") and only as whole elements (not as
-// the beginning of "/data-old"). At each place the longest mount path wins.
+// It reads a text once from left to right. So it does not replace a mount path within a path
+// that it has just written. A mount path counts only where a path begins (not within
+// "x/data" or "s3://b/data") and only as whole elements (not as the beginning of
+// "/data-old"). If several mount paths match at one place, the longest is replaced.
 type rewriter struct{ mounts []mount }
 
 func newRewriter(mounts []mount) rewriter {
@@ -26,12 +26,12 @@ func newRewriter(mounts []mount) rewriter {
 	return rewriter{byLength}
 }
 
-// text rewrites any text: an argument, a list of paths, JSON, a file:// URI, a shell line.
+// text rewrites a text: an argument, a list of paths, JSON, a file:// URI, a shell line.
 func (r rewriter) text(s string) string {
 	var out strings.Builder
 	for i := 0; i < len(s); {
 		if m, ok := r.at(s, i); ok {
-			out.WriteString(m.real)
+			out.WriteString(m.onDisk)
 			i += len(m.path)
 			continue
 		}
@@ -49,7 +49,7 @@ func (r rewriter) texts(all []string) []string {
 	return out
 }
 
-// at finds the longest mount path that stands at s[i:] as a path of its own.
+// at returns the longest mount path with which s[i:] begins, if a path begins there.
 func (r rewriter) at(s string, i int) (mount, bool) {
 	if s[i] != '/' || !pathBegins(s[:i]) {
 		return mount{}, false
@@ -62,8 +62,8 @@ func (r rewriter) at(s string, i int) (mount, bool) {
 	return mount{}, false
 }
 
-// pathBegins says whether an absolute path can begin after this text. After a
-// letter or another slash it cannot, except after the two of "file://".
+// pathBegins reports whether an absolute path can begin after this text. It cannot begin
+// after a letter or a slash, except after "file://".
 func pathBegins(before string) bool {
 	if before == "" {
 		return true
@@ -75,10 +75,11 @@ func pathBegins(before string) bool {
 	return !inName(last)
 }
 
+// elementEnds reports whether an element of a path ends before this text.
 func elementEnds(rest string) bool { return rest == "" || rest[0] == '/' || !inName(rest[0]) }
 
-// inName says whether a byte can be part of a file's name as people write them.
-// Bytes above ASCII are parts of letters.
+// inName reports whether a byte can be part of a file's name, as people write such names.
+// Bytes above ASCII count as parts of letters.
 func inName(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' ||
 		strings.IndexByte("._-+@~%", b) >= 0 || b >= 0x80

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +27,8 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// serve answers the API server, and nobody else: logs, exec, port-forward, health.
+// serve answers requests for logs, exec, port-forward and health, in the background, until
+// ctx ends. It answers only the API server.
 func (n *Node) serve(ctx context.Context) error {
 	ca, err := os.ReadFile(n.cluster.Cert("ca"))
 	if err != nil {
@@ -54,7 +54,7 @@ func (n *Node) serve(ctx context.Context) error {
 	mux.Handle("/", pods)
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if !n.synced.Load() {
-			http.Error(w, "the pods are not known yet", http.StatusServiceUnavailable)
+			http.Error(w, "the node has not read its pods yet", http.StatusServiceUnavailable)
 		}
 	})
 	l, err := tls.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n.cluster.Config.Ports.Kubelet), &tls.Config{
@@ -76,25 +76,30 @@ func (n *Node) serve(ctx context.Context) error {
 	return nil
 }
 
-// onlyAPIServer: every component has a certificate of the same authority, and only
-// one of them may read logs here without being asked who it is.
+// onlyAPIServer refuses every caller but the API server. The caller's certificate is valid
+// already; but all components have certificates of the same authority, and only the API
+// server checks what a user may do.
 func onlyAPIServer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS.PeerCertificates[0].Subject.CommonName != cluster.KubeletClientName {
-			http.Error(w, "only the API server may ask this node", http.StatusForbidden)
+			http.Error(w, "only the API server may call this node", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// containerLogs reads a container's log; --previous is the run before the last.
-func (n *Node) containerLogs(ctx context.Context, namespace, pod, name string, o api.ContainerLogOpts) (io.ReadCloser, error) {
+// containerLogs returns the log of a container's last run, or with o.Previous that of the
+// run before.
+func (n *Node) containerLogs(
+	ctx context.Context, namespace, pod, name string, o api.ContainerLogOpts,
+) (io.ReadCloser, error) {
 	w := n.find(namespace, pod)
 	if w == nil {
 		return nil, errdefs.NotFoundf("pod %s/%s is not on this node", namespace, pod)
 	}
-	run, err := logRun(containerDir(w.dir, name), o.Previous)
+	dir := containerDir(w.dir, name)
+	run, err := logRun(dir, o.Previous)
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +107,13 @@ func (n *Node) containerLogs(ctx context.Context, namespace, pod, name string, o
 	opts := logs.NewLogOptions(logOptions(o), time.Now())
 	go func() {
 		logger := klog.Background()
-		err := logs.ReadLogs(ctx, &logger, logPath(containerDir(w.dir, name), run), name, opts, runState{w: w, run: run}, out, out)
+		err := logs.ReadLogs(ctx, &logger, logPath(dir, run), name, opts, runState{w: w, run: run}, out, out)
 		out.CloseWithError(err)
 	}()
 	return r, nil
 }
 
-// logRun picks which run's log to read: files are numbered in order.
+// logRun returns the number of the last run that has a log in dir, or of the run before.
 func logRun(dir string, previous bool) (int, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -116,15 +121,16 @@ func logRun(dir string, previous bool) (int, error) {
 	}
 	last := -1
 	for _, e := range entries {
-		if n, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".log")); err == nil && filepath.Ext(e.Name()) == ".log" {
-			last = max(last, n)
+		number, isLog := strings.CutSuffix(e.Name(), ".log")
+		if run, err := strconv.Atoi(number); isLog && err == nil {
+			last = max(last, run)
 		}
 	}
 	switch {
 	case last < 0:
 		return 0, errdefs.NotFound("the container has not started yet")
 	case previous && last == 0:
-		return 0, errdefs.NotFound("the container has not been restarted: there is no previous log")
+		return 0, errdefs.NotFound("the container has not been restarted, so there is no previous log")
 	case previous:
 		return last - 1, nil
 	}
@@ -152,8 +158,8 @@ func logOptions(o api.ContainerLogOpts) *corev1.PodLogOptions {
 	return out
 }
 
-// runState is all that the log reader wants of a container runtime: does the run
-// whose log it follows go on?
+// runState is the container runtime that the log reader gets. The reader asks it one thing:
+// whether the run whose log it follows is still running.
 type runState struct {
 	internalapi.RuntimeService
 	w   *worker
@@ -170,11 +176,13 @@ func (s runState) ContainerStatus(_ context.Context, name string, _ bool) (*runt
 	return &runtimeapi.ContainerStatusResponse{Status: &runtimeapi.ContainerStatus{State: state}}, nil
 }
 
-// execInContainer runs a command with the container's environment, working directory
-// and locations. There is no container to enter beyond those.
-func (n *Node) execInContainer(ctx context.Context, namespace, pod, name string, command []string, attach api.AttachIO) error {
+// execInContainer runs a command with the container's environment, working directory and
+// mount paths. A container of this node has nothing else that the command could enter.
+func (n *Node) execInContainer(
+	ctx context.Context, namespace, pod, name string, command []string, attach api.AttachIO,
+) error {
 	if attach.TTY() {
-		return errors.New("this node gives no terminal: leave out -t")
+		return errors.New("this node has no terminals: leave out -t")
 	}
 	w := n.find(namespace, pod)
 	if w == nil {
@@ -186,15 +194,20 @@ func (n *Node) execInContainer(ctx context.Context, namespace, pod, name string,
 		}
 		code, err := c.exec(ctx, command, attach.Stdin(), attach.Stdout(), attach.Stderr())
 		if err == nil && code != 0 {
-			err = utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: int(code)}
+			err = utilexec.CodeExitError{
+				Err:  fmt.Errorf("command terminated with exit code %d", code),
+				Code: int(code),
+			}
 		}
 		return err
 	}
 	return errdefs.NotFoundf("pod %s/%s has no container %s", namespace, pod, name)
 }
 
-// exec runs a command beside the container's program.
-func (c *container) exec(ctx context.Context, command []string, stdin io.Reader, stdout, stderr io.Writer) (int32, error) {
+// exec runs a command beside the container's program and returns the command's exit code.
+func (c *container) exec(
+	ctx context.Context, command []string, stdin io.Reader, stdout, stderr io.Writer,
+) (int32, error) {
 	prog := c.program.Load()
 	if prog == nil || c.process() == nil {
 		return 0, fmt.Errorf("container %s is not running", c.spec.Name)
@@ -209,10 +222,10 @@ func (c *container) exec(ctx context.Context, command []string, stdin io.Reader,
 }
 
 func refuseAttach(context.Context, string, string, string, api.AttachIO) error {
-	return errors.New("this node attaches to nothing: containers have no stdin; use logs -f")
+	return errors.New("this node does not support attach, because its containers have no stdin; use logs -f")
 }
 
-// portForward joins a stream to a port of this machine: every pod is on loopback.
+// portForward connects a stream to a port of this machine, where every pod listens.
 func portForward(ctx context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(loopback, fmt.Sprint(port)))
 	if err != nil {

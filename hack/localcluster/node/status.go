@@ -7,31 +7,32 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Reasons that pods of this node end with, beside Kubernetes' own.
+// Reasons of pods that the node itself ended.
 const (
-	// reasonNodeRestarted: the node ended while the pod ran; its processes ended with it.
-	reasonNodeRestarted = "NodeRestarted"
-	reasonDeadline      = "DeadlineExceeded"
+	// reasonNodeRestarted is the reason of a pod that ran when the node ended.
+	reasonNodeRestarted  = "NodeRestarted"
+	messageNodeRestarted = "the node was stopped or killed while the pod ran; the pod's processes ended with the node"
+	reasonDeadline       = "DeadlineExceeded"
 )
 
-const messageNodeRestarted = "the node was stopped or killed while the pod ran; its processes ended with it"
-
-// loopback is every pod's and the node's address.
+// loopback is the address of every pod and of the node.
 const loopback = "127.0.0.1"
 
-// facts are what a worker knows of its pod; status is computed from them alone.
+// facts holds what a worker knows of its pod. podStatus computes the status from it.
 type facts struct {
 	started metav1.Time
-	// inits and mains are in the pod's order.
+	// inits and mains are the statuses of the init containers and of the others, in the
+	// order of the pod's spec.
 	inits, mains []corev1.ContainerStatus
-	// over: nothing runs any more and nothing will.
+	// over says that no container runs and none will start.
 	over bool
-	// reason and message say why the node ended or refused the pod; empty otherwise.
+	// reason and message say why the node ended or refused the pod. Both are empty if the
+	// node did neither.
 	reason, message string
 }
 
-// podStatus is what the API server is told. Conditions of others (PodScheduled,
-// DisruptionTarget, readiness gates) are kept from old.
+// podStatus returns the status to write. It keeps the conditions that others set
+// (PodScheduled, DisruptionTarget, readiness gates) from the pod's status.
 func podStatus(pod *corev1.Pod, f facts, now metav1.Time) corev1.PodStatus {
 	st := *pod.Status.DeepCopy()
 	st.ObservedGeneration = pod.Generation
@@ -47,36 +48,50 @@ func podStatus(pod *corev1.Pod, f facts, now metav1.Time) corev1.PodStatus {
 	for _, c := range f.mains {
 		ready = ready && c.Ready
 	}
-	gates := ready
+	readyAndGates := ready
 	for _, g := range pod.Spec.ReadinessGates {
-		gates = gates && conditionTrue(st.Conditions, g.ConditionType)
+		readyAndGates = readyAndGates && conditionTrue(st.Conditions, g.ConditionType)
 	}
 	set := func(t corev1.PodConditionType, ok bool, reason string) {
-		c := corev1.PodCondition{Type: t, Status: corev1.ConditionFalse, Reason: reason, LastTransitionTime: now, ObservedGeneration: pod.Generation}
+		c := corev1.PodCondition{
+			Type:               t,
+			Status:             corev1.ConditionFalse,
+			Reason:             reason,
+			LastTransitionTime: now,
+			ObservedGeneration: pod.Generation,
+		}
 		if ok {
 			c.Status, c.Reason = corev1.ConditionTrue, ""
 		}
 		st.Conditions = setCondition(st.Conditions, c)
 	}
-	why := "ContainersNotReady"
-	if st.Phase == corev1.PodSucceeded || st.Phase == corev1.PodFailed {
-		why = map[corev1.PodPhase]string{corev1.PodSucceeded: "PodCompleted", corev1.PodFailed: "PodFailed"}[st.Phase]
+	notReady := "ContainersNotReady"
+	switch st.Phase {
+	case corev1.PodSucceeded:
+		notReady = "PodCompleted"
+	case corev1.PodFailed:
+		notReady = "PodFailed"
 	}
 	set(corev1.PodReadyToStartContainers, !f.over, "")
 	set(corev1.PodInitialized, initialized || st.Phase == corev1.PodSucceeded, "ContainersNotInitialized")
-	set(corev1.ContainersReady, ready, why)
-	set(corev1.PodReady, gates, why)
+	set(corev1.ContainersReady, ready, notReady)
+	set(corev1.PodReady, readyAndGates, notReady)
 	if f.reason == reasonNodeRestarted {
-		// Not the pod's doing: Jobs and operators may retry without blaming it.
+		// The pod did not cause its end: Jobs and operators may retry without counting a failure.
 		st.Conditions = setCondition(st.Conditions, corev1.PodCondition{
-			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: reasonNodeRestarted, Message: f.message,
-			LastTransitionTime: now, ObservedGeneration: pod.Generation,
+			Type:               corev1.DisruptionTarget,
+			Status:             corev1.ConditionTrue,
+			Reason:             reasonNodeRestarted,
+			Message:            f.message,
+			LastTransitionTime: now,
+			ObservedGeneration: pod.Generation,
 		})
 	}
 	return st
 }
 
-// phase follows the kubelet: a pod is Pending until every container has started once.
+// phase returns the pod's phase by the kubelet's rules: a pod is Pending until every
+// container has started once.
 func phase(f facts) corev1.PodPhase {
 	if f.over {
 		if f.reason == "" && allSucceeded(f.inits) && allSucceeded(f.mains) {
@@ -113,7 +128,8 @@ func conditionTrue(all []corev1.PodCondition, t corev1.PodConditionType) bool {
 	return false
 }
 
-// setCondition keeps the time of the last change where nothing changes.
+// setCondition adds or replaces a condition. If the status is the same as before, it keeps
+// the time of the last transition.
 func setCondition(all []corev1.PodCondition, c corev1.PodCondition) []corev1.PodCondition {
 	for i := range all {
 		if all[i].Type == c.Type {
@@ -127,7 +143,7 @@ func setCondition(all []corev1.PodCondition, c corev1.PodCondition) []corev1.Pod
 	return append(all, c)
 }
 
-// waitingStatuses is how a pod's containers begin.
+// waitingStatuses returns the statuses of containers that have not started.
 func waitingStatuses(containers []corev1.Container, reason string) []corev1.ContainerStatus {
 	all := make([]corev1.ContainerStatus, len(containers))
 	for i, c := range containers {
@@ -140,9 +156,12 @@ func waitingStatuses(containers []corev1.Container, reason string) []corev1.Cont
 	return all
 }
 
-// lostStatuses turns what the API server last heard into what a restarted node
-// knows: whatever had not ended has ended now, with SIGKILL's code.
-func lostStatuses(containers []corev1.Container, last []corev1.ContainerStatus, now metav1.Time) []corev1.ContainerStatus {
+// lostStatuses returns the statuses of the containers of a pod that ran when the node ended.
+// last holds the statuses that the API server has. A container that had not ended by then
+// has ended now, with the exit code of SIGKILL.
+func lostStatuses(
+	containers []corev1.Container, last []corev1.ContainerStatus, now metav1.Time,
+) []corev1.ContainerStatus {
 	known := map[string]corev1.ContainerStatus{}
 	for _, c := range last {
 		known[c.Name] = c
@@ -155,7 +174,12 @@ func lostStatuses(containers []corev1.Container, last []corev1.ContainerStatus, 
 		if all[i].State.Terminated != nil {
 			continue
 		}
-		end := &corev1.ContainerStateTerminated{ExitCode: 137, Reason: reasonNodeRestarted, FinishedAt: now, ContainerID: all[i].ContainerID}
+		end := &corev1.ContainerStateTerminated{
+			ExitCode:    137,
+			Reason:      reasonNodeRestarted,
+			FinishedAt:  now,
+			ContainerID: all[i].ContainerID,
+		}
 		if r := all[i].State.Running; r != nil {
 			end.StartedAt = r.StartedAt
 		}
@@ -166,7 +190,7 @@ func lostStatuses(containers []corev1.Container, last []corev1.ContainerStatus, 
 	return all
 }
 
-// terminatedState is the last word on one run of a container.
+// terminatedState describes how one run of a container ended.
 func terminatedState(p *process, id, message string) *corev1.ContainerStateTerminated {
 	reason := "Completed"
 	if p.exitCode != 0 {

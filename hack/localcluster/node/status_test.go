@@ -12,7 +12,8 @@ func TestPhase(t *testing.T) {
 	waits := corev1.ContainerStatus{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}}
 	runs := corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
 	ended := func(code int32) corev1.ContainerStatus {
-		return corev1.ContainerStatus{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code}}}
+		terminated := &corev1.ContainerStateTerminated{ExitCode: code}
+		return corev1.ContainerStatus{State: corev1.ContainerState{Terminated: terminated}}
 	}
 	crashed := waits
 	crashed.LastTerminationState = ended(1).State
@@ -21,16 +22,46 @@ func TestPhase(t *testing.T) {
 		facts facts
 		want  corev1.PodPhase
 	}{
-		"nothing has started":                      {facts{mains: all{waits}}, corev1.PodPending},
-		"one of two has started":                   {facts{mains: all{runs, waits}}, corev1.PodPending},
-		"all run":                                  {facts{mains: all{runs, runs}}, corev1.PodRunning},
-		"one waits to be restarted":                {facts{mains: all{runs, crashed}}, corev1.PodRunning},
-		"an init container runs":                   {facts{inits: all{runs}, mains: all{waits}}, corev1.PodPending},
-		"all ended well":                           {facts{inits: all{ended(0)}, mains: all{ended(0)}, over: true}, corev1.PodSucceeded},
-		"one ended badly":                          {facts{mains: all{ended(0), ended(2)}, over: true}, corev1.PodFailed},
-		"an init container ended badly":            {facts{inits: all{ended(1)}, mains: all{waits}, over: true}, corev1.PodFailed},
-		"refused before anything started":          {facts{mains: all{waits}, over: true, reason: reasonUnsupported}, corev1.PodFailed},
-		"ended well, but after the pod's deadline": {facts{mains: all{ended(0)}, over: true, reason: reasonDeadline}, corev1.PodFailed},
+		"nothing has started": {
+			facts: facts{mains: all{waits}},
+			want:  corev1.PodPending,
+		},
+		"one of two has started": {
+			facts: facts{mains: all{runs, waits}},
+			want:  corev1.PodPending,
+		},
+		"all run": {
+			facts: facts{mains: all{runs, runs}},
+			want:  corev1.PodRunning,
+		},
+		"one waits to be restarted": {
+			facts: facts{mains: all{runs, crashed}},
+			want:  corev1.PodRunning,
+		},
+		"an init container runs": {
+			facts: facts{inits: all{runs}, mains: all{waits}},
+			want:  corev1.PodPending,
+		},
+		"all succeeded": {
+			facts: facts{inits: all{ended(0)}, mains: all{ended(0)}, over: true},
+			want:  corev1.PodSucceeded,
+		},
+		"one failed": {
+			facts: facts{mains: all{ended(0), ended(2)}, over: true},
+			want:  corev1.PodFailed,
+		},
+		"an init container failed": {
+			facts: facts{inits: all{ended(1)}, mains: all{waits}, over: true},
+			want:  corev1.PodFailed,
+		},
+		"refused before anything started": {
+			facts: facts{mains: all{waits}, over: true, reason: reasonUnsupported},
+			want:  corev1.PodFailed,
+		},
+		"succeeded, but after the pod's deadline": {
+			facts: facts{mains: all{ended(0)}, over: true, reason: reasonDeadline},
+			want:  corev1.PodFailed,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := phase(tc.facts); got != tc.want {
@@ -40,7 +71,7 @@ func TestPhase(t *testing.T) {
 	}
 }
 
-func TestARestartedNodeReportsItsPodsLost(t *testing.T) {
+func TestPodsThatRanWhenTheNodeEndedAreFailed(t *testing.T) {
 	pod := podFrom(t, `
 metadata: {name: p, uid: u}
 spec: {containers: [{name: done}, {name: ran}, {name: unknown}]}
@@ -64,10 +95,11 @@ status:
 	for i, want := range []int32{0, 137, 137} {
 		end := st.ContainerStatuses[i].State.Terminated
 		if end == nil || end.ExitCode != want || st.ContainerStatuses[i].Ready {
-			t.Errorf("container %s: %+v, want it ended with %d and not ready", st.ContainerStatuses[i].Name, st.ContainerStatuses[i], want)
+			t.Errorf("container %s: %+v, want it not ready and terminated with %d",
+				st.ContainerStatuses[i].Name, st.ContainerStatuses[i], want)
 		}
 	}
 	if started := st.ContainerStatuses[1].State.Terminated.StartedAt; started.Hour() != 0 {
-		t.Errorf("the start of a lost container is %s, want the one that was known", started)
+		t.Errorf("a container that was killed with the node started at %s, want the time in its old status", started)
 	}
 }

@@ -6,15 +6,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// vanished is told when the API server has the pod no more, whatever still runs.
+// vanished ends the pod when the API server no longer has it. Its containers may still run:
+// somebody may have deleted the pod without a grace period.
 func (w *worker) vanished() {
 	w.stop(2 * time.Second)
 	close(w.gone)
 }
 
-// stop ends the containers: SIGTERM now, SIGKILL when the grace is over. Of a second
-// call only a shorter grace matters: a program must not be told twice, since many take
-// the second SIGTERM for impatience.
+// stop ends the containers: it sends SIGTERM now, and SIGKILL when the grace period is over.
+// A second call can only shorten the grace period. It never sends a second SIGTERM, because
+// many programs then exit at once, without cleaning up.
 func (w *worker) stop(grace time.Duration) {
 	w.mu.Lock()
 	first := !isClosed(w.stopping)
@@ -40,7 +41,7 @@ func (w *worker) stop(grace time.Duration) {
 	}
 }
 
-// armDeadline ends the pod when activeDeadlineSeconds are over.
+// armDeadline sets the timer that ends the pod after its activeDeadlineSeconds.
 func (w *worker) armDeadline() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -59,6 +60,7 @@ func (w *worker) armDeadline() {
 	})
 }
 
+// killAll sends SIGKILL to all containers.
 func (w *worker) killAll() {
 	for _, c := range w.containers {
 		if p := c.process(); p != nil {
@@ -67,7 +69,7 @@ func (w *worker) killAll() {
 	}
 }
 
-// graceOf is how long a pod's containers may take to end.
+// graceOf returns the pod's grace period: how long its containers may take to end.
 func graceOf(pod *corev1.Pod) time.Duration {
 	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)
 	if s := pod.Spec.TerminationGracePeriodSeconds; s != nil {

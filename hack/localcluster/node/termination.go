@@ -10,15 +10,16 @@ import (
 	"k8s.io/kubernetes/pkg/util/tail"
 )
 
-// Bounds on a container's last word, as the kubelet has them.
+// Limits of a termination message, the same as the kubelet's.
 const (
 	maxMessage      = 4096 // bytes of the message file, from its end
-	maxMessageLog   = 2048 // bytes of the log where that stands in for the message
-	maxMessageLines = 80
+	maxMessageLog   = 2048 // bytes of the log, where its end is used as the message
+	maxMessageLines = 80   // lines of the log
 )
 
-// terminationMessage is what a container left in its message file; where it left
-// nothing, failed and asked for it, the end of its log.
+// terminationMessage returns the contents of a container's message file. It returns the end
+// of the log instead if the file is empty, the container failed and its policy is
+// FallbackToLogsOnError.
 func terminationMessage(file, log string, policy corev1.TerminationMessagePolicy, failed bool) string {
 	b, _, err := tail.ReadAtMost(file, maxMessage)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -30,8 +31,8 @@ func terminationMessage(file, log string, policy corev1.TerminationMessagePolicy
 	return cleanText(logEnd(log))
 }
 
-// logEnd is the end of a log as the program wrote it, without the node's stamps. The
-// stamps make lines longer, so more is read than is wanted.
+// logEnd returns the end of a log without the node's times. The times make lines longer, so
+// logEnd reads more bytes than it returns.
 func logEnd(file string) string {
 	b, cut, err := tail.ReadAtMost(file, 4*maxMessageLog+maxMessageLines*64)
 	if err != nil {
@@ -39,7 +40,7 @@ func logEnd(file string) string {
 	}
 	lines := strings.SplitAfter(string(b), "\n")
 	if cut {
-		lines = lines[1:] // its beginning is missing
+		lines = lines[1:] // the beginning of this line is missing
 	}
 	lines = lines[max(0, len(lines)-maxMessageLines-1):]
 	var out strings.Builder
@@ -55,7 +56,8 @@ func logEnd(file string) string {
 	return s[max(0, len(s)-maxMessageLog):]
 }
 
-// cleanText drops what a cut in the middle of a letter leaves: the API takes UTF-8 alone.
+// cleanText removes bytes that are not UTF-8, because the API server takes only UTF-8. They
+// come from cutting a text within a letter.
 func cleanText(s string) string {
 	if utf8.ValidString(s) {
 		return s

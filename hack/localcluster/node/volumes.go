@@ -21,25 +21,25 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// volumes are one pod's: where each is on this machine, and how the ones made from
-// the API are kept fresh.
+// volumes makes the volumes of one pod, and keeps those fresh whose files come from the API.
 type volumes struct {
 	client      kubernetes.Interface
 	dir         string // STATE/node/pods/UID/volumes
 	allocatable corev1.ResourceList
 
-	issued map[string]issuedToken // by volume and path
+	issued map[string]issuedToken // by VOLUME/PATH
 }
 
+// issuedToken is a service account token and the time from which it is renewed.
 type issuedToken struct {
 	value   string
 	renewAt time.Time
 }
 
-// prepare makes every volume and returns its directory by name. It may be called
-// again after an error: what is there already is kept.
+// prepare makes the volumes and returns their directories on this machine by name. It may be
+// called again after an error; then it keeps the directories that exist.
 func (v *volumes) prepare(ctx context.Context, pod *corev1.Pod) (map[string]string, error) {
-	real := map[string]string{}
+	dirs := map[string]string{}
 	for i := range pod.Spec.Volumes {
 		vol := &pod.Spec.Volumes[i]
 		if claim := vol.PersistentVolumeClaim; claim != nil {
@@ -47,28 +47,28 @@ func (v *volumes) prepare(ctx context.Context, pod *corev1.Pod) (map[string]stri
 			if err != nil {
 				return nil, fmt.Errorf("volume %s: %w", vol.Name, err)
 			}
-			real[vol.Name] = dir
+			dirs[vol.Name] = dir
 			continue
 		}
 		dir := filepath.Join(v.dir, vol.Name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("volume %s: %w", vol.Name, err)
 		}
-		real[vol.Name] = dir
+		dirs[vol.Name] = dir
 	}
-	return real, v.refresh(ctx, pod)
+	return dirs, v.refresh(ctx, pod)
 }
 
-// refresh writes what changed in the volumes made from the API. A reader sees the
-// old files or the new ones, never a mixture (the ..data link changes in one step).
+// refresh writes changed files of the volumes whose files come from the API. A reader sees
+// the old files or the new ones, never a mixture: the link ..data changes in one step.
 func (v *volumes) refresh(ctx context.Context, pod *corev1.Pod) error {
 	var errs []error
 	for i := range pod.Spec.Volumes {
 		vol := &pod.Spec.Volumes[i]
-		files, ok, err := buildPayload(pod, vol, v.allocatable, readFrom(ctx, v.client, pod.Namespace),
-			func(volume string, from *corev1.ServiceAccountTokenProjection) (string, error) {
-				return v.token(ctx, pod, volume, from)
-			})
+		issuer := func(volume string, from *corev1.ServiceAccountTokenProjection) (string, error) {
+			return v.token(ctx, pod, volume, from)
+		}
+		files, ok, err := buildPayload(pod, vol, v.allocatable, apiSource(ctx, v.client, pod.Namespace), issuer)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -87,32 +87,42 @@ func (v *volumes) refresh(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(errs...)
 }
 
-// token asks for a token bound to the pod, or gives the last one while it is fresh.
-func (v *volumes) token(ctx context.Context, pod *corev1.Pod, volume string, from *corev1.ServiceAccountTokenProjection) (string, error) {
+// token returns a token that is bound to the pod. It requests a token when there is none or
+// the last one must be renewed.
+func (v *volumes) token(
+	ctx context.Context, pod *corev1.Pod, volume string, from *corev1.ServiceAccountTokenProjection,
+) (string, error) {
 	key := volume + "/" + from.Path
 	if t, ok := v.issued[key]; ok && time.Now().Before(t.renewAt) {
 		return t.value, nil
 	}
 	req := &authv1.TokenRequest{Spec: authv1.TokenRequestSpec{
 		ExpirationSeconds: from.ExpirationSeconds,
-		BoundObjectRef:    &authv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: pod.Name, UID: pod.UID},
+		BoundObjectRef: &authv1.BoundObjectReference{
+			Kind:       "Pod",
+			APIVersion: "v1",
+			Name:       pod.Name,
+			UID:        pod.UID,
+		},
 	}}
 	if from.Audience != "" {
 		req.Spec.Audiences = []string{from.Audience}
 	}
-	asked := time.Now()
-	got, err := v.client.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(ctx, pod.Spec.ServiceAccountName, req, metav1.CreateOptions{})
+	requested := time.Now()
+	account := pod.Spec.ServiceAccountName
+	got, err := v.client.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(ctx, account, req, metav1.CreateOptions{})
 	if err != nil {
-		return "", fmt.Errorf("request a token of service account %s: %w", pod.Spec.ServiceAccountName, err)
+		return "", fmt.Errorf("request a token of service account %s: %w", account, err)
 	}
-	// At four fifths of what was asked for, as the kubelet does: the API server may
-	// extend a token's life beyond it to help clients that never read it again.
+	// The kubelet, too, renews a token at four fifths of its requested life. The API server
+	// may let the token live longer, for clients that never read the file again.
 	life := time.Duration(*got.Spec.ExpirationSeconds) * time.Second
-	v.issued[key] = issuedToken{got.Status.Token, asked.Add(life * 4 / 5)}
+	v.issued[key] = issuedToken{got.Status.Token, requested.Add(life * 4 / 5)}
 	return got.Status.Token, nil
 }
 
-// nextRenewal is when the first token wants renewing; zero if there is none.
+// nextRenewal returns the time at which the first token must be renewed. It is zero if there
+// are no tokens.
 func (v *volumes) nextRenewal() time.Time {
 	var first time.Time
 	for _, t := range v.issued {
@@ -123,7 +133,7 @@ func (v *volumes) nextRenewal() time.Time {
 	return first
 }
 
-// claimed follows a claim to the directory that its PersistentVolume stands for.
+// claimed returns the directory of the PersistentVolume that a claim is bound to.
 func (v *volumes) claimed(ctx context.Context, namespace, name string) (string, error) {
 	claim, err := v.client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
@@ -143,7 +153,8 @@ func (v *volumes) claimed(ctx context.Context, namespace, name string) (string, 
 	case pv.Spec.HostPath != nil:
 		dir = pv.Spec.HostPath.Path
 	default:
-		return "", fmt.Errorf("PersistentVolume %s is no local directory; `localcluster volume` makes one", pv.Name)
+		return "", fmt.Errorf("PersistentVolume %s is not over a local directory; make one with `localcluster volume`",
+			pv.Name)
 	}
 	if err := cluster.CheckPath(dir); err != nil {
 		return "", fmt.Errorf("PersistentVolume %s: %w", pv.Name, err)
@@ -151,13 +162,14 @@ func (v *volumes) claimed(ctx context.Context, namespace, name string) (string, 
 	if st, err := os.Stat(dir); err != nil {
 		return "", fmt.Errorf("PersistentVolume %s: %w", pv.Name, err)
 	} else if !st.IsDir() {
-		return "", fmt.Errorf("PersistentVolume %s: %s is no directory", pv.Name, dir)
+		return "", fmt.Errorf("PersistentVolume %s: %s is not a directory", pv.Name, dir)
 	}
 	return filepath.Clean(dir), nil
 }
 
-// readFrom reads objects from the API server as the node: it may see those that its pods name.
-func readFrom(ctx context.Context, client kubernetes.Interface, namespace string) source {
+// apiSource returns a source that reads from the API server as the node. The node may read
+// only the objects that its pods name.
+func apiSource(ctx context.Context, client kubernetes.Interface, namespace string) source {
 	return func(kind, name string) (map[string][]byte, bool, error) {
 		if kind == kindSecret {
 			s, err := client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
@@ -181,6 +193,7 @@ func readFrom(ctx context.Context, client kubernetes.Interface, namespace string
 	}
 }
 
+// ignoreNotFound returns nil if err says that the object does not exist.
 func ignoreNotFound(err error, kind, name string) error {
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -188,8 +201,8 @@ func ignoreNotFound(err error, kind, name string) error {
 	return fmt.Errorf("read %s %q: %w", kind, name, err)
 }
 
-// watchSources calls changed whenever a ConfigMap or Secret in a volume of the pod
-// may have changed, until ctx ends.
+// watchSources calls changed whenever a ConfigMap or Secret of the pod's volumes may have
+// changed, until ctx ends.
 func watchSources(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod, changed func()) {
 	handler := cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { changed() },
@@ -197,19 +210,24 @@ func watchSources(ctx context.Context, client kubernetes.Interface, pod *corev1.
 		DeleteFunc: func(any) { changed() },
 	}
 	for ref := range volumeSources(pod) {
-		resource, example := "configmaps", runtime.Object(&corev1.ConfigMap{})
+		plural, object := "configmaps", runtime.Object(&corev1.ConfigMap{})
 		if ref.kind == kindSecret {
-			resource, example = "secrets", &corev1.Secret{}
+			plural, object = "secrets", &corev1.Secret{}
 		}
-		lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), resource, pod.Namespace, fields.OneTermEqualSelector("metadata.name", ref.name))
-		_, c := cache.NewInformerWithOptions(cache.InformerOptions{ListerWatcher: lw, ObjectType: example, Handler: handler})
-		go c.RunWithContext(ctx)
+		named := fields.OneTermEqualSelector("metadata.name", ref.name)
+		_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+			ListerWatcher: cache.NewListWatchFromClient(client.CoreV1().RESTClient(), plural, pod.Namespace, named),
+			ObjectType:    object,
+			Handler:       handler,
+		})
+		go informer.RunWithContext(ctx)
 	}
 }
 
+// sourceRef names a ConfigMap or Secret.
 type sourceRef struct{ kind, name string }
 
-// volumeSources lists what the pod's volumes are made from.
+// volumeSources returns the ConfigMaps and Secrets of the pod's volumes.
 func volumeSources(pod *corev1.Pod) map[sourceRef]bool {
 	refs := map[sourceRef]bool{}
 	add := func(m *corev1.ConfigMapProjection, s *corev1.SecretProjection) {

@@ -15,46 +15,47 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// worker carries one pod from its volumes to its last status. Nothing of a pod
-// survives the node: one that had started when the node ended is reported lost.
+// worker runs one pod, from its volumes to its last status. No process of a pod outlives the
+// node: a pod that ran when the node ended becomes Failed.
 type worker struct {
 	node *Node
-	// The pod's identity never changes; pod, below, does.
+	// These three identify the pod and never change; the field pod, below, does.
 	namespace, podName string
 	uid                types.UID
 
 	dir string // STATE/node/pods/UID
-	// marker is what every process of the pod carries.
+	// marker is the prefix of proc.MarkerVar that every process of the pod has.
 	marker string
 
 	mu         sync.Mutex
-	pod        *corev1.Pod // as the API server last gave it
+	pod        *corev1.Pod // the newest version from the API server
 	facts      facts
 	containers []*container
 	deadline   *time.Timer
-	grace      time.Duration // of the last stop
+	grace      time.Duration // the shortest grace period that stop was called with
 
-	dirty   chan struct{} // the status may have changed; holds one
-	refresh chan struct{} // volumes may have changed; holds one
-	// stopping is closed when the pod shall end, deleting when somebody has deleted it,
-	// gone when the API server has it no more.
+	dirty   chan struct{} // has an element while a change of the status waits to be written
+	refresh chan struct{} // has an element while a change of the volumes waits to be written
+	// stopping is closed when the pod must end, deleting when somebody has deleted it, and
+	// gone when the API server no longer has it.
 	stopping, deleting, gone chan struct{}
-	// reported is closed when the last status is written, or cannot be any more.
-	reported chan struct{}
+	// statusFinal is closed when the last status has been written or the pod does not exist
+	// any more.
+	statusFinal chan struct{}
 }
 
 func newWorker(n *Node, pod *corev1.Pod) *worker {
 	w := &worker{
 		node: n, pod: pod,
 		namespace: pod.Namespace, podName: pod.Name, uid: pod.UID,
-		dir:      n.podDir(pod),
-		marker:   n.cluster.PodMarker(string(pod.UID)),
-		dirty:    make(chan struct{}, 1),
-		refresh:  make(chan struct{}, 1),
-		stopping: make(chan struct{}),
-		deleting: make(chan struct{}),
-		gone:     make(chan struct{}),
-		reported: make(chan struct{}),
+		dir:         n.podDir(pod),
+		marker:      n.cluster.PodMarker(string(pod.UID)),
+		dirty:       make(chan struct{}, 1),
+		refresh:     make(chan struct{}, 1),
+		stopping:    make(chan struct{}),
+		deleting:    make(chan struct{}),
+		gone:        make(chan struct{}),
+		statusFinal: make(chan struct{}),
 	}
 	w.facts.started = metav1.Now()
 	if t := pod.Status.StartTime; t != nil {
@@ -75,24 +76,26 @@ func newWorker(n *Node, pod *corev1.Pod) *worker {
 	return w
 }
 
-// run is the pod's life. It returns when the API server has the pod no more.
+// run runs the pod until it has ended, then waits until somebody deletes it. It returns when
+// the API server no longer has the pod, or when ctx ends. If refused is not empty, run only
+// writes a status with refused as the reason and refusedWhy as the message.
 func (w *worker) run(ctx context.Context, refused, refusedWhy string) {
 	if phase := w.current().Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 		w.mu.Lock()
 		w.facts.over = true
 		w.mu.Unlock()
-		close(w.reported)
+		close(w.statusFinal)
 	} else {
-		go w.report(ctx)
+		go w.writeStatuses(ctx)
 		switch {
 		case w.hasStarted():
 			w.fail(reasonNodeRestarted, messageNodeRestarted)
-			w.lose()
+			w.markLost()
 		case refused != "":
 			w.event(corev1.EventTypeWarning, refused, refusedWhy)
 			w.fail(refused, refusedWhy)
 		default:
-			w.live(ctx)
+			w.runContainers(ctx)
 		}
 		w.mu.Lock()
 		w.facts.over = true
@@ -100,30 +103,37 @@ func (w *worker) run(ctx context.Context, refused, refusedWhy string) {
 		w.changed()
 	}
 	select {
-	case <-w.reported:
+	case <-w.statusFinal:
 	case <-ctx.Done():
 		return
 	}
-	_ = os.RemoveAll(filepath.Join(w.dir, "volumes")) // claims are no part of it; logs stay until the pod goes
+	// The directories of claims are elsewhere, and the logs stay until the pod is gone.
+	_ = os.RemoveAll(filepath.Join(w.dir, "volumes"))
 	w.leave(ctx)
 }
 
-// live makes the volumes and runs the containers until nothing is left to do.
-func (w *worker) live(ctx context.Context) {
+// runContainers makes the volumes, runs the init containers in order and then the others at
+// the same time. It returns when all have ended for good.
+func (w *worker) runContainers(ctx context.Context) {
 	w.armDeadline()
 	w.changed()
 	pod := w.current()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	vols := &volumes{client: w.node.client, dir: filepath.Join(w.dir, "volumes"), allocatable: w.node.allocatable, issued: map[string]issuedToken{}}
+	vols := &volumes{
+		client:      w.node.client,
+		dir:         filepath.Join(w.dir, "volumes"),
+		allocatable: w.node.allocatable,
+		issued:      map[string]issuedToken{},
+	}
 	watchSources(ctx, w.node.client, pod, w.volumesChanged)
-	real, ok := w.prepare(ctx, vols)
+	dirs, ok := w.prepare(ctx, vols)
 	if !ok {
 		return
 	}
 	go w.keepFresh(ctx, vols)
 	for _, c := range w.containers {
-		c.place(real)
+		c.resolveMounts(dirs)
 	}
 	for _, c := range w.containers {
 		if c.init && !c.run(ctx) {
@@ -146,13 +156,14 @@ func (w *worker) live(ctx context.Context) {
 	running.Wait()
 }
 
-// prepare makes the volumes, trying again until it can or the pod shall end.
-func (w *worker) prepare(ctx context.Context, vols *volumes) (map[string]string, bool) {
+// prepare makes the volumes and returns their directories by name. It retries until it
+// succeeds or the pod must end; then ok is false.
+func (w *worker) prepare(ctx context.Context, vols *volumes) (dirs map[string]string, ok bool) {
 	last := ""
 	for {
-		real, err := vols.prepare(ctx, w.current())
+		dirs, err := vols.prepare(ctx, w.current())
 		if err == nil {
-			return real, true
+			return dirs, true
 		}
 		if err.Error() != last {
 			last = err.Error()
@@ -160,7 +171,7 @@ func (w *worker) prepare(ctx context.Context, vols *volumes) (map[string]string,
 		}
 		select {
 		case <-w.refresh:
-		case <-time.After(time.Second): // a claim or a service account tells nobody when it comes
+		case <-time.After(time.Second): // nothing watches claims and service accounts
 		case <-w.stopping:
 			return nil, false
 		case <-ctx.Done():
@@ -169,7 +180,8 @@ func (w *worker) prepare(ctx context.Context, vols *volumes) (map[string]string,
 	}
 }
 
-// keepFresh rewrites the volumes when their sources change and tokens grow old.
+// keepFresh rewrites the volumes when their sources change and when a token must be renewed,
+// until ctx ends.
 func (w *worker) keepFresh(ctx context.Context, vols *volumes) {
 	last := ""
 	for {
@@ -189,12 +201,12 @@ func (w *worker) keepFresh(ctx context.Context, vols *volumes) {
 		}
 		if last = ""; err != nil {
 			last = err.Error()
-			time.AfterFunc(5*time.Second, w.volumesChanged) // the API server may be away
+			time.AfterFunc(5*time.Second, w.volumesChanged) // retry: the API server may be away
 		}
 	}
 }
 
-// update takes the pod as the API server has it now.
+// update stores a new version of the pod from the API server and acts on what has changed.
 func (w *worker) update(pod *corev1.Pod) {
 	w.mu.Lock()
 	before := w.pod
@@ -217,7 +229,7 @@ func (w *worker) update(pod *corev1.Pod) {
 	}
 }
 
-// fail records why the node itself ends the pod; the first reason stays.
+// fail records why the node ends the pod. A reason that is recorded already stays.
 func (w *worker) fail(reason, message string) {
 	w.mu.Lock()
 	if w.facts.reason == "" && !w.facts.over {
@@ -227,8 +239,8 @@ func (w *worker) fail(reason, message string) {
 	w.changed()
 }
 
-// lose takes the containers for ended, after the node itself had ended.
-func (w *worker) lose() {
+// markLost marks the containers as ended. They ran when the node before this one ended.
+func (w *worker) markLost() {
 	now := metav1.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -236,7 +248,8 @@ func (w *worker) lose() {
 	w.facts.mains = lostStatuses(w.pod.Spec.Containers, w.pod.Status.ContainerStatuses, now)
 }
 
-// startedFile says that a process of this pod was started, for the node after this one.
+// startedFile is the path of a file that exists once a process of this pod has started. The
+// next node reads it.
 func (w *worker) startedFile() string { return filepath.Join(w.dir, "started") }
 
 func (w *worker) hasStarted() bool {
@@ -248,6 +261,7 @@ func (w *worker) markStarted() error {
 	return os.WriteFile(w.startedFile(), []byte(w.name()+"\n"), 0o600)
 }
 
+// current returns the newest version of the pod.
 func (w *worker) current() *corev1.Pod {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -256,6 +270,7 @@ func (w *worker) current() *corev1.Pod {
 
 func (w *worker) name() string { return w.namespace + "/" + w.podName }
 
+// isOver reports whether the pod has ended.
 func (w *worker) isOver() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -265,6 +280,7 @@ func (w *worker) isOver() bool {
 func (w *worker) changed()        { signal(w.dirty) }
 func (w *worker) volumesChanged() { signal(w.refresh) }
 
+// signal puts an element into a channel that holds one, unless it is full.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -285,7 +301,7 @@ func sameMeta(a, b *corev1.Pod) bool {
 	return fmt.Sprint(a.Labels, a.Annotations) == fmt.Sprint(b.Labels, b.Annotations) // maps print in order
 }
 
-// gateStates are the conditions that others set and readiness waits for.
+// gateStates returns the conditions of the pod's readiness gates as TYPE=STATUS.
 func gateStates(pod *corev1.Pod) []string {
 	var all []string
 	for _, g := range pod.Spec.ReadinessGates {

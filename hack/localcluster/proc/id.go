@@ -11,16 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ID tells one process from every other that has had, or will have, its number.
+// ID identifies a process among all that have ever had, or will have, its number.
 type ID struct {
 	PID int `json:"pid"`
 	// Start is the process's start in clock ticks since boot (field 22 of /proc/PID/stat).
 	Start uint64 `json:"start"`
-	// Boot is the kernel's boot id: ticks count from boot, so they repeat after one.
+	// Boot is the kernel's boot id. Start alone is not enough: ticks count from boot, so the
+	// same number of ticks comes again after every boot.
 	Boot string `json:"boot"`
 }
 
-// Lookup reads who has this number now.
+// Lookup returns the process that has this number now.
 func Lookup(pid int) (ID, error) {
 	st, err := readStat(pid)
 	if err != nil {
@@ -33,7 +34,8 @@ func Lookup(pid int) (ID, error) {
 	return ID{PID: pid, Start: st.start, Boot: boot}, nil
 }
 
-// Alive says whether this very process runs; a zombie does not.
+// Alive reports whether this process runs. A zombie does not run, and another process with
+// the same number does not count.
 func (id ID) Alive() bool {
 	if id.PID <= 0 {
 		return false
@@ -46,9 +48,9 @@ func (id ID) Alive() bool {
 	return err == nil && boot == id.Boot
 }
 
-// Signal sends to this very process and to no other: the process is pinned by a
-// pidfd before it is compared, so that its number cannot change hands between.
-// A process that is gone is no error.
+// Signal sends a signal to this process and never to another one with its number. It opens
+// a pidfd before it compares the process: while the pidfd is open, it stands for the same
+// process. If the process is gone, Signal does nothing and returns nil.
 func (id ID) Signal(sig unix.Signal) error {
 	fd, err := unix.PidfdOpen(id.PID, 0)
 	if err == unix.ESRCH || err == unix.EINVAL {
@@ -67,8 +69,8 @@ func (id ID) Signal(sig unix.Signal) error {
 	return nil
 }
 
-// Done is closed when the process has ended. It waits on the process itself, so
-// it works for processes that are no children of ours.
+// Done returns a channel that is closed when the process has ended. The process need not
+// be a child of this one.
 func (id ID) Done() <-chan struct{} {
 	done := make(chan struct{})
 	fd, err := unix.PidfdOpen(id.PID, 0)
@@ -92,7 +94,8 @@ func (id ID) Done() <-chan struct{} {
 	return done
 }
 
-// WaitGone waits until the process has ended or the time is over.
+// WaitGone blocks until the process has ended or the limit has passed. It reports whether
+// the process has ended.
 func (id ID) WaitGone(limit time.Duration) bool {
 	select {
 	case <-id.Done():
@@ -102,7 +105,7 @@ func (id ID) WaitGone(limit time.Duration) bool {
 	}
 }
 
-// StartedAt is the wall-clock time at which the process began.
+// StartedAt returns the wall-clock time at which the process began.
 func (id ID) StartedAt() time.Time {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
@@ -113,7 +116,7 @@ func (id ID) StartedAt() time.Time {
 	return time.Now().Add(sinceBoot - time.Duration(now.Nano()))
 }
 
-// WritePIDFile records a process as "PID START BOOT".
+// WritePIDFile writes a file that identifies a process: "PID START BOOT".
 func WritePIDFile(path string, id ID) error {
 	tmp := path + ".tmp"
 	if err := os.WriteFile(tmp, fmt.Appendf(nil, "%d %d %s\n", id.PID, id.Start, id.Boot), 0o600); err != nil {
@@ -122,7 +125,8 @@ func WritePIDFile(path string, id ID) error {
 	return os.Rename(tmp, path)
 }
 
-// ReadPIDFile reads what WritePIDFile wrote. The process may be long gone: ask Alive.
+// ReadPIDFile reads a file that WritePIDFile wrote. The process may have ended since; Alive
+// tells.
 func ReadPIDFile(path string) (ID, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -130,16 +134,17 @@ func ReadPIDFile(path string) (ID, error) {
 	}
 	f := strings.Fields(string(b))
 	if len(f) != 3 {
-		return ID{}, fmt.Errorf("read pid file %s: want three words, found %q", path, b)
+		return ID{}, fmt.Errorf("read pid file %s: %q is not \"PID START BOOT\"", path, b)
 	}
 	pid, err1 := strconv.Atoi(f[0])
 	start, err2 := strconv.ParseUint(f[1], 10, 64)
 	if err1 != nil || err2 != nil {
-		return ID{}, fmt.Errorf("read pid file %s: %q holds no numbers", path, b)
+		return ID{}, fmt.Errorf("read pid file %s: PID and START in %q must be numbers", path, b)
 	}
 	return ID{PID: pid, Start: start, Boot: f[2]}, nil
 }
 
+// stat holds the fields of /proc/PID/stat that this package reads.
 type stat struct {
 	state byte
 	ppid  int
@@ -154,9 +159,8 @@ func readStat(pid int) (stat, error) {
 	return parseStat(b)
 }
 
-// parseStat reads fields 3, 4 and 22. The second field is the program's name in
-// brackets and may itself hold blanks and brackets, so counting starts after the
-// last bracket.
+// parseStat reads fields 3, 4 and 22. Field 2 is the program's name in brackets. The name
+// may hold blanks and brackets itself, so parseStat counts from the last closing bracket.
 func parseStat(b []byte) (stat, error) {
 	i := bytes.LastIndexByte(b, ')')
 	if i < 0 {

@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MarkerVar is an environment variable that every process of a cluster carries
-// and its children inherit: CLUSTER/component/NAME or CLUSTER/pod/UID/CONTAINER.
-// Process groups lose a child that starts a session of its own; this does not.
+// MarkerVar is an environment variable that every process of a cluster has and that its
+// children inherit: ID/component/NAME or ID/pod/UID/CONTAINER, where ID is the cluster's.
+// A child that starts another session leaves its process group, but it keeps its marker.
 const MarkerVar = "PLUMBLINE_LOCALCLUSTER_PROCESS"
 
-// Marked lists the running processes whose marker is the prefix or lies below it.
+// Marked returns the running processes whose marker is the prefix or begins with the
+// prefix and a slash. This process is never among them.
 func Marked(prefix string) []ID {
 	var found []ID
 	for _, pid := range allPIDs() {
@@ -28,8 +29,9 @@ func Marked(prefix string) []ID {
 	return found
 }
 
-// KillMarked ends them all and waits until they are gone. Killing goes in rounds,
-// because a process may fork while the list is read.
+// KillMarked kills all processes that Marked returns and blocks until they are gone, for
+// 10 seconds at most. It repeats until none is found, because a process may fork while the
+// list is read.
 func KillMarked(prefix string) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for {
@@ -38,7 +40,8 @@ func KillMarked(prefix string) error {
 			return nil
 		}
 		for _, id := range ids {
-			// Compared again under the pidfd's pin by Signal; the marker cannot change without exec.
+			// Signal makes sure that it is still the same process. Its marker is still the same
+			// too, unless it has executed another program with another environment.
 			if err := id.Signal(unix.SIGKILL); err != nil {
 				return err
 			}
@@ -47,15 +50,17 @@ func KillMarked(prefix string) error {
 			id.WaitGone(time.Until(deadline))
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("end the processes marked %s: %d still run after SIGKILL, the first is %d", prefix, len(ids), ids[0].PID)
+			return fmt.Errorf("end the processes with the marker %s: %d still run after SIGKILL, the first is pid %d",
+				prefix, len(ids), ids[0].PID)
 		}
 	}
 }
 
+// markerOf returns the marker of a process, or "" if it has none.
 func markerOf(pid int) string {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
-		return "" // another user's, or gone
+		return "" // the process belongs to another user, or has ended
 	}
 	for _, kv := range bytes.Split(env, []byte{0}) {
 		if v, ok := strings.CutPrefix(string(kv), MarkerVar+"="); ok {

@@ -14,17 +14,17 @@ import (
 
 // Parent starts children that die with this process.
 //
-// The kernel sends a child's parent-death signal when the *thread* that forked
-// it ends, so every child is started from one thread that lives as long as the
-// program does. A Parent also adopts and reaps: grandchildren whose own parent
-// ended become its children, so that none of them stays behind as a zombie.
+// The kernel sends a child's parent-death signal when the *thread* that forked it ends. So
+// a Parent starts every child from one thread that lives as long as the program. A Parent
+// also becomes the parent of grandchildren whose own parent has ended, and waits for them,
+// so that none of them stays a zombie.
 type Parent struct {
-	jobs chan func()
+	jobs chan func() // run on the one thread
 	mu   sync.Mutex
-	own  map[int]bool
+	own  map[int]bool // process numbers of children that Start started and Wait has not waited for
 }
 
-// NewParent makes this process the one that orphans below it fall back to.
+// NewParent makes this process the parent of all orphans among its descendants.
 func NewParent() (*Parent, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the parent of orphans: %w", err)
@@ -61,9 +61,9 @@ func (p *Parent) Start(cmd *exec.Cmd) error {
 	return <-result
 }
 
-// Wait waits for a child that Start started. Before the child's number is given
-// back to the kernel, everything left in its process group is killed: as long as
-// the leader is a zombie, the group's number can belong to nobody else.
+// Wait blocks until a child that Start started has ended, and kills the rest of the child's
+// process group. It kills before it gives the child's number back to the kernel: while the
+// group's leader is a zombie, no other group can have the same number.
 func (p *Parent) Wait(cmd *exec.Cmd) error {
 	pid := cmd.Process.Pid
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
@@ -71,25 +71,28 @@ func (p *Parent) Wait(cmd *exec.Cmd) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ownGroup(cmd) {
-		_ = unix.Kill(-pid, unix.SIGKILL) // ESRCH: nobody is left
+		_ = unix.Kill(-pid, unix.SIGKILL) // the error is ESRCH if the group has no other process
 	}
 	delete(p.own, pid)
 	return cmd.Wait()
 }
 
-// SignalGroup signals a child's whole process group unless the child was waited for.
+// SignalGroup sends a signal to a child's process group, unless Wait has waited for the
+// child already.
 func (p *Parent) SignalGroup(cmd *exec.Cmd, sig unix.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.own[cmd.Process.Pid] && ownGroup(cmd) {
-		_ = unix.Kill(-cmd.Process.Pid, sig) // ESRCH: it ended just now
+		_ = unix.Kill(-cmd.Process.Pid, sig) // the error is ESRCH if the group has just ended
 	}
 }
 
+// ownGroup reports whether a child leads its own process group.
 func ownGroup(cmd *exec.Cmd) bool {
 	return cmd.SysProcAttr != nil && (cmd.SysProcAttr.Setsid || cmd.SysProcAttr.Setpgid)
 }
 
+// reapOrphans waits for zombies that became children of this process.
 func (p *Parent) reapOrphans() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sleeper starts a process that ends when the test does, if nothing ends it before.
+// sleeper starts a process and kills it when the test ends.
 func sleeper(t *testing.T, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("/bin/sleep", "60")
@@ -39,16 +39,16 @@ func TestAPIDFileKnowsItsProcess(t *testing.T) {
 	}
 	got, err := ReadPIDFile(file)
 	if diff := cmp.Diff(id, got); err != nil || diff != "" {
-		t.Fatalf("read back (-want +got): %v\n%s", err, diff)
+		t.Fatalf("the pid file as it is read (-want +got): %v\n%s", err, diff)
 	}
 	for name, tc := range map[string]struct {
 		id   ID
 		want bool
 	}{
-		"the process itself":              {id, true},
-		"an earlier holder of the number": {ID{id.PID, id.Start - 1, id.Boot}, false},
-		"one of before the last boot":     {ID{id.PID, id.Start, "another-boot"}, false},
-		"no process":                      {ID{}, false},
+		"the process itself":                              {id, true},
+		"an earlier process with the number":              {ID{id.PID, id.Start - 1, id.Boot}, false},
+		"a process with the number, before the last boot": {ID{id.PID, id.Start, "another-boot"}, false},
+		"no process": {ID{}, false},
 	} {
 		if tc.id.Alive() != tc.want {
 			t.Errorf("%s: alive %v, want %v", name, !tc.want, tc.want)
@@ -70,7 +70,7 @@ func TestASignalNeverReachesALaterHolderOfTheNumber(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !id.Alive() {
-		t.Fatal("the process was killed in the name of another")
+		t.Fatal("a signal to an earlier process with the number killed this one")
 	}
 	if err := id.Signal(unix.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -102,11 +102,11 @@ func TestMarkedProcessesAreFoundAndEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if id, err := Lookup(other.Process.Pid); err != nil || !id.Alive() {
-		t.Error("a process of another mark was ended")
+		t.Error("a process with another marker was killed")
 	}
 }
 
-// A container's end takes its whole process group along, before its number is free.
+// When a container's process ends, Wait kills the rest of its process group.
 func TestWaitEndsTheProcessGroup(t *testing.T) {
 	parent, err := NewParent()
 	if err != nil {

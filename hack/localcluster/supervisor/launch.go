@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -14,7 +13,8 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/proc"
 )
 
-// Environment is all that a component inherits: nothing of the shell that typed `up`.
+// Environment returns the whole environment of a component. A component gets no variable
+// from the shell in which `up` was typed.
 func Environment(marker string) []string {
 	return []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -24,7 +24,8 @@ func Environment(marker string) []string {
 	}
 }
 
-// Launch starts a supervisor in the background and returns once it answers.
+// Launch starts a supervisor in the background and blocks until it answers. If owner is not
+// 0, the supervisor ends when the process with that number ends.
 func Launch(ctx context.Context, c *cluster.Cluster, owner int) error {
 	program, err := os.Executable()
 	if err != nil {
@@ -51,7 +52,7 @@ func Launch(ctx context.Context, c *cluster.Cluster, owner int) error {
 		}
 		select {
 		case err := <-ended:
-			return fmt.Errorf("the supervisor ended at once (%v); its last words are in %s", err, filepath.Join(c.Dir, "logs", "supervisor.log"))
+			return fmt.Errorf("the supervisor ended at once (%v); %s says why", err, c.LogFile("supervisor"))
 		case <-ctx.Done():
 			return errors.Join(errors.New("wait for the supervisor"), ctx.Err())
 		case <-time.After(20 * time.Millisecond):

@@ -14,11 +14,13 @@ import (
 	"plumbline.dev/plumbline/hack/localcluster/cluster"
 )
 
-// socketName lies in STATE/run, which only the owner may enter.
+// socketName is the name of the supervisor's socket in STATE/run. Only the owner can enter
+// that directory.
 const socketName = "supervisor.sock"
 
-// A socket's path may hold 107 bytes and test directories are longer, so both sides
-// name it through a descriptor of its directory.
+// withSocketPath calls use with a short path of the socket, which is valid until use
+// returns. A socket's path may have 107 bytes at most, and the directories of tests are
+// longer; so the path goes through a descriptor of the directory.
 func withSocketPath[T any](c *cluster.Cluster, use func(path string) (T, error)) (T, error) {
 	var none T
 	dir, err := os.Open(c.Path("run"))
@@ -29,13 +31,14 @@ func withSocketPath[T any](c *cluster.Cluster, use func(path string) (T, error))
 	return use(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName))
 }
 
-// serve answers until ctx ends; shutdown is what the request of that name calls.
+// serve answers commands on the socket until ctx ends. The command /shutdown calls
+// shutdown.
 func (s *Supervisor) serve(ctx context.Context, shutdown func()) error {
-	_ = os.Remove(s.cluster.Path("run", socketName)) // one that died left it
+	_ = os.Remove(s.cluster.Path("run", socketName)) // a killed supervisor leaves its socket
 	l, err := withSocketPath(s.cluster, func(path string) (net.Listener, error) {
 		l, err := net.Listen("unix", path)
 		if err == nil {
-			l.(*net.UnixListener).SetUnlinkOnClose(false) // the path is good only while dir is open
+			l.(*net.UnixListener).SetUnlinkOnClose(false) // the path is no longer valid by then
 		}
 		return l, err
 	})
@@ -60,6 +63,7 @@ func (s *Supervisor) serve(ctx context.Context, shutdown func()) error {
 	return nil
 }
 
+// reply returns a handler that calls do with the component's name and answers with do's error.
 func reply(do func(name string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := do(r.PathValue("name")); err != nil {
@@ -68,14 +72,14 @@ func reply(do func(name string) error) http.HandlerFunc {
 	}
 }
 
-// Client asks a supervisor.
+// Client sends commands to a supervisor.
 type Client struct {
-	http *http.Client
+	client *http.Client
 }
 
-// NewClient makes a client; whether anybody answers shows with the first question.
+// NewClient returns a client. It does not connect; the first command does.
 func NewClient(c *cluster.Cluster) *Client {
-	return &Client{http: &http.Client{Transport: &http.Transport{
+	return &Client{client: &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return withSocketPath(c, func(path string) (net.Conn, error) {
@@ -85,7 +89,7 @@ func NewClient(c *cluster.Cluster) *Client {
 	}}}
 }
 
-// Status lists the components.
+// Status returns the status of every component, in the order of Components.
 func (c *Client) Status(ctx context.Context) ([]Status, error) {
 	var all []Status
 	body, err := c.do(ctx, http.MethodGet, "/status")
@@ -95,19 +99,21 @@ func (c *Client) Status(ctx context.Context) ([]Status, error) {
 	return all, json.Unmarshal(body, &all)
 }
 
-// Start starts a component unless it runs.
+// Start starts a component. It does nothing if the component runs.
 func (c *Client) Start(ctx context.Context, name string) error {
 	_, err := c.do(ctx, http.MethodPost, "/start/"+url.PathEscape(name))
 	return err
 }
 
-// Stop ends a component if it runs and returns when it is gone.
+// Stop ends a component and blocks until its process has ended. It does nothing if the
+// component does not run.
 func (c *Client) Stop(ctx context.Context, name string) error {
 	_, err := c.do(ctx, http.MethodPost, "/stop/"+url.PathEscape(name))
 	return err
 }
 
-// Shutdown asks the supervisor to end everything and itself; it does so after the answer.
+// Shutdown asks the supervisor to end all components and itself. It returns before the
+// supervisor has done so.
 func (c *Client) Shutdown(ctx context.Context) error {
 	_, err := c.do(ctx, http.MethodPost, "/shutdown")
 	return err
@@ -118,7 +124,7 @@ func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the supervisor: %w", err)
 	}

@@ -17,15 +17,16 @@ import (
 // Component is one process of the cluster.
 type Component struct {
 	Name string
-	// Orderly components are asked to end (SIGTERM) and given time for it; the
-	// others keep their state elsewhere and are simply killed.
+	// Orderly components get SIGTERM and stopLimit to end. The others hold no state, so
+	// they are killed at once.
 	Orderly bool
-	// Again marks Kubernetes' programs that end themselves when the API server or etcd
-	// is away for long, because they count on being started again.
-	Again bool
+	// Restart says that the supervisor starts the component again when it exits. It is set
+	// for Kubernetes' programs: they exit when the API server or etcd is away for long, and
+	// expect to be started again.
+	Restart bool
 }
 
-// The components by name.
+// The names of the components.
 const (
 	Etcd              = "etcd"
 	APIServer         = "kube-apiserver"
@@ -35,32 +36,33 @@ const (
 	Node              = "node"
 )
 
-// Components in the order in which they start; they end in the opposite one.
+// Components lists all components in the order in which they start. They end in the
+// opposite order.
 var Components = []Component{
 	{Name: Etcd, Orderly: true},
 	{Name: NATS, Orderly: true},
-	{Name: APIServer, Again: true},
-	{Name: ControllerManager, Again: true},
-	{Name: Scheduler, Again: true},
+	{Name: APIServer, Restart: true},
+	{Name: ControllerManager, Restart: true},
+	{Name: Scheduler, Restart: true},
 	{Name: Node, Orderly: true},
 }
 
-// Find looks a component up by name.
+// Find returns the component with this name. The error lists all names.
 func Find(name string) (Component, error) {
 	names := ""
-	for _, k := range Components {
-		if k.Name == name {
-			return k, nil
+	for _, component := range Components {
+		if component.Name == name {
+			return component, nil
 		}
-		names += " " + k.Name
+		names += " " + component.Name
 	}
-	return Component{}, fmt.Errorf("no component is called %q; there are:%s", name, names)
+	return Component{}, fmt.Errorf("there is no component %q; the components are:%s", name, names)
 }
 
-// stopLimit is how long an orderly component may take to end.
+// stopLimit is how long an orderly component may take to end before it is killed.
 const stopLimit = 5 * time.Second
 
-// Supervisor owns the running components.
+// Supervisor starts, stops and watches the components.
 type Supervisor struct {
 	cluster *cluster.Cluster
 	program string
@@ -68,19 +70,21 @@ type Supervisor struct {
 	log     *slog.Logger
 
 	mu      sync.Mutex
-	running map[string]*child
-	// last says how a component that is not running ended.
-	last map[string]string
-	// wanted: started and neither stopped nor killed since.
+	running map[string]*child // by component
+	// ended says how and when a component last ended.
+	ended map[string]string
+	// wanted holds the components that were started and neither stopped nor killed since.
 	wanted map[string]bool
 }
 
+// child is the process of a running component.
 type child struct {
-	id    proc.ID
-	ended chan struct{}
+	id   proc.ID
+	done chan struct{} // closed when the process has ended
 }
 
-// Run supervises until it is told to shut down, a signal comes, or the owner ends.
+// Run supervises until a shutdown command, until ctx ends, or until the owner ends: the
+// process with the number owner, if that is not 0. Then it ends all components.
 func Run(ctx context.Context, c *cluster.Cluster, owner int, log *slog.Logger) error {
 	program, err := os.Executable()
 	if err != nil {
@@ -99,7 +103,7 @@ func Run(ctx context.Context, c *cluster.Cluster, owner int, log *slog.Logger) e
 	}
 	s := &Supervisor{
 		cluster: c, program: program, parent: parent, log: log,
-		running: map[string]*child{}, last: map[string]string{}, wanted: map[string]bool{},
+		running: map[string]*child{}, ended: map[string]string{}, wanted: map[string]bool{},
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -119,15 +123,21 @@ func Run(ctx context.Context, c *cluster.Cluster, owner int, log *slog.Logger) e
 	return err
 }
 
-// start starts a component unless it runs.
+// start starts a component. It does nothing if the component runs.
 func (s *Supervisor) start(name string) error {
 	if _, err := Find(name); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[name] != nil {
-		return nil
+	for process := s.running[name]; process != nil; process = s.running[name] {
+		if process.id.Alive() {
+			return nil
+		}
+		// The process was just killed and reap has not seen it yet.
+		s.mu.Unlock()
+		<-process.done
+		s.mu.Lock()
 	}
 	out, err := os.OpenFile(s.cluster.LogFile(name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -152,15 +162,15 @@ func (s *Supervisor) start(name string) error {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	s.log.Info("started", "component", name, "pid", id.PID)
-	k := &child{id: id, ended: make(chan struct{})}
-	s.running[name], s.wanted[name] = k, true
-	go s.reap(name, cmd, k)
+	process := &child{id: id, done: make(chan struct{})}
+	s.running[name], s.wanted[name] = process, true
+	go s.reap(name, cmd, process)
 	return nil
 }
 
-// deathSignal is what a component gets when the supervisor dies. The node gets the
-// chance to end its pods' processes, which may have left its process group; all
-// others have nothing to clear up.
+// deathSignal returns the signal that a component gets when the supervisor dies. The node
+// gets SIGTERM, so that it can end its pods' processes, which may have left its process
+// group. The other components have nothing to clear up.
 func deathSignal(name string) syscall.Signal {
 	if name == Node {
 		return syscall.SIGTERM
@@ -168,82 +178,86 @@ func deathSignal(name string) syscall.Signal {
 	return syscall.SIGKILL
 }
 
-func (s *Supervisor) reap(name string, cmd *exec.Cmd, k *child) {
+// reap waits for a component's process, records its end, and starts it again if it exited
+// and is a component that expects this.
+func (s *Supervisor) reap(name string, cmd *exec.Cmd, process *child) {
 	err := s.parent.Wait(cmd)
 	how := "ended"
 	if err != nil {
 		how = "ended: " + err.Error()
 	}
 	if name == Node {
-		// Containers die with the node; children of theirs in other sessions may not.
+		// Containers die with the node, but children of theirs in other sessions may not.
 		if err := proc.KillMarked(s.cluster.PodMarker()); err != nil {
 			s.log.Error("end the pods' processes", "err", err)
 		}
 	}
 	s.mu.Lock()
 	delete(s.running, name)
-	s.last[name] = fmt.Sprintf("%s at %s", how, time.Now().Format(time.TimeOnly))
-	itself := cmd.ProcessState.Exited() && s.wanted[name]
-	if !itself {
-		s.wanted[name] = false // somebody stopped or killed it, and wants to see it dead
+	s.ended[name] = fmt.Sprintf("%s at %s", how, time.Now().Format(time.TimeOnly))
+	exited := cmd.ProcessState.Exited() && s.wanted[name]
+	if !exited {
+		s.wanted[name] = false // somebody stopped or killed the component and wants it dead
 	}
 	_ = os.Remove(s.cluster.PIDFile(name))
 	s.mu.Unlock()
-	s.log.Info("ended", "component", name, "pid", k.id.PID, "how", how)
-	close(k.ended)
-	if c, err := Find(name); err == nil && c.Again && itself {
-		time.AfterFunc(againAfter, func() { s.startAgain(name) })
+	s.log.Info("ended", "component", name, "pid", process.id.PID, "how", how)
+	close(process.done)
+	if component, err := Find(name); err == nil && component.Restart && exited {
+		time.AfterFunc(restartDelay, func() { s.restart(name) })
 	}
 }
 
-// againAfter is how long a component that ended by itself stays away.
-const againAfter = 2 * time.Second
+// restartDelay is the time between the exit of a component and its next start.
+const restartDelay = 2 * time.Second
 
-func (s *Supervisor) startAgain(name string) {
+// restart starts a component that exited, unless somebody has stopped it since.
+func (s *Supervisor) restart(name string) {
 	s.mu.Lock()
 	wanted := s.wanted[name]
 	s.mu.Unlock()
 	if !wanted {
 		return
 	}
-	s.log.Info("ended by itself; starting it again", "component", name)
+	s.log.Info("starting a component again that exited", "component", name)
 	if err := s.start(name); err != nil {
 		s.log.Error("start again", "component", name, "err", err)
 	}
 }
 
-// stop ends a component and returns when it is gone.
+// stop ends a component and blocks until its process has ended. It does nothing if the
+// component does not run.
 func (s *Supervisor) stop(name string) error {
-	k, err := Find(name)
+	component, err := Find(name)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	running := s.running[name]
+	process := s.running[name]
 	s.wanted[name] = false
 	s.mu.Unlock()
-	if running == nil {
+	if process == nil {
 		return nil
 	}
-	if k.Orderly {
-		if err := running.id.Signal(syscall.SIGTERM); err != nil {
+	if component.Orderly {
+		if err := process.id.Signal(syscall.SIGTERM); err != nil {
 			return err
 		}
 		select {
-		case <-running.ended:
+		case <-process.done:
 			return nil
 		case <-time.After(stopLimit):
-			s.log.Warn("does not end when asked to; killing it", "component", name)
+			s.log.Warn("component did not end when asked to; killing it", "component", name)
 		}
 	}
-	if err := running.id.Signal(syscall.SIGKILL); err != nil {
+	if err := process.id.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	<-running.ended
+	<-process.done
 	return nil
 }
 
-// shutDown ends everything, pods first and etcd last.
+// shutDown ends all components: the node and its pods first, etcd last.
 func (s *Supervisor) shutDown() {
 	for i := len(Components) - 1; i >= 0; i-- {
 		if err := s.stop(Components[i].Name); err != nil {
@@ -258,11 +272,13 @@ type Status struct {
 	Name    string `json:"name"`
 	Running bool   `json:"running"`
 	PID     int    `json:"pid,omitempty"`
-	// Since is the start of a running component.
+	// Since is when a running component started.
 	Since *time.Time `json:"since,omitempty"`
-	// Ended says how one that does not run ended; empty if it never ran.
+	// Ended says how and when a component ended that does not run. It is empty if this
+	// supervisor has never started the component.
 	Ended string `json:"ended,omitempty"`
-	Log   string `json:"log"`
+	// Log is the path of the component's log.
+	Log string `json:"log"`
 }
 
 func (s *Supervisor) status() []Status {
@@ -270,10 +286,10 @@ func (s *Supervisor) status() []Status {
 	defer s.mu.Unlock()
 	var all []Status
 	for _, c := range Components {
-		st := Status{Name: c.Name, Ended: s.last[c.Name], Log: s.cluster.LogFile(c.Name)}
-		if k := s.running[c.Name]; k != nil {
-			since := k.id.StartedAt()
-			st.Running, st.PID, st.Since, st.Ended = true, k.id.PID, &since, ""
+		st := Status{Name: c.Name, Ended: s.ended[c.Name], Log: s.cluster.LogFile(c.Name)}
+		if process := s.running[c.Name]; process != nil {
+			since := process.id.StartedAt()
+			st.Running, st.PID, st.Since, st.Ended = true, process.id.PID, &since, ""
 		}
 		all = append(all, st)
 	}

@@ -12,14 +12,22 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// An API server that has just started may not know a pod yet that is there; a pod that nobody takes away would hang for ever.
-func TestLeaveBelievesTheWatchAlone(t *testing.T) {
+// An API server that has just started may answer "not found" for a pod that exists. If the
+// node believed the answer, nobody would remove the pod.
+func TestLeaveRepeatsUntilTheWatchShowsThatThePodIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewSimpleClientset()
-		w := &worker{node: &Node{client: client}, namespace: "a", podName: "p", uid: "u", deleting: make(chan struct{}), gone: make(chan struct{})}
-		asked := 0
+		w := &worker{
+			node:      &Node{client: client},
+			namespace: "a",
+			podName:   "p",
+			uid:       "u",
+			deleting:  make(chan struct{}),
+			gone:      make(chan struct{}),
+		}
+		requests := 0
 		client.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
-			switch asked++; asked {
+			switch requests++; requests {
 			case 1:
 				return true, nil, apierrors.NewServiceUnavailable("starting")
 			case 2:
@@ -32,8 +40,8 @@ func TestLeaveBelievesTheWatchAlone(t *testing.T) {
 		close(w.deleting)
 		began := time.Now()
 		w.leave(t.Context())
-		if took := time.Since(began); asked != 3 || took != leaveRetry+leaveAgain {
-			t.Errorf("asked %d times in %s, want 3 in %s", asked, took, leaveRetry+leaveAgain)
+		if took := time.Since(began); requests != 3 || took != leaveRetry+leaveAgain {
+			t.Errorf("%d requests in %s, want 3 in %s", requests, took, leaveRetry+leaveAgain)
 		}
 	})
 }

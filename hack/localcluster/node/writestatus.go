@@ -11,9 +11,10 @@ import (
 	podutil "k8s.io/kubernetes/pkg/util/pod"
 )
 
-// report writes the status after every change, and the last one for certain.
-func (w *worker) report(ctx context.Context) {
-	defer close(w.reported)
+// writeStatuses writes the pod's status after every change, until ctx ends. It returns once
+// it has written the status of the ended pod, or once the pod no longer exists.
+func (w *worker) writeStatuses(ctx context.Context) {
+	defer close(w.statusFinal)
 	pause := 200 * time.Millisecond
 	for {
 		select {
@@ -38,6 +39,7 @@ func (w *worker) report(ctx context.Context) {
 	}
 }
 
+// writeStatus writes the status once.
 func (w *worker) writeStatus(ctx context.Context) error {
 	pods := w.node.client.CoreV1().Pods(w.namespace)
 	now, err := pods.Get(ctx, w.podName, metav1.GetOptions{})
@@ -57,7 +59,7 @@ func (w *worker) writeStatus(ctx context.Context) error {
 	return nil
 }
 
-// snapshot copies the facts; w.mu is held.
+// snapshot returns a deep copy of the facts. The caller holds w.mu.
 func (w *worker) snapshot() facts {
 	f := w.facts
 	clone := func(all []corev1.ContainerStatus) []corev1.ContainerStatus {
@@ -65,8 +67,9 @@ func (w *worker) snapshot() facts {
 		for i := range all {
 			all[i].DeepCopyInto(&out[i])
 			if last := out[i].LastTerminationState.Terminated; f.over && out[i].State.Waiting != nil && last != nil {
-				// It was waiting to be restarted; now it never will be.
-				out[i].State, out[i].LastTerminationState = corev1.ContainerState{Terminated: last}, corev1.ContainerState{}
+				// The container was waiting for a restart that will not come any more.
+				out[i].State = corev1.ContainerState{Terminated: last}
+				out[i].LastTerminationState = corev1.ContainerState{}
 			}
 		}
 		return out
@@ -75,9 +78,11 @@ func (w *worker) snapshot() facts {
 	return f
 }
 
-// leave waits until the pod is to be deleted, and tells the API server that nothing of it is left, which is when it deletes it. It
-// believes only the watch that the pod is gone, and says it again until then: finalizers may keep it for a while, and an API server
-// that has just started says "not found" of what it has not read yet.
+// leave waits until somebody deletes the pod. Then it deletes the pod with a grace period of
+// 0, which tells the API server that all processes have ended and that it can remove the
+// object. leave repeats this until the watch shows that the pod is gone. An answer is not
+// enough: finalizers may keep the pod for a while, and an API server that has just started
+// answers "not found" for a pod that it has not read yet.
 func (w *worker) leave(ctx context.Context) {
 	select {
 	case <-w.deleting:
@@ -104,5 +109,10 @@ func (w *worker) leave(ctx context.Context) {
 	}
 }
 
-// How long leave waits after an answer, as the kubelet does, and after none.
-const leaveAgain, leaveRetry = 10 * time.Second, 200 * time.Millisecond
+const (
+	// leaveAgain is how long leave waits after an answer of the API server; it is the
+	// kubelet's period.
+	leaveAgain = 10 * time.Second
+	// leaveRetry is how long leave waits after an error.
+	leaveRetry = 200 * time.Millisecond
+)
