@@ -71,7 +71,7 @@ func variablesBeside(s *op.Scope, prefix string, params []*resnet.Param) map[*re
 	all := make(map[*resnet.Param]variable, len(params))
 	for _, p := range params {
 		var v variable
-		v.handle, v.value = resnet.Variable(s, prefix+p.Name, p.Dims())
+		v.handle, v.value = resnet.Variable(s, prefix+p.Name, p.TensorFlowShape())
 		all[p] = v
 	}
 	return all

@@ -178,8 +178,8 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 	s := root.SubScope("test")
 	var grads []tf.Output
 	for _, p := range params {
-		p.Handle, p.Value = resnet.Variable(s, p.Name, p.Dims())
-		grads = append(grads, op.Placeholder(s.SubScope("grad"), tf.Float, op.PlaceholderShape(tf.MakeShape(p.Dims()...))))
+		p.Handle, p.Value = resnet.Variable(s, p.Name, p.TensorFlowShape())
+		grads = append(grads, op.Placeholder(s.SubScope("grad"), tf.Float, op.PlaceholderShape(tf.MakeShape(p.TensorFlowShape()...))))
 	}
 	m.optimizer = newOptimizer(s, h, params)
 	fed := op.Placeholder(s.SubScope("rates"), tf.Float, op.PlaceholderShape(tf.MakeShape(rateCount)))
@@ -208,7 +208,7 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 		feeds := map[tf.Output]*tf.Tensor{}
 		for j, p := range params {
 			g := timesEach(fill(p.Name+"."+string(rune('1'+i)), p.Size()), step.Scale)
-			if err := addFeed(m, feeds, grads[j], g, p.Dims()...); err != nil {
+			if err := addFeed(m, feeds, grads[j], g, p.TensorFlowShape()...); err != nil {
 				t.Fatal(err)
 			}
 		}

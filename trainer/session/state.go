@@ -85,7 +85,7 @@ func roleOf(p *resnet.Param) string {
 // assignZeros draws the emptying of a variable of p's shape.
 func assignZeros(s *op.Scope, handle tf.Output, p *resnet.Param) *tf.Operation {
 	z := s.SubScope("zeros")
-	return op.AssignVariableOp(s, handle, op.Fill(z, op.Const(z, int32s(p.Dims())), op.Const(z.SubScope("value"), float32(0))))
+	return op.AssignVariableOp(s, handle, op.Fill(z, op.Const(z, int32s(p.TensorFlowShape())), op.Const(z.SubScope("value"), float32(0))))
 }
 
 func (st State) sorted() State {
