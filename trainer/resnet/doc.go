@@ -1,11 +1,11 @@
 // Package resnet draws ResNet v1.5 of depth 18, 34, 50, 101 or 152 into a TensorFlow graph: the variables, and forward
-// passes that share them. It only draws. Package session runs the graph to train, and package export writes it down to be
-// served.
+// passes that share them. It only draws. Package session runs the graph to train, and package export writes it down to
+// be served.
 //
-// The network is PyTorch's ResNet: torchvision's names, symmetric padding, batch normalisation with epsilon 1e-5, and the
-// stride of a bottleneck on its 3x3 convolution (which makes it v1.5). The initial weights are those of torchvision with
-// zero_init_residual=True. Weights from elsewhere may need the older block or another epsilon: an Architecture says so,
-// and is stored with the weights.
+// The network is PyTorch's ResNet: torchvision's names, symmetric padding, batch normalisation with epsilon 1e-5, and
+// the stride of a bottleneck on its 3x3 convolution (which makes it v1.5). The initial weights are those of torchvision
+// with zero_init_residual=True. Weights from elsewhere may need the older block or another epsilon: an Architecture
+// says so, and is stored with the weights.
 //
 // The tricks below have one reason: TensorFlow's C API has fewer gradients than Python's TensorFlow. Its gradient of
 // Conv2D and of MaxPool ignores explicit paddings, so padding is drawn as a separate operation.

@@ -40,8 +40,8 @@ type Measured struct {
 // conv draws a k x k convolution without a bias. x: [N,H,W,in] -> [N,H/stride,W/stride,out]
 //
 // It pads k/2 pixels on every side, as PyTorch does. TensorFlow's SAME means the same only at stride 1: at stride 2 it
-// pads more at the right and at the bottom. There the padding is a Pad operation before a VALID convolution, because the
-// C++ gradient of Conv2D loses the attribute explicit_paddings.
+// pads more at the right and at the bottom. There the padding is a Pad operation before a VALID convolution, because
+// the C++ gradient of Conv2D loses the attribute explicit_paddings.
 func (b *builder) conv(name string, x tf.Output, in, out, k, stride int) tf.Output {
 	s := b.scope.SubScope(name)
 	w := b.compute(s, b.value(b.net.weight(name+".weight", []int{out, in, k, k}, heNormal)))

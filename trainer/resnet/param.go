@@ -70,8 +70,8 @@ func (p *Param) Initial(seed int64) []float32 {
 type initialiser func(r *rand.Rand, shape []int, n int) []float32
 
 // heNormal fills kernels from a normal distribution with deviation sqrt(2 / (out kh kw)), as torchvision does
-// (kaiming_normal_ with mode fan_out). The variance of gradients then stays the same through a ReLU (He et al., "Delving
-// Deep into Rectifiers").
+// (kaiming_normal_ with mode fan_out). The variance of gradients then stays the same through a ReLU (He et al.,
+// "Delving Deep into Rectifiers").
 func heNormal(r *rand.Rand, shape []int, n int) []float32 {
 	std := math.Sqrt(2 / float64(shape[0]*shape[2]*shape[3]))
 	v := make([]float32, n)
@@ -127,8 +127,8 @@ func (n *Net) declare(name string, shape []int, trained bool, init initialiser) 
 	return p
 }
 
-// Variable draws a float32 variable with this shape in TensorFlow's layout, and an operation that reads it. The variable
-// has no value until an operation assigns one.
+// Variable draws a float32 variable with this shape in TensorFlow's layout, and an operation that reads it. The
+// variable has no value until an operation assigns one.
 func Variable(scope *op.Scope, name string, shape []int64) (handle, value tf.Output) {
 	s := scope.SubScope(name)
 	handle = op.VarHandleOp(s, tf.Float, tf.MakeShape(shape...), op.VarHandleOpSharedName(name))

@@ -11,8 +11,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Package pretrained, which does without TensorFlow, has its own list of each network's tensors. Weights that it accepts
-// must fit the network that this package draws.
+// Package pretrained, which does without TensorFlow, has its own list of each network's tensors. Weights that it
+// accepts must fit the network that this package draws.
 func TestPretrainedWeightsFitTheNetwork(t *testing.T) {
 	for _, depth := range wire.Depths {
 		s := op.NewScope()

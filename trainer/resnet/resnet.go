@@ -74,8 +74,8 @@ type Net struct {
 	byName map[string]*Param
 }
 
-// New returns a network whose variables will be drawn below scope. It draws nothing yet. It refuses an architecture that
-// it does not know and an input that cannot be normalised.
+// New returns a network whose variables will be drawn below scope. It draws nothing yet. It refuses an architecture
+// that it does not know and an input that cannot be normalised.
 func New(scope *op.Scope, arch Architecture, input Input) (*Net, error) {
 	if err := arch.validate(); err != nil {
 		return nil, err
@@ -163,8 +163,8 @@ func Score(scope *op.Scope, logits tf.Output) tf.Output {
 	return op.Sub(scope, l[1], l[0])
 }
 
-// A block is one residual unit, relu(f(x) + shortcut(x)). It has in channels of input and width*expansion of output, and
-// divides the side by stride.
+// A block is one residual unit, relu(f(x) + shortcut(x)). It has in channels of input and width*expansion of output,
+// and divides the side by stride.
 
 // basic draws the block of depths 18 and 34: convolutions 3x3, 3x3. x: [N,H,W,in] -> [N,H/stride,W/stride,width]
 func basic(b *builder, name string, x tf.Output, in, width, stride int) tf.Output {
