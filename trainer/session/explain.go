@@ -140,8 +140,8 @@ func (m *Model) explain(images []uint8, n int) (e evidence, err error) {
 	return e, nil
 }
 
-// heat returns the i-th of n square maps, scaled so that its highest place is 1. A map that is not finite becomes all
-// 0, with a Peak of 0.
+// heat returns the i-th of n square maps, scaled so that its highest place is 1. A map without a place above 0, or with
+// a value that is not finite, becomes all 0 with a Peak of 0.
 func heat(maps []float32, i, n int) Heat {
 	places := len(maps) / n
 	h := Heat{Values: make([]float32, places)}

@@ -138,7 +138,7 @@ func (m *Model) checkBatch(b loop.Batch, p loop.StepParams) error {
 	}
 	if a := b.Augment; m.config.Hyper.Augment.Any() {
 		if a == nil || len(a.Transforms) != 8*n || len(a.Gain) != n*channels || len(a.Offset) != n*channels {
-			return fmt.Errorf("augmentation is on, but the batch does not say how each of its %d samples is to be changed", n)
+			return fmt.Errorf("the batch does not say how each of its %d samples is to be augmented", n)
 		}
 	}
 	if !finite(float64(p.LearningRate)) || !finite(float64(p.Average)) {
