@@ -7,6 +7,6 @@
 // with zero_init_residual=True. Weights from elsewhere may need the older block or another epsilon: an Architecture
 // says so, and is stored with the weights.
 //
-// The tricks below have one reason: TensorFlow's C API has fewer gradients than Python's TensorFlow. Its gradient of
-// Conv2D and of MaxPool ignores explicit paddings, so padding is drawn as a separate operation.
+// The graph is drawn through TensorFlow's C API, whose gradients are less complete than those of Python's TensorFlow.
+// Its gradients of Conv2D and MaxPool ignore explicit paddings, so padding is drawn as a separate operation.
 package resnet

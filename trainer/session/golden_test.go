@@ -45,7 +45,7 @@ type goldenTraining struct {
 }
 
 const (
-	goldenSide    = 48
+	goldenSide    = 48 // gives the last stages odd sides, where padding is easily wrong
 	goldenSamples = 8
 )
 

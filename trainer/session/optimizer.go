@@ -97,6 +97,7 @@ func newOptimizer(s *op.Scope, h wire.Hyperparameters, params []*resnet.Param) o
 	return o
 }
 
+// trained returns the weights among params.
 func trained(params []*resnet.Param) []*resnet.Param {
 	var some []*resnet.Param
 	for _, p := range params {

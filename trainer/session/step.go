@@ -13,8 +13,8 @@ import (
 )
 
 // Step takes one optimizer step on a batch. Hyper.Accumulate must divide the batch into parts of equal size with at
-// least two samples each, because batch normalisation needs two samples. An error is loop.ErrMemory if the batch did
-// not fit into the device's memory.
+// least two samples each, because batch normalisation needs two samples. The error wraps loop.ErrMemory if the batch
+// does not fit into the device's memory.
 func (m *Model) Step(b loop.Batch, p loop.StepParams) (loop.StepResult, error) {
 	result, err := m.step(b, p)
 	// These are TensorFlow's words: graft does not keep the code of an error.

@@ -35,7 +35,8 @@ type trainGraph struct {
 
 // drawTrain draws a step of a phase over the network:
 // images [N,S,S,C] -> augmented -> logits [N,2] -> loss -> gradients -> clipped -> optimizer, and beside it the running
-// statistics and the averages. Nothing is updated unless loss, gradients and batch statistics are all finite.
+// statistics and the averages. Nothing is updated unless loss, gradients and batch statistics are all finite. (If a
+// batch has several parts, the running statistics are an exception: see drawAccumulate.)
 //
 // After an error the scope refuses to draw, and code that uses an output would panic: hence the checks of s.Err.
 func (m *Model) drawTrain(phase loop.Phase) *trainGraph {
@@ -75,7 +76,7 @@ func (m *Model) drawTrain(phase loop.Phase) *trainGraph {
 	return g
 }
 
-// drawTrainInputs draws the placeholders of a step, but for those of the augmentation.
+// drawTrainInputs draws the placeholders of a step, except those of the augmentation.
 func (m *Model) drawTrainInputs(s *op.Scope) *trainGraph {
 	perSample, scalar := tf.MakeShape(-1), tf.ScalarShape()
 	return &trainGraph{
@@ -166,8 +167,8 @@ func weightedLoss(s *op.Scope, logits, labels, weights, total tf.Output, smoothi
 // drawAccumulate draws how the gradients of a batch's parts add up. It sets g.accumulate, which every part but the last
 // runs, and returns the sums of the accumulators and the last part's gradients.
 //
-// Additions are not gated: a gradient that is not finite makes the sum not finite, and with it the whole step is
-// skipped. The running statistics follow each part that is finite, as in PyTorch, where each part is a forward pass.
+// Additions are not gated: a gradient that is not finite makes the sum not finite, so the whole step is skipped. The
+// running statistics follow each part that is finite, as in PyTorch, where each part is a forward pass.
 func (m *Model) drawAccumulate(
 	s *op.Scope, g *trainGraph, params []*resnet.Param, grads []tf.Output, measured []resnet.Measured,
 ) []tf.Output {
