@@ -1,6 +1,7 @@
-// Package export turns a checkpoint's weights into a SavedModel that TensorFlow Serving can serve, and asks such a model for
-// predictions. What a served model needs is inside it: normalisation before the network, calibration and threshold after it.
+// Package export turns a checkpoint's weights into a SavedModel that TensorFlow Serving can serve, and asks such a
+// model for predictions. The model needs nothing beside itself: normalisation is in its graph before the network,
+// calibration and threshold after it.
 //
-// In the walk it is the last stop: the publishing Job writes a model with it, loads what was written and replays the checkpoint's
-// golden predictions before the version becomes visible.
+// In the walk it is the last stop: the publishing Job writes a model with it, loads the written model, and replays the
+// checkpoint's golden predictions before the version becomes visible.
 package export

@@ -20,17 +20,19 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Model is what is exported: the parts of a checkpoint's manifest that a prediction depends on, and its inference tensors.
+// Model is the part of a checkpoint that is exported: what a prediction depends on in the manifest, and the inference
+// tensors.
 type Model struct {
 	Architecture wire.Architecture
 	Input        wire.Input
 	Calibration  wire.Calibration
 	Tensors      checkpoint.Tensors // weights and statistics, without slots
-	Threads      int                // for the writing
+	Threads      int                // of TensorFlow, while it writes
 }
 
-// Write makes dir a SavedModel in TensorFlow Serving's layout: saved_model.pb and variables/. The same model gives the same bytes.
-// dir may exist, but not a model in it. Whoever wants the model to appear whole or not at all writes it elsewhere and renames it.
+// Write writes a SavedModel in TensorFlow Serving's layout to dir: saved_model.pb and variables/. The same model gives
+// the same bytes. dir may exist, but must not hold a model. While Write runs, dir holds a part of the model: a caller
+// that needs the model to appear whole writes it to another directory and renames that.
 func Write(dir string, m Model) error {
 	if err := m.check(); err != nil {
 		return fmt.Errorf("export a model: %w", err)
@@ -60,7 +62,8 @@ func Write(dir string, m Model) error {
 	return nil
 }
 
-// check refuses weights that were trained in a network that this package does not draw: they would fit, and predict wrongly.
+// check refuses settings of a network that this package does not draw: the weights would fit it, but the predictions
+// would be wrong. It refuses calibrations and image sizes that cannot be served, too.
 func (m Model) check() error {
 	var errs []error
 	need := func(ok bool, format string, args ...any) {
@@ -76,30 +79,36 @@ func (m Model) check() error {
 	return errors.Join(errs...)
 }
 
-// graph is the served graph: what goes in, what comes out, and how its variables are saved and restored.
+// graph is the served graph: its input, its outputs, and how its variables are saved and restored.
 type graph struct {
 	net                          *resnet.Net
-	image                        tf.Output
-	logit, probability, decision tf.Output
-	file, saved                  tf.Output // a file name; the same, once everything is saved to it
+	image                        tf.Output // [N,S,S,C] uint8
+	logit, probability, decision tf.Output // [N]
+	file                         tf.Output // placeholder for the file name to save to and restore from
+	saved                        tf.Output // the same file name; fetching it runs save first
 	save, restore                *tf.Operation
 	drawn                        *tf.Graph
-	def                          *graphpb.GraphDef
+	def                          *graphpb.GraphDef // drawn, as it is written down
 }
 
-// draw: image [N,S,S,C] uint8 -> score [N] -> logit, probability, decision, each [N].
+// draw draws the served graph. image: [N,S,S,C] uint8 -> score: [N] -> logit, probability, decision: [N] each
 func draw(m Model) (*graph, error) {
 	root := op.NewScope()
 	input := resnet.Input{Channels: len(m.Input.Channels), Mean: m.Input.Mean, Std: m.Input.Std}
-	a := m.Architecture
-	net, err := resnet.New(root.SubScope("net"), resnet.Architecture{Depth: a.Depth, Block: a.Block, Epsilon: a.Epsilon, Classes: resnet.Classes}, input)
+	net, err := resnet.New(root.SubScope("net"), resnet.Architecture{
+		Depth:   m.Architecture.Depth,
+		Block:   m.Architecture.Block,
+		Epsilon: m.Architecture.Epsilon,
+		Classes: resnet.Classes,
+	}, input)
 	if err != nil {
 		return nil, err
 	}
 	g := &graph{net: net}
 	s := root.SubScope("serve")
 	side := int64(m.Input.Size)
-	g.image = op.Placeholder(s.SubScope("image"), tf.Uint8, op.PlaceholderShape(tf.MakeShape(-1, side, side, int64(input.Channels))))
+	shape := tf.MakeShape(-1, side, side, int64(input.Channels))
+	g.image = op.Placeholder(s.SubScope("image"), tf.Uint8, op.PlaceholderShape(shape))
 	pass := net.Forward(s, net.Normalise(s, g.image), resnet.Options{})
 	g.decide(s, resnet.Score(s.SubScope("score"), pass.Logits), m.Calibration)
 	g.drawSaver(root.SubScope("saver"))
@@ -110,7 +119,8 @@ func draw(m Model) (*graph, error) {
 	return g, err
 }
 
-// decide undoes the prior shift and the temperature, and compares with the threshold. score: [N]
+// decide draws the outputs: it undoes the prior shift and the temperature, and compares the logit with the threshold.
+// score: [N] -> logit, probability, decision: [N] each
 func (g *graph) decide(s *op.Scope, score tf.Output, c wire.Calibration) {
 	shift := op.Const(s.SubScope("shift"), float32(c.Shift))
 	temperature := op.Const(s.SubScope("temperature"), float32(c.Temperature))
@@ -122,23 +132,24 @@ func (g *graph) decide(s *op.Scope, score tf.Output, c wire.Calibration) {
 	g.decision = op.Cast(d, op.GreaterEqual(d, g.logit, threshold), tf.Int64)
 }
 
-// drawSaver draws what a SavedModel's loader runs: restore the variables from a file whose name is fed.
+// drawSaver draws the operations that save the variables to a file and restore them from it. The name of the file is
+// fed. A loader of a SavedModel runs restore.
 func (g *graph) drawSaver(s *op.Scope) {
-	var names, slices []string
+	var names, parts []string
 	var values []tf.Output
 	var types []tf.DataType
 	for _, p := range g.net.Params {
-		names, slices = append(names, p.Name), append(slices, "") // the whole tensor
+		names, parts = append(names, p.Name), append(parts, "") // "": the whole tensor
 		values, types = append(values, p.Value), append(types, tf.Float)
 	}
 	g.file = op.Placeholder(s.SubScope("file"), tf.String, op.PlaceholderShape(tf.ScalarShape()))
 	all := op.Const(s.SubScope("names"), names)
-	whole := op.Const(s.SubScope("slices"), slices)
+	whole := op.Const(s.SubScope("slices"), parts)
 	g.save = op.SaveV2(s, g.file, all, whole, values)
 	g.saved = op.Identity(s.WithControlDependencies(g.save), g.file)
 	restored := op.RestoreV2(s, g.file, all, whole, types)
 	if s.Err() != nil {
-		return
+		return // after an error restored has no outputs to index
 	}
 	var assigns []*tf.Operation
 	for i, p := range g.net.Params {
@@ -147,8 +158,8 @@ func (g *graph) drawSaver(s *op.Scope) {
 	g.restore = op.NoOp(s.SubScope("restore").WithControlDependencies(assigns...))
 }
 
-// saveVariables sets the variables and lets TensorFlow write them. What it draws for that comes after the definition was
-// taken, so the served graph does not hold it.
+// saveVariables sets the variables to the model's tensors and lets TensorFlow save them. It draws more operations to
+// set the variables. They are not in the served graph, because draw has already taken the definition.
 func (g *graph) saveVariables(prefix string, m Model) error {
 	s := op.NewScopeWithGraph(g.drawn).SubScope("set")
 	state := session.DrawState(s, g.net.Params)
@@ -159,7 +170,7 @@ func (g *graph) saveVariables(prefix string, m Model) error {
 	if err != nil {
 		return err
 	}
-	defer sess.Close()
+	defer func() { _ = sess.Close() }()
 	if err := state.Set(sess, m.Tensors); err != nil {
 		return err
 	}
@@ -171,6 +182,7 @@ func (g *graph) saveVariables(prefix string, m Model) error {
 	return err
 }
 
+// definition returns the graph as TensorFlow writes it down.
 func definition(g *tf.Graph) (*graphpb.GraphDef, error) {
 	var b bytes.Buffer
 	if _, err := g.WriteTo(&b); err != nil {
@@ -186,8 +198,11 @@ func (g *graph) savedModel(m Model) *pb.SavedModel {
 		MetaInfoDef: &pb.MetaGraphDef_MetaInfoDef{Tags: []string{tag}, TensorflowVersion: tf.Version()},
 		GraphDef:    g.def,
 		SaverDef: &pb.SaverDef{
-			FilenameTensorName: tensorName(g.file), SaveTensorName: tensorName(g.saved), RestoreOpName: g.restore.Name(),
-			MaxToKeep: 1, Version: pb.SaverDef_V2,
+			FilenameTensorName: tensorName(g.file),
+			SaveTensorName:     tensorName(g.saved),
+			RestoreOpName:      g.restore.Name(),
+			MaxToKeep:          1,
+			Version:            pb.SaverDef_V2,
 		},
 		SignatureDef: map[string]*pb.SignatureDef{signature: g.signature(m)},
 	}}}

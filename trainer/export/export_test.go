@@ -17,7 +17,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestAServedModelSaysWhatTheTrainerSaid(t *testing.T) {
+func TestAServedModelPredictsWhatTheTrainerScored(t *testing.T) {
 	m, scores, images := trained(t)
 	dir := filepath.Join(t.TempDir(), "model")
 	if err := Write(dir, m); err != nil {
@@ -29,7 +29,7 @@ func TestAServedModelSaysWhatTheTrainerSaid(t *testing.T) {
 	}
 	defer served.Close()
 	if served.Size != 32 || served.Channels != 6 {
-		t.Errorf("it takes %dx%dx%d images", served.Size, served.Size, served.Channels)
+		t.Errorf("the model takes %dx%dx%d images, want 32x32x6", served.Size, served.Size, served.Channels)
 	}
 	got, err := served.Predict(images, len(scores))
 	if err != nil {
@@ -38,8 +38,14 @@ func TestAServedModelSaysWhatTheTrainerSaid(t *testing.T) {
 	positives := 0
 	for i, score := range scores {
 		logit := (float64(score) - m.Calibration.Shift) / m.Calibration.Temperature
-		want := Prediction{Logit: float32(logit), Probability: float32(1 / (1 + math.Exp(-logit))), Positive: logit >= m.Calibration.Threshold}
-		if math.Abs(float64(got[i].Logit-want.Logit)) > 1e-5 || math.Abs(float64(got[i].Probability-want.Probability)) > 1e-5 || got[i].Positive != want.Positive {
+		want := Prediction{
+			Logit:       float32(logit),
+			Probability: float32(1 / (1 + math.Exp(-logit))),
+			Positive:    logit >= m.Calibration.Threshold,
+		}
+		if !near(got[i].Logit, want.Logit) ||
+			!near(got[i].Probability, want.Probability) ||
+			got[i].Positive != want.Positive {
 			t.Errorf("image %d: got %+v, want %+v", i, got[i], want)
 		}
 		if got[i].Positive {
@@ -47,9 +53,11 @@ func TestAServedModelSaysWhatTheTrainerSaid(t *testing.T) {
 		}
 	}
 	if positives == 0 || positives == len(scores) {
-		t.Errorf("%d of %d images are positive: the threshold was not put to the test", positives, len(scores))
+		t.Errorf("%d of %d images are positive, so the threshold was not tested", positives, len(scores))
 	}
 }
+
+func near(a, b float32) bool { return math.Abs(float64(a-b)) <= 1e-5 }
 
 func TestTheLayoutIsTensorFlowServings(t *testing.T) {
 	m, _, _ := trained(t)
@@ -84,16 +92,16 @@ func TestTheLayoutIsTensorFlowServings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 11,186,946 weights and 9,600 statistics of four bytes: no optimizer slot has slipped in.
+	// The file holds 11,186,946 weights and 9,600 statistics of four bytes, and no slot of the optimizer.
 	if info.Size() != 4*(11186946+9600) {
-		t.Errorf("the variables take %d bytes", info.Size())
+		t.Errorf("the variables take %d bytes, want %d", info.Size(), 4*(11186946+9600))
 	}
 }
 
 func TestWriteRefuses(t *testing.T) {
 	good, _, _ := trained(t)
-	there := t.TempDir()
-	if err := os.Mkdir(filepath.Join(there, "variables"), 0o755); err != nil {
+	full := t.TempDir()
+	if err := os.Mkdir(filepath.Join(full, "variables"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -101,14 +109,39 @@ func TestWriteRefuses(t *testing.T) {
 		dir   string
 		want  string
 	}{
-		"another block":                {func(m *Model) { m.Architecture.Block = "v2" }, "", `block "v2" is neither`},
-		"no epsilon":                   {func(m *Model) { m.Architecture.Epsilon = 0 }, "", "epsilon 0 is outside 0..1"},
-		"a temperature of zero":        {func(m *Model) { m.Calibration.Temperature = 0 }, "", "temperature 0 is not above 0"},
-		"another comparator":           {func(m *Model) { m.Calibration.Comparator = ">" }, "", `comparator ">" is not >=`},
-		"a depth that does not fit":    {func(m *Model) { m.Architecture.Depth = 34 }, "", "tensor layer1.2.bn1.bias is missing"},
-		"a missing tensor":             {func(m *Model) { m.Tensors = m.Tensors[1:] }, "", "tensor bn1.bias is missing"},
-		"a mean too few":               {func(m *Model) { m.Input.Mean = m.Input.Mean[1:] }, "", "6 channels, 5 means"},
-		"a directory that holds a one": {func(*Model) {}, there, "variables: file exists"},
+		"another block": {
+			spoil: func(m *Model) { m.Architecture.Block = "v2" },
+			want:  `block "v2" is neither`,
+		},
+		"no epsilon": {
+			spoil: func(m *Model) { m.Architecture.Epsilon = 0 },
+			want:  "epsilon 0 is outside 0..1",
+		},
+		"a temperature of zero": {
+			spoil: func(m *Model) { m.Calibration.Temperature = 0 },
+			want:  "temperature 0 is not above 0",
+		},
+		"another comparator": {
+			spoil: func(m *Model) { m.Calibration.Comparator = ">" },
+			want:  `comparator ">" is not >=`,
+		},
+		"a depth that does not fit": {
+			spoil: func(m *Model) { m.Architecture.Depth = 34 },
+			want:  "tensor layer1.2.bn1.bias is missing",
+		},
+		"a missing tensor": {
+			spoil: func(m *Model) { m.Tensors = m.Tensors[1:] },
+			want:  "tensor bn1.bias is missing",
+		},
+		"a missing mean": {
+			spoil: func(m *Model) { m.Input.Mean = m.Input.Mean[1:] },
+			want:  "6 channels, 5 means",
+		},
+		"a directory with a model": {
+			spoil: func(*Model) {},
+			dir:   full,
+			want:  "variables: file exists",
+		},
 	} {
 		m := good
 		c.spoil(&m)
@@ -132,8 +165,10 @@ func TestLoadRefuses(t *testing.T) {
 		damage func(dir string) error
 		want   string
 	}{
-		"an empty directory": {os.RemoveAll, "load the model in"},
-		"a cut-off graph":    {func(dir string) error { return os.Truncate(filepath.Join(dir, "saved_model.pb"), 1000) }, "load the model in"},
+		"a missing directory": {os.RemoveAll, "load the model in"},
+		"a cut-off graph": {func(dir string) error {
+			return os.Truncate(filepath.Join(dir, "saved_model.pb"), 1000)
+		}, "load the model in"},
 		"missing variables": {func(dir string) error {
 			return os.Remove(filepath.Join(dir, "variables", "variables.data-00000-of-00001"))
 		}, "load the model in"},
@@ -154,12 +189,14 @@ func TestLoadRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer served.Close()
-	if _, err := served.Predict(images[1:], 6); err == nil || !strings.Contains(err.Error(), "predict 6 images of 32x32x6") {
+	_, err = served.Predict(images[1:], 6)
+	if err == nil || !strings.Contains(err.Error(), "predict 6 images of 32x32x6") {
 		t.Errorf("a cut-off image: got %v", err)
 	}
 }
 
-// trained is a model after a few steps, with a calibration under which some of its images are defects and some are not.
+// trained returns a model after two steps, with the images that it was trained on and their scores. Its calibration
+// makes half of the images defects. The model is trained once for all tests.
 func trained(t *testing.T) (Model, []float32, []uint8) {
 	t.Helper()
 	once.Do(func() { model, scored, pictures = train(t) })
@@ -177,13 +214,24 @@ func train(t *testing.T) (Model, []float32, []uint8) {
 	mean, std := []float64{100, 110, 120, 130, 140, 150}, []float64{50, 51, 52, 53, 54, 55}
 	h, _ := wire.Recipe(wire.PresetDefault, false)
 	h.ImageSize, h.EMA, h.Augment = 32, 0, wire.Augment{}
-	s, err := session.New(session.Config{Architecture: resnet.Of(18), Channels: 6, Mean: mean, Std: std, Hyper: h, Threads: 2})
+	s, err := session.New(session.Config{
+		Architecture: resnet.Of(18),
+		Channels:     6,
+		Mean:         mean,
+		Std:          std,
+		Hyper:        h,
+		Threads:      2,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	const n = 40 // more than one batch of predictions
-	b := loop.Batch{Images: make([]uint8, n*32*32*6), Labels: make([]int32, n), Weights: make([]float32, n)}
+	const n = 40 // more than one run of predictions
+	b := loop.Batch{
+		Images:  make([]uint8, n*32*32*6),
+		Labels:  make([]int32, n),
+		Weights: make([]float32, n),
+	}
 	for i := range b.Images {
 		b.Images[i] = uint8(i*i>>3 + i/(32*32*6)*5)
 	}
@@ -208,8 +256,19 @@ func train(t *testing.T) (Model, []float32, []uint8) {
 	middle := (float64(sorted[n/2-1]) + float64(sorted[n/2])) / 2
 	return Model{
 		Architecture: s.Architecture(),
-		Input:        wire.Input{Channels: []string{"AM", "GRAY", "G", "R", "W", "NORMAL"}, Size: 32, Mean: mean, Std: std},
-		Calibration:  wire.Calibration{Shift: shift, Temperature: temperature, Threshold: (middle - shift) / temperature, Comparator: ">="},
-		Tensors:      checkpoint.Tensors(tensors), Threads: 2,
+		Input: wire.Input{
+			Channels: []string{"AM", "GRAY", "G", "R", "W", "NORMAL"},
+			Size:     32,
+			Mean:     mean,
+			Std:      std,
+		},
+		Calibration: wire.Calibration{
+			Shift:       shift,
+			Temperature: temperature,
+			Threshold:   (middle - shift) / temperature,
+			Comparator:  ">=",
+		},
+		Tensors: checkpoint.Tensors(tensors),
+		Threads: 2,
 	}, scores, b.Images
 }

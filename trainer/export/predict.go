@@ -11,23 +11,23 @@ import (
 	"plumbline.dev/plumbline/trainer/session"
 )
 
-// Prediction is what a model says of one image.
+// Prediction is a model's answer for one image.
 type Prediction struct {
 	Logit       float32 // calibrated
 	Probability float32 // of the positive class
 	Positive    bool    // logit >= threshold
 }
 
-// Served is an exported model that has been loaded.
+// Served is an exported model that has been loaded. It takes images of [N,Size,Size,Channels] uint8.
 type Served struct {
-	Size, Channels int // of its images, [N,Size,Size,Channels] uint8
+	Size, Channels int
 
 	model                        *tf.SavedModel
 	image                        tf.Output
 	logit, probability, decision tf.Output
 }
 
-// Load reads a SavedModel that Write wrote, as TensorFlow Serving would.
+// Load loads a SavedModel that Write wrote, in the way of TensorFlow Serving: by its tag and signature.
 func Load(dir string, threads int) (*Served, error) {
 	model, err := tf.LoadSavedModel(dir, []string{tag}, session.Options(threads, false))
 	if err != nil {
@@ -35,7 +35,7 @@ func Load(dir string, threads int) (*Served, error) {
 	}
 	s := &Served{model: model}
 	if err := s.bind(model.Signatures[signature]); err != nil {
-		model.Session.Close()
+		_ = model.Session.Close()
 		return nil, fmt.Errorf("load the model in %s: %w", dir, err)
 	}
 	return s, nil
@@ -48,26 +48,28 @@ func (s *Served) Close() error { return s.model.Session.Close() }
 func (s *Served) bind(sig tf.Signature) error {
 	shape, err := sig.Inputs[Image].Shape.ToSlice()
 	if err != nil || len(shape) != 4 || sig.Inputs[Image].DType != tf.Uint8 {
-		return fmt.Errorf("signature %s has no input %q of [N,S,S,C] uint8: this is not a model of Plumbline's", signature, Image)
+		return fmt.Errorf("signature %s has no input %q of [N,S,S,C] uint8: Plumbline did not write this model",
+			signature, Image)
 	}
 	s.Size, s.Channels = int(shape[1]), int(shape[3])
-	for name, to := range map[string]*tf.Output{Image: &s.image, Logit: &s.logit, Probability: &s.probability, Decision: &s.decision} {
+	if s.image, err = s.tensor(sig.Inputs[Image].Name); err != nil {
+		return err
+	}
+	outputs := map[string]*tf.Output{Logit: &s.logit, Probability: &s.probability, Decision: &s.decision}
+	for name, output := range outputs {
 		info, ok := sig.Outputs[name]
-		if name == Image {
-			info, ok = sig.Inputs[name]
-		}
 		if !ok {
-			return fmt.Errorf("signature %s has no output %q: this is not a model of Plumbline's", signature, name)
+			return fmt.Errorf("signature %s has no output %q: Plumbline did not write this model", signature, name)
 		}
-		if *to, err = s.output(info.Name); err != nil {
+		if *output, err = s.tensor(info.Name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// output finds "operation:index".
-func (s *Served) output(name string) (tf.Output, error) {
+// tensor finds a tensor of the graph by TensorFlow's name for it, operation:index.
+func (s *Served) tensor(name string) (tf.Output, error) {
 	operation, index, _ := strings.Cut(name, ":")
 	i, err := strconv.Atoi(index)
 	o := s.model.Graph.Operation(operation)
@@ -77,25 +79,34 @@ func (s *Served) output(name string) (tf.Output, error) {
 	return o.Output(i), nil
 }
 
-// Predict asks the model about n images, [n,Size,Size,Channels] uint8, channels in the order that it was trained with.
+// Predict asks the model about n images, whose channels must be in the order that the model was trained with.
+// images: [n,Size,Size,Channels] uint8 -> [n]
 func (s *Served) Predict(images []uint8, n int) ([]Prediction, error) {
 	size := s.Size * s.Size * s.Channels
 	if len(images) != n*size {
-		return nil, fmt.Errorf("predict %d images of %dx%dx%d: %d bytes, want %d", n, s.Size, s.Size, s.Channels, len(images), n*size)
+		return nil, fmt.Errorf("predict %d images of %dx%dx%d: %d bytes, want %d",
+			n, s.Size, s.Size, s.Channels, len(images), n*size)
 	}
+	fetches := []tf.Output{s.logit, s.probability, s.decision}
 	predictions := make([]Prediction, 0, n)
 	for from, to := range loop.Parts(n, loop.RunAtOnce) {
-		batch, err := session.TensorOf(images[from*size:to*size], int64(to-from), int64(s.Size), int64(s.Size), int64(s.Channels))
+		shape := []int64{int64(to - from), int64(s.Size), int64(s.Size), int64(s.Channels)}
+		batch, err := session.TensorOf(images[from*size:to*size], shape...)
 		if err != nil {
 			return nil, fmt.Errorf("predict images %d to %d: %w", from, to-1, err)
 		}
-		out, err := s.model.Session.Run(map[tf.Output]*tf.Tensor{s.image: batch}, []tf.Output{s.logit, s.probability, s.decision}, nil)
+		out, err := s.model.Session.Run(map[tf.Output]*tf.Tensor{s.image: batch}, fetches, nil)
 		if err != nil {
 			return nil, fmt.Errorf("predict images %d to %d: %w", from, to-1, err)
 		}
-		logits, probabilities, decisions := out[0].Value().([]float32), out[1].Value().([]float32), out[2].Value().([]int64)
+		logits, probabilities := out[0].Value().([]float32), out[1].Value().([]float32)
+		decisions := out[2].Value().([]int64)
 		for i := range logits {
-			predictions = append(predictions, Prediction{Logit: logits[i], Probability: probabilities[i], Positive: decisions[i] == 1})
+			predictions = append(predictions, Prediction{
+				Logit:       logits[i],
+				Probability: probabilities[i],
+				Positive:    decisions[i] == 1,
+			})
 		}
 	}
 	return predictions, nil

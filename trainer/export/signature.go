@@ -10,7 +10,7 @@ import (
 	pb "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 )
 
-// Names by which a server knows the model.
+// The names of the model's parts that a server and its clients use.
 const (
 	tag       = "serve"
 	signature = "serving_default"
@@ -21,11 +21,11 @@ const (
 	Decision    = "decision"    // [N] int64: 1, the positive class, where logit >= threshold
 )
 
+// signature describes the inputs and outputs of the served graph.
 func (g *graph) signature(m Model) *pb.SignatureDef {
 	side := int64(m.Input.Size)
 	return &pb.SignatureDef{
-		//lint:ignore SA1019 TensorFlow Serving reads the method's name; only newer protos call it deprecated
-		MethodName: "tensorflow/serving/predict",
+		MethodName: "tensorflow/serving/predict", //nolint:staticcheck // TensorFlow Serving before 2.4 checks the name
 		Inputs: map[string]*pb.TensorInfo{
 			Image: describe(g.image, typepb.DataType_DT_UINT8, -1, side, side, int64(len(m.Input.Channels))),
 		},
@@ -45,4 +45,5 @@ func describe(t tf.Output, kind typepb.DataType, dims ...int64) *pb.TensorInfo {
 	return &pb.TensorInfo{Encoding: &pb.TensorInfo_Name{Name: tensorName(t)}, Dtype: kind, TensorShape: shape}
 }
 
+// tensorName returns TensorFlow's name of a tensor, operation:index.
 func tensorName(t tf.Output) string { return fmt.Sprintf("%s:%d", t.Op.Name(), t.Index) }

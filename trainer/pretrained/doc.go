@@ -1,6 +1,8 @@
-// Package pretrained reads weights that others have trained on colour photographs, and fits them to an inspection's channels.
+// Package pretrained reads weights that others have trained on colour photographs, and adapts them to the channels of
+// an inspection's images.
 //
-// In the walk it stands between a file and the first step of training: main reads the file here and gives the tensors to a session's
-// model, whose head stays random. Files are safetensors in torchvision's names, which timm shares; docs/pretrained.md says where to
-// get them. It needs no TensorFlow, so that the converter of other people's weights (hack/pretrained) can check what it has made.
+// In the walk it is between a file and the first step of training: trainer reads the file with it, and sets the tensors
+// in a session's model, whose head stays random. Files are safetensors in torchvision's names, which timm uses too;
+// docs/pretrained.md says where to get them. The package needs no TensorFlow, so that the program that converts other
+// weights (hack/pretrained) can check its result with it.
 package pretrained

@@ -6,13 +6,15 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
+// Names of tensors that are treated differently from the others.
 const (
-	inputKernel = "conv1.weight" // [64,3,7,7]: what Mix adapts
+	inputKernel = "conv1.weight" // [64,3,7,7]; a Mix adapts it
 	headWeight  = "fc.weight"    // [classes, features]
 	headBias    = "fc.bias"      // [classes]
 )
 
-// Backbone is torchvision's network of this depth, one of wire.Depths, for colour photographs, the head apart: the shape of every tensor by its name.
+// Backbone returns the shape of every tensor of torchvision's network of this depth by name, without the head. The
+// network takes the three colours of a photograph. depth is one of wire.Depths.
 func Backbone(depth int) map[string][]int {
 	shapes := map[string][]int{}
 	conv := func(name string, out, in, k int) { shapes[name+".weight"] = []int{out, in, k, k} }
@@ -29,10 +31,10 @@ func Backbone(depth int) map[string][]int {
 		width, out := 64<<stage, (64<<stage)*stages.Expansion()
 		for i := range blocks {
 			name := fmt.Sprintf("layer%d.%d", stage+1, i)
-			if !stages.Bottleneck { // 3x3, 3x3
+			if !stages.Bottleneck { // convolutions 3x3, 3x3
 				conv(name+".conv1", width, in, 3)
 				conv(name+".conv2", width, width, 3)
-			} else { // 1x1, 3x3, 1x1
+			} else { // convolutions 1x1, 3x3, 1x1
 				conv(name+".conv1", width, in, 1)
 				conv(name+".conv2", width, width, 3)
 				conv(name+".conv3", out, width, 1)
@@ -50,7 +52,7 @@ func Backbone(depth int) map[string][]int {
 	return shapes
 }
 
-// features come out of the last stage.
+// features returns how many features the last stage of this depth has, which are the inputs of the head.
 func features(depth int) int {
 	stages, _ := wire.StagesOf(depth)
 	return 512 * stages.Expansion()

@@ -14,7 +14,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// What is compared here was computed by timm: hack/reference/pretrained_golden.py.
+// The golden kernels are timm's, computed by hack/reference/pretrained_golden.py.
 func TestTileIsTimms(t *testing.T) {
 	text, err := os.ReadFile("testdata/tile.json")
 	if err != nil {
@@ -43,6 +43,7 @@ func TestTileIsTimms(t *testing.T) {
 	}
 }
 
+// names returns the names of n channels: c0, c1, ...
 func names(n int) (channels []string) {
 	for i := range n {
 		channels = append(channels, "c"+strconv.Itoa(i))
@@ -50,7 +51,9 @@ func names(n int) (channels []string) {
 	return channels
 }
 
-func TestHowMuchOfEachColourAChannelGets(t *testing.T) {
+func TestMixOfEachAdaptation(t *testing.T) {
+	tile := wire.Pretrained{InputAdaptation: wire.AdaptTile}
+	mean := wire.Pretrained{InputAdaptation: wire.AdaptMean}
 	third := 1. / 3
 	mapped := func(colours ...string) wire.Pretrained {
 		p := wire.Pretrained{InputAdaptation: wire.AdaptMapped, Colours: map[string]string{}}
@@ -64,18 +67,54 @@ func TestHowMuchOfEachColourAChannelGets(t *testing.T) {
 		n    int
 		want Mix
 	}{
-		"tile, three channels: as they are":                    {wire.Pretrained{InputAdaptation: wire.AdaptTile}, 3, Mix{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}},
-		"tile, four channels":                                  {wire.Pretrained{InputAdaptation: wire.AdaptTile}, 4, Mix{{.75, 0, 0}, {0, .75, 0}, {0, 0, .75}, {.75, 0, 0}}},
-		"tile, one channel: the sum":                           {wire.Pretrained{InputAdaptation: wire.AdaptTile}, 1, Mix{{1, 1, 1}}},
-		"mean, two channels":                                   {wire.Pretrained{InputAdaptation: wire.AdaptMean}, 2, Mix{{.5, .5, .5}, {.5, .5, .5}}},
-		"mapped, each colour once":                             {mapped("B", "R", "G"), 3, Mix{{0, 0, 1}, {1, 0, 0}, {0, 1, 0}}},
-		"mapped, heirs of one colour share it":                 {mapped("R", "R", "G", "B"), 4, Mix{{.5, 0, 0}, {.5, 0, 0}, {0, 1, 0}, {0, 0, 1}}},
-		"mapped, a mean is a third of an heir of every colour": {mapped("R", "G", "B", "mean"), 4, Mix{{.75, 0, 0}, {0, .75, 0}, {0, 0, .75}, {.25, .25, .25}}},
-		"mapped, all inherit the mean":                         {mapped("mean", "mean"), 2, Mix{{.5, .5, .5}, {.5, .5, .5}}},
-		"mapped, a colour without an heir":                     {mapped("G", "R"), 2, Mix{{0, 1.5, 0}, {1.5, 0, 0}}},
-		"mapped, one colour for all":                           {mapped("G", "G"), 2, Mix{{0, 1.5, 0}, {0, 1.5, 0}}},
-		"mapped, one channel that inherits the mean":           {mapped("mean"), 1, Mix{{1, 1, 1}}},
-		"mapped, a colour beside means":                        {mapped("R", "mean", "mean"), 3, Mix{{.6, 0, 0}, {third * .6, .5, .5}, {third * .6, .5, .5}}},
+		"tile, three channels stay as they are": {
+			tile, 3,
+			Mix{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
+		},
+		"tile, four channels": {
+			tile, 4,
+			Mix{{.75, 0, 0}, {0, .75, 0}, {0, 0, .75}, {.75, 0, 0}},
+		},
+		"tile, one channel gets the sum": {
+			tile, 1,
+			Mix{{1, 1, 1}},
+		},
+		"mean, two channels": {
+			mean, 2,
+			Mix{{.5, .5, .5}, {.5, .5, .5}},
+		},
+		"mapped, each colour once": {
+			mapped("B", "R", "G"), 3,
+			Mix{{0, 0, 1}, {1, 0, 0}, {0, 1, 0}},
+		},
+		"mapped, two channels share one colour": {
+			mapped("R", "R", "G", "B"), 4,
+			Mix{{.5, 0, 0}, {.5, 0, 0}, {0, 1, 0}, {0, 0, 1}},
+		},
+		"mapped, a mean counts as a third of a channel for every colour": {
+			mapped("R", "G", "B", "mean"), 4,
+			Mix{{.75, 0, 0}, {0, .75, 0}, {0, 0, .75}, {.25, .25, .25}},
+		},
+		"mapped, all inherit the mean": {
+			mapped("mean", "mean"), 2,
+			Mix{{.5, .5, .5}, {.5, .5, .5}},
+		},
+		"mapped, no channel inherits blue": {
+			mapped("G", "R"), 2,
+			Mix{{0, 1.5, 0}, {1.5, 0, 0}},
+		},
+		"mapped, one colour for all": {
+			mapped("G", "G"), 2,
+			Mix{{0, 1.5, 0}, {0, 1.5, 0}},
+		},
+		"mapped, one channel that inherits the mean": {
+			mapped("mean"), 1,
+			Mix{{1, 1, 1}},
+		},
+		"mapped, a colour beside means": {
+			mapped("R", "mean", "mean"), 3,
+			Mix{{.6, 0, 0}, {third * .6, .5, .5}, {third * .6, .5, .5}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := NewMix(test.how, names(test.n))
@@ -90,13 +129,13 @@ func TestHowMuchOfEachColourAChannelGets(t *testing.T) {
 				sum += amounts[0] + amounts[1] + amounts[2]
 			}
 			if sum < 3-1e-12 || sum > 3+1e-12 {
-				t.Errorf("all of it is %v, want 3", sum)
+				t.Errorf("the numbers sum to %v, want 3", sum)
 			}
 		})
 	}
 }
 
-func TestAdaptationsThatCannotBe(t *testing.T) {
+func TestNewMixRefuses(t *testing.T) {
 	mapped := func(colours map[string]string) wire.Pretrained {
 		return wire.Pretrained{InputAdaptation: wire.AdaptMapped, Colours: colours}
 	}
@@ -105,11 +144,26 @@ func TestAdaptationsThatCannotBe(t *testing.T) {
 		channels []string
 		want     string
 	}{
-		"an unknown way":           {wire.Pretrained{InputAdaptation: "zoom"}, names(3), `"zoom" is not one of`},
-		"no channels":              {wire.Pretrained{InputAdaptation: wire.AdaptTile}, nil, "no channel"},
-		"a channel without colour": {mapped(map[string]string{"c0": "R"}), names(2), `channel c1 is given no colour`},
-		"a colour of no network":   {mapped(map[string]string{"c0": "IR"}), names(1), `channel c0 inherits "IR"`},
-		"a colour for no channel":  {mapped(map[string]string{"c0": "R", "UV": "B"}), names(1), "channel UV is given a colour, but the data has the channels [c0]"},
+		"an unknown adaptation": {
+			wire.Pretrained{InputAdaptation: "zoom"}, names(3),
+			`"zoom" is not one of`,
+		},
+		"no channels": {
+			wire.Pretrained{InputAdaptation: wire.AdaptTile}, nil,
+			"the data has no channel",
+		},
+		"a channel without a colour": {
+			mapped(map[string]string{"c0": "R"}), names(2),
+			"channel c1 is given no colour",
+		},
+		"an unknown colour": {
+			mapped(map[string]string{"c0": "IR"}), names(1),
+			`channel c0 is given the colour "IR"`,
+		},
+		"a colour for a channel that does not exist": {
+			mapped(map[string]string{"c0": "R", "UV": "B"}), names(1),
+			"channel UV is given a colour, but the data has only the channels [c0]",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := NewMix(test.how, test.channels); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -18,7 +18,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// zeros are depth 18's tensors, all of them 0, with a head for 1000 classes. Their arrays may be shared: change copies.
+// zeros returns depth 18's tensors, all of them 0, with a head for 1000 classes. The tensors share one array, so a test
+// changes a copy of it.
 func zeros() []safetensors.Tensor {
 	shapes := Backbone(18)
 	shapes[headWeight], shapes[headBias] = []int{1000, 512}, []int{1000}
@@ -34,7 +35,7 @@ func zeros() []safetensors.Tensor {
 	return ts
 }
 
-// fileOf writes tensors, ordered anew, into a file.
+// fileOf writes tensors, sorted by name, into a file.
 func fileOf(t *testing.T, metadata map[string]string, ts []safetensors.Tensor) string {
 	t.Helper()
 	slices.SortFunc(ts, func(a, b safetensors.Tensor) int { return cmp.Compare(a.Name, b.Name) })
@@ -55,10 +56,10 @@ func TestAFileIsReadAndAdapted(t *testing.T) {
 	for i := range ts {
 		if ts[i].Name == inputKernel {
 			ts[i].Data = make([]float32, len(ts[i].Data))
-			ts[i].Data[49] = 2 // the first kernel's, of green
+			ts[i].Data[49] = 2 // in the first kernel, the first value of green
 		}
 	}
-	// PyTorch's counter is there or not.
+	// A file may hold PyTorch's counter of batches, which is skipped.
 	ts = append(ts, safetensors.Tensor{Name: "bn1.num_batches_tracked", Shape: nil, Data: []float32{9}})
 	w, err := Read(fileOf(t, nil, ts), 18)
 	if err != nil {
@@ -86,7 +87,7 @@ func TestAFileIsReadAndAdapted(t *testing.T) {
 	}
 }
 
-func TestFilesThatDoNotFit(t *testing.T) {
+func TestReadRefusesFilesThatDoNotFit(t *testing.T) {
 	change := func(name string, how func(*safetensors.Tensor)) []safetensors.Tensor {
 		ts := zeros()
 		for i := range ts {
@@ -96,6 +97,9 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		}
 		return ts
 	}
+	add := func(name string, shape []int) []safetensors.Tensor {
+		return append(zeros(), safetensors.Tensor{Name: name, Shape: shape, Data: []float32{1}})
+	}
 	holding := func(v float32) func(*safetensors.Tensor) {
 		return func(x *safetensors.Tensor) { x.Data = slices.Clone(x.Data); x.Data[3] = v }
 	}
@@ -104,30 +108,68 @@ func TestFilesThatDoNotFit(t *testing.T) {
 		metadata map[string]string
 		want     string
 	}{
-		"a tensor is missing":       {zeros()[1:], nil, "tensor bn1.bias is missing"},
-		"a tensor does not belong":  {append(zeros(), safetensors.Tensor{Name: "layer5.bias", Shape: []int{1}, Data: []float32{1}}), nil, "tensor layer5.bias does not belong"},
-		"a counter of nothing":      {append(zeros(), safetensors.Tensor{Name: "bn9.num_batches_tracked", Data: []float32{1}}), nil, "tensor bn9.num_batches_tracked does not belong"},
-		"a head of half its parts":  {change(headBias, func(x *safetensors.Tensor) { x.Name = "fc.offset" }), nil, "tensor fc.offset does not belong; the head's"},
-		"a head of other features":  {change(headWeight, func(x *safetensors.Tensor) { x.Shape = []int{512, 1000} }), nil, "want [n 512] and [n]"},
-		"another shape":             {change("bn1.bias", func(x *safetensors.Tensor) { x.Shape = []int{8, 8} }), nil, "tensor bn1.bias has shape [8 8], want [64]"},
-		"NaN":                       {change("layer3.1.bn2.weight", holding(float32(math.NaN()))), nil, "tensor layer3.1.bn2.weight holds NaN, first at value 3 of 256"},
-		"infinity":                  {change("conv1.weight", holding(float32(math.Inf(-1)))), nil, "tensor conv1.weight holds -Inf, first at value 3 of 9408"},
-		"a variance below 0":        {change("bn1.running_var", holding(-1)), nil, "tensor bn1.running_var holds the variance -1"},
-		"a block that nobody knows": {zeros(), map[string]string{MetaBlock: "v2"}, `"v2", which is neither v1 nor v1.5`},
-		"an epsilon that is none":   {zeros(), map[string]string{MetaEpsilon: "1e-5x"}, "no number between 0 and 1"},
+		"a tensor is missing": {
+			tensors: zeros()[1:],
+			want:    "tensor bn1.bias is missing",
+		},
+		"a tensor does not belong": {
+			tensors: add("layer5.bias", []int{1}),
+			want:    "tensor layer5.bias does not belong to depth 18",
+		},
+		"a counter of a batch norm that does not exist": {
+			tensors: add("bn9.num_batches_tracked", nil),
+			want:    "tensor bn9.num_batches_tracked does not belong to depth 18",
+		},
+		"a head without a bias": {
+			tensors: change(headBias, func(x *safetensors.Tensor) { x.Name = "fc.offset" }),
+			want:    "tensor fc.offset does not belong to depth 18; the head's",
+		},
+		"a head for another number of features": {
+			tensors: change(headWeight, func(x *safetensors.Tensor) { x.Shape = []int{512, 1000} }),
+			want:    "want [n 512] and [n]",
+		},
+		"another shape": {
+			tensors: change("bn1.bias", func(x *safetensors.Tensor) { x.Shape = []int{8, 8} }),
+			want:    "tensor bn1.bias has shape [8 8], want [64]",
+		},
+		"NaN": {
+			tensors: change("layer3.1.bn2.weight", holding(float32(math.NaN()))),
+			want:    "tensor layer3.1.bn2.weight holds NaN, first at value 3 of 256",
+		},
+		"infinity": {
+			tensors: change("conv1.weight", holding(float32(math.Inf(-1)))),
+			want:    "tensor conv1.weight holds -Inf, first at value 3 of 9408",
+		},
+		"a variance below 0": {
+			tensors: change("bn1.running_var", holding(-1)),
+			want:    "tensor bn1.running_var holds the variance -1",
+		},
+		"an unknown block": {
+			tensors:  zeros(),
+			metadata: map[string]string{MetaBlock: "v2"},
+			want:     `"v2", which is neither v1 nor v1.5`,
+		},
+		"an epsilon that is not a number": {
+			tensors:  zeros(),
+			metadata: map[string]string{MetaEpsilon: "1e-5x"},
+			want:     "not a number between 0 and 1",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := fileOf(t, test.metadata, test.tensors)
 			_, err := Read(path, 18)
 			var unfit *Unfit
-			if !errors.As(err, &unfit) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
+			if !errors.As(err, &unfit) {
+				t.Fatalf("error %v, want an *Unfit", err)
+			}
+			if text := err.Error(); !strings.Contains(text, test.want) || !strings.Contains(text, path) {
 				t.Errorf("error %v, want one that names %s and says %q", err, path, test.want)
 			}
 		})
 	}
 }
 
-// entriesOf are the header of a file of this depth.
+// entriesOf returns the entries in the header of a file of this depth.
 func entriesOf(depth int) (entries []safetensors.Entry) {
 	shapes := Backbone(depth)
 	shapes[headWeight], shapes[headBias] = []int{1000, features(depth)}, []int{1000}
@@ -138,26 +180,32 @@ func entriesOf(depth int) (entries []safetensors.Entry) {
 }
 
 func TestWeightsOfAnotherDepthAreRecognised(t *testing.T) {
-	for _, of := range wire.Depths {
+	for _, actual := range wire.Depths {
 		for _, asked := range wire.Depths {
-			err := checkLayout(entriesOf(of), asked)
-			want := fmt.Sprintf("not a ResNet of depth %d, and seems to be of depth %d: tensor ", asked, of)
-			if of == asked && err != nil || of != asked && (err == nil || !strings.Contains(err.Error(), want)) {
-				t.Errorf("depth %d read as %d: %v", of, asked, err)
+			err := checkLayout(entriesOf(actual), asked)
+			if actual == asked && err == nil {
+				continue
+			}
+			want := fmt.Sprintf("not a ResNet of depth %d, and seems to be of depth %d: tensor ", asked, actual)
+			if actual == asked || err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("depth %d read as %d: %v", actual, asked, err)
 			}
 		}
 	}
-	foreign := []safetensors.Entry{{Name: "resnet.embedder.embedder.convolution.weight", DType: safetensors.F32, Shape: []int{64, 3, 7, 7}}}
-	if err := checkLayout(foreign, 50); err == nil || !strings.Contains(err.Error(), "resembles no depth") || len(err.Error()) > 600 {
+	const otherLibrary = "resnet.embedder.embedder.convolution.weight"
+	foreign := []safetensors.Entry{{Name: otherLibrary, DType: safetensors.F32, Shape: []int{64, 3, 7, 7}}}
+	err := checkLayout(foreign, 50)
+	if err == nil || !strings.Contains(err.Error(), "is not like any depth") || len(err.Error()) > 600 {
 		t.Errorf("another library's names: %v", err)
 	}
-	double := []safetensors.Entry{{Name: inputKernel, DType: "F64", Shape: []int{64, 3, 7, 7}}}
-	if err := checkLayout(append(entriesOf(50), double...), 50); err == nil || !strings.Contains(err.Error(), "tensor conv1.weight is F64, not F32, F16 or BF16") {
+	double := safetensors.Entry{Name: inputKernel, DType: "F64", Shape: []int{64, 3, 7, 7}}
+	err = checkLayout(append(entriesOf(50), double), 50)
+	if err == nil || !strings.Contains(err.Error(), "tensor conv1.weight has the type F64, not F32, F16 or BF16") {
 		t.Errorf("double precision: %v", err)
 	}
 }
 
-func TestFilesThatCannotBeRead(t *testing.T) {
+func TestReadRefusesFilesThatAreNotSafetensors(t *testing.T) {
 	whole, err := os.ReadFile(fileOf(t, nil, zeros()))
 	if err != nil {
 		t.Fatal(err)
@@ -172,17 +220,17 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 	var unfit *Unfit
 	if _, err := Read(filepath.Join(dir, "gone"), 18); !errors.Is(err, fs.ErrNotExist) || errors.As(err, &unfit) {
-		t.Errorf("a file that is not there: %v", err)
+		t.Errorf("a file that does not exist: %v", err)
 	}
-	lying := slices.Clone(whole)
-	lying[bytes.Index(lying, []byte("data_offsets"))+len(`data_offsets":[`)] = '4'
+	wrong := slices.Clone(whole)
+	wrong[bytes.Index(wrong, []byte("data_offsets"))+len(`data_offsets":[`)] = '4'
 	for name, path := range map[string]string{
-		"a directory":          dir,
-		"nothing in it":        put("empty", nil),
-		"half of it":           put("half", whole[:len(whole)/2]),
-		"a pickle":             put("pickle", []byte("PK\x03\x04 and so on, as PyTorch saves by itself")),
-		"offsets that lie":     put("lying", lying),
-		"one byte is too much": put("long", append(slices.Clone(whole), 0)),
+		"a directory":                  dir,
+		"an empty file":                put("empty", nil),
+		"half a file":                  put("half", whole[:len(whole)/2]),
+		"a zip file, as torch.save's":  put("pickle", []byte("PK\x03\x04 and more")),
+		"a wrong offset":               put("offset", wrong),
+		"a byte after the last tensor": put("long", append(slices.Clone(whole), 0)),
 	} {
 		if _, err := Read(path, 18); !errors.As(err, &unfit) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)

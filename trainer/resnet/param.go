@@ -10,18 +10,19 @@ import (
 	"github.com/wamuir/graft/tensorflow/op"
 )
 
-// Param is one variable: a weight, which is trained, or a statistic of batch normalisation, which follows the batches.
+// Param is one variable of a network: a weight, which is trained, or a running statistic of batch normalisation, which
+// follows the batches.
 type Param struct {
 	Name    string    // torchvision's
 	Shape   []int     // torchvision's: kernels [out,in,kh,kw], fc [out,in]
 	Trained bool      // false: a running mean or variance
-	Handle  tf.Output // the variable
-	Value   tf.Output // its present value, in TensorFlow's layout: kernels [kh,kw,in,out]
+	Handle  tf.Output // the variable; operations that change it take the handle
+	Value   tf.Output // reads the variable, in TensorFlow's layout: kernels [kh,kw,in,out]
 
-	initial initial
+	initial initialiser
 }
 
-// Size is the number of elements.
+// Size returns the number of elements.
 func (p *Param) Size() int {
 	n := 1
 	for _, d := range p.Shape {
@@ -30,8 +31,8 @@ func (p *Param) Size() int {
 	return n
 }
 
-// Dims is the shape in TensorFlow's layout.
-func (p *Param) Dims() []int64 {
+// TensorFlowShape returns the shape in TensorFlow's layout: kernels [kh,kw,in,out], all others as in Shape.
+func (p *Param) TensorFlowShape() []int64 {
 	d := make([]int64, len(p.Shape))
 	for i, n := range p.Shape {
 		d[i] = int64(n)
@@ -42,7 +43,7 @@ func (p *Param) Dims() []int64 {
 	return d
 }
 
-// ToTorch draws the change from TensorFlow's layout to torchvision's, for a value (or an optimizer's slot) of p.
+// ToTorch draws the change from TensorFlow's layout to torchvision's, for a value of p or of a variable with p's shape.
 func (p *Param) ToTorch(s *op.Scope, v tf.Output) tf.Output {
 	if len(p.Shape) != 4 {
 		return v
@@ -50,7 +51,7 @@ func (p *Param) ToTorch(s *op.Scope, v tf.Output) tf.Output {
 	return op.Transpose(s, v, op.Const(s, []int32{3, 2, 0, 1})) // HWIO -> OIHW
 }
 
-// FromTorch draws the change back.
+// FromTorch draws the change from torchvision's layout to TensorFlow's.
 func (p *Param) FromTorch(s *op.Scope, v tf.Output) tf.Output {
 	if len(p.Shape) != 4 {
 		return v
@@ -58,17 +59,19 @@ func (p *Param) FromTorch(s *op.Scope, v tf.Output) tf.Output {
 	return op.Transpose(s, v, op.Const(s, []int32{2, 3, 1, 0})) // OIHW -> HWIO
 }
 
-// Initial returns the values that training from random weights starts with, in torchvision's layout. They depend on seed and
+// Initial returns the values of p before training from random weights, in torchvision's layout. They depend on seed and
 // name alone, so neither the order of the layers nor the number of threads changes them.
 func (p *Param) Initial(seed int64) []float32 {
 	key := sha256.Sum256(binary.LittleEndian.AppendUint64([]byte(p.Name), uint64(seed)))
 	return p.initial(rand.New(rand.NewChaCha8(key)), p.Shape, p.Size())
 }
 
-// initial draws the n first values of a parameter of this shape.
-type initial func(r *rand.Rand, shape []int, n int) []float32
+// initialiser returns the n initial values of a parameter of this shape.
+type initialiser func(r *rand.Rand, shape []int, n int) []float32
 
-// heNormal keeps the variance of gradients through a ReLU: deviation sqrt(2 / fan-out), fan-out = out*kh*kw. torchvision's choice.
+// heNormal fills kernels from a normal distribution with deviation sqrt(2 / (out kh kw)), as torchvision does
+// (kaiming_normal_ with mode fan_out). The variance of gradients then stays the same through a ReLU (He et al.,
+// "Delving Deep into Rectifiers").
 func heNormal(r *rand.Rand, shape []int, n int) []float32 {
 	std := math.Sqrt(2 / float64(shape[0]*shape[2]*shape[3]))
 	v := make([]float32, n)
@@ -78,8 +81,8 @@ func heNormal(r *rand.Rand, shape []int, n int) []float32 {
 	return v
 }
 
-// uniform in ±1/sqrt(in), as PyTorch fills a linear layer.
-func uniform(in int) initial {
+// uniform fills a linear layer's weight and bias uniformly in ±1/sqrt(in), as PyTorch does.
+func uniform(in int) initialiser {
 	bound := 1 / math.Sqrt(float64(in))
 	return func(r *rand.Rand, _ []int, n int) []float32 {
 		v := make([]float32, n)
@@ -90,10 +93,11 @@ func uniform(in int) initial {
 	}
 }
 
-// zero is for shifts and running means, and for the last scale of every block: a block then starts as the identity, which
-// lets the deep networks start to learn at the rate of the shallow ones.
+// zero fills shifts, running means, and the last scale of every block. A block whose last scale is 0 starts as the
+// identity, so deep networks start to learn at the rate of shallow ones.
 func zero(_ *rand.Rand, _ []int, n int) []float32 { return make([]float32, n) }
 
+// one fills all other scales, and running variances.
 func one(_ *rand.Rand, _ []int, n int) []float32 {
 	v := make([]float32, n)
 	for i := range v {
@@ -102,29 +106,31 @@ func one(_ *rand.Rand, _ []int, n int) []float32 {
 	return v
 }
 
-// param returns the weight of this name, which the first forward pass declares and the others share.
-func (n *Net) param(name string, shape []int, init initial) *Param {
+// weight returns the weight of this name. The first forward pass declares it; later passes share it.
+func (n *Net) weight(name string, shape []int, init initialiser) *Param {
 	return n.declare(name, shape, true, init)
 }
 
-func (n *Net) statistic(name string, shape []int, init initial) *Param {
+// statistic returns the running statistic of this name. The first forward pass declares it; later passes share it.
+func (n *Net) statistic(name string, shape []int, init initialiser) *Param {
 	return n.declare(name, shape, false, init)
 }
 
-func (n *Net) declare(name string, shape []int, trained bool, init initial) *Param {
+func (n *Net) declare(name string, shape []int, trained bool, init initialiser) *Param {
 	if p, ok := n.byName[name]; ok {
 		return p
 	}
 	p := &Param{Name: name, Shape: shape, Trained: trained, initial: init}
-	p.Handle, p.Value = Variable(n.scope, name, p.Dims())
+	p.Handle, p.Value = Variable(n.scope, name, p.TensorFlowShape())
 	n.Params = append(n.Params, p)
 	n.byName[name] = p
 	return p
 }
 
-// Variable draws a float variable and the reading of it.
-func Variable(scope *op.Scope, name string, dims []int64) (handle, value tf.Output) {
+// Variable draws a float32 variable with this shape in TensorFlow's layout, and an operation that reads it. The
+// variable has no value until an operation assigns one.
+func Variable(scope *op.Scope, name string, shape []int64) (handle, value tf.Output) {
 	s := scope.SubScope(name)
-	handle = op.VarHandleOp(s, tf.Float, tf.MakeShape(dims...), op.VarHandleOpSharedName(name))
+	handle = op.VarHandleOp(s, tf.Float, tf.MakeShape(shape...), op.VarHandleOpSharedName(name))
 	return handle, op.ReadVariableOp(s, handle, tf.Float)
 }

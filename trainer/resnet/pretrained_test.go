@@ -1,7 +1,6 @@
 package resnet
 
 import (
-	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,8 +11,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Package pretrained knows the networks without TensorFlow: what it lets pass must fit what is drawn here.
-func TestPretrainedWeightsFitWhatIsDrawn(t *testing.T) {
+// Package pretrained, which does without TensorFlow, has its own list of each network's tensors. Weights that it
+// accepts must fit the network that this package draws.
+func TestPretrainedWeightsFitTheNetwork(t *testing.T) {
 	for _, depth := range wire.Depths {
 		s := op.NewScope()
 		net, err := New(s, Of(depth), Input{Channels: 3, Mean: make([]float64, 3), Std: []float64{1, 1, 1}})
@@ -29,9 +29,10 @@ func TestPretrainedWeightsFitWhatIsDrawn(t *testing.T) {
 		for _, p := range net.Params {
 			drawn[p.Name] = p.Shape
 		}
-		maps.DeleteFunc(drawn, func(name string, _ []int) bool { return name == "fc.weight" || name == "fc.bias" })
+		delete(drawn, "fc.weight")
+		delete(drawn, "fc.bias")
 		if diff := cmp.Diff(drawn, pretrained.Backbone(depth)); diff != "" {
-			t.Errorf("depth %d, drawn (-) and let pass (+):\n%s", depth, diff)
+			t.Errorf("depth %d, drawn (-) and accepted by pretrained (+):\n%s", depth, diff)
 		}
 	}
 }

@@ -10,23 +10,24 @@ import (
 )
 
 const (
-	// Epsilon of batch normalisation in PyTorch; TensorFlow's own default is 1e-4.
+	// Epsilon is what batch normalisation adds to a variance in PyTorch. TensorFlow's default is 1e-4.
 	Epsilon = 1e-5
-	// PoolPadding: one pixel on each side of the max-pool's input.
+	// PoolPadding is how the max-pool's input is padded: one pixel on each side.
 	PoolPadding = "symmetric"
-	// Classes of an inspection. Logits: 0 normal, 1 defect.
+	// Classes is the number of logits of an inspection: logit 0 is normal, logit 1 is defect.
 	Classes = 2
 )
 
-// Architecture is what weights fit into. A manifest carries it, so that weights are never put into another network.
+// Architecture describes the network that weights fit into. Every manifest has one, so that weights are never put into
+// another network.
 type Architecture struct {
 	Depth   int     // one of wire.Depths
-	Block   string  // wire.BlockV1 or wire.BlockV15; basic blocks (18, 34) know no difference
+	Block   string  // wire.BlockV1 or wire.BlockV15; the same for basic blocks (18, 34)
 	Epsilon float64 // batch normalisation's
-	Classes int     // logits
+	Classes int     // the number of logits
 }
 
-// Of is torchvision's network of this depth, for an inspection.
+// Of returns torchvision's network of this depth, with the two logits of an inspection.
 func Of(depth int) Architecture {
 	return Architecture{Depth: depth, Block: wire.BlockV15, Epsilon: Epsilon, Classes: Classes}
 }
@@ -50,34 +51,38 @@ func (a Architecture) validate() error {
 // Mode says where batch normalisation takes its mean and variance from.
 type Mode bool
 
+// The modes of a forward pass.
 const (
-	Inference Mode = false // the running statistics
-	Training  Mode = true  // the batch
+	Inference Mode = false // from the running statistics
+	Training  Mode = true  // from the batch
 )
 
-// Input is what a network is fed: [N,S,S,C] uint8, normalised in the graph to (x - Mean) / Std per channel.
+// Input describes the images that a network is fed: [N,S,S,C] uint8. The graph normalises them to (x - Mean) / Std for
+// each channel.
 type Input struct {
 	Channels  int
-	Mean, Std []float64 // [Channels], on the 0-255 scale
+	Mean, Std []float64 // [Channels], on the scale 0 to 255
 }
 
 // Net is one network: its parameters, and every forward pass that was drawn over them.
 type Net struct {
-	Params []*Param // in torchvision's order, once the first Forward has declared them
+	Params []*Param // in torchvision's order; empty until the first Forward declares them
 
 	arch   Architecture
 	input  Input
-	scope  *op.Scope // where the variables live
+	scope  *op.Scope // where the variables are drawn
 	byName map[string]*Param
 }
 
-// New prepares a network below scope. It refuses an architecture that it does not know and an input that cannot be normalised.
+// New returns a network whose variables will be drawn below scope. It draws nothing yet. It refuses an architecture
+// that it does not know and an input that cannot be normalised.
 func New(scope *op.Scope, arch Architecture, input Input) (*Net, error) {
 	if err := arch.validate(); err != nil {
 		return nil, err
 	}
 	if input.Channels < 1 || len(input.Mean) != input.Channels || len(input.Std) != input.Channels {
-		return nil, fmt.Errorf("input has %d channels, %d means and %d deviations", input.Channels, len(input.Mean), len(input.Std))
+		return nil, fmt.Errorf("input has %d channels, %d means and %d deviations",
+			input.Channels, len(input.Mean), len(input.Std))
 	}
 	for c, std := range input.Std {
 		if !(std > 0) { // also refuses NaN
@@ -87,7 +92,7 @@ func New(scope *op.Scope, arch Architecture, input Input) (*Net, error) {
 	return &Net{arch: arch, input: input, scope: scope, byName: map[string]*Param{}}, nil
 }
 
-// Normalise draws (x - mean) / std per channel. images: [N,S,S,C] uint8 -> [N,S,S,C] float
+// Normalise draws (x - mean) / std for each channel. images: [N,S,S,C] uint8 -> [N,S,S,C] float32
 func (n *Net) Normalise(scope *op.Scope, images tf.Output) tf.Output {
 	s := scope.SubScope("input")
 	x := op.Cast(s, images, tf.Float)
@@ -95,21 +100,21 @@ func (n *Net) Normalise(scope *op.Scope, images tf.Output) tf.Output {
 	return op.RealDiv(s, x, op.Const(s.SubScope("std"), floats(n.input.Std)))
 }
 
-// Options of one forward pass.
+// Options are the options of one forward pass.
 type Options struct {
 	Mode    Mode
-	Values  func(*Param) tf.Output // what to compute with; nil: the variables' present values
+	Values  func(*Param) tf.Output // returns the value to compute with; nil: the variable's present value
 	Compute tf.DataType            // of convolutions and activations; 0: float32
 }
 
 // Pass is a forward pass that was drawn.
 type Pass struct {
-	Stages   [4]tf.Output // [N,S/4,S/4,F] ... [N,S/32,S/32,8F]: what each stage hands on
-	Logits   tf.Output    // [N,Classes]
-	Measured []Measured   // Training: what the batch measured, by which the running statistics are to be moved
+	Stages   [4]tf.Output // the output of each stage: [N,S/4,S/4,F], [N,S/8,S/8,2F], ... [N,S/32,S/32,8F]
+	Logits   tf.Output    // [N,Classes] float32
+	Measured []Measured   // of every batch normalisation, in Training mode; nil in Inference mode
 }
 
-// Forward draws one pass below scope. x: [N,S,S,C] float, normalised. Errors are the scope's.
+// Forward draws one pass below scope. x: [N,S,S,C] float32, normalised. An error stays in the scope: see scope.Err.
 func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
 	b := &builder{net: n, scope: scope, options: o}
 	stages, _ := wire.StagesOf(n.arch.Depth) // New has refused other depths
@@ -124,7 +129,7 @@ func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
 	x = b.conv("conv1", x, n.input.Channels, 64, 7, 2)
 	x = b.relu("relu", b.batchNorm("bn1", x, 64, one))
 	x = b.maxPool("maxpool", x)
-	// Stages: each halves the side (but the first) and doubles the width. -> [N,S/32,S/32,512*expansion]
+	// Stages: each but the first halves the side and doubles the width. [N,S/4,S/4,64] -> [N,S/32,S/32,512*expansion]
 	in := 64
 	for stage, blocks := range stages.Blocks {
 		width := 64 << stage
@@ -139,7 +144,7 @@ func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
 		}
 		pass.Stages[stage] = x
 	}
-	// Head: [N,h,w,F] -> [N,F] -> [N,Classes]
+	// Head, in float32 whatever the stages compute in: [N,S/32,S/32,F] -> [N,F] -> [N,Classes]
 	if o.Compute != 0 && o.Compute != tf.Float {
 		x = op.Cast(scope.SubScope("features"), x, tf.Float)
 	}
@@ -148,18 +153,20 @@ func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
 	return pass
 }
 
-// Score draws l1 - l0, by which samples are ranked. logits: [N,2] -> [N]
+// Score draws logit 1 minus logit 0, by which samples are ranked. It is also the logit of the probability of a defect:
+// softmax over two logits is the sigmoid of their difference. logits: [N,2] -> [N]
 func Score(scope *op.Scope, logits tf.Output) tf.Output {
 	l := op.Unpack(scope, logits, Classes, op.UnpackAxis(1))
 	if scope.Err() != nil {
-		return tf.Output{}
+		return tf.Output{} // after an error Unpack returns no outputs to index
 	}
 	return op.Sub(scope, l[1], l[0])
 }
 
-// A block is one residual unit: in channels come in, width*expansion go out, the side is divided by stride.
+// A block is one residual unit, relu(f(x) + shortcut(x)). It has in channels of input and width*expansion of output,
+// and divides the side by stride.
 
-// basic: 3x3, 3x3. x: [N,H,W,in] -> [N,H/stride,W/stride,width]
+// basic draws the block of depths 18 and 34: convolutions 3x3, 3x3. x: [N,H,W,in] -> [N,H/stride,W/stride,width]
 func basic(b *builder, name string, x tf.Output, in, width, stride int) tf.Output {
 	y := b.conv(name+".conv1", x, in, width, 3, stride)
 	y = b.relu(name+".relu1", b.batchNorm(name+".bn1", y, width, one))
@@ -168,7 +175,8 @@ func basic(b *builder, name string, x tf.Output, in, width, stride int) tf.Outpu
 	return b.relu(name+".relu", b.add(name+".add", y, b.shortcut(name, x, in, width, stride)))
 }
 
-// bottleneck: 1x1, 3x3, 1x1; where the stride is, Block says. x: [N,H,W,in] -> [N,H/stride,W/stride,4*width]
+// bottleneck draws the block of the deeper networks: convolutions 1x1, 3x3, 1x1. The stride is on the first of them in
+// wire.BlockV1, and on the second in wire.BlockV15. x: [N,H,W,in] -> [N,H/stride,W/stride,4*width]
 func bottleneck(b *builder, name string, x tf.Output, in, width, stride int) tf.Output {
 	out := 4 * width
 	first, second := 1, stride
@@ -184,7 +192,8 @@ func bottleneck(b *builder, name string, x tf.Output, in, width, stride int) tf.
 	return b.relu(name+".relu", b.add(name+".add", y, b.shortcut(name, x, in, out, stride)))
 }
 
-// shortcut is the identity where the shapes agree, a strided 1x1 convolution where they do not.
+// shortcut draws the identity where input and output of the block have the same shape, and elsewhere a strided 1x1
+// convolution with batch normalisation. x: [N,H,W,in] -> [N,H/stride,W/stride,out]
 func (b *builder) shortcut(name string, x tf.Output, in, out, stride int) tf.Output {
 	if in == out && stride == 1 {
 		return x

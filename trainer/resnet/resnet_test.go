@@ -31,22 +31,23 @@ func TestParameterCounts(t *testing.T) {
 
 func TestForwardPassesShareVariables(t *testing.T) {
 	s := op.NewScope()
-	net, err := New(s, Of(18), six())
+	net, err := New(s, Of(18), sixChannels())
 	if err != nil {
 		t.Fatal(err)
 	}
 	images := op.Placeholder(s, tf.Uint8, op.PlaceholderShape(tf.MakeShape(-1, 32, 32, 6)))
-	draw := func(name string, mode Mode) []Measured {
+	measure := func(name string, mode Mode) []Measured {
 		sub := s.SubScope(name)
 		return net.Forward(sub, net.Normalise(sub, images), Options{Mode: mode}).Measured
 	}
-	measured := draw("train", Training)
+	measured := measure("train", Training)
 	declared := len(net.Params)
-	none := draw("eval", Inference)
+	none := measure("eval", Inference)
 	if s.Err() != nil {
 		t.Fatal(s.Err())
 	}
-	if len(net.Params) != declared || declared != 102 { // 20 kernels, 20 batch norms of four, two for fc
+	// 20 kernels, four parameters for each of 20 batch norms, and two for fc
+	if len(net.Params) != declared || declared != 102 {
 		t.Errorf("%d parameters after the first pass and %d after the second, want 102", declared, len(net.Params))
 	}
 	if len(measured) != 20 || none != nil {
@@ -71,8 +72,10 @@ func TestInitialValues(t *testing.T) {
 		case p.Name == "fc.weight":
 			want = 1 / math.Sqrt(3*2048)
 		case p.Name == "fc.bias":
-			continue // two values have no statistics
-		case strings.HasSuffix(p.Name, ".bn3.weight"), strings.HasSuffix(p.Name, ".bias"), strings.HasSuffix(p.Name, ".running_mean"):
+			continue // two values are too few for a mean and a deviation
+		case strings.HasSuffix(p.Name, ".bn3.weight"),
+			strings.HasSuffix(p.Name, ".bias"),
+			strings.HasSuffix(p.Name, ".running_mean"):
 			want = 0
 		default:
 			want = 1
@@ -96,16 +99,16 @@ func TestInitialValues(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	zeroStd := six()
+	zeroStd := sixChannels()
 	zeroStd.Std[3] = 0
-	short := six()
+	short := sixChannels()
 	short.Mean = short.Mean[:5]
 	for name, c := range map[string]struct {
 		depth int
 		input Input
 		want  string
 	}{
-		"an unknown depth":           {20, six(), "depth 20 is not one of"},
+		"an unknown depth":           {20, sixChannels(), "depth 20 is not one of"},
 		"a channel without contrast": {18, zeroStd, "the deviation of channel 3 is 0"},
 		"a missing mean":             {18, short, "6 channels, 5 means"},
 	} {
@@ -118,7 +121,7 @@ func TestRefusals(t *testing.T) {
 func draw(t *testing.T, depth int, mode Mode) *Net {
 	t.Helper()
 	s := op.NewScope()
-	net, err := New(s, Of(depth), six())
+	net, err := New(s, Of(depth), sixChannels())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +137,10 @@ func draw(t *testing.T, depth int, mode Mode) *Net {
 	return net
 }
 
-func six() Input {
-	return Input{Channels: 6, Mean: []float64{120, 121, 122, 123, 124, 125}, Std: []float64{50, 51, 52, 53, 54, 55}}
+func sixChannels() Input {
+	return Input{
+		Channels: 6,
+		Mean:     []float64{120, 121, 122, 123, 124, 125},
+		Std:      []float64{50, 51, 52, 53, 54, 55},
+	}
 }

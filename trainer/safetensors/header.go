@@ -16,11 +16,11 @@ type Entry struct {
 	DType DType
 	Shape []int
 
-	begin, end int64 // its bytes, from the header's end
+	begin, end int64 // where its bytes begin and end, counted from the header's end
 }
 
-// decodeHeader returns the metadata, which may be nil, and the tensors in the order of their bytes. It reads token by token, because
-// decoding into a map or a struct would take the second of two equal names, or a misspelt one, without a word.
+// decodeHeader returns the metadata, which may be nil, and the tensors in the order of their bytes. It reads token by
+// token: decoding into a map or a struct would accept a name that is there twice, or misspelt, without an error.
 func decodeHeader(text []byte) (metadata map[string]string, entries []Entry, err error) {
 	if len(text) == 0 || text[0] != '{' {
 		return nil, nil, errors.New("its header does not begin with {")
@@ -29,7 +29,7 @@ func decodeHeader(text []byte) (metadata map[string]string, entries []Entry, err
 		return nil, nil, errors.New("its header is not UTF-8")
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
-	err = object(d, func(name string) error {
+	err = readObject(d, func(name string) error {
 		if name == metadataKey {
 			metadata, err = decodeMetadata(d)
 			return err
@@ -42,7 +42,7 @@ func decodeHeader(text []byte) (metadata map[string]string, entries []Entry, err
 		return nil, nil, fmt.Errorf("its header: %w", err)
 	}
 	if len(bytes.Trim(text[d.InputOffset():], " ")) > 0 {
-		return nil, nil, errors.New("its header goes on after its end")
+		return nil, nil, errors.New("its header has text after its JSON object")
 	}
 	slices.SortFunc(entries, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end), cmp.Compare(a.Name, b.Name))
@@ -50,10 +50,11 @@ func decodeHeader(text []byte) (metadata map[string]string, entries []Entry, err
 	return metadata, entries, nil
 }
 
-// object reads one JSON object; value reads the value of each name, which may not be there twice.
-func object(d *json.Decoder, value func(name string) error) error {
+// readObject reads one JSON object. It calls readValue after each name to read the name's value. A name that is there
+// twice is an error.
+func readObject(d *json.Decoder, readValue func(name string) error) error {
 	if token, err := d.Token(); err != nil || token != json.Delim('{') {
-		return cmp.Or(err, fmt.Errorf("%v stands where an object should", token))
+		return cmp.Or(err, fmt.Errorf("%v is where an object should be", token))
 	}
 	seen := map[string]bool{}
 	for d.More() {
@@ -61,12 +62,12 @@ func object(d *json.Decoder, value func(name string) error) error {
 		if err != nil {
 			return err
 		}
-		name := token.(string) // the decoder lets nothing else be a name
+		name := token.(string) // the decoder accepts only a string here
 		if seen[name] {
-			return fmt.Errorf("it names %q twice", name)
+			return fmt.Errorf("%q appears twice", name)
 		}
 		seen[name] = true
-		if err := value(name); err != nil {
+		if err := readValue(name); err != nil {
 			return fmt.Errorf("at %q: %w", name, err)
 		}
 	}
@@ -76,14 +77,14 @@ func object(d *json.Decoder, value func(name string) error) error {
 
 func decodeMetadata(d *json.Decoder) (map[string]string, error) {
 	metadata := map[string]string{}
-	err := object(d, func(name string) error {
+	err := readObject(d, func(name string) error {
 		token, err := d.Token()
 		if err != nil {
 			return err
 		}
 		text, ok := token.(string)
 		if !ok {
-			return fmt.Errorf("%v is no text", token)
+			return fmt.Errorf("%v is not a text", token)
 		}
 		metadata[name] = text
 		return nil
@@ -94,7 +95,7 @@ func decodeMetadata(d *json.Decoder) (map[string]string, error) {
 func decodeEntry(d *json.Decoder, name string) (Entry, error) {
 	e := Entry{Name: name}
 	var offsets []int
-	err := object(d, func(field string) (err error) {
+	err := readObject(d, func(field string) (err error) {
 		switch field {
 		case "dtype":
 			return d.Decode(&e.DType)
@@ -119,7 +120,7 @@ func decodeEntry(d *json.Decoder, name string) (Entry, error) {
 	return e, nil
 }
 
-// decodeNumbers reads a list of whole numbers. A null among them, which decoding into numbers would take for 0, is an error.
+// decodeNumbers reads a list of whole numbers. A null in it is an error; decoding into numbers would read it as 0.
 func decodeNumbers(d *json.Decoder) ([]int, error) {
 	var list []*int
 	if err := d.Decode(&list); err != nil || list == nil {
@@ -128,35 +129,37 @@ func decodeNumbers(d *json.Decoder) ([]int, error) {
 	numbers := make([]int, len(list))
 	for i, n := range list {
 		if n == nil {
-			return nil, errors.New("null is no number")
+			return nil, errors.New("null is not a number")
 		}
 		numbers[i] = *n
 	}
 	return numbers, nil
 }
 
-// checkLayout: no gap, no overlap, sizes as shapes and types say, and all of the buffer used.
+// checkLayout returns an error unless the tensors fill the buffer without a gap or an overlap, and the size of each
+// follows from its shape and type. buffer is the number of bytes after the header.
 func checkLayout(entries []Entry, buffer int64) error {
-	var at int64
+	var free int64 // the first byte that no tensor has taken
 	for _, e := range entries {
 		n, err := elements(e.Shape)
 		width, known := widths[e.DType]
 		switch {
 		case !known:
-			return fmt.Errorf("tensor %s is of the unknown type %q", e.Name, e.DType)
+			return fmt.Errorf("tensor %s has the unknown type %q", e.Name, e.DType)
 		case err != nil:
 			return fmt.Errorf("tensor %s: %w", e.Name, err)
-		case e.begin != at:
-			return fmt.Errorf("tensor %s begins at byte %d, where %d is the next free one", e.Name, e.begin, at)
-		case e.end < e.begin || e.end > buffer: // also keeps the sums below from going round
+		case e.begin != free:
+			return fmt.Errorf("tensor %s begins at byte %d, but the next free byte is %d", e.Name, e.begin, free)
+		case e.end < e.begin || e.end > buffer: // also keeps the difference below from overflowing
 			return fmt.Errorf("tensor %s ends at byte %d of %d", e.Name, e.end, buffer)
 		case e.end-e.begin != width*int64(n):
-			return fmt.Errorf("tensor %s has %d bytes, its shape %v needs %d", e.Name, e.end-e.begin, e.Shape, width*int64(n))
+			return fmt.Errorf("tensor %s has %d bytes, but its shape %v needs %d",
+				e.Name, e.end-e.begin, e.Shape, width*int64(n))
 		}
-		at = e.end
+		free = e.end
 	}
-	if at != buffer {
-		return fmt.Errorf("its tensors take %d bytes, but %d follow the header", at, buffer)
+	if free != buffer {
+		return fmt.Errorf("its tensors take %d bytes, but %d follow the header", free, buffer)
 	}
 	return nil
 }

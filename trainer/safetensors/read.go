@@ -11,29 +11,29 @@ import (
 	"slices"
 )
 
-// Reader reads one file from its begin to its end.
+// Reader reads one file from its start to its end.
 type Reader struct {
-	Metadata map[string]string // the header's __metadata__; nil where it has none
+	Metadata map[string]string // the header's __metadata__; nil where the header has none
 	Entries  []Entry           // in the order of their bytes
 
 	b *bufio.Reader
 }
 
-// NewReader reads the header of a file and accounts for every byte that follows it. size is the file's; it bounds what a lying
-// header can make this program allocate.
+// NewReader reads the header of a file, and checks that the tensors in it take exactly the bytes that follow. size is
+// the size of the file: it bounds the memory that a wrong header can make this program allocate.
 func NewReader(r io.Reader, size int64) (*Reader, error) {
 	b := bufio.NewReaderSize(r, chunk)
 	length := make([]byte, 8)
 	if _, err := io.ReadFull(b, length); err != nil {
-		return nil, fmt.Errorf("it ends within its first 8 bytes: %w", err)
+		return nil, fmt.Errorf("the file ends within its first 8 bytes: %w", err)
 	}
 	n := binary.LittleEndian.Uint64(length)
 	if n > maxHeader || int64(n) > size-8 {
-		return nil, fmt.Errorf("its header claims %d bytes of a file of %d", n, size)
+		return nil, fmt.Errorf("its header claims %d bytes; the file has %d, and the limit is %d", n, size, maxHeader)
 	}
 	header := make([]byte, n)
 	if _, err := io.ReadFull(b, header); err != nil {
-		return nil, fmt.Errorf("it ends within its header: %w", err)
+		return nil, fmt.Errorf("the file ends within its header: %w", err)
 	}
 	metadata, entries, err := decodeHeader(header)
 	if err != nil {
@@ -45,8 +45,8 @@ func NewReader(r io.Reader, size int64) (*Reader, error) {
 	return &Reader{Metadata: metadata, Entries: entries, b: b}, nil
 }
 
-// Tensors reads those that keep asks for, which must be of a type that can be read, and reads past the others. They come ordered
-// by name. It can be called once.
+// Tensors reads the tensors for which keep returns true, and skips the others. It returns them ordered by name. A
+// tensor to be read must be F32, F16 or BF16. Tensors can be called once.
 func (r *Reader) Tensors(keep func(Entry) bool) ([]Tensor, error) {
 	ts := make([]Tensor, 0, len(r.Entries))
 	for _, e := range r.Entries {
@@ -64,11 +64,12 @@ func (r *Reader) Tensors(keep func(Entry) bool) ([]Tensor, error) {
 	}
 	slices.SortFunc(ts, func(a, b Tensor) int { return cmp.Compare(a.Name, b.Name) })
 	if _, err := r.b.ReadByte(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("it goes on after its last tensor")
+		return nil, errors.New("the file continues after its last tensor")
 	}
 	return ts, nil
 }
 
+// floats reads the values of the next tensor.
 func (r *Reader) floats(e Entry) ([]float32, error) {
 	if e.DType != F32 && e.DType != F16 && e.DType != BF16 {
 		return nil, fmt.Errorf("its type is %s, not one of %s, %s, %s", e.DType, F32, F16, BF16)
@@ -76,19 +77,19 @@ func (r *Reader) floats(e Entry) ([]float32, error) {
 	width := int(widths[e.DType])
 	all := make([]float32, int(e.end-e.begin)/width)
 	buffer := make([]byte, min(chunk, width*len(all)))
-	for into := all; len(into) > 0; {
-		n := min(len(into), len(buffer)/width)
+	for rest := all; len(rest) > 0; {
+		n := min(len(rest), len(buffer)/width)
 		if _, err := io.ReadFull(r.b, buffer[:width*n]); err != nil {
 			return nil, err
 		}
 		for i := range n {
 			if width == 2 {
-				into[i] = e.DType.widen(binary.LittleEndian.Uint16(buffer[2*i:]))
+				rest[i] = e.DType.widen(binary.LittleEndian.Uint16(buffer[2*i:]))
 			} else {
-				into[i] = math.Float32frombits(binary.LittleEndian.Uint32(buffer[4*i:]))
+				rest[i] = math.Float32frombits(binary.LittleEndian.Uint32(buffer[4*i:]))
 			}
 		}
-		into = into[n:]
+		rest = rest[n:]
 	}
 	return all, nil
 }

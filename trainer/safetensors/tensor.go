@@ -12,17 +12,17 @@ type Tensor struct {
 	Data  []float32
 }
 
-// DType is how a file keeps a tensor's numbers.
+// DType is the type of a tensor's numbers in a file.
 type DType string
 
-// Types that are read, each into float32. A file may hold others, which can be read past.
+// The types that Reader.Tensors can read, each into float32. A file may hold tensors of other types, which it can skip.
 const (
 	F32  DType = "F32"
 	F16  DType = "F16"
 	BF16 DType = "BF16"
 )
 
-// widths: bytes of one element, of every type that fills whole bytes.
+// widths has the bytes of one element for every type of the format that fills whole bytes.
 var widths = map[DType]int64{
 	"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
 	"U16": 2, "I16": 2, F16: 2, BF16: 2,
@@ -30,11 +30,12 @@ var widths = map[DType]int64{
 	"U64": 8, "I64": 8, "F64": 8, "C64": 8,
 }
 
-// elements is the product of the dimensions; an overflow is an error.
+// elements returns the product of the dimensions. A dimension below 0 and an overflow are errors.
 func elements(shape []int) (int, error) {
 	n := 1
 	for _, d := range shape {
-		if d < 0 || d > 0 && n > math.MaxInt64/8/d { // 8: the widest type, so that bytes do not overflow either
+		// 8 is the width of the widest type: the number of bytes must not overflow either.
+		if d < 0 || d > 0 && n > math.MaxInt64/8/d {
 			return 0, fmt.Errorf("shape %v is impossible", shape)
 		}
 		n *= d
@@ -42,7 +43,8 @@ func elements(shape []int) (int, error) {
 	return n, nil
 }
 
-// widen makes float32 of one half-precision number. It is exact; NaN and infinities stay what they are.
+// widen returns one half-precision number, F16 or BF16, as float32. The result is exact; NaN stays NaN, and infinity
+// stays infinity.
 func (d DType) widen(bits uint16) float32 {
 	if d == BF16 { // the upper half of a float32
 		return math.Float32frombits(uint32(bits) << 16)

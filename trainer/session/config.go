@@ -18,11 +18,11 @@ import (
 type Config struct {
 	Architecture resnet.Architecture
 	Channels     int       // of an image
-	Mean, Std    []float64 // [Channels], on the 0-255 scale
+	Mean, Std    []float64 // [Channels], on the scale 0 to 255
 	Hyper        wire.Hyperparameters
 
-	Threads int  // of TensorFlow. The first session of a process sets it for all of them
-	GPU     bool // false: a GPU is left alone, even where there is one
+	Threads int  // of TensorFlow; the first session of a process sets the number for all its sessions
+	GPU     bool // whether to use a GPU; false: the CPU alone, even where there is a GPU
 }
 
 func (c Config) validate() error {
@@ -32,8 +32,9 @@ func (c Config) validate() error {
 	return c.Hyper.Validate()
 }
 
-// compute is the type that convolutions of a training step work in, and those of the re-estimation, whose statistics freeze for steps to
-// come. Scores are float32, see drawEval.
+// compute returns the type that convolutions compute in, in a training step and in the re-estimation: the re-estimated
+// statistics stay frozen in the steps that follow, so they are measured as those steps compute. Scores are always
+// float32: see drawEval.
 func (c Config) compute() tf.DataType {
 	switch c.Hyper.Precision {
 	case wire.BFloat16:
@@ -44,8 +45,11 @@ func (c Config) compute() tf.DataType {
 	return tf.Float
 }
 
-// GPUs lists the GPUs that TensorFlow can use here. threads must be those of the session to come, because the first session
-// stateOf a process sets the thread pool of all.
+// augmentMoves reports whether images are turned or shifted.
+func (c Config) augmentMoves() bool { return c.Hyper.Augment.Shift > 0 || c.Hyper.Augment.Rotate > 0 }
+
+// GPUs returns TensorFlow's names of the GPUs that it can use here. It opens a session. threads must be the number that
+// later sessions will use, because the first session of a process sets the thread pool of all.
 func GPUs(threads int) ([]string, error) {
 	graph, err := op.NewScope().Finalize()
 	if err != nil {
@@ -55,7 +59,7 @@ func GPUs(threads int) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a TensorFlow session: %w", err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	devices, err := s.ListDevices()
 	if err != nil {
 		return nil, fmt.Errorf("list TensorFlow's devices: %w", err)
@@ -69,16 +73,17 @@ func GPUs(threads int) ([]string, error) {
 	return names, nil
 }
 
-// Options are how every session of Plumbline is opened.
+// Options returns the options with which Plumbline opens every TensorFlow session.
 func Options(threads int, gpu bool) *tf.SessionOptions {
 	config := &pb.ConfigProto{
 		IntraOpParallelismThreads: int32(threads),
 		InterOpParallelismThreads: int32(threads),
-		AllowSoftPlacement:        true, // what has no GPU kernel runs on the CPU
+		AllowSoftPlacement:        true, // an operation without a GPU kernel runs on the CPU
 		GpuOptions:                &pb.GPUOptions{AllowGrowth: true},
 	}
 	if !gpu {
-		// Grappler's rewriting of the graph makes no step faster on a CPU, and costs depth 152 nine seconds of it at the start.
+		// Grappler, TensorFlow's optimizer of graphs, makes no step faster on a CPU. At depth 152 it takes nine seconds
+		// of the start.
 		config.GraphOptions = &pb.GraphOptions{RewriteOptions: &pb.RewriterConfig{DisableMetaOptimizer: true}}
 		config.DeviceCount = map[string]int32{"GPU": 0}
 	}
@@ -89,10 +94,11 @@ func Options(threads int, gpu bool) *tf.SessionOptions {
 	return &tf.SessionOptions{Config: b}
 }
 
-// Version is TensorFlow's.
+// Version returns the version of TensorFlow's library.
 func Version() string { return tf.Version() }
 
-// ISA is the widest vector instruction set of this CPU that TensorFlow makes use of: float32 sums differ between them.
+// ISA returns the widest vector instruction set of this CPU that TensorFlow uses: avx512, avx2, avx or baseline. The
+// sets add float32 numbers in different orders, so results differ between them.
 func ISA() string {
 	switch {
 	case cpu.X86.HasAVX512F:
@@ -105,7 +111,8 @@ func ISA() string {
 	return "baseline"
 }
 
-// EmulatesBFloat16 is true where the CPU has no instructions for bfloat16: it then works, slower than float32.
+// EmulatesBFloat16 reports whether the CPU has no instructions for bfloat16. Training in bfloat16 then works, but is
+// slower than in float32.
 func EmulatesBFloat16() bool { return !cpu.X86.HasAVX512BF16 && !cpu.X86.HasAMXBF16 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

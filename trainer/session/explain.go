@@ -10,53 +10,48 @@ import (
 	"plumbline.dev/plumbline/trainer/resnet"
 )
 
-// Explanation says where in one image the evidence for a defect lies.
+// Explanation says where in one image the evidence for a defect is.
 type Explanation struct {
-	Score float32 // l1 - l0, as Evaluate gives it
+	Score float32 // logit 1 minus logit 0, as Evaluate returns it
 
-	// ClassActivation is the last stage's share in the score (Zhou et al., "Learning Deep Features for Discriminative Localization"):
-	// its mean over the places, and the difference of the biases, are the score.
+	// ClassActivation is what each place of the last stage adds to the score (Zhou et al., "Learning Deep Features for
+	// Discriminative Localization"). Before it is scaled to a Heat, its mean over the places plus the difference of the
+	// head's biases is the score.
 	ClassActivation Heat
-	// GradCAM is what raises the score at the third stage (Selvaraju et al., "Grad-CAM"). Its grid is twice as fine as the last
-	// stage's, which on small images has a handful of places.
+	// GradCAM is where features of the third stage raise the score (Selvaraju et al., "Grad-CAM"). Its grid is twice as
+	// fine as the last stage's, which has only a handful of places in a small image.
 	GradCAM Heat
 }
 
-// Heat is a map over an image: Side x Side values in [0,1], row by row. 1 is the image's own strongest place and 0 is what speaks for
-// no defect or against one, so two maps are compared by their Peak alone.
+// Heat is a map over an image: Side x Side values in [0,1], row by row. 1 is the strongest place of this image. 0 is a
+// place with no evidence for a defect, or with evidence against one. Since 1 means something else in each image,
+// compare two maps by their Peak.
 type Heat struct {
 	Side   int
 	Values []float32
-	Peak   float32 // what 1 stands for; 0 where nothing speaks for a defect
+	Peak   float32 // the evidence that 1 stands for; 0 where there is no evidence for a defect
 }
 
-// explainAtOnce bounds the memory of one run: gradients of the last stage are kept beside its activations.
+// explainAtOnce bounds the images, and with them the memory, of one run: the gradients down to the third stage need
+// memory beside the activations.
 const explainAtOnce = loop.RunAtOnce / 4
 
-// explainGraph explains images on the running statistics. images: [N,S,S,C] uint8 -> score: [N], class: [N,S/32,S/32], gradient:
-// [N,S/16,S/16]
-type explainGraph struct{ images, score, class, gradient tf.Output }
+// explainGraph explains images with the running statistics.
+// images: [N,S,S,C] uint8 -> score: [N], classActivation: [N,S/32,S/32], gradCAM: [N,S/16,S/16]
+type explainGraph struct{ images, score, classActivation, gradCAM tf.Output }
 
-// drawExplain draws the explanation of images with the values that Evaluate scores with, in float32 as it does.
+// drawExplain draws the explanation of images with the values that Evaluate scores with, and in float32 like Evaluate.
 func (m *Model) drawExplain() *explainGraph {
 	s := m.root.SubScope("explain")
 	g := &explainGraph{images: m.imagePlaceholder(s)}
 	pass := m.net.Forward(s, m.net.Normalise(s, g.images), resnet.Options{Values: m.evaluatedValue})
 	g.score = resnet.Score(s.SubScope("score"), pass.Logits)
-	g.class = m.drawClassActivation(s.SubScope("class"), pass.Stages[3])
-	g.gradient = drawGradCAM(s.SubScope("gradcam"), g.score, pass.Stages[2])
+	g.classActivation = m.drawClassActivation(s.SubScope("class"), pass.Stages[3])
+	g.gradCAM = drawGradCAM(s.SubScope("gradcam"), g.score, pass.Stages[2])
 	return g
 }
 
-// evaluatedValue is the value of a parameter that Evaluate scores with.
-func (m *Model) evaluatedValue(p *resnet.Param) tf.Output {
-	if m.averages != nil {
-		return m.averages[p].value
-	}
-	return p.Value
-}
-
-// drawClassActivation: (fc.weight[1] - fc.weight[0]) . features, at each place. features: [N,h,w,F] -> [N,h,w]
+// drawClassActivation draws (fc.weight[1] - fc.weight[0]) . features at each place. features: [N,h,w,F] -> [N,h,w]
 func (m *Model) drawClassActivation(s *op.Scope, features tf.Output) tf.Output {
 	for _, p := range m.net.Params {
 		if p.Name != "fc.weight" {
@@ -73,23 +68,28 @@ func (m *Model) drawClassActivation(s *op.Scope, features tf.Output) tf.Output {
 	panic("session: the network has no fc.weight")
 }
 
-// drawGradCAM: relu(sum over F of w_F features_F), where w is the mean over the places of the score's gradient. Samples do not mix on
-// running statistics, so the gradient of all scores' sum is each one's own. score: [N], features: [N,h,w,F] -> [N,h,w]
+// drawGradCAM draws relu(sum over F of w_F features_F), where w_F is the mean over the places of the score's gradient.
+// score: [N], features: [N,h,w,F] -> [N,h,w]
+//
+// op.Gradients returns the gradient of the sum of all scores. With running statistics a sample's features reach no
+// other sample's score, so this is the gradient of each sample's own score.
 func drawGradCAM(s *op.Scope, score, features tf.Output) tf.Output {
 	if s.Err() != nil {
-		return tf.Output{} // the scope keeps its first error; drawing on would panic
+		return tf.Output{} // op.Gradients would panic
 	}
 	gradients := op.Gradients(s.SubScope("gradients"), []tf.Output{score}, []tf.Output{features})
 	if s.Err() != nil {
 		return tf.Output{}
 	}
 	gradient := op.Cast(s.SubScope("gradient"), gradients[0], tf.Float)
-	weights := op.Mean(s, gradient, op.Const(s.SubScope("places"), []int32{1, 2}), op.MeanKeepDims(true)) // [N,1,1,F]
+	places := op.Const(s.SubScope("places"), []int32{1, 2})
+	weights := op.Mean(s, gradient, places, op.MeanKeepDims(true)) // [N,1,1,F]
 	weighted := op.Mul(s, op.Cast(s, features, tf.Float), weights)
 	return op.Relu(s, op.Sum(s, weighted, op.Const(s.SubScope("features"), []int32{3})))
 }
 
-// Explain says of n images, [n,S,S,C] uint8, where each one's evidence lies, with the weights that Evaluate scores with.
+// Explain returns for each of n images where its evidence is, with the weights that Evaluate scores with.
+// images: [n,S,S,C] uint8
 func (m *Model) Explain(images []uint8, n int) ([]Explanation, error) {
 	size := m.imageBytes()
 	if len(images) != n*size {
@@ -102,14 +102,18 @@ func (m *Model) Explain(images []uint8, n int) ([]Explanation, error) {
 			return nil, fmt.Errorf("explain images %d to %d: %w", from, to-1, err)
 		}
 		for i, score := range raw.scores {
-			explanations = append(explanations, Explanation{Score: score, ClassActivation: heat(raw.class, i, len(raw.scores)), GradCAM: heat(raw.gradient, i, len(raw.scores))})
+			explanations = append(explanations, Explanation{
+				Score:           score,
+				ClassActivation: heat(raw.classActivation, i, len(raw.scores)),
+				GradCAM:         heat(raw.gradCAM, i, len(raw.scores)),
+			})
 		}
 	}
 	return explanations, nil
 }
 
-// evidence is what a run of explainGraph fetches: n scores and n maps of either kind, one after the other.
-type evidence struct{ scores, class, gradient []float32 }
+// evidence is what one run of explainGraph returns: n scores, and n maps of each kind, one after the other.
+type evidence struct{ scores, classActivation, gradCAM []float32 }
 
 func (m *Model) explain(images []uint8, n int) (e evidence, err error) {
 	if m.explainer == nil {
@@ -124,11 +128,11 @@ func (m *Model) explain(images []uint8, n int) (e evidence, err error) {
 	if err := addFeed(m, feeds, g.images, images, int64(n), side, side, int64(m.config.Channels)); err != nil {
 		return e, err
 	}
-	out, err := m.session.Run(feeds, []tf.Output{g.score, g.class, g.gradient}, nil)
+	out, err := m.session.Run(feeds, []tf.Output{g.score, g.classActivation, g.gradCAM}, nil)
 	if err != nil {
 		return e, err
 	}
-	for k, into := range []*[]float32{&e.scores, &e.class, &e.gradient} {
+	for k, into := range []*[]float32{&e.scores, &e.classActivation, &e.gradCAM} {
 		if *into, err = floatsOf(out[k]); err != nil {
 			return e, err
 		}
@@ -136,22 +140,23 @@ func (m *Model) explain(images []uint8, n int) (e evidence, err error) {
 	return e, nil
 }
 
-// heat is the i-th of n square maps, scaled to its own highest place.
+// heat returns the i-th of n square maps, scaled so that its highest place is 1. A map without a place above 0, or with
+// a value that is not finite, becomes all 0 with a Peak of 0.
 func heat(maps []float32, i, n int) Heat {
 	places := len(maps) / n
 	h := Heat{Values: make([]float32, places)}
 	for h.Side = 1; h.Side*h.Side < places; {
 		h.Side++
 	}
-	of := maps[i*places : (i+1)*places]
-	for _, v := range of {
-		h.Peak = max(h.Peak, v) // NaN stays NaN
+	raw := maps[i*places : (i+1)*places]
+	for _, v := range raw {
+		h.Peak = max(h.Peak, v) // NaN if any v is NaN
 	}
 	if !(h.Peak > 0) || !finite(float64(h.Peak)) {
 		h.Peak = 0
 		return h
 	}
-	for k, v := range of {
+	for k, v := range raw {
 		h.Values[k] = max(0, v/h.Peak)
 	}
 	return h

@@ -6,16 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	tf "github.com/wamuir/graft/tensorflow"
 
 	"plumbline.dev/plumbline/trainer/loop"
 	"plumbline.dev/plumbline/trainer/resnet"
 )
 
-// At 64 pixels the last stage has 2x2 places and the third 4x4: enough to put a map's places to the test.
+// At 64 pixels the last stage has 2x2 places and the third stage 4x4: enough to test the places of a map.
 func TestExplanationsAreOfTheScoreThatIsEvaluated(t *testing.T) {
 	c := small(18)
-	c.Hyper.ImageSize, c.Hyper.EMA = 64, 0.5 // averages are what is evaluated, and what must be explained
+	c.Hyper.ImageSize, c.Hyper.EMA = 64, 0.5 // Evaluate uses the averages, so Explain must use them too
 	m := open(t, c)
 	const n = explainAtOnce + 2
 	batch := toyBatch(c, n, 1)
@@ -44,7 +45,7 @@ func TestExplanationsAreOfTheScoreThatIsEvaluated(t *testing.T) {
 		if away := math.Abs(float64(e.Score - scores[i])); away > 1e-4 {
 			t.Errorf("image %d: explained score %v, evaluated %v", i, e.Score, scores[i])
 		}
-		if sum := meanOf(raw.class[i*4:(i+1)*4]) + bias; math.Abs(float64(sum-scores[i])) > 1e-4 {
+		if sum := meanOf(raw.classActivation[i*4:(i+1)*4]) + bias; math.Abs(float64(sum-scores[i])) > 1e-4 {
 			t.Errorf("image %d: the class activation's mean and the bias are %v, the score is %v", i, sum, scores[i])
 		}
 		if e.ClassActivation.Side != 2 || e.GradCAM.Side != 4 {
@@ -56,19 +57,24 @@ func TestExplanationsAreOfTheScoreThatIsEvaluated(t *testing.T) {
 			}
 		}
 	}
-	if again, err := m.Explain(batch.Images[:m.imageBytes()], 1); err != nil || math.Abs(float64(again[0].GradCAM.Peak-got[0].GradCAM.Peak)) > 1e-4 {
-		t.Errorf("alone, image 0 has the peak %v, among others %v (error %v)", again[0].GradCAM.Peak, got[0].GradCAM.Peak, err)
+	alone, err := m.Explain(batch.Images[:m.imageBytes()], 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one, among := alone[0].GradCAM.Peak, got[0].GradCAM.Peak; math.Abs(float64(one-among)) > 1e-4 {
+		t.Errorf("image 0 has the peak %v alone, and %v among others", one, among)
 	}
 }
 
-// Grad-CAM's weights are derivatives: moving all places of one feature by a little moves the score by that much of its weight.
+// Grad-CAM's weight of a feature is a derivative. The test measures it by finite differences: it changes the feature by
+// a little at all places, and divides the change of the score by it.
 func TestGradCAMWeighsFeaturesByFiniteDifferences(t *testing.T) {
 	c := small(18)
 	m := open(t, c)
 	for step := int64(1); step <= 3; step++ {
 		takeStep(t, m, toyBatch(c, 8, step), step)
 	}
-	// One more pass, whose third stage can be fed: [1,2,2,256]
+	// This pass is drawn by the test, so that the test can feed the output of its third stage: [1,2,2,256]
 	s := m.root.SubScope("probe")
 	images := m.imagePlaceholder(s)
 	pass := m.net.Forward(s, m.net.Normalise(s, images), resnet.Options{Values: m.evaluatedValue})
@@ -77,9 +83,9 @@ func TestGradCAMWeighsFeaturesByFiniteDifferences(t *testing.T) {
 	if err := m.root.Err(); err != nil {
 		t.Fatal(err)
 	}
-	run := func(feeds map[tf.Output]*tf.Tensor, of tf.Output) []float32 {
+	run := func(feeds map[tf.Output]*tf.Tensor, fetch tf.Output) []float32 {
 		t.Helper()
-		out, err := m.session.Run(feeds, []tf.Output{of}, nil)
+		out, err := m.session.Run(feeds, []tf.Output{fetch}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,27 +136,28 @@ func TestGradCAMWeighsFeaturesByFiniteDifferences(t *testing.T) {
 	}
 }
 
-func TestHeatKnowsNothingWhereNothingSpeaksForADefect(t *testing.T) {
+func TestHeatIsZeroWithoutEvidenceForADefect(t *testing.T) {
 	nan := float32(math.NaN())
 	for name, c := range map[string]struct {
 		in   []float32
 		want Heat
 	}{
-		"some for, some against":   {[]float32{2, -1, 0, 4}, Heat{2, []float32{0.5, 0, 0, 1}, 4}},
-		"everything against":       {[]float32{-2, -1, -3, -4}, Heat{2, []float32{0, 0, 0, 0}, 0}},
+		"evidence for and against": {[]float32{2, -1, 0, 4}, Heat{2, []float32{0.5, 0, 0, 1}, 4}},
+		"evidence against alone":   {[]float32{-2, -1, -3, -4}, Heat{2, []float32{0, 0, 0, 0}, 0}},
 		"a place that is a NaN":    {[]float32{1, nan, 1, 1}, Heat{2, []float32{0, 0, 0, 0}, 0}},
 		"a network that overflows": {[]float32{1, 1, float32(math.Inf(1)), 1}, Heat{2, []float32{0, 0, 0, 0}, 0}},
 	} {
-		if got := heat(c.in, 0, 1); got.Side != c.want.Side || got.Peak != c.want.Peak || !slices.Equal(got.Values, c.want.Values) {
-			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
+		if diff := cmp.Diff(c.want, heat(c.in, 0, 1)); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
 		}
 	}
 }
 
 func TestExplainRefusesACutOffImage(t *testing.T) {
 	m := open(t, small(18))
-	if _, err := m.Explain(make([]uint8, 5), 1); err == nil || !strings.Contains(err.Error(), "explain 1 images: 5 bytes, want 6144") {
-		t.Errorf("got %v", err)
+	_, err := m.Explain(make([]uint8, 5), 1)
+	if want := "explain 1 images: 5 bytes, want 6144"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 

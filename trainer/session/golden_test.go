@@ -12,10 +12,10 @@ import (
 	"plumbline.dev/plumbline/trainer/resnet"
 )
 
-// Golden files and what they are compared with. Weights, images and gradients are made up here by the formulas of
-// hack/reference/resnet_golden.py, so that no file has to hold them.
+// This file reads the golden files that hack/reference/resnet_golden.py writes, and compares with them. Weights, images
+// and gradients are made up here by the formulas of that program, so that no file has to hold them.
 
-// goldenNet is a golden file: one depth.
+// goldenNet is the golden file of one depth.
 type goldenNet struct {
 	Depth                int
 	Parameters           int64
@@ -23,34 +23,39 @@ type goldenNet struct {
 	Trainings            map[string]goldenTraining
 }
 
-// goldenTraining is what some steps on one batch do, each from the same made-up weights.
+// goldenTraining is what PyTorch computed in some steps on one batch. Every training starts from the same made-up
+// weights.
 type goldenTraining struct {
 	Settings json.RawMessage // of wire.Hyperparameters
 	Phase    loop.Phase
-	Shares   []float64 // of the new weights in the averages; none where none are kept
+	Shares   []float64 // share of the new weights in the averages, by step; empty where no averages are kept
 
 	Losses     []float64
 	Norm       float64           // of the first step's gradients, before clipping
 	Gradients  map[string]sketch // of the first step, by stage
-	Update     map[string]sketch // what the first step added to weights
-	Statistics map[string]sketch // ... and to running means and variances
+	Update     map[string]sketch // what the first step added to the weights
+	Statistics map[string]sketch // what the first step added to running means and variances
 	Averages   map[string]sketch // what all steps added to the averages, statistics included
-	After      []float64         // logits [8,2] in evaluation, of the averages
+	After      []float64         // logits [8,2] of the averages in evaluation, after all steps
 
-	Gaps struct { // how far PyTorch's float32 is off
+	Gaps struct { // relative distance of PyTorch's float32 from its float64
 		Losses                                         []float64
 		Gradients, Update, Statistics, Averages, After float64
 	}
 }
 
 const (
-	goldenSide    = 48
+	goldenSide    = 48 // gives the last stages odd sides, where padding is easily wrong
 	goldenSamples = 8
 )
 
-// goldenBatch is made up as resnet_golden.py makes it up.
+// goldenBatch returns the batch that resnet_golden.py trains on.
 func goldenBatch() loop.Batch {
-	b := loop.Batch{Images: make([]uint8, goldenSamples*goldenSide*goldenSide*6), Labels: make([]int32, goldenSamples), Weights: make([]float32, goldenSamples)}
+	b := loop.Batch{
+		Images:  make([]uint8, goldenSamples*goldenSide*goldenSide*6),
+		Labels:  make([]int32, goldenSamples),
+		Weights: make([]float32, goldenSamples),
+	}
 	for i, u := range fill("images", len(b.Images)) {
 		b.Images[i] = uint8((u + 1) * 128)
 	}
@@ -60,7 +65,8 @@ func goldenBatch() loop.Batch {
 	return b
 }
 
-// near allows an error of tolerance, relative to what is above 1 and absolute below.
+// near allows each value an error of tolerance, which is relative where the wanted value is above 1, and absolute
+// below.
 func near(t *testing.T, what string, got []float32, want []float64, tolerance float64) {
 	t.Helper()
 	worst := 0.0
@@ -84,7 +90,8 @@ func readGolden(t *testing.T, name string, into any) {
 	}
 }
 
-// fill is the same formula as in resnet_golden.py. In float32 a number might round up, and a pixel made of it be another one.
+// fill returns n numbers in [-1,1) by the formula of resnet_golden.py. They are float64: in float32 a number might
+// round up, and the pixel that is made of it would be another one.
 func fill(name string, n int) []float64 {
 	seed := crc32.ChecksumIEEE([]byte(name))
 	v := make([]float64, n)
@@ -108,6 +115,7 @@ func timesEach(xs []float64, scale float64) []float32 {
 	return out
 }
 
+// madeUpWeights returns the values that resnet_golden.py gives a parameter.
 func madeUpWeights(p *resnet.Param, depth int) loop.Tensor {
 	x := loop.Tensor{Name: p.Name, Role: roleOf(p), Shape: p.Shape, Data: make([]float32, p.Size())}
 	lastScale := "bn2.weight"
@@ -122,7 +130,9 @@ func madeUpWeights(p *resnet.Param, depth int) loop.Tensor {
 		scale = 1 / math.Sqrt(float64(x.Shape[1]))
 	case strings.HasSuffix(x.Name, "running_var"):
 		scale, shift = 0.5, 1
-	case strings.HasPrefix(x.Name, "layer") && strings.HasSuffix(x.Name, lastScale) && !strings.Contains(x.Name, "downsample"):
+	case strings.HasPrefix(x.Name, "layer") &&
+		strings.HasSuffix(x.Name, lastScale) &&
+		!strings.Contains(x.Name, "downsample"):
 		scale, shift = 0.02, 0.2
 	case strings.HasSuffix(x.Name, ".weight"):
 		scale, shift = 0.1, 1
@@ -142,7 +152,7 @@ func scoresOf(t *testing.T, m *Model, b loop.Batch) []float32 {
 	return s
 }
 
-// nearLargest allows an error of tolerance relative to the largest of what is wanted.
+// nearLargest allows each value an error of tolerance, relative to the largest wanted value.
 func nearLargest(t *testing.T, what string, got []float32, want []float64, tolerance float64) {
 	t.Helper()
 	off, largest := 0.0, 0.0
@@ -155,12 +165,16 @@ func nearLargest(t *testing.T, what string, got []float32, want []float64, toler
 	}
 }
 
-// sketch says much about many numbers in two: their norm, and their product with a made-up vector, which tells apart what has the same
-// norm: a sign, an order, a transposed kernel.
+// sketch stands for many numbers by two: their norm, and their scalar product with a made-up vector. The product finds
+// mistakes that keep the norm: a wrong sign, a wrong order, a transposed kernel.
 type sketch [2]float64
 
-// compareSketches of the numbers that belong to the tensors of each stage. A stage that the golden file leaves out is not trained.
-func compareSketches(t *testing.T, what string, golden map[string]sketch, gap float64, tensors map[string]loop.Tensor, numbers func(x loop.Tensor) []float64) {
+// compareSketches compares with the golden file the sketch of each stage's numbers. numbers returns those that belong
+// to one of tensors. A stage that the golden file leaves out is not trained.
+func compareSketches(
+	t *testing.T, what string, golden map[string]sketch, gap float64,
+	tensors map[string]loop.Tensor, numbers func(x loop.Tensor) []float64,
+) {
 	t.Helper()
 	got := map[string]sketch{}
 	for _, x := range tensors {
@@ -175,9 +189,11 @@ func compareSketches(t *testing.T, what string, golden map[string]sketch, gap fl
 		g := got[stage]
 		g[0] = math.Sqrt(g[0])
 		norm, product := math.Abs(g[0]-want[0]), math.Abs(g[1]-want[1])
-		// A turned gradient keeps its norm. Where nothing is to change, nothing may.
+		// Rounding may turn a gradient, which keeps its norm, so only the product's tolerance grows with the gap. Both
+		// are relative to the norm: where the golden norm is 0, nothing may change.
 		if !(norm <= stepTolerance*want[0] && product <= tolerated(gap)*want[0]) {
-			t.Errorf("%s of %s: got norm and product %v, want %v, tolerated %.1e and %.1e", what, stage, g, want, stepTolerance, tolerated(gap))
+			t.Errorf("%s of %s: got norm and product %v, want %v, tolerated %.1e and %.1e",
+				what, stage, g, want, stepTolerance, tolerated(gap))
 		}
 		if want[0] > 0 {
 			t.Logf("%s of %s: norm off by %.1e, product off by %.1e", what, stage, norm/want[0], product/want[0])
@@ -188,6 +204,7 @@ func compareSketches(t *testing.T, what string, golden map[string]sketch, gap fl
 	}
 }
 
+// stageOf returns the stage of a parameter: stem, layer1 to layer4, or head.
 func stageOf(name string) string {
 	top, _, _ := strings.Cut(name, ".")
 	if stage, ok := map[string]string{"conv1": "stem", "bn1": "stem", "fc": "head"}[top]; ok {
@@ -204,6 +221,7 @@ func byName(tensors loop.Tensors) map[string]loop.Tensor {
 	return m
 }
 
+// only returns the tensors that have this role.
 func only(tensors map[string]loop.Tensor, role string) map[string]loop.Tensor {
 	some := map[string]loop.Tensor{}
 	for name, x := range tensors {

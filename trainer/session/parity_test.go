@@ -14,14 +14,16 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// What is compared here was computed by PyTorch in float64, by hack/reference/resnet_golden.py. Every tolerance is relative: to a loss,
-// to the largest logit, to the norm of what changed.
+// The golden values are PyTorch's, computed in float64 by hack/reference/resnet_golden.py. Every tolerance is relative:
+// to a loss, to the largest logit, or to the norm of what changed.
 const (
 	logitTolerance = 1e-4
-	stepTolerance  = 1e-3 // of gradients, of what one step changes, of losses
-	// Rounding puts an activation near 0 on the other side of its ReLU now and then, ten of them in one step of depth 152, and each
-	// turns the gradients by up to 2e-2; from there losses drift apart. PyTorch's own float32 does the same, and a golden file says by how
-	// much: this many times that is tolerated where it is more. Where no activation changes sides all agrees to 1e-5.
+	stepTolerance  = 1e-3 // of gradients, of what one step changes, and of losses
+
+	// gapsTolerated is how many times PyTorch's own gap between float32 and float64, which a golden file holds, is
+	// tolerated, where this is more than stepTolerance. The reason: rounding now and then puts an activation near 0 on
+	// the other side of its ReLU (ten activations in one step of depth 152). Each of them turns the gradients by up to
+	// 2e-2, and from there on losses drift apart. Where no activation changes sides, everything agrees to 1e-5.
 	gapsTolerated = 5
 )
 
@@ -32,7 +34,7 @@ func TestComputesWhatPyTorchComputes(t *testing.T) {
 			readGolden(t, fmt.Sprintf("resnet%d", depth), &golden)
 			for name, training := range golden.Trainings {
 				t.Run(name, func(t *testing.T) {
-					t.Parallel() // with its siblings: half the time goes into copying weights and drawing graphs, on one core
+					t.Parallel() // half of the time goes into copying weights and drawing graphs, which use one core
 					m, start := openGolden(t, depth, training)
 					if name == "SGD" {
 						compareLogits(t, golden, m)
@@ -44,7 +46,8 @@ func TestComputesWhatPyTorchComputes(t *testing.T) {
 	}
 }
 
-// openGolden opens a model of these settings and gives it, and its averages, the made-up weights, which it returns by name.
+// openGolden opens a model with the settings of a golden training, and sets its weights, statistics and averages to the
+// made-up ones. It also returns these by name.
 func openGolden(t *testing.T, depth int, golden goldenTraining) (*Model, map[string]loop.Tensor) {
 	t.Helper()
 	c := small(depth)
@@ -63,6 +66,7 @@ func openGolden(t *testing.T, depth int, golden goldenTraining) (*Model, map[str
 	return m, byName(tensors)
 }
 
+// compareLogits compares the logits before any training, in both modes of batch normalisation.
 func compareLogits(t *testing.T, golden goldenNet, m *Model) {
 	if got := m.Architecture(); got.Parameters != golden.Parameters {
 		t.Errorf("%d parameters, torchvision has %d", got.Parameters, golden.Parameters)
@@ -72,7 +76,8 @@ func compareLogits(t *testing.T, golden goldenNet, m *Model) {
 		fed := m.imagePlaceholder(s)
 		pass := m.net.Forward(s, m.net.Normalise(s, fed), resnet.Options{Mode: mode})
 		feeds := map[tf.Output]*tf.Tensor{}
-		if err := errors.Join(m.root.Err(), addFeed(m, feeds, fed, goldenBatch().Images, goldenSamples, goldenSide, goldenSide, 6)); err != nil {
+		err := addFeed(m, feeds, fed, goldenBatch().Images, goldenSamples, goldenSide, goldenSide, 6)
+		if err := errors.Join(m.root.Err(), err); err != nil {
 			t.Fatal(err)
 		}
 		out, err := m.session.Run(feeds, []tf.Output{pass.Logits}, nil)
@@ -89,10 +94,16 @@ func compareLogits(t *testing.T, golden goldenNet, m *Model) {
 	nearLargest(t, "logits in training", logits("training", resnet.Training), golden.Training, logitTolerance)
 }
 
+// compareTraining takes the steps of a golden training and compares the loss of each, what the first step did, and what
+// the averages are after the last step.
 func compareTraining(t *testing.T, depth int, golden goldenTraining, m *Model, start map[string]loop.Tensor) {
 	batch := goldenBatch()
 	for i := range golden.Losses {
-		p := loop.StepParams{Phase: golden.Phase, PhaseStep: int64(i + 1), LearningRate: float32(m.config.Hyper.LearningRate)}
+		p := loop.StepParams{
+			Phase:        golden.Phase,
+			PhaseStep:    int64(i + 1),
+			LearningRate: float32(m.config.Hyper.LearningRate),
+		}
 		if len(golden.Shares) > 0 {
 			p.Average = float32(golden.Shares[i])
 		}
@@ -124,18 +135,21 @@ func compareTraining(t *testing.T, depth int, golden goldenTraining, m *Model, s
 
 func tolerated(gap float64) float64 { return max(stepTolerance, gapsTolerated*gap) }
 
-// compareFirstStep works out from what the first step left behind what its gradients were: the optimizer's slots, which were empty,
-// hold them, scaled down to the clipping norm.
-func compareFirstStep(t *testing.T, golden goldenTraining, h wire.Hyperparameters, start, after map[string]loop.Tensor) {
-	compareSketches(t, "update", golden.Update, golden.Gaps.Update, only(start, wire.RoleWeight), changes(after, ""))
-	compareSketches(t, "statistics", golden.Statistics, golden.Gaps.Statistics, only(start, wire.RoleStatistic), changes(after, ""))
+// compareFirstStep compares what the first step changed, and its gradients. The gradients are worked out from the
+// optimizer's slots: these were 0 before the step, and now hold the gradients, scaled down to the clipping norm.
+func compareFirstStep(
+	t *testing.T, golden goldenTraining, h wire.Hyperparameters, start, after map[string]loop.Tensor,
+) {
+	weights, statistics := only(start, wire.RoleWeight), only(start, wire.RoleStatistic)
+	compareSketches(t, "update", golden.Update, golden.Gaps.Update, weights, changes(after, ""))
+	compareSketches(t, "statistics", golden.Statistics, golden.Gaps.Statistics, statistics, changes(after, ""))
 
 	clip := min(1, h.ClipNorm/(golden.Norm+1e-6))
-	slot, share, decay := slotNames[wire.SGD][0], 1.0, h.WeightDecay
+	slot, share, decay := slotPrefixes[wire.SGD][0], 1.0, h.WeightDecay // m = clip g + wd p
 	if h.Optimizer == wire.AdamW {
-		slot, share, decay = slotNames[wire.AdamW][0], 1-h.Beta1, 0
+		slot, share, decay = slotPrefixes[wire.AdamW][0], 1-h.Beta1, 0 // m = (1-b1) clip g
 	}
-	compareSketches(t, "gradients", golden.Gradients, golden.Gaps.Gradients, only(start, wire.RoleWeight), func(x loop.Tensor) []float64 {
+	compareSketches(t, "gradients", golden.Gradients, golden.Gaps.Gradients, weights, func(x loop.Tensor) []float64 {
 		g := make([]float64, len(x.Data))
 		for i, v := range after[slot+x.Name].Data {
 			g[i] = float64(v) / share
@@ -148,7 +162,8 @@ func compareFirstStep(t *testing.T, golden goldenTraining, h wire.Hyperparameter
 	})
 }
 
-// changes tells what was added to a tensor until it became the one of that name after a prefix.
+// changes returns a function that returns what was added to a tensor. The tensor's values afterwards are in after,
+// under prefix and the tensor's name.
 func changes(after map[string]loop.Tensor, prefix string) func(x loop.Tensor) []float64 {
 	return func(x loop.Tensor) []float64 {
 		d := make([]float64, len(x.Data))
@@ -159,7 +174,8 @@ func changes(after map[string]loop.Tensor, prefix string) func(x loop.Tensor) []
 	}
 }
 
-// Five steps on a kernel and a bias from given gradients: decay on the kernel alone, clipping, gradients down to 1e-9.
+// The test takes five steps on a kernel and a bias from given gradients, which are as small as 1e-9. It covers
+// clipping, and weight decay on the kernel alone.
 func TestAdamWIsPyTorchs(t *testing.T) {
 	var golden struct {
 		Decay, Clip float64
@@ -173,18 +189,23 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 	h.WeightDecay, h.ClipNorm, h.EMA = golden.Decay, golden.Clip, 0
 
 	root := op.NewScope()
-	params := []*resnet.Param{{Name: "kernel", Shape: []int{2, 3}, Trained: true}, {Name: "bias", Shape: []int{3}, Trained: true}}
+	params := []*resnet.Param{
+		{Name: "kernel", Shape: []int{2, 3}, Trained: true},
+		{Name: "bias", Shape: []int{3}, Trained: true},
+	}
 	m := &Model{config: Config{Hyper: h}, root: root, net: &resnet.Net{Params: params}}
 	s := root.SubScope("test")
 	var grads []tf.Output
 	for _, p := range params {
-		p.Handle, p.Value = resnet.Variable(s, p.Name, p.Dims())
-		grads = append(grads, op.Placeholder(s.SubScope("grad"), tf.Float, op.PlaceholderShape(tf.MakeShape(p.Dims()...))))
+		p.Handle, p.Value = resnet.Variable(s, p.Name, p.TensorFlowShape())
+		shape := op.PlaceholderShape(tf.MakeShape(p.TensorFlowShape()...))
+		grads = append(grads, op.Placeholder(s.SubScope("grad"), tf.Float, shape))
 	}
 	m.optimizer = newOptimizer(s, h, params)
-	fed := op.Placeholder(s.SubScope("rates"), tf.Float, op.PlaceholderShape(tf.MakeShape(rateCount)))
+	vector := op.Placeholder(s.SubScope("scalars"), tf.Float, op.PlaceholderShape(tf.MakeShape(scalarCount)))
 	norm := globalNorm(s.SubScope("norm"), params, grads)
-	updates := m.optimizer.draw(s.SubScope("adamw"), loop.Head, params, grads, op.Unpack(s, fed, rateCount), norm, op.IsFinite(s, norm))
+	fed := op.Unpack(s, vector, scalarCount)
+	updates := m.optimizer.draw(s.SubScope("adamw"), loop.Head, params, grads, fed, norm, op.IsFinite(s, norm))
 	m.drawState()
 	graph, err := root.Finalize()
 	if err != nil {
@@ -196,7 +217,10 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 	}
 	m.session = sess
 	defer m.Close()
-	start := loop.Tensors{{Name: "kernel", Shape: []int{2, 3}, Data: timesEach(fill("kernel", 6), 1)}, {Name: "bias", Shape: []int{3}, Data: timesEach(fill("bias", 3), 1)}}
+	start := loop.Tensors{
+		{Name: "kernel", Shape: []int{2, 3}, Data: timesEach(fill("kernel", 6), 1)},
+		{Name: "bias", Shape: []int{3}, Data: timesEach(fill("bias", 3), 1)},
+	}
 	if err := m.Restore(loop.Inference, start); err != nil {
 		t.Fatal(err)
 	}
@@ -208,11 +232,12 @@ func TestAdamWIsPyTorchs(t *testing.T) {
 		feeds := map[tf.Output]*tf.Tensor{}
 		for j, p := range params {
 			g := timesEach(fill(p.Name+"."+string(rune('1'+i)), p.Size()), step.Scale)
-			if err := addFeed(m, feeds, grads[j], g, p.Dims()...); err != nil {
+			if err := addFeed(m, feeds, grads[j], g, p.TensorFlowShape()...); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := addFeed(m, feeds, fed, rates(h, loop.StepParams{LearningRate: float32(step.Rate), PhaseStep: int64(i + 1)}), rateCount); err != nil {
+		p := loop.StepParams{LearningRate: float32(step.Rate), PhaseStep: int64(i + 1)}
+		if err := addFeed(m, feeds, vector, scalars(h, p), scalarCount); err != nil {
 			t.Fatal(err)
 		}
 		out, err := sess.Run(feeds, []tf.Output{norm}, updates)

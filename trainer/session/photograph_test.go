@@ -21,9 +21,10 @@ import (
 	"plumbline.dev/plumbline/trainer/resnet"
 )
 
-// The whole way of real weights: converted, read, put into the graph, and asked what three photographs show. The answers are
-// PyTorch's in float64, from the weights as Keras published them (hack/reference/pretrained_golden.py): the block, the epsilon, the
-// folded biases, the order of colours and every transposition must be right for them to come out.
+// The test reads converted ImageNet weights, sets a network to them, and asks it what three photographs show. The
+// wanted answers are PyTorch's in float64, from the weights as Keras published them
+// (hack/reference/pretrained_golden.py). They come out only if the block, the epsilon, the folded biases, the order of
+// colours and every transposition are right.
 func TestRealWeightsNameRealPhotographs(t *testing.T) {
 	weights, err := pretrained.Read(convertedWeights(t), 50)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -34,8 +35,12 @@ func TestRealWeightsNameRealPhotographs(t *testing.T) {
 	}
 	const side, classes = 224, 1000
 	root := op.NewScope()
-	net, err := resnet.New(root, resnet.Architecture{Depth: 50, Block: weights.Block, Epsilon: weights.Epsilon, Classes: classes},
-		resnet.Input{Channels: 3, Mean: []float64{123.68, 116.779, 103.939}, Std: []float64{58.395, 57.12, 57.375}})
+	architecture := resnet.Architecture{Depth: 50, Block: weights.Block, Epsilon: weights.Epsilon, Classes: classes}
+	net, err := resnet.New(root, architecture, resnet.Input{
+		Channels: 3,
+		Mean:     []float64{123.68, 116.779, 103.939},
+		Std:      []float64{58.395, 57.12, 57.375},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,9 +77,11 @@ func TestRealWeightsNameRealPhotographs(t *testing.T) {
 			}
 			got := out[0].Value().([][]float32)[0]
 			best := slices.Index(got, slices.MaxFunc(got, cmp.Compare))
-			t.Logf("%s: class %d with %.4f; want %s, class %d with %.4f", file, best, got[best], want[0].Name, want[0].Class, want[0].Probability)
-			if best != want[0].Class {
-				t.Errorf("it shows class %d, want %s", best, want[0].Name)
+			first := want[0]
+			t.Logf("%s: class %d with probability %.4f; want %s, class %d with probability %.4f",
+				file, best, got[best], first.Name, first.Class, first.Probability)
+			if best != first.Class {
+				t.Errorf("the network sees class %d, want %s", best, first.Name)
 			}
 			for _, w := range want {
 				if off := math.Abs(float64(got[w.Class]) - w.Probability); !(off < 1e-4) {
@@ -85,7 +92,7 @@ func TestRealWeightsNameRealPhotographs(t *testing.T) {
 	}
 }
 
-// convertedWeights is where hack/pretrained/fetch.sh puts them.
+// convertedWeights returns the path at which hack/pretrained/fetch.sh puts the converted weights.
 func convertedWeights(t *testing.T) string {
 	t.Helper()
 	cache := os.Getenv("PLUMBLINE_CACHE")
@@ -99,20 +106,21 @@ func convertedWeights(t *testing.T) string {
 	return filepath.Join(cache, "pretrained", "resnet50.safetensors")
 }
 
-// seen is one class of a photograph's most probable five.
-type seen struct {
+// guess is one of a photograph's five most probable classes.
+type guess struct {
 	Class       int
 	Name        string
 	Probability float64
 }
 
-func photographs(t *testing.T) map[string][]seen {
+// photographs returns the five guesses for each file, the most probable one first.
+func photographs(t *testing.T) map[string][]guess {
 	t.Helper()
 	b, err := os.ReadFile("testdata/photographs.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all map[string][]seen
+	var all map[string][]guess
 	if err := json.Unmarshal(b, &all); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +130,7 @@ func photographs(t *testing.T) map[string][]seen {
 	return all
 }
 
-// pixels: [height,width,3], red first
+// pixels returns the pixels of a PNG file: [height,width,3], red first
 func pixels(t *testing.T, file string) [][][3]uint8 {
 	t.Helper()
 	f, err := os.Open(file)
@@ -134,7 +142,7 @@ func pixels(t *testing.T, file string) [][][3]uint8 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rgba, ok := decoded.(*image.RGBA) // a PNG without transparency
+	rgba, ok := decoded.(*image.RGBA) // the type of a PNG without transparency
 	if !ok {
 		t.Fatalf("%s is %T", file, decoded)
 	}

@@ -12,16 +12,17 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// everything is a recipe with each part of it on.
+// everything returns a configuration in which every part of a recipe is on.
 func everything() Config {
 	c := small(18)
-	c.Hyper.EMA, c.Hyper.Accumulate, c.Hyper.LabelSmoothing, c.Hyper.BackboneFactor, c.Hyper.LayerDecay = 0.9, 2, 0.1, 0.5, 0.8
+	c.Hyper.EMA, c.Hyper.Accumulate, c.Hyper.LabelSmoothing = 0.9, 2, 0.1
+	c.Hyper.BackboneFactor, c.Hyper.LayerDecay = 0.5, 0.8
 	c.Hyper.Augment = wire.Augment{Shift: 0.1, Rotate: 5, Gain: 0.1, Offset: 0.1, Noise: 0.05}
 	return c
 }
 
-// as it is: an augmentation that changes nothing.
-func asItIs(b loop.Batch, channels int) loop.Batch {
+// unaugmented returns the batch with an augmentation that changes nothing.
+func unaugmented(b loop.Batch, channels int) loop.Batch {
 	a := &loop.Augmentation{Key: [2]int32{3, 4}}
 	for range b.Labels {
 		a.Transforms = append(a.Transforms, 1, 0, 0, 0, 1, 0, 0, 0)
@@ -35,7 +36,8 @@ func asItIs(b loop.Batch, channels int) loop.Batch {
 
 func stepIn(t *testing.T, m *Model, phase loop.Phase, b loop.Batch, step int64) loop.StepResult {
 	t.Helper()
-	r, err := m.Step(b, loop.StepParams{Phase: phase, PhaseStep: step, LearningRate: 1e-3, Average: 0.25, LossScale: 1024})
+	p := loop.StepParams{Phase: phase, PhaseStep: step, LearningRate: 1e-3, Average: 0.25, LossScale: 1024}
+	r, err := m.Step(b, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,8 +49,9 @@ func TestResumeWithEverythingOnContinuesBitForBit(t *testing.T) {
 		c := everything()
 		c.Hyper.Optimizer = optimizer
 		batch := func(seed int64) loop.Batch {
-			b := asItIs(toyBatch(c, 8, seed), c.Channels)
-			b.Augment.Transforms[2], b.Augment.Gain[3], b.Augment.Offset[5], b.Augment.Key[1] = 1.5, 1.1, -0.2, int32(seed)
+			b := unaugmented(toyBatch(c, 8, seed), c.Channels)
+			b.Augment.Transforms[2], b.Augment.Gain[3], b.Augment.Offset[5] = 1.5, 1.1, -0.2
+			b.Augment.Key[1] = int32(seed)
 			return b
 		}
 		m := open(t, c)
@@ -71,26 +74,26 @@ func TestResumeWithEverythingOnContinuesBitForBit(t *testing.T) {
 		}
 		stepIn(t, resumed, loop.All, batch(3), 3)
 		if diff := differing(want, snapshot(t, resumed, loop.Resume)); diff != nil {
-			t.Errorf("%s: after a resumed step these differ: %v", optimizer, diff)
+			t.Errorf("%s: after a step of the resumed model these tensors differ: %v", optimizer, diff)
 		}
 	}
 }
 
-func TestAStepThatIsNotFiniteChangesNothingOfEverything(t *testing.T) {
+func TestAStepThatIsNotFiniteChangesNothingWithEverythingOn(t *testing.T) {
 	for _, optimizer := range wire.Optimizers {
 		c := everything()
 		c.Hyper.Optimizer = optimizer
 		m := open(t, c)
-		stepIn(t, m, loop.All, asItIs(toyBatch(c, 8, 1), c.Channels), 1)
+		stepIn(t, m, loop.All, unaugmented(toyBatch(c, 8, 1), c.Channels), 1)
 		before := snapshot(t, m, loop.Resume)
-		for _, at := range []int{0, 7} { // in the first part, in the last
-			bad := asItIs(toyBatch(c, 8, 2), c.Channels)
+		for _, at := range []int{0, 7} { // a sample of the first part, and one of the last
+			bad := unaugmented(toyBatch(c, 8, 2), c.Channels)
 			bad.Augment.Gain[at*c.Channels] = float32(math.NaN())
 			if stepIn(t, m, loop.All, bad, 2).Finite {
-				t.Errorf("%s: a NaN in sample %d makes a step that says it was finite", optimizer, at)
+				t.Errorf("%s: a step with a NaN in sample %d has a finite result", optimizer, at)
 			}
 			changed := differing(before, snapshot(t, m, loop.Resume))
-			// The statistics of a part that was finite have followed it, as they do in PyTorch.
+			// The running statistics have followed the first part, which was finite, as they would in PyTorch.
 			changed = slices.DeleteFunc(changed, func(name string) bool {
 				return at == 7 && strings.Contains(name, "running_") && !strings.HasPrefix(name, averagePrefix)
 			})
@@ -101,23 +104,23 @@ func TestAStepThatIsNotFiniteChangesNothingOfEverything(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// Nothing of the spoiled gradients is left in the accumulators.
+		// The accumulators hold nothing of the spoiled gradients any more.
 		fresh := open(t, c)
 		if err := fresh.Restore(loop.Resume, before); err != nil {
 			t.Fatal(err)
 		}
-		good := asItIs(toyBatch(c, 8, 3), c.Channels)
+		good := unaugmented(toyBatch(c, 8, 3), c.Channels)
 		stepIn(t, m, loop.All, good, 2)
 		stepIn(t, fresh, loop.All, good, 2)
 		if diff := differing(snapshot(t, fresh, loop.Resume), snapshot(t, m, loop.Resume)); diff != nil {
-			t.Errorf("%s: the step after it differs from an undisturbed one in %v", optimizer, diff)
+			t.Errorf("%s: the step after a skipped one differs from a fresh model's in %v", optimizer, diff)
 		}
 	}
 }
 
 func TestPartsOfABatchMakeTheStepOfTheWhole(t *testing.T) {
 	c := small(18)
-	c.Hyper.BatchNorm = wire.BatchNormFreeze // else each part is normalised by itself
+	c.Hyper.BatchNorm = wire.BatchNormFreeze // otherwise each part is normalised by its own statistics
 	c.Hyper.ClipNorm = 0.5
 	batch := toyBatch(c, 8, 1)
 	batch.Weights = []float32{1, 3, 1, 3, 0.5, 3, 1, 2}
@@ -155,8 +158,8 @@ func TestFrozenStatisticsStay(t *testing.T) {
 			t.Errorf("%s moved", name)
 		}
 	}
-	// The last scale of each block starts at 0, and so keeps gradients from the two convolutions and from the first
-	// batch norm (scale and shift) before it: 8 blocks x (2 kernels + 2) and nothing else stays.
+	// The last scale of each block starts at 0, so no gradient reaches the two convolutions before it, nor the scale
+	// and the shift of the first batch norm. These 8 blocks x (2 kernels + 2) stay as they are, and nothing else does.
 	if trained < 62-8*4 {
 		t.Errorf("only %d weights were trained", trained)
 	}
@@ -180,7 +183,7 @@ func TestAveragesFollow(t *testing.T) {
 			t.Fatal(err)
 		}
 		if at(averagePrefix+name) != at(name) {
-			t.Errorf("%s: a phase begins with the average %v of %v", name, at(averagePrefix+name), at(name))
+			t.Errorf("%s: the average begins a phase at %v, the value is %v", name, at(averagePrefix+name), at(name))
 		}
 		average := at(averagePrefix + name)
 		for step := int64(1); step <= 3; step++ {
@@ -189,7 +192,7 @@ func TestAveragesFollow(t *testing.T) {
 			near(t, name, []float32{float32(at(averagePrefix + name))}, []float64{average}, 1e-6)
 		}
 	}
-	// What is evaluated are the averages.
+	// Evaluate scores with the averages.
 	images := toyBatch(c, 4, 9).Images
 	scores, err := m.Evaluate(images, 4)
 	if err != nil {
@@ -201,7 +204,7 @@ func TestAveragesFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, err := raw.Evaluate(images, 4); err != nil || !slices.Equal(again, scores) {
-		t.Errorf("scores %v, of the averages in a model without any %v, %v", scores, again, err)
+		t.Errorf("scores %v; a model without averages, restored from them, scores %v (error %v)", scores, again, err)
 	}
 }
 
@@ -232,19 +235,25 @@ func TestReestimationIsTheMeanOverItsBatches(t *testing.T) {
 		near(t, x.Name, x.Data, want, 1e-5)
 	}
 	if err := m.Reestimate(toyBatch(c, 1, 1).Images, 1, 1); err == nil {
-		t.Error("one image has no variance, and was taken")
+		t.Error("a batch of one image, which has no variance, was accepted")
 	}
 }
 
-// Moving the picture by whole pixels inside the graph is moving it before.
-func TestATransformMovesAndTheChannelsChange(t *testing.T) {
+// A shift by whole pixels inside the graph must have the same result as a shift of the images that are fed, and gain 0
+// for a channel the same as a channel that is its mean everywhere.
+func TestAugmentationInTheGraphEqualsChangedImages(t *testing.T) {
 	c := small(18)
 	c.Hyper.Augment = wire.Augment{Shift: 0.2}
 	plain := small(18)
 	side, channels := c.Hyper.ImageSize, c.Channels
 	batch := toyBatch(plain, 4, 1)
+	compare := func(what string, got, want loop.StepResult) {
+		t.Helper()
+		near(t, "loss of "+what, []float32{got.Loss}, []float64{float64(want.Loss)}, 1e-5)
+		near(t, "norm of "+what, []float32{got.GradNorm}, []float64{float64(want.GradNorm)}, 1e-5)
+	}
 
-	moved := asItIs(batch, channels)
+	moved := unaugmented(batch, channels)
 	shifted := batch
 	shifted.Images = make([]uint8, len(batch.Images))
 	for i := range batch.Labels {
@@ -260,10 +269,9 @@ func TestATransformMovesAndTheChannelsChange(t *testing.T) {
 	}
 	want := stepIn(t, open(t, plain), loop.All, shifted, 1)
 	got := stepIn(t, open(t, c), loop.All, moved, 1)
-	near(t, "loss of moved images", []float32{got.Loss, got.GradNorm}, []float64{float64(want.Loss), float64(want.GradNorm)}, 1e-5)
+	compare("moved images", got, want)
 
-	// A channel that is dropped is one that never leaves its mean.
-	dropped, flat := asItIs(batch, channels), batch
+	dropped, flat := unaugmented(batch, channels), batch
 	flat.Images = slices.Clone(batch.Images)
 	for i := range batch.Labels {
 		dropped.Augment.Gain[i*channels+2] = 0
@@ -273,14 +281,14 @@ func TestATransformMovesAndTheChannelsChange(t *testing.T) {
 	}
 	want = stepIn(t, open(t, plain), loop.All, flat, 1)
 	got = stepIn(t, open(t, c), loop.All, dropped, 1)
-	near(t, "loss without a channel", []float32{got.Loss, got.GradNorm}, []float64{float64(want.Loss), float64(want.GradNorm)}, 1e-5)
+	compare("a dropped channel", got, want)
 }
 
 func TestNoiseFollowsItsKey(t *testing.T) {
 	c := small(18)
 	c.Hyper.Augment = wire.Augment{Noise: 0.5}
 	loss := func(key int32) float32 {
-		b := asItIs(toyBatch(c, 4, 1), c.Channels)
+		b := unaugmented(toyBatch(c, 4, 1), c.Channels)
 		b.Augment.Key[1] = key
 		return stepIn(t, open(t, c), loop.All, b, 1).Loss
 	}
@@ -292,18 +300,22 @@ func TestNoiseFollowsItsKey(t *testing.T) {
 func TestRatesOfTheStages(t *testing.T) {
 	h := wire.Hyperparameters{BackboneFactor: 0.1, LayerDecay: 0.5}
 	got := map[string]float64{}
-	for _, name := range []string{"fc.weight", "layer4.1.conv2.weight", "layer3.0.downsample.1.bias", "layer1.0.bn1.weight", "bn1.weight", "conv1.weight"} {
-		got[name] = optimizer{hyper: h}.factor(loop.All, name)
-	}
 	want := map[string]float64{
-		"fc.weight": 1, "layer4.1.conv2.weight": 0.1, "layer3.0.downsample.1.bias": 0.05, "layer1.0.bn1.weight": 0.0125,
-		"bn1.weight": 0.00625, "conv1.weight": 0.00625,
+		"fc.weight":                  1,
+		"layer4.1.conv2.weight":      0.1,
+		"layer3.0.downsample.1.bias": 0.05,
+		"layer1.0.bn1.weight":        0.0125,
+		"bn1.weight":                 0.00625,
+		"conv1.weight":               0.00625,
+	}
+	for name := range want {
+		got[name] = optimizer{hyper: h}.factor(loop.All, name)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	if f := (optimizer{hyper: h}).factor(loop.Head, "conv1.weight"); f != 1 {
-		t.Errorf("in the head's phase the first convolution has the share %v of the rate", f)
+		t.Errorf("in the head phase the first convolution has the factor %v, want 1", f)
 	}
 }
 
@@ -321,12 +333,13 @@ func TestHalfPrecisionsTrain(t *testing.T) {
 		for step := int64(1); step <= 3; step++ {
 			losses = append(losses, stepIn(t, m, loop.All, toyBatch(c, 8, 1), step).Loss)
 		}
-		// 8 and 11 bits of mantissa: the loss agrees to a few hundredths, and falls.
+		// The types have 8 and 11 bits of mantissa: the first loss agrees to a few hundredths. The loss must fall.
 		if math.Abs(float64(losses[0]-full[0])) > 0.05 || losses[2] >= losses[0] {
 			t.Errorf("losses in %s %v, in float32 %v", precision, losses, full)
 		}
-		if precision == wire.Float16 { // a scale that is too high overflows, and the step says so
-			r, err := m.Step(toyBatch(c, 8, 1), loop.StepParams{Phase: loop.All, PhaseStep: 4, LearningRate: 1e-3, LossScale: 1 << 24})
+		if precision == wire.Float16 { // the gradients of a loss with too large a scale overflow
+			p := loop.StepParams{Phase: loop.All, PhaseStep: 4, LearningRate: 1e-3, LossScale: 1 << 24}
+			r, err := m.Step(toyBatch(c, 8, 1), p)
 			if err != nil || r.Finite || math.IsNaN(float64(r.Loss)) {
 				t.Errorf("with a loss scaled beyond float16: %+v, %v", r, err)
 			}
@@ -334,8 +347,9 @@ func TestHalfPrecisionsTrain(t *testing.T) {
 	}
 }
 
-// What is selected on and recorded must be what the exported model says, and that computes in float32.
-func TestScoresAreFloat32sWhateverIsTrainedIn(t *testing.T) {
+// Scores are selected on and recorded, so they must be what the exported model returns, and that model computes in
+// float32.
+func TestScoresAreComputedInFloat32WhateverThePrecision(t *testing.T) {
 	c := small(18)
 	c.Hyper.Precision = wire.BFloat16
 	m := open(t, c)
@@ -359,7 +373,8 @@ func TestScoresAreFloat32sWhateverIsTrainedIn(t *testing.T) {
 	}
 	for i, e := range explained {
 		if got[i] != want[i] || math.Abs(float64(e.Score-want[i])) > 1e-5 {
-			t.Errorf("image %d: trained in bfloat16 it scores %v and is explained at %v, in float32 it scores %v", i, got[i], e.Score, want[i])
+			t.Errorf("image %d: the model trained in bfloat16 scores %v and explains %v, a float32 model scores %v",
+				i, got[i], e.Score, want[i])
 		}
 	}
 }

@@ -16,8 +16,9 @@ var (
 	benchThreads = flag.Int("threads", 2, "BenchmarkStep: TensorFlow's threads")
 )
 
-// BenchmarkStep is one training step on images of six channels; it reports images a second, and the most memory that the process ever
-// held. `make bench-trainer` runs it in turn with hack/reference/torch_step.py, which does the same.
+// BenchmarkStep measures one training step on images of six channels. It reports images a second, and the largest
+// resident set of the process so far. `make bench-trainer` runs it in turn with hack/reference/torch_step.py, which
+// measures the same in PyTorch.
 //
 //	go test -run - -bench Step/depth=50/batch=16 -benchtime 20x ./trainer/session -args -side 224
 func BenchmarkStep(b *testing.B) {
@@ -35,11 +36,12 @@ func BenchmarkStep(b *testing.B) {
 				step := int64(0)
 				take := func() {
 					step++
-					if _, err := m.Step(data, loop.StepParams{Phase: loop.All, LearningRate: 1e-3, PhaseStep: step}); err != nil {
+					p := loop.StepParams{Phase: loop.All, LearningRate: 1e-3, PhaseStep: step}
+					if _, err := m.Step(data, p); err != nil {
 						b.Fatal(err)
 					}
 				}
-				for range 3 { // compiles the graph, and fills the library's caches
+				for range 3 { // the first steps prepare the graph and fill the library's caches
 					take()
 				}
 				for b.Loop() {
@@ -54,7 +56,7 @@ func BenchmarkStep(b *testing.B) {
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// peakMiB is the process' largest resident set so far.
+// peakMiB returns the largest resident set of the process so far.
 func peakMiB(b *testing.B) float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

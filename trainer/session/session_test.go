@@ -47,17 +47,17 @@ func TestAStepThatIsNotFiniteChangesNothing(t *testing.T) {
 			bad := toyBatch(c, 8, 2)
 			poison(&bad)
 			if got := takeStep(t, m, bad, 2); got.Finite {
-				t.Errorf("%s, %s: the step says that it was finite: %+v", name, clipName, got)
+				t.Errorf("%s, %s: the step's result is finite: %+v", name, clipName, got)
 			}
 			if diff := differing(before, snapshot(t, m, loop.Resume)); diff != nil {
 				t.Errorf("%s, %s: changed: %v", name, clipName, diff)
 			}
 		}
-		if got := takeStep(t, m, toyBatch(c, 8, 3), 2); !got.Finite { // and the model goes on
+		if got := takeStep(t, m, toyBatch(c, 8, 3), 2); !got.Finite { // training continues
 			t.Errorf("%s: the step after them is not finite: %+v", clipName, got)
 		}
 		if diff := differing(before, snapshot(t, m, loop.Resume)); len(diff) != len(before) {
-			t.Errorf("%s: a step that is finite changed only %d of %d tensors", clipName, len(diff), len(before))
+			t.Errorf("%s: a finite step changed only %d of %d tensors", clipName, len(diff), len(before))
 		}
 	}
 }
@@ -72,7 +72,7 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 	inference := snapshot(t, m, loop.Inference)
 
 	images := toyBatch(c, 40, 9).Images // more than one evaluation batch
-	goOn := func(m *Model) (losses []float32, scores []float32) {
+	finish := func(m *Model) (losses []float32, scores []float32) {
 		for step := int64(3); step <= 5; step++ {
 			losses = append(losses, takeStep(t, m, toyBatch(c, 8, step), step).Loss)
 		}
@@ -82,10 +82,10 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 		}
 		return losses, scores
 	}
-	wantLosses, wantScores := goOn(m)
+	wantLosses, wantScores := finish(m)
 
 	other := c
-	other.Hyper.Seed = 99 // another start, all of which the snapshot must overwrite
+	other.Hyper.Seed = 99 // other initial weights, all of which the snapshot must overwrite
 	resumed := open(t, other)
 	if err := resumed.Restore(loop.Resume, saved); err != nil {
 		t.Fatal(err)
@@ -93,12 +93,12 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 	if diff := differing(saved, snapshot(t, resumed, loop.Resume)); diff != nil {
 		t.Errorf("a restored snapshot differs from what was restored: %v", diff)
 	}
-	losses, scores := goOn(resumed)
+	losses, scores := finish(resumed)
 	if !slices.Equal(losses, wantLosses) || !slices.Equal(scores, wantScores) {
 		t.Errorf("losses %v, want %v; equal scores: %v", losses, wantLosses, slices.Equal(scores, wantScores))
 	}
 
-	// The weights alone score the same, and one image scores as it does among forty.
+	// An inference snapshot scores alone as it does in the model that it is from, and an image alone as among forty.
 	served := open(t, other)
 	if err := served.Restore(loop.Inference, inference); err != nil {
 		t.Fatal(err)
@@ -116,27 +116,31 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 	}
 }
 
-func TestSnapshotIsPyTorchs(t *testing.T) {
+func TestSnapshotHasPyTorchsNamesAndShapes(t *testing.T) {
 	c := small(18)
 	m := open(t, c)
 	all := snapshot(t, m, loop.Resume)
 	if !slices.IsSortedFunc(all, func(a, b loop.Tensor) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Error("tensors are not in the order of their names")
 	}
-	type head struct {
+	type description struct {
 		Role  string
 		Shape []int
 	}
-	got := map[string]head{}
+	got := map[string]description{}
 	roles := map[string]int{}
 	for _, x := range all {
 		roles[x.Role]++
 		switch x.Name {
-		case "conv1.weight", "layer2.0.downsample.0.weight", "layer4.1.bn2.running_var", "fc.weight", "adamw.v/conv1.weight":
-			got[x.Name] = head{x.Role, x.Shape}
+		case "conv1.weight",
+			"layer2.0.downsample.0.weight",
+			"layer4.1.bn2.running_var",
+			"fc.weight",
+			"adamw.v/conv1.weight":
+			got[x.Name] = description{x.Role, x.Shape}
 		}
 	}
-	want := map[string]head{
+	want := map[string]description{
 		"conv1.weight":                 {wire.RoleWeight, []int{64, 6, 7, 7}},
 		"layer2.0.downsample.0.weight": {wire.RoleWeight, []int{128, 64, 1, 1}},
 		"layer4.1.bn2.running_var":     {wire.RoleStatistic, []int{512}},
@@ -146,12 +150,13 @@ func TestSnapshotIsPyTorchs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(map[string]int{wire.RoleWeight: 62, wire.RoleStatistic: 40, wire.RoleSlot: 124}, roles); diff != "" {
+	wantRoles := map[string]int{wire.RoleWeight: 62, wire.RoleStatistic: 40, wire.RoleSlot: 124}
+	if diff := cmp.Diff(wantRoles, roles); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestRestoreNamesWhatDoesNotFit(t *testing.T) {
+func TestRestoreNamesTensorsThatDoNotFit(t *testing.T) {
 	m := open(t, small(18))
 	good := snapshot(t, m, loop.Inference)
 	for name, c := range map[string]struct {
@@ -161,7 +166,7 @@ func TestRestoreNamesWhatDoesNotFit(t *testing.T) {
 		"a missing tensor": {func(ts loop.Tensors) loop.Tensors { return ts[1:] }, "tensor bn1.bias is missing"},
 		"an extra tensor": {func(ts loop.Tensors) loop.Tensors {
 			return append(ts, loop.Tensor{Name: "layer5.0.conv1.weight"})
-		}, "tensor layer5.0.conv1.weight is doubled or does not belong here"},
+		}, "tensor layer5.0.conv1.weight appears twice or does not belong to this model"},
 		"another depth's shape": {func(ts loop.Tensors) loop.Tensors {
 			ts[0].Shape = []int{65}
 			return ts
@@ -184,23 +189,46 @@ func TestRestoreNamesWhatDoesNotFit(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	m := open(t, small(18))
 	good := toyBatch(small(18), 4, 1)
+	newWith := func(change func(*Config)) func() error {
+		return func() error {
+			c := small(18)
+			change(&c)
+			_, err := New(c)
+			return err
+		}
+	}
 	for name, c := range map[string]struct {
 		call func() error
 		want string
 	}{
-		"no threads":       {func() error { c := small(18); c.Threads = 0; _, err := New(c); return err }, "threads 0 is below 1"},
-		"an unknown depth": {func() error { c := small(20); _, err := New(c); return err }, "depth 20 is not one of"},
-		"a tiny image":     {func() error { c := small(18); c.Hyper.ImageSize = 16; _, err := New(c); return err }, "imageSize 16 is outside 32..1024"},
-		"a NaN decay":      {func() error { c := small(18); c.Hyper.WeightDecay = math.NaN(); _, err := New(c); return err }, "weightDecay NaN"},
-		"a label of 2":     {stepWith(m, func(b *loop.Batch) { b.Labels = []int32{0, 1, 2, 0} }, good), "label 2 at position 2"},
-		"a cut-off batch":  {stepWith(m, func(b *loop.Batch) { b.Images = b.Images[1:] }, good), "24575 bytes of images"},
-		"one sample":       {stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good), "batchSize 1 is below 2"},
+		"no threads":       {newWith(func(c *Config) { c.Threads = 0 }), "threads 0 is below 1"},
+		"an unknown depth": {newWith(func(c *Config) { c.Architecture = resnet.Of(20) }), "depth 20 is not one of"},
+		"a tiny image":     {newWith(func(c *Config) { c.Hyper.ImageSize = 16 }), "imageSize 16 is outside 32..1024"},
+		"a NaN decay":      {newWith(func(c *Config) { c.Hyper.WeightDecay = math.NaN() }), "weightDecay NaN"},
+		"a label of 2": {
+			stepWith(m, func(b *loop.Batch) { b.Labels = []int32{0, 1, 2, 0} }, good),
+			"label 2 at position 2",
+		},
+		"a cut-off batch": {
+			stepWith(m, func(b *loop.Batch) { b.Images = b.Images[1:] }, good),
+			"24575 bytes of images",
+		},
+		"one sample": {
+			stepWith(m, func(b *loop.Batch) { b.Labels = b.Labels[:1] }, good),
+			"batchSize 1 is below 2",
+		},
 		"a NaN rate": {func() error {
 			_, err := m.Step(good, loop.StepParams{Phase: loop.All, LearningRate: float32(math.NaN()), PhaseStep: 1})
 			return err
 		}, "learning rate NaN"},
-		"a step that is 0": {func() error { _, err := m.Step(good, loop.StepParams{LearningRate: 1}); return err }, "the step at least 1"},
-		"too few bytes":    {func() error { _, err := m.Evaluate(good.Images, 5); return err }, "evaluate 5 images"},
+		"a step that is 0": {func() error {
+			_, err := m.Step(good, loop.StepParams{LearningRate: 1})
+			return err
+		}, "phase step 0 is below 1"},
+		"too few bytes": {func() error {
+			_, err := m.Evaluate(good.Images, 5)
+			return err
+		}, "evaluate 5 images"},
 	} {
 		if err := c.call(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
@@ -218,12 +246,12 @@ func TestGPUs(t *testing.T) {
 	}
 }
 
-// Tensors live outside Go's heap, so that a leak shows in the resident set alone.
+// Tensors live outside Go's heap, so a leak is visible only in the resident set.
 func TestMemoryStaysFlat(t *testing.T) {
 	m := open(t, small(18))
 	before := resident(t)
 	batch := make([]uint8, 8<<20)
-	for range 100 { // as a step feeds its images; together 800 MB
+	for range 100 { // feeds 800 MB in all, as a step feeds its images
 		if err := addFeed(m, map[tf.Output]*tf.Tensor{}, m.eval.images, batch, int64(len(batch))); err != nil {
 			t.Fatal(err)
 		}
@@ -236,6 +264,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	}
 }
 
+// resident returns the resident set of the process, in bytes.
 func resident(t *testing.T) int64 {
 	t.Helper()
 	runtime.GC()
@@ -250,6 +279,7 @@ func resident(t *testing.T) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
+// stepWith returns a function that spoils a good batch and takes a step on it.
 func stepWith(m *Model, spoil func(*loop.Batch), good loop.Batch) func() error {
 	return func() error {
 		spoil(&good)
@@ -258,6 +288,7 @@ func stepWith(m *Model, spoil func(*loop.Batch), good loop.Batch) func() error {
 	}
 }
 
+// small returns the configuration of a model of this depth for images of 32 pixels and six channels.
 func small(depth int) Config {
 	h, _ := wire.Recipe(wire.PresetDefault, false)
 	h.ImageSize, h.Seed, h.EMA, h.Augment = 32, 7, 0, wire.Augment{}
@@ -268,10 +299,14 @@ func small(depth int) Config {
 	}
 }
 
-// toyBatch is noise that is brighter for the defects in channel 2.
+// toyBatch returns n images of noise. In channel 2 the defects, which are every second image, are brighter.
 func toyBatch(c Config, n int, seed int64) loop.Batch {
 	r := rand.New(rand.NewPCG(uint64(seed), 1))
-	b := loop.Batch{Images: make([]uint8, n*c.Hyper.ImageSize*c.Hyper.ImageSize*c.Channels), Labels: make([]int32, n), Weights: make([]float32, n)}
+	b := loop.Batch{
+		Images:  make([]uint8, n*c.Hyper.ImageSize*c.Hyper.ImageSize*c.Channels),
+		Labels:  make([]int32, n),
+		Weights: make([]float32, n),
+	}
 	perImage := len(b.Images) / n
 	for i := range b.Images {
 		b.Images[i] = uint8(60 + r.IntN(120))
@@ -313,11 +348,12 @@ func snapshot(t *testing.T, m *Model, kind loop.Kind) loop.Tensors {
 	return s
 }
 
-// differing names the tensors whose bits differ.
+// differing returns the names of the tensors whose bits differ.
 func differing(a, b loop.Tensors) []string {
+	sameBits := func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }
 	var names []string
 	for i := range a {
-		if a[i].Name != b[i].Name || !slices.EqualFunc(a[i].Data, b[i].Data, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) {
+		if a[i].Name != b[i].Name || !slices.EqualFunc(a[i].Data, b[i].Data, sameBits) {
 			names = append(names, a[i].Name)
 		}
 	}

@@ -15,21 +15,21 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// averagePrefix and the name of a weight or statistic are the name of its average.
+// averagePrefix is the prefix of an average's name; the name of its weight or statistic follows.
 const averagePrefix = "average/"
 
-// stateVariable is one variable as a checkpoint sees it: in torchvision's name, shape and layout.
+// stateVariable is one variable as a checkpoint holds it: in torchvision's name, shape and layout.
 type stateVariable struct {
 	name   string
 	role   string
 	param  *resnet.Param
-	out    tf.Output     // the value
-	in     tf.Output     // where a value is fed
-	assign *tf.Operation // takes what is fed
+	out    tf.Output     // reads the value
+	in     tf.Output     // placeholder for a new value
+	assign *tf.Operation // sets the variable to what in is fed
 }
 
-// dims is the shape in torchvision's layout.
-func (v stateVariable) dims() []int64 {
+// torchShape returns the shape in torchvision's layout.
+func (v stateVariable) torchShape() []int64 {
 	d := make([]int64, len(v.param.Shape))
 	for i, n := range v.param.Shape {
 		d[i] = int64(n)
@@ -37,42 +37,42 @@ func (v stateVariable) dims() []int64 {
 	return d
 }
 
-// State is a set of variables that can be read and set by name.
+// State is a set of variables that can be read and set by name, in the order of their names.
 type State []stateVariable
 
 // DrawState draws how the parameters of a network are read and set.
 func DrawState(s *op.Scope, params []*resnet.Param) State {
 	var state State
 	for _, p := range params {
-		state = append(state, drawVariable(s, p.Name, roleOf(p), p, p.Handle, p.Value))
+		state = append(state, drawStateVariable(s, p.Name, roleOf(p), p, p.Handle, p.Value))
 	}
 	return state.sorted()
 }
 
-// drawState draws how everything is read, set and begun anew.
+// drawState draws how every variable is read and set, and how Restart resets some of them.
 func (m *Model) drawState() {
 	s := m.root.SubScope("state")
-	m.raw = DrawState(s, m.net.Params)
-	m.weights, m.state = m.raw, slices.Clone(m.raw)
-	for k, prefix := range slotNames[m.config.Hyper.Optimizer] {
+	m.rawState = DrawState(s, m.net.Params)
+	m.inferenceState, m.resumeState = m.rawState, slices.Clone(m.rawState)
+	for k, prefix := range slotPrefixes[m.config.Hyper.Optimizer] {
 		for _, p := range trained(m.net.Params) {
-			slot := m.optimizer.slots[k][p]
-			m.state = append(m.state, drawVariable(s, prefix+p.Name, wire.RoleSlot, p, slot.handle, slot.value))
-			m.restarts = append(m.restarts, assignZeros(s.SubScope("restart/"+prefix+p.Name), slot.handle, p))
+			name, slot := prefix+p.Name, m.optimizer.slots[k][p]
+			m.resumeState = append(m.resumeState, drawStateVariable(s, name, wire.RoleSlot, p, slot.handle, slot.value))
+			m.restarts = append(m.restarts, assignZeros(s.SubScope("restart/"+name), slot.handle, p))
 		}
 	}
 	if m.averages != nil {
-		m.weights = nil
+		m.inferenceState = nil
 		for _, p := range m.net.Params {
-			v := m.averages[p]
-			drawn := drawVariable(s, averagePrefix+p.Name, wire.RoleAverage, p, v.handle, v.value)
-			m.state = append(m.state, drawn)
-			drawn.name, drawn.role = p.Name, roleOf(p)
-			m.weights = append(m.weights, drawn)
-			m.restarts = append(m.restarts, op.AssignVariableOp(s.SubScope("restart/"+averagePrefix+p.Name), v.handle, p.Value))
+			name, v := averagePrefix+p.Name, m.averages[p]
+			average := drawStateVariable(s, name, wire.RoleAverage, p, v.handle, v.value)
+			m.resumeState = append(m.resumeState, average)
+			average.name, average.role = p.Name, roleOf(p)
+			m.inferenceState = append(m.inferenceState, average)
+			m.restarts = append(m.restarts, op.AssignVariableOp(s.SubScope("restart/"+name), v.handle, p.Value))
 		}
 	}
-	m.state, m.weights = m.state.sorted(), m.weights.sorted()
+	m.resumeState, m.inferenceState = m.resumeState.sorted(), m.inferenceState.sorted()
 }
 
 func roleOf(p *resnet.Param) string {
@@ -82,10 +82,11 @@ func roleOf(p *resnet.Param) string {
 	return wire.RoleStatistic
 }
 
-// assignZeros draws the emptying of a variable of p's shape.
+// assignZeros draws the reset to 0 of a variable with p's shape.
 func assignZeros(s *op.Scope, handle tf.Output, p *resnet.Param) *tf.Operation {
 	z := s.SubScope("zeros")
-	return op.AssignVariableOp(s, handle, op.Fill(z, op.Const(z, int32s(p.Dims())), op.Const(z.SubScope("value"), float32(0))))
+	shape, value := op.Const(z, int32s(p.TensorFlowShape())), op.Const(z.SubScope("value"), float32(0))
+	return op.AssignVariableOp(s, handle, op.Fill(z, shape, value))
 }
 
 func (st State) sorted() State {
@@ -93,11 +94,12 @@ func (st State) sorted() State {
 	return st
 }
 
-func drawVariable(s *op.Scope, name, role string, p *resnet.Param, handle, value tf.Output) stateVariable {
+// drawStateVariable draws how a variable with p's shape is read and set in torchvision's layout.
+func drawStateVariable(s *op.Scope, name, role string, p *resnet.Param, handle, value tf.Output) stateVariable {
 	v := stateVariable{name: name, role: role, param: p}
 	u := s.SubScope(name)
 	v.out = p.ToTorch(u.SubScope("out"), value)
-	v.in = op.Placeholder(u, tf.Float, op.PlaceholderShape(tf.MakeShape(v.dims()...)))
+	v.in = op.Placeholder(u, tf.Float, op.PlaceholderShape(tf.MakeShape(v.torchShape()...)))
 	v.assign = op.AssignVariableOp(u, handle, p.FromTorch(u.SubScope("in"), v.in))
 	return v
 }
@@ -110,27 +112,41 @@ func int32s(xs []int64) []int32 {
 	return out
 }
 
-// initialise sets the weights that training from nothing starts with.
+// initialise sets the weights and statistics that training from random weights starts with, and resets slots and
+// averages.
 func (m *Model) initialise() error {
 	var first loop.Tensors
-	for _, v := range m.raw {
-		first = append(first, loop.Tensor{Name: v.name, Shape: v.param.Shape, Data: v.param.Initial(m.config.Hyper.Seed)})
+	for _, v := range m.rawState {
+		first = append(first, loop.Tensor{
+			Name:  v.name,
+			Shape: v.param.Shape,
+			Data:  v.param.Initial(m.config.Hyper.Seed),
+		})
 	}
-	if err := m.raw.Set(m.session, first); err != nil {
+	if err := m.rawState.Set(m.session, first); err != nil {
 		return fmt.Errorf("set the initial weights: %w", err)
 	}
 	return m.Restart()
 }
 
-// stateOf lists the variables that a snapshot of this kind holds, by name.
-func (m *Model) stateOf(kind loop.Kind) State {
-	if kind == loop.Resume {
-		return m.state
+// Restart begins a phase: it sets the optimizer's slots to 0, and each average to the present value of its weight or
+// statistic.
+func (m *Model) Restart() error {
+	if _, err := m.session.Run(nil, nil, m.restarts); err != nil {
+		return fmt.Errorf("reset the optimizer and the averages: %w", err)
 	}
-	return m.weights
+	return nil
 }
 
-// Snapshot copies the variables out, in torchvision's names and layouts.
+// stateOf returns the variables that a snapshot of this kind holds.
+func (m *Model) stateOf(kind loop.Kind) State {
+	if kind == loop.Resume {
+		return m.resumeState
+	}
+	return m.inferenceState
+}
+
+// Snapshot returns a copy of the variables that a snapshot of this kind holds, in torchvision's names and layouts.
 func (m *Model) Snapshot(kind loop.Kind) (loop.Tensors, error) {
 	variables := m.stateOf(kind)
 	fetches := make([]tf.Output, len(variables))
@@ -139,7 +155,7 @@ func (m *Model) Snapshot(kind loop.Kind) (loop.Tensors, error) {
 	}
 	out, err := m.session.Run(nil, fetches, nil)
 	if err != nil {
-		return nil, fmt.Errorf("fetch a %s snapshot: %w", kind, err)
+		return nil, fmt.Errorf("fetch the %s snapshot: %w", kind, err)
 	}
 	tensors := make(loop.Tensors, len(variables))
 	for i, v := range variables {
@@ -150,24 +166,25 @@ func (m *Model) Snapshot(kind loop.Kind) (loop.Tensors, error) {
 		tensors[i] = loop.Tensor{Name: v.name, Role: v.role, Shape: slices.Clone(v.param.Shape), Data: data}
 	}
 	clear(out)
-	runtime.GC() // a snapshot is hundreds of megabytes outside Go's heap
+	runtime.GC() // the fetched tensors are hundreds of megabytes outside Go's heap
 	return tensors, nil
 }
 
-// Restore sets the variables from a snapshot of the same kind. Nothing is changed unless every tensor fits. An inference snapshot
-// becomes the weights and, where they are kept, the averages.
+// Restore sets the variables from a snapshot of the same kind. It changes nothing unless every tensor fits. An
+// inference snapshot becomes the weights and statistics and, where averages are kept, the averages too.
 func (m *Model) Restore(kind loop.Kind, tensors loop.Tensors) error {
 	err := m.stateOf(kind).Set(m.session, tensors)
 	if err == nil && kind == loop.Inference && m.averages != nil {
-		err = m.raw.Set(m.session, tensors)
+		err = m.rawState.Set(m.session, tensors)
 	}
 	if err != nil {
-		return fmt.Errorf("restore a %s snapshot into depth %d: %w", kind, m.config.Architecture.Depth, err)
+		return fmt.Errorf("restore the %s snapshot into depth %d: %w", kind, m.config.Architecture.Depth, err)
 	}
 	return nil
 }
 
-// Set gives every variable of the state its value, in torchvision's layout, or none.
+// Set sets every variable of the state to the tensor of its name, which is in torchvision's layout. If a tensor does
+// not fit, or one is missing or not of this state, Set changes nothing and returns an error.
 func (st State) Set(session *tf.Session, tensors loop.Tensors) error {
 	if err := st.checkFit(tensors); err != nil {
 		return err
@@ -179,7 +196,7 @@ func (st State) Set(session *tf.Session, tensors loop.Tensors) error {
 	feeds := map[tf.Output]*tf.Tensor{}
 	var assigns []*tf.Operation
 	for _, v := range st {
-		t, err := TensorOf(byName[v.name].Data, v.dims()...)
+		t, err := TensorOf(byName[v.name].Data, v.torchShape()...)
 		if err != nil {
 			return fmt.Errorf("tensor %s: %w", v.name, err)
 		}
@@ -190,11 +207,11 @@ func (st State) Set(session *tf.Session, tensors loop.Tensors) error {
 		return err
 	}
 	clear(feeds)
-	runtime.GC() // the tensors are hundreds of megabytes outside Go's heap
+	runtime.GC() // the fed tensors are hundreds of megabytes outside Go's heap
 	return nil
 }
 
-// checkFit names every tensor that is missing, extra, doubled or of the wrong shape.
+// checkFit returns an error that names every tensor that is missing, extra, doubled or of the wrong shape.
 func (st State) checkFit(tensors loop.Tensors) error {
 	want := map[string][]int{}
 	for _, v := range st {
@@ -205,7 +222,7 @@ func (st State) checkFit(tensors loop.Tensors) error {
 		shape, ok := want[t.Name]
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("tensor %s is doubled or does not belong here", t.Name))
+			errs = append(errs, fmt.Errorf("tensor %s appears twice or does not belong to this model", t.Name))
 		case !slices.Equal(shape, t.Shape):
 			errs = append(errs, fmt.Errorf("tensor %s has shape %v, want %v", t.Name, t.Shape, shape))
 		case len(t.Data) != size(shape):

@@ -8,25 +8,29 @@ import (
 	tf "github.com/wamuir/graft/tensorflow"
 )
 
-// collectEvery is how many bytes of tensors are made before the garbage collector is called. Tensors live outside Go's heap
-// and are freed by finalizers alone: left to itself, the collector would not see them, and memory would grow by a batch a step.
+// collectEvery is how many bytes of tensors are made before the garbage collector is called. Tensors live outside Go's
+// heap and are freed by finalizers alone. The collector does not see their size: left to itself it would run too
+// rarely, and memory would grow by a batch a step.
 const collectEvery = 64 << 20
 
-// addFeed adds one tensor of this shape to what a run is fed.
-func addFeed[T uint8 | int32 | float32](m *Model, feeds map[tf.Output]*tf.Tensor, to tf.Output, data []T, shape ...int64) error {
+// addFeed makes a tensor of this shape from data and adds it to feeds, the tensors that a run is fed.
+func addFeed[T uint8 | int32 | float32](
+	m *Model, feeds map[tf.Output]*tf.Tensor, placeholder tf.Output, data []T, shape ...int64,
+) error {
 	t, err := TensorOf(data, shape...)
 	if err != nil {
 		return err
 	}
-	feeds[to] = t
-	if m.fed += bytesOf(data); m.fed >= collectEvery {
-		m.fed = 0
+	feeds[placeholder] = t
+	if m.fedBytes += bytesOf(data); m.fedBytes >= collectEvery {
+		m.fedBytes = 0
 		runtime.GC()
 	}
 	return nil
 }
 
-// TensorOf copies data once; tf.NewTensor would walk it by reflection.
+// TensorOf returns a tensor of this shape that holds a copy of data. It copies once; tf.NewTensor would walk data by
+// reflection.
 func TensorOf[T uint8 | int32 | float32](data []T, shape ...int64) (*tf.Tensor, error) {
 	var kind tf.DataType
 	switch any(data).(type) {
@@ -40,21 +44,21 @@ func TensorOf[T uint8 | int32 | float32](data []T, shape ...int64) (*tf.Tensor, 
 	return tf.ReadTensor(kind, shape, bytes.NewReader(memoryOf(data)))
 }
 
-// floatsOf copies a float tensor out.
+// floatsOf returns a copy of a float32 tensor's values.
 func floatsOf(t *tf.Tensor) ([]float32, error) {
 	n := int64(1)
 	for _, d := range t.Shape() {
 		n *= d
 	}
 	out := make([]float32, n)
-	_, err := t.WriteContentsTo(&into{memoryOf(out)})
+	_, err := t.WriteContentsTo(&sliceWriter{memoryOf(out)})
 	return out, err
 }
 
-// into is a writer that fills a slice of the right size.
-type into struct{ rest []byte }
+// sliceWriter is a writer that fills a slice of the right size.
+type sliceWriter struct{ rest []byte }
 
-func (w *into) Write(p []byte) (int, error) {
+func (w *sliceWriter) Write(p []byte) (int, error) {
 	n := copy(w.rest, p)
 	w.rest = w.rest[n:]
 	return n, nil
@@ -62,7 +66,7 @@ func (w *into) Write(p []byte) (int, error) {
 
 func bytesOf[T any](data []T) int { return len(data) * int(unsafe.Sizeof(*new(T))) }
 
-// memoryOf is the memory of data, in the machine's byte order, as TensorFlow keeps it.
+// memoryOf returns the memory of data, without a copy. It is in the machine's byte order, which TensorFlow uses too.
 func memoryOf[T any](data []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), bytesOf(data))
 }

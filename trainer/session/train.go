@@ -1,6 +1,8 @@
 package session
 
 import (
+	"slices"
+
 	tf "github.com/wamuir/graft/tensorflow"
 	"github.com/wamuir/graft/tensorflow/op"
 
@@ -12,28 +14,84 @@ import (
 // batchNormMomentum is PyTorch's: running = 0.9 running + 0.1 batch.
 const batchNormMomentum = 0.1
 
-// trainGraph is one optimizer step of one phase: what it is fed, what it tells, what it does.
+// trainGraph is one optimizer step of one phase.
 type trainGraph struct {
-	images, labels, weights, total, rates tf.Output
-	augment                               augmentation
-	loss, norm, finite                    tf.Output
-	accumulate                            *tf.Operation // nil where a batch has one part
-	update                                *tf.Operation
+	// Placeholders.
+	images        tf.Output // [N,S,S,C] uint8
+	labels        tf.Output // [N] int32
+	sampleWeights tf.Output // [N]
+	totalWeight   tf.Output // scalar: the sum of sampleWeights over the whole batch, of which this may be a part
+	scalars       tf.Output // [scalarCount], see scalarRate and those after it
+	augment       augmentation
+
+	// Results.
+	loss   tf.Output // scalar
+	norm   tf.Output // scalar: of all gradients of the batch, before clipping
+	finite tf.Output // bool: whether the update is made
+
+	accumulate *tf.Operation // adds the gradients of a part to the accumulators; nil where a batch has one part
+	update     *tf.Operation // makes the optimizer step
 }
 
 // drawTrain draws a step of a phase over the network:
-// images [N,S,S,C] -> augmented -> logits [N,2] -> loss -> gradients -> clipped -> optimizer, and beside it the running statistics
-// and the averages. Nothing is updated unless everything that would be is finite.
+// images [N,S,S,C] -> augmented -> logits [N,2] -> loss -> gradients -> clipped -> optimizer, and beside it the running
+// statistics and the averages. Nothing is updated unless loss, gradients and batch statistics are all finite. (If a
+// batch has several parts, the running statistics are an exception: see drawAccumulate.)
+//
+// After an error the scope refuses to draw, and code that uses an output would panic: hence the checks of s.Err.
 func (m *Model) drawTrain(phase loop.Phase) *trainGraph {
 	h := m.config.Hyper
 	s := m.root.SubScope("train-" + string(phase))
-	g := &trainGraph{
-		images:  m.imagePlaceholder(s),
-		labels:  op.Placeholder(s.SubScope("labels"), tf.Int32, op.PlaceholderShape(tf.MakeShape(-1))),
-		weights: op.Placeholder(s.SubScope("weights"), tf.Float, op.PlaceholderShape(tf.MakeShape(-1))),
-		total:   op.Placeholder(s.SubScope("total"), tf.Float, op.PlaceholderShape(tf.ScalarShape())),
-		rates:   op.Placeholder(s.SubScope("rates"), tf.Float, op.PlaceholderShape(tf.MakeShape(rateCount))),
+	g := m.drawTrainInputs(s)
+	measured := m.drawLoss(s, g, phase)
+	if s.Err() != nil {
+		return g
 	}
+	fed := op.Unpack(s, g.scalars, scalarCount)
+	if s.Err() != nil {
+		return g
+	}
+	params := trainedIn(phase, m.net.Params)
+	grads := m.drawGradients(s, g.loss, params, fed)
+	if s.Err() != nil {
+		return g
+	}
+	if h.Accumulate > 1 {
+		grads = m.drawAccumulate(s.SubScope("accumulate"), g, params, grads, measured)
+	}
+	g.norm = globalNorm(s.SubScope("norm"), params, grads)
+	g.finite = allFinite(s.SubScope("finite"), g.loss, &g.norm, measured)
+
+	updates := m.optimizer.draw(s.SubScope(h.Optimizer), phase, params, grads, fed, g.norm, g.finite)
+	statisticUpdates, statistics := followIfFinite(s, measured, g.finite)
+	updates = append(updates, statisticUpdates...)
+	if m.averages != nil {
+		changed := slices.Concat(params, statistics)
+		updates = append(updates, m.drawAverages(s.SubScope("averages"), changed, updates, fed[scalarAverage])...)
+	}
+	if h.Accumulate > 1 {
+		updates = append(updates, m.emptyAccumulators(s.SubScope("empty"), params, grads, g.norm)...)
+	}
+	g.update = op.NoOp(s.SubScope("update").WithControlDependencies(updates...)) // running it runs all updates
+	return g
+}
+
+// drawTrainInputs draws the placeholders of a step, except those of the augmentation.
+func (m *Model) drawTrainInputs(s *op.Scope) *trainGraph {
+	perSample, scalar := tf.MakeShape(-1), tf.ScalarShape()
+	return &trainGraph{
+		images:        m.imagePlaceholder(s),
+		labels:        op.Placeholder(s.SubScope("labels"), tf.Int32, op.PlaceholderShape(perSample)),
+		sampleWeights: op.Placeholder(s.SubScope("weights"), tf.Float, op.PlaceholderShape(perSample)),
+		totalWeight:   op.Placeholder(s.SubScope("total"), tf.Float, op.PlaceholderShape(scalar)),
+		scalars:       op.Placeholder(s.SubScope("scalars"), tf.Float, op.PlaceholderShape(tf.MakeShape(scalarCount))),
+	}
+}
+
+// drawLoss draws the forward pass of a step and sets g.loss. It returns what batch normalisation measured, which is
+// nothing where its statistics are frozen.
+func (m *Model) drawLoss(s *op.Scope, g *trainGraph, phase loop.Phase) []resnet.Measured {
+	h := m.config.Hyper
 	x := m.net.Normalise(s, g.images)
 	if h.Augment.Any() {
 		g.augment, x = drawAugment(s.SubScope("augment"), x, m.config)
@@ -43,55 +101,36 @@ func (m *Model) drawTrain(phase loop.Phase) *trainGraph {
 		mode = resnet.Inference
 	}
 	pass := m.net.Forward(s, x, resnet.Options{Mode: mode, Compute: m.config.compute()})
-	g.loss = weightedLoss(s.SubScope("loss"), pass.Logits, g.labels, g.weights, g.total, h.LabelSmoothing)
+	g.loss = weightedLoss(s.SubScope("loss"), pass.Logits, g.labels, g.sampleWeights, g.totalWeight, h.LabelSmoothing)
+	return pass.Measured
+}
 
-	params := inPhase(phase, m.net.Params)
+// drawGradients draws the gradient of the loss with respect to each of params.
+//
+// In float16 a small gradient would become 0. So the loss is multiplied by the fed scale first, and the gradients of
+// the weights, which are float32, by the fed inverse of the scale. torch.amp.GradScaler does the same.
+func (m *Model) drawGradients(s *op.Scope, loss tf.Output, params []*resnet.Param, fed []tf.Output) []tf.Output {
+	half := m.config.Hyper.Precision == wire.Float16
+	if half {
+		loss = op.Mul(s.SubScope("scale"), loss, fed[scalarScale])
+	}
 	values := make([]tf.Output, len(params))
 	for i, p := range params {
 		values[i] = p.Value
 	}
-	if s.Err() != nil {
-		return g // the scope keeps its first error; drawing on would panic
+	grads := op.Gradients(s.SubScope("gradients"), []tf.Output{loss}, values)
+	if s.Err() != nil || !half {
+		return grads
 	}
-	rate := op.Unpack(s, g.rates, rateCount)
-	if s.Err() != nil {
-		return g
+	for i, p := range params {
+		grads[i] = op.Mul(s.SubScope("unscale/"+p.Name), grads[i], fed[scalarUnscale])
 	}
-	scaled := g.loss
-	if h.Precision == wire.Float16 {
-		scaled = op.Mul(s.SubScope("scale"), g.loss, rate[rateScale])
-	}
-	grads := op.Gradients(s.SubScope("gradients"), []tf.Output{scaled}, values)
-	if s.Err() != nil {
-		return g
-	}
-	if h.Precision == wire.Float16 {
-		for i, p := range params {
-			grads[i] = op.Mul(s.SubScope("unscale/"+p.Name), grads[i], rate[rateUnscale])
-		}
-	}
-	if h.Accumulate > 1 {
-		grads = m.drawAccumulate(s.SubScope("accumulate"), g, params, grads, pass.Measured)
-	}
-	g.norm = globalNorm(s.SubScope("norm"), params, grads)
-	g.finite = allFinite(s.SubScope("finite"), g.loss, &g.norm, pass.Measured)
-
-	changed := m.optimizer.draw(s.SubScope(h.Optimizer), phase, params, grads, rate, g.norm, g.finite)
-	momentum := gate(s.SubScope("momentum"), op.Const(s.SubScope("momentum"), float32(batchNormMomentum)), g.finite)
-	moved, statistics := followStatistics(s.SubScope("statistics"), pass.Measured, momentum)
-	updates := append(append([]*tf.Operation{}, changed...), moved...)
-	if m.averages != nil {
-		updates = append(updates, m.drawAverages(s.SubScope("averages"), append(params, statistics...), updates, rate[rateAverage])...)
-	}
-	if h.Accumulate > 1 {
-		updates = append(updates, m.emptyAccumulators(s.SubScope("empty"), params, grads, g.norm)...)
-	}
-	g.update = op.NoOp(s.SubScope("update").WithControlDependencies(updates...))
-	return g
+	return grads
 }
 
-// inPhase lists what a phase trains.
-func inPhase(phase loop.Phase, params []*resnet.Param) []*resnet.Param {
+// trainedIn returns the weights that a phase trains: all of them, or in the head phase the head and the first
+// convolution.
+func trainedIn(phase loop.Phase, params []*resnet.Param) []*resnet.Param {
 	all := trained(params)
 	if phase == loop.All {
 		return all
@@ -106,26 +145,33 @@ func inPhase(phase loop.Phase, params []*resnet.Param) []*resnet.Param {
 	return some
 }
 
-func (m *Model) imagePlaceholder(s *op.Scope) tf.Output {
-	side := int64(m.config.Hyper.ImageSize)
-	return op.Placeholder(s.SubScope("images"), tf.Uint8, op.PlaceholderShape(tf.MakeShape(-1, side, side, int64(m.config.Channels))))
-}
-
-// weightedLoss: sum(w ce) / total, where total is the sum of the whole batch's weights, as PyTorch's CrossEntropyLoss weighs.
-// Smoothing spreads its share of a label evenly over the classes. With weights it is not that class's: a sample's whole smoothed loss
-// has the weight of the sample's label, as with reduction="none" times a weight for each sample, where CrossEntropyLoss(weight,
-// label_smoothing) gives the part that was spread the weight of the class that it was spread to. Without weights the two are one.
-// logits: [N,2], labels: [N], weights: [N], total: scalar -> scalar
+// weightedLoss draws sum(w ce) / total, where ce is each sample's cross-entropy and total is the sum of the whole
+// batch's weights. torch.nn.CrossEntropyLoss(weight) divides by that sum too. logits: [N,2], labels: [N], weights: [N],
+// total: scalar -> scalar
+//
+// Smoothing spreads its share of a label evenly over the classes. A sample's whole smoothed loss has the weight of the
+// sample's own label, as with reduction="none" times a weight for each sample. CrossEntropyLoss(weight,
+// label_smoothing) gives the spread part the weight of the class that it is spread to. Where all weights are equal the
+// two are the same.
+//
+// The labels become one-hot vectors because SparseSoftmaxCrossEntropyWithLogits has no C++ gradient.
 func weightedLoss(s *op.Scope, logits, labels, weights, total tf.Output, smoothing float64) tf.Output {
 	off := smoothing / resnet.Classes
 	target := op.OneHot(s, labels, op.Const(s.SubScope("classes"), int32(resnet.Classes)),
 		op.Const(s.SubScope("on"), float32(1-smoothing+off)), op.Const(s.SubScope("off"), float32(off)))
 	ce, _ := op.SoftmaxCrossEntropyWithLogits(s, logits, target)
-	return op.RealDiv(s, op.Sum(s.SubScope("weighted"), op.Mul(s, ce, weights), op.Const(s.SubScope("all"), []int32{0})), total)
+	weighted := op.Sum(s.SubScope("weighted"), op.Mul(s, ce, weights), op.Const(s.SubScope("all"), []int32{0}))
+	return op.RealDiv(s, weighted, total)
 }
 
-// drawAccumulate draws how the gradients of a batch's parts add up, and returns the sum that the last part completes.
-func (m *Model) drawAccumulate(s *op.Scope, g *trainGraph, params []*resnet.Param, grads []tf.Output, measured []resnet.Measured) []tf.Output {
+// drawAccumulate draws how the gradients of a batch's parts add up. It sets g.accumulate, which every part but the last
+// runs, and returns the sums of the accumulators and the last part's gradients.
+//
+// Additions are not gated: a gradient that is not finite makes the sum not finite, so the whole step is skipped. The
+// running statistics follow each part that is finite, as in PyTorch, where each part is a forward pass.
+func (m *Model) drawAccumulate(
+	s *op.Scope, g *trainGraph, params []*resnet.Param, grads []tf.Output, measured []resnet.Measured,
+) []tf.Output {
 	if m.accumulators == nil {
 		m.accumulators = variablesBeside(m.root.SubScope("accumulators"), "accumulator/", trained(m.net.Params))
 	}
@@ -136,15 +182,16 @@ func (m *Model) drawAccumulate(s *op.Scope, g *trainGraph, params []*resnet.Para
 		sums[i] = op.AddV2(u.SubScope("sum"), m.accumulators[p].value, grads[i])
 		adds = append(adds, op.AssignAddVariableOp(u, m.accumulators[p].handle, grads[i]))
 	}
-	finite := allFinite(s.SubScope("finite"), g.loss, nil, measured)
-	momentum := gate(s.SubScope("momentum"), op.Const(s.SubScope("momentum"), float32(batchNormMomentum)), finite)
-	moved, _ := followStatistics(s.SubScope("statistics"), measured, momentum)
-	g.accumulate = op.NoOp(s.SubScope("part").WithControlDependencies(append(adds, moved...)...))
+	statisticUpdates, _ := followIfFinite(s, measured, allFinite(s.SubScope("finite"), g.loss, nil, measured))
+	g.accumulate = op.NoOp(s.SubScope("part").WithControlDependencies(append(adds, statisticUpdates...)...))
 	return sums
 }
 
-// emptyAccumulators once their sums have been used, whether or not they were finite.
-func (m *Model) emptyAccumulators(s *op.Scope, params []*resnet.Param, sums []tf.Output, norm tf.Output) []*tf.Operation {
+// emptyAccumulators draws the reset of the accumulators to 0 after a batch, also after a step that is skipped. The
+// control edges keep an accumulator from being emptied before its sum has been read.
+func (m *Model) emptyAccumulators(
+	s *op.Scope, params []*resnet.Param, sums []tf.Output, norm tf.Output,
+) []*tf.Operation {
 	var empties []*tf.Operation
 	for i, p := range params {
 		u := s.SubScope(p.Name).WithControlDependencies(norm.Op, sums[i].Op)
@@ -153,11 +200,16 @@ func (m *Model) emptyAccumulators(s *op.Scope, params []*resnet.Param, sums []tf
 	return empties
 }
 
-// drawAverages moves the averages of params towards their values after the updates, of which there is one for each.
-func (m *Model) drawAverages(s *op.Scope, params []*resnet.Param, updates []*tf.Operation, share tf.Output) []*tf.Operation {
+// drawAverages draws average -= share (average - value) for the averages of params, with the values after the step.
+// updates[i] is the operation that updates params[i].
+//
+// The control edge from the update orders the read after it. It also carries deadness: when a step is skipped its
+// update is dead, and this makes the read, and the average's update, dead too.
+func (m *Model) drawAverages(
+	s *op.Scope, params []*resnet.Param, updates []*tf.Operation, share tf.Output,
+) []*tf.Operation {
 	var moves []*tf.Operation
 	for i, p := range params {
-		// A read that waits for an update that is left out is left out with it, and so is what follows.
 		u := s.SubScope(p.Name).WithControlDependencies(updates[i])
 		value := op.ReadVariableOp(u, p.Handle, tf.Float)
 		away := op.Sub(u, m.averages[p].value, value)
@@ -166,7 +218,8 @@ func (m *Model) drawAverages(s *op.Scope, params []*resnet.Param, updates []*tf.
 	return moves
 }
 
-// globalNorm: the square root of the sum of all squares. L2Loss is half a sum of squares, in one pass without a temporary.
+// globalNorm draws the square root of the sum of all squares. L2Loss is half a sum of squares: it takes one pass and
+// makes no temporary tensor of the squares.
 func globalNorm(s *op.Scope, params []*resnet.Param, grads []tf.Output) tf.Output {
 	halves := make([]tf.Output, len(grads))
 	for i, g := range grads {
@@ -175,8 +228,9 @@ func globalNorm(s *op.Scope, params []*resnet.Param, grads []tf.Output) tf.Outpu
 	return op.Sqrt(s, op.Mul(s, op.AddN(s, halves), op.Const(s, float32(2))))
 }
 
-// allFinite is one number made of all that an update would use: it is finite only if they are. A sum of squares that
-// overflows counts as not finite, which no useful gradient reaches. norm may be nil.
+// allFinite draws whether everything that an update would use is finite. It adds all of it up to one number, which is
+// finite only if every addend is. norm stands for the gradients, and may be nil. A sum of squares that overflows counts
+// as not finite; no useful gradient is that large.
 func allFinite(s *op.Scope, loss tf.Output, norm *tf.Output, measured []resnet.Measured) tf.Output {
 	parts := []tf.Output{loss}
 	if norm != nil {
@@ -193,23 +247,36 @@ func allFinite(s *op.Scope, loss tf.Output, norm *tf.Output, measured []resnet.M
 	return op.IsFinite(s, op.AddN(s, parts))
 }
 
-// followStatistics moves each running statistic by the share momentum of the way to the batch's.
-func followStatistics(s *op.Scope, measured []resnet.Measured, momentum tf.Output) (updates []*tf.Operation, moved []*resnet.Param) {
+// followIfFinite draws the move of the running statistics towards the batch's by batchNormMomentum, if finite holds.
+func followIfFinite(
+	s *op.Scope, measured []resnet.Measured, finite tf.Output,
+) (updates []*tf.Operation, statistics []*resnet.Param) {
+	m := s.SubScope("momentum")
+	momentum := gate(m, op.Const(m, float32(batchNormMomentum)), finite)
+	return followStatistics(s.SubScope("statistics"), measured, momentum)
+}
+
+// followStatistics draws running -= share (running - batch) for each running statistic. It returns the updates, and the
+// statistic that each of them updates.
+func followStatistics(
+	s *op.Scope, measured []resnet.Measured, share tf.Output,
+) (updates []*tf.Operation, statistics []*resnet.Param) {
 	follow := func(running *resnet.Param, batch tf.Output) {
 		u := s.SubScope(running.Name)
-		updates = append(updates, op.AssignSubVariableOp(u, running.Handle, op.Mul(u, op.Sub(u, running.Value, batch), momentum)))
-		moved = append(moved, running)
+		move := op.Mul(u, op.Sub(u, running.Value, batch), share)
+		updates = append(updates, op.AssignSubVariableOp(u, running.Handle, move))
+		statistics = append(statistics, running)
 	}
 	for _, m := range measured {
 		follow(m.RunningMean, m.BatchMean)
 		follow(m.RunningVar, m.BatchVar)
 	}
-	return updates, moved
+	return updates, statistics
 }
 
-// gate passes x on when finite holds. Otherwise its output is dead, and TensorFlow leaves out every operation that uses it:
-// gating one number that an update multiplies by gates the whole update, at no cost.
+// gate draws x where finite holds, and a dead tensor where it does not. TensorFlow does not run an operation that uses
+// a dead tensor. So one gated number that an update multiplies by gates the whole update, at no cost.
 func gate(s *op.Scope, x, finite tf.Output) tf.Output {
-	_, passed := op.Switch(s, x, finite)
-	return passed
+	_, whenTrue := op.Switch(s, x, finite) // the first output is alive when finite is false
+	return whenTrue
 }
