@@ -148,7 +148,7 @@ func TestRunningSaysWhatIsWaitedFor(t *testing.T) {
 		"the credential cannot be made": {func(w *world) {
 			w.run.Status, w.denied = api.TrainingRunStatus{}, errNoCredential
 		}, "NotReady: " + errNoCredential.Error()},
-		"the first report, while NATS is away": {away, "AwaitingFirstReport: d18 (AwaitingFirstReport): its pod runs and has not reported yet; NATS at nats://nats:4222 cannot be reached"},
+		"the first report, while NATS is away": {away, "AwaitingFirstReport: d18 (AwaitingFirstReport): its pod runs but has not reported yet; NATS at nats://nats:4222 cannot be reached"},
 		"the last report, while NATS is away": {func(w *world) {
 			away(w)
 			w.exit("d18", 0, "Completed", wire.Result{})

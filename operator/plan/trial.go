@@ -95,7 +95,7 @@ func ofTrial(t *api.TrialStatus) func(labels map[string]string) bool {
 func (p *planner) updatePhase(t *api.TrialStatus, a attempt.Observed) {
 	stopping := a.Pod != nil && a.Pod.DeletionTimestamp != nil
 	if stopping {
-		p.planAgainIn(p.nodeLoss().Left(a.Pod))
+		p.planAgainIn(p.nodeLoss().TimeLeft(a.Pod))
 	}
 	if !stopping && (t.Phase == api.TrialRunning || p.Reports.Trials[t.Name].Attempt >= int(t.Attempt)) {
 		p.setPhase(t, api.TrialRunning, "Training", p.Reports.Trials[t.Name].NotFinite)
@@ -128,7 +128,8 @@ func (p *planner) endAttempt(t *api.TrialStatus, e attempt.Ending) {
 		return
 	}
 	policy := ptr.Deref(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
-	retries, interruptions := ptr.Deref(policy.MaxRetries, attempt.DefaultMaxRetries), ptr.Deref(policy.MaxInterruptions, defaultMaxInterruptions)
+	maxRetries := ptr.Deref(policy.MaxRetries, attempt.DefaultMaxRetries)
+	maxInterruptions := ptr.Deref(policy.MaxInterruptions, defaultMaxInterruptions)
 	switch how := e.Class.Retry(); {
 	case e.Class == wire.ClassSucceeded:
 		p.setPhase(t, api.TrialFinishing, reasonReports, "its pod ended well; its last report has not been read yet")
@@ -136,10 +137,11 @@ func (p *planner) endAttempt(t *api.TrialStatus, e attempt.Ending) {
 		p.awaitLastReport(t)
 	case how == wire.RetryNever:
 		p.fail(t, e, at, e.Sentence)
-	case how == wire.RetryBudgeted && t.Retries >= retries:
-		p.fail(t, e, at, fmt.Sprintf("%s (gave up %s)", e.Sentence, attempt.AfterRetries(t.Retries)))
-	case how == wire.RetryFree && t.Interruptions >= interruptions:
-		p.fail(t, e, at, fmt.Sprintf("%s (gave up after %d interruptions from outside)", e.Sentence, t.Interruptions))
+	case how == wire.RetryBudgeted && t.Retries >= maxRetries:
+		p.fail(t, e, at, fmt.Sprintf("%s (no retries left: failurePolicy.maxRetries is %d)", e.Sentence, maxRetries))
+	case how == wire.RetryFree && t.Interruptions >= maxInterruptions:
+		const tooOften = "%s (interrupted too often: failurePolicy.maxInterruptions is %d)"
+		p.fail(t, e, at, fmt.Sprintf(tooOften, e.Sentence, maxInterruptions))
 	default:
 		var wait time.Duration
 		if how == wire.RetryBudgeted {
@@ -151,7 +153,7 @@ func (p *planner) endAttempt(t *api.TrialStatus, e attempt.Ending) {
 		}
 		t.NextAttemptTime = decision.Time(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
 		t.CompletionTime = nil
-		p.setPhase(t, api.TrialWaiting, e.Reason(), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.Sentence))
+		p.setPhase(t, api.TrialWaiting, e.Reason(), fmt.Sprintf("attempt %d ended and will be retried: %s", t.Attempt, e.Sentence))
 		p.retries = append(p.retries, e.Class)
 		p.addTrialEvent(t, decision.Warning, e.Reason(), ": %s", t.Message)
 	}
