@@ -63,6 +63,6 @@ type Measured struct {
 
 // AttemptReports is the fold of one attempt's reports.
 type AttemptReports struct {
-	From  int // the epoch of the checkpoint from which the attempt resumed; 0: it started from the beginning
+	From  int // the last finished epoch of the checkpoint from which the attempt resumed; 0: none was finished
 	Epoch int // the last epoch that the attempt finished; From if it has finished none
 }

@@ -164,12 +164,12 @@ func (p *planner) endAttempt(e attempt.Ending) {
 	if e.Class == wire.ClassSucceeded && (e.Result.URI == "" || e.Result.Digest == "") {
 		e = attempt.Ending{Class: wire.ClassCrash, At: e.At, Sentence: publishedNothing}
 	}
-	next := e.At.Add(attempt.Backoff(p.next.Attempts)) // when a next attempt may start
+	retryAt := e.At.Add(attempt.Backoff(p.next.Attempts))
 	switch retry := e.Class.Retry() != wire.RetryNever && p.next.Attempts <= attempt.DefaultMaxRetries; {
 	case e.Class == wire.ClassSucceeded:
 		p.succeed(e)
-	case retry && p.Now.Before(next):
-		p.after = next.Sub(p.Now)
+	case retry && p.Now.Before(retryAt):
+		p.after = retryAt.Sub(p.Now)
 		message := fmt.Sprintf("attempt %d ended and will be retried: %s", p.next.Attempts, e.Sentence)
 		was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
 		if was == nil || was.Message != message {
