@@ -9,22 +9,24 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// ManagedBy is a label of every object that Plumbline makes. Its value is Manager on the Jobs and pods that the
-// operator makes and watches.
+// ManagedBy is a label of every object that Plumbline creates. Its value is Manager on the Jobs and pods that the
+// operator creates and watches.
 const (
 	ManagedBy = "app.kubernetes.io/managed-by"
 	Manager   = "plumbline-operator"
 )
 
-// Labels that Kueue acts on. A run's Jobs have the same values as the run.
+// Labels that Kueue acts on. The operator copies them from a run to the run's Jobs.
 const (
 	QueueLabel    = "kueue.x-k8s.io/queue-name"
 	PriorityLabel = "kueue.x-k8s.io/priority-class"
 )
 
-// Job wraps a pod in a Job that runs the pod once: only the operator retries, and only the operator ends anything. The
-// Job and its pod have the given labels and ManagedBy; these override labels of the same name in the pod.
-func Job(namespace, name string, owner metav1.OwnerReference, labels map[string]string, pod corev1.PodTemplateSpec) *batchv1.Job {
+// Job returns a Job that runs a pod once: the operator alone retries, and the Job has no deadline. The Job and its pod
+// have the given labels and ManagedBy. These override labels of the same name in the pod.
+func Job(
+	namespace, name string, owner metav1.OwnerReference, labels map[string]string, pod corev1.PodTemplateSpec,
+) *batchv1.Job {
 	labels = with(labels, map[string]string{ManagedBy: Manager})
 	pod.Labels = with(pod.Labels, labels)
 	return &batchv1.Job{
@@ -35,14 +37,15 @@ func Job(namespace, name string, owner metav1.OwnerReference, labels map[string]
 			Completions:  ptr.To(int32(1)),
 			Parallelism:  ptr.To(int32(1)),
 			BackoffLimit: ptr.To(int32(0)),
-			// A pod that is being stopped still writes: nothing replaces it before it has failed.
+			// A pod that is being stopped still writes a checkpoint: Kubernetes must not replace it before it has
+			// ended.
 			PodReplacementPolicy: ptr.To(batchv1.Failed),
 			Template:             pod,
 		},
 	}
 }
 
-// with returns a copy of labels with more added.
+// with returns a new map of labels and more. A value in more replaces a value in labels.
 func with(labels, more map[string]string) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, labels)

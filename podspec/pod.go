@@ -20,19 +20,20 @@ const (
 	TerminationLog = "/dev/termination-log"
 )
 
-// CredentialFile and AuthorityFile are keys of a run's Secret, and therefore the names of its files in CredentialDir.
+// CredentialFile and AuthorityFile are keys of a run's Secret, and so the names of the files in CredentialDir.
 const (
 	CredentialFile = "user.creds"
 	AuthorityFile  = "ca.crt"
 )
 
 const (
-	// Container is the name of the one container of a trial's pod and of a publishing pod.
+	// Container is the name of the only container in a trial's pod and in a publishing pod.
 	Container = "trainer"
 
 	scratchVolume = "plumbline-scratch"
 
-	// userID runs every pod, so that each may read what another wrote. It is the "nonroot" user of distroless images.
+	// userID is the user of every pod, so that each pod can read files that another pod wrote. In distroless images it
+	// is the user "nonroot".
 	userID = 65532
 
 	defaultGraceSeconds = 120
@@ -40,16 +41,16 @@ const (
 
 var defaultScratch = resource.MustParse("2Gi")
 
-// Main says what the container of a pod runs.
+// Main is the command that a pod's container runs, and the command's input.
 type Main struct {
-	Command   string // of the trainer's program: "run" or "publish"
+	Command   string // command of the trainer program: "run" or "publish"
 	Variable  string // the environment variable that holds Document
-	Document  string // JSON that the program reads
+	Document  string // the JSON document that the command reads
 	Resources corev1.ResourceRequirements
 }
 
-// Template returns the pod of a trial or of a publishing Job. The restricted Pod Security standard admits this pod, and
-// the pod has no access to the cluster's API.
+// Template returns the pod of a trial or of a publishing Job. The pod meets the restricted Pod Security standard and
+// has no access to the Kubernetes API.
 func Template(t api.PodTemplate, m Main) corev1.PodTemplateSpec {
 	pod := Base(t)
 	pod.TerminationGracePeriodSeconds = ptr.To(ptr.Deref(t.TerminationGracePeriodSeconds, defaultGraceSeconds))
@@ -69,7 +70,7 @@ func Template(t api.PodTemplate, m Main) corev1.PodTemplateSpec {
 		Resources:              m.Resources,
 		VolumeMounts:           append(mounts, scratchMount),
 		TerminationMessagePath: TerminationLog,
-		// A program that crashes writes no message: the end of its log has the cause.
+		// A program that crashes writes no termination message, but the end of its log names the cause.
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		SecurityContext:          ContainerSecurity(),
 	}}
@@ -91,7 +92,7 @@ func Base(t api.PodTemplate) corev1.PodSpec {
 	}
 }
 
-// podSecurity returns what the restricted Pod Security standard requires of a pod.
+// podSecurity returns the settings that the restricted Pod Security standard requires of a pod.
 func podSecurity() *corev1.PodSecurityContext {
 	return &corev1.PodSecurityContext{
 		RunAsNonRoot:        ptr.To(true),
@@ -103,8 +104,8 @@ func podSecurity() *corev1.PodSecurityContext {
 	}
 }
 
-// ContainerSecurity returns what the restricted Pod Security standard requires of a container, and a read-only root
-// file system.
+// ContainerSecurity returns the settings that the restricted Pod Security standard requires of a container, with a
+// read-only root file system.
 func ContainerSecurity() *corev1.SecurityContext {
 	return &corev1.SecurityContext{
 		AllowPrivilegeEscalation: ptr.To(false),
@@ -113,6 +114,8 @@ func ContainerSecurity() *corev1.SecurityContext {
 	}
 }
 
+// environment returns the document, the pod's identity, HOME and TMPDIR unless the template sets them, and the
+// template's own variables.
 func environment(t api.PodTemplate, m Main) []corev1.EnvVar {
 	field := func(name, path string) corev1.EnvVar {
 		source := &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path}}
@@ -123,27 +126,27 @@ func environment(t api.PodTemplate, m Main) []corev1.EnvVar {
 		field(wire.EnvPodUID, "metadata.uid"),
 		field(wire.EnvPodName, "metadata.name"),
 	}
-	given := map[string]bool{}
+	inTemplate := map[string]bool{}
 	for _, e := range t.Env {
-		given[e.Name] = true
+		inTemplate[e.Name] = true
 	}
 	for _, e := range HomeEnv() {
-		if !given[e.Name] {
+		if !inTemplate[e.Name] {
 			out = append(out, e)
 		}
 	}
 	return append(out, Env(t)...)
 }
 
-// escape keeps Kubernetes from expanding $(NAME) in a document.
+// escape doubles each $, so that Kubernetes does not expand $(NAME) in a document.
 func escape(document string) string { return strings.ReplaceAll(document, "$", "$$") }
 
-// HomeEnv returns HOME and TMPDIR, which are in ScratchDir because the root file system is read-only.
+// HomeEnv sets HOME and TMPDIR to ScratchDir, because the root file system is read-only.
 func HomeEnv() []corev1.EnvVar {
 	return []corev1.EnvVar{{Name: "HOME", Value: ScratchDir}, {Name: "TMPDIR", Value: ScratchDir}}
 }
 
-// Env returns a template's environment in the form that a pod has.
+// Env returns a template's environment variables as Kubernetes types.
 func Env(t api.PodTemplate) (out []corev1.EnvVar) {
 	for _, e := range t.Env {
 		v := corev1.EnvVar{Name: e.Name, Value: e.Value}

@@ -7,7 +7,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// Volumes returns a template's volumes and mounts in the form that a pod has.
+// Volumes returns a template's volumes and mounts as Kubernetes types.
 func Volumes(t api.PodTemplate) (volumes []corev1.Volume, mounts []corev1.VolumeMount) {
 	for _, v := range t.Volumes {
 		source := corev1.VolumeSource{PersistentVolumeClaim: v.PersistentVolumeClaim, EmptyDir: v.EmptyDir, CSI: v.CSI}
@@ -29,7 +29,7 @@ func Volumes(t api.PodTemplate) (volumes []corev1.Volume, mounts []corev1.Volume
 	return volumes, mounts
 }
 
-// Scratch returns a pod's own temporary space of at most limit, and its mount at ScratchDir.
+// Scratch returns a volume for a pod's temporary files, at most limit in size, and its mount at ScratchDir.
 func Scratch(limit resource.Quantity) (corev1.Volume, corev1.VolumeMount) {
 	source := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit}}
 	return corev1.Volume{Name: scratchVolume, VolumeSource: source},

@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// A pod that was told to end at noon counts as lost from two minutes later on, and then its Job does not count either.
+// A pod whose grace period ends at noon counts as lost two minutes later. From then on its Job does not count either.
 func TestAPodIsLostWithItsNode(t *testing.T) {
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "j", UID: "1"}}
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
@@ -26,11 +26,11 @@ func TestAPodIsLostWithItsNode(t *testing.T) {
 		remaining string
 		untilLost []time.Duration
 	}{
-		"it is being stopped":        {noon, corev1.PodRunning, "pod p", []time.Duration{2 * time.Minute}},
-		"a moment before":            {noon.Add(2*time.Minute - 1), corev1.PodRunning, "pod p", []time.Duration{1}},
+		"the grace period is over":   {noon, corev1.PodRunning, "pod p", []time.Duration{2 * time.Minute}},
+		"a moment before it is lost": {noon.Add(2*time.Minute - 1), corev1.PodRunning, "pod p", []time.Duration{1}},
 		"two minutes later":          {noon.Add(2 * time.Minute), corev1.PodRunning, "", nil},
-		"it has ended in time":       {noon.Add(time.Minute), corev1.PodFailed, "Job j", nil},
-		"it ended, however late now": {noon.Add(time.Hour), corev1.PodFailed, "Job j", nil},
+		"the pod has ended":          {noon.Add(time.Minute), corev1.PodFailed, "Job j", nil},
+		"an hour after it ended":     {noon.Add(time.Hour), corev1.PodFailed, "Job j", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod.Status.Phase = tc.phase
@@ -46,9 +46,14 @@ func TestAPodIsLostWithItsNode(t *testing.T) {
 }
 
 func TestBackoffDoublesUpToABound(t *testing.T) {
-	const second = time.Second
-	wants := map[int32]time.Duration{0: 2 * second, 1: 2 * second, 2: 4 * second, 6: 64 * second, 7: 120 * second, 100: 120 * second}
-	for retry, want := range wants {
+	for retry, want := range map[int32]time.Duration{
+		0:   2 * time.Second,
+		1:   2 * time.Second,
+		2:   4 * time.Second,
+		6:   64 * time.Second,
+		7:   120 * time.Second,
+		100: 120 * time.Second,
+	} {
 		if got := Backoff(retry); got != want {
 			t.Errorf("before retry %d the wait is %s, want %s", retry, got, want)
 		}
@@ -57,13 +62,13 @@ func TestBackoffDoublesUpToABound(t *testing.T) {
 
 func TestTheCauseIsFoundInALog(t *testing.T) {
 	for name, tc := range map[string]struct{ log, want string }{
-		"the last line":              {"one\ntwo\n\n", "two"},
+		"in the last line":           {"one\ntwo\n\n", "two"},
 		"where a Go program panics":  {"start\npanic: boom\n\ngoroutine 1 [running]:\nmain.main()\n", "panic: boom"},
 		"where the Go runtime fails": {"fatal error: out of memory\nmain.main()\n", "fatal error: out of memory"},
-		"nothing":                    {"", ""},
+		"in an empty log":            {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := lastWords(tc.log); got != tc.want {
+			if got := causeInLog(tc.log); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})

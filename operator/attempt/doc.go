@@ -1,4 +1,4 @@
-// Package attempt says what the cluster shows of an attempt: its Job and its pod, what the attempt waits for, and how
-// it ended. Both planners read it: plan for the attempts of a trial, promotion for the attempts to publish a version.
-// Pure: observed objects and the time in, values out.
+// Package attempt reads from an attempt's Job and pod what the attempt waits for and how it ended. Both planners use
+// it: plan for the attempts of a trial, promotion for the attempts to publish a version. It is pure: observed objects
+// and the time go in, values come out.
 package attempt

@@ -14,19 +14,19 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// maxQuote is how many characters of a log are quoted.
+// maxQuote is how many characters of a log a message may quote.
 const maxQuote = 300
 
 // Ending says how an attempt ended.
 type Ending struct {
 	Class    wire.Class
-	ExitCode *int32      // nil: the container reported none
-	Sentence string      // for people
-	At       time.Time   // zero: not known
-	Result   wire.Result // the pod's termination message; zero: it left none
+	ExitCode *int32      // the trainer container's; nil: the container reported none
+	Sentence string      // how and why it ended, for people
+	At       time.Time   // when it ended; zero: not known
+	Result   wire.Result // the pod's termination message; zero: the pod left none
 }
 
-// When returns the time at which the attempt ended, or now where that is not known.
+// When returns the time at which the attempt ended, or now if that time is not known.
 func (e Ending) When(now time.Time) time.Time {
 	if e.At.IsZero() {
 		return now
@@ -34,20 +34,28 @@ func (e Ending) When(now time.Time) time.Time {
 	return e.At
 }
 
-// Ending says how the attempt ended, and whether it has. hadPod: a pod of this attempt was observed before.
+// Why an attempt ended whose pod left no exit code.
+const (
+	nodeLost = "node %s is considered lost, since it did not confirm the end of the pod, which was due at %s UTC"
+	podGone  = "its pod disappeared before the operator saw how it ended"
+	// Plumbline never suspends a Job.
+	suspendedByKueue = "its Job was suspended while it had a pod, as Kueue does when it preempts a Job"
+)
+
+// Ending returns how the attempt ended, and reports whether it has ended. hadPod says whether a pod of this attempt was
+// observed before.
 //
-// A pod that ended is enough: its Job makes no other, and the pod may be gone before the Job has counted it. A
-// suspended Job whose pod is gone was suspended by Kueue, which wants its place for another.
+// Once the pod has ended, the attempt has ended too: its Job creates no second pod, and the pod may be gone before the
+// Job has counted it. A suspended Job whose pod is gone was suspended by Kueue in favour of another Job.
 func (a Observed) Ending(hadPod bool, loss NodeLoss) (Ending, bool) {
 	done, jobEnded := JobEnded(a.Job)
 	switch {
 	case a.Pod != nil && loss.Lost(a.Pod):
 		due := a.Pod.DeletionTimestamp
-		return Ending{Class: wire.ClassInterrupted, At: due.Time, Sentence: fmt.Sprintf(
-			"its pod should have ended at %s and node %s has not said that it did: both are given up",
-			due.UTC().Format(time.TimeOnly), a.Pod.Spec.NodeName)}, true
+		lost := fmt.Sprintf(nodeLost, a.Pod.Spec.NodeName, due.UTC().Format(time.TimeOnly))
+		return Ending{Class: wire.ClassInterrupted, At: due.Time, Sentence: lost}, true
 	case a.Pod == nil && hadPod && JobSuspended(a.Job):
-		return Ending{Class: wire.ClassInterrupted, Sentence: "its queue took its place back: the Job was suspended from outside"}, true
+		return Ending{Class: wire.ClassInterrupted, Sentence: suspendedByKueue}, true
 	case a.Pod != nil && PodEnded(a.Pod):
 		return PodEnding(a.Pod), true
 	case !jobEnded:
@@ -55,22 +63,22 @@ func (a Observed) Ending(hadPod bool, loss NodeLoss) (Ending, bool) {
 	case done.Type == batchv1.JobComplete:
 		return Ending{Class: wire.ClassSucceeded, At: done.LastTransitionTime.Time}, true
 	default:
-		return Vanished("its pod vanished before it said how it ended", done.LastTransitionTime.Time), true
+		return Vanished(podGone, done.LastTransitionTime.Time), true
 	}
 }
 
-// Vanished returns the ending of an attempt whose Job or pod is gone and that left no message.
+// Vanished returns the ending of an attempt whose Job or pod is gone, so that no exit code and no message are known.
 func Vanished(sentence string, at time.Time) Ending {
 	return Ending{Class: wire.Classify(wire.Ended{ExitCode: -1, Lost: true}), Sentence: sentence, At: at}
 }
 
-// PodEnding says how a pod that has ended did.
+// PodEnding returns how the attempt ended whose pod is p. The pod must have ended.
 func PodEnding(p *corev1.Pod) Ending {
 	ended := wire.Ended{ExitCode: -1, Reason: p.Status.Reason, Disruption: p.DeletionTimestamp != nil}
-	outside, quote := p.Status.Message, ""
+	clusterMessage, quote := p.Status.Message, ""
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
-			ended.Disruption, outside = true, c.Message
+			ended.Disruption, clusterMessage = true, c.Message
 		}
 	}
 	e := Ending{}
@@ -82,17 +90,18 @@ func PodEnding(p *corev1.Pod) Ending {
 		if r, err := wire.DecodeResult([]byte(t.Message)); err == nil {
 			e.Result = r
 		} else {
-			quote = lastWords(t.Message)
+			quote = causeInLog(t.Message)
 		}
 	}
-	// No container: the node took the pod in and turned it away, because its devices were not there yet or it was going
-	// down. Eviction is not that: it may be of a pod that has filled its disk.
+	// A failed pod whose container never ended was rejected by its node: the node's devices were not registered yet, or
+	// the node was shutting down. An evicted pod was not rejected; it may have filled its disk.
 	ended.Lost = terminated(p) == nil && p.Status.Phase == corev1.PodFailed && p.Status.Reason != "Evicted"
 	e.Class = wire.Classify(ended)
-	e.Sentence = sentence(e, ended, outside, quote)
+	e.Sentence = sentence(e, ended, clusterMessage, quote)
 	return e
 }
 
+// terminated returns how the trainer container of a pod ended, or nil.
 func terminated(p *corev1.Pod) *corev1.ContainerStateTerminated {
 	for _, s := range p.Status.ContainerStatuses {
 		if s.Name == podspec.Container {
@@ -102,8 +111,17 @@ func terminated(p *corev1.Pod) *corev1.ContainerStateTerminated {
 	return nil
 }
 
-// sentence is the pod's own where it left one, with the place in front as compilers print it.
-func sentence(e Ending, ended wire.Ended, outside, quote string) string {
+// Why a container was killed that left no message.
+const (
+	outOfMemory = "the trainer was killed because it ran out of memory: " +
+		"raise resources.limits.memory or lower batchSize"
+	killed = "the trainer was killed (SIGKILL) for an unknown reason: its node may have run out of memory, " +
+		"or somebody killed the process"
+)
+
+// sentence returns the pod's own message if it left one, with the place in front as compilers print it. Otherwise it
+// describes the end from the exit code, from what the cluster says of the pod, and from the quoted end of the log.
+func sentence(e Ending, ended wire.Ended, clusterMessage, quote string) string {
 	if m, at := e.Result.Message, e.Result.Where; m != "" {
 		if at != "" && !strings.Contains(m, at) {
 			m = at + ": " + m
@@ -112,15 +130,15 @@ func sentence(e Ending, ended wire.Ended, outside, quote string) string {
 	}
 	switch {
 	case e.Class == wire.ClassMemory:
-		return "the trainer was killed because it needed more memory than it may use: raise resources.limits.memory, or lower batchSize"
+		return outOfMemory
 	case ended.Lost:
-		return strings.TrimSuffix(fmt.Sprintf("its node turned the pod away (%s): %s", ended.Reason, outside), ": ")
+		return explain("its node rejected the pod", ended.Reason, clusterMessage)
 	case ended.ExitCode < 0:
-		return strings.TrimSuffix(fmt.Sprintf("its pod ended without a word (%s): %s", ended.Reason, outside), ": ")
+		return explain("its pod ended without an exit code", ended.Reason, clusterMessage)
 	case ended.ExitCode == 137 && !ended.Disruption:
-		return "the trainer was killed (SIGKILL), and nobody says by whom: a node that runs out of memory does that, and so does a person"
+		return killed
 	case ended.Disruption:
-		return strings.TrimSuffix(fmt.Sprintf("its pod was stopped from outside (exit code %d): %s", ended.ExitCode, outside), ": ")
+		return explain("its pod was stopped from outside", fmt.Sprintf("exit code %d", ended.ExitCode), clusterMessage)
 	case quote != "":
 		return fmt.Sprintf("the trainer ended with exit code %d: %s", ended.ExitCode, quote)
 	case ended.Reason != "":
@@ -130,19 +148,32 @@ func sentence(e Ending, ended wire.Ended, outside, quote string) string {
 	}
 }
 
-// word is what a pod may call the reason of its end.
-var word = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,62}$`)
+// explain returns "what (detail): message" without the parts that are empty.
+func explain(what, detail, message string) string {
+	if detail != "" {
+		what += " (" + detail + ")"
+	}
+	if message != "" {
+		what += ": " + message
+	}
+	return what
+}
 
-// Reason returns the reason in the pod's termination message, which says more than an exit code, or else the class.
+// reasonPattern matches the reasons that a pod's termination message may have: CamelCase, as in Kubernetes.
+var reasonPattern = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,62}$`)
+
+// Reason returns the reason in the pod's termination message, which says more than an exit code. Without a usable one
+// it returns the class.
 func (e Ending) Reason() string {
-	if word.MatchString(e.Result.Reason) && e.Class != wire.ClassSucceeded {
+	if reasonPattern.MatchString(e.Result.Reason) && e.Class != wire.ClassSucceeded {
 		return e.Result.Reason
 	}
 	return string(e.Class)
 }
 
-// lastWords finds the cause in the end of a log: where a Go program panics, or the last line.
-func lastWords(logged string) (last string) {
+// causeInLog returns the line of a log that names the cause: the first line in which a Go program panics, or otherwise
+// the last line.
+func causeInLog(logged string) (last string) {
 	for line := range strings.Lines(logged) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {

@@ -1,6 +1,7 @@
 package attempt
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 	"plumbline.dev/plumbline/podspec"
 )
 
-// Reasons why an attempt that exists does not report yet. People ask this question most.
+// Reasons why an attempt has a Job and does not report yet. No other question is asked as often.
 const (
 	ReasonNoPod       = "NoPodYet"
 	ReasonQueue       = "WaitsInQueue"
@@ -20,25 +21,25 @@ const (
 	ReasonFirstReport = "AwaitingFirstReport"
 )
 
-// ExplainAfter is how long an attempt waits before the controller looks for the cluster's warnings about it.
+// ExplainAfter is how long an attempt waits before the controller looks for warnings of the cluster about it.
 const ExplainAfter = 5 * time.Second
 
-// Wait says in the cluster's own words what an attempt waits for.
+// Wait says what an attempt waits for, in the words of the cluster where it has some.
 type Wait struct {
 	Reason  string
 	Message string
-	Stuck   bool // a person may have to do something
+	Stuck   bool // somebody may have to act before the attempt can continue
 }
 
-// InEvents reports whether only Kubernetes events may say why the attempt waits: nothing in the status of its Job or
-// pod does.
+// InEvents reports whether only Kubernetes events can say why the attempt waits, because the status of its Job and pod
+// does not.
 func (w Wait) InEvents() bool {
 	return w.Reason == ReasonNoPod || w.Reason == ReasonQueue || w.Reason == ReasonStarting
 }
 
-// Unexplained returns the names of Jobs and pods that have waited for ExplainAfter and whose own status does not say
-// why: a pod is not created (a quota, an admission webhook), or a volume is not mounted. The causes are in events
-// alone. Names are sorted.
+// Unexplained returns the sorted names of the Jobs and pods that have waited for at least ExplainAfter and whose own
+// status does not say why. Such a Job gets no pod because of a quota or an admission webhook; such a pod has a volume
+// that cannot be mounted. Only events name these causes.
 func Unexplained(run *api.TrainingRun, c Cluster, now time.Time) (names []string) {
 	for _, t := range run.Status.Trials {
 		if t.Phase != api.TrialStarting && t.Phase != api.TrialWaiting || t.Attempt == 0 {
@@ -59,8 +60,8 @@ func Unexplained(run *api.TrainingRun, c Cluster, now time.Time) (names []string
 	return names
 }
 
-// Wait says what the attempt, which has a Job and has not ended, waits for. was is what it waited for when it was last
-// looked at; warnings are Cluster.Warnings.
+// Wait returns what the attempt waits for. The attempt has a Job and has not ended. was is what the attempt waited for
+// at the last plan; warnings are Cluster.Warnings.
 func (a Observed) Wait(was Wait, warnings map[string]string) Wait {
 	if a.Pod == nil {
 		return withoutPod(a.Job, warnings[a.Job.Name])
@@ -79,16 +80,13 @@ func (a Observed) Wait(was Wait, warnings map[string]string) Wait {
 		}
 		switch w := s.State.Waiting; {
 		case s.State.Running != nil:
-			return Wait{Reason: ReasonFirstReport, Message: "its pod runs and has not reported yet"}
+			return Wait{Reason: ReasonFirstReport, Message: "its pod runs but has not reported yet"}
 		case w == nil:
-		case w.Reason == "ErrImagePull":
-			return Wait{ReasonImage, "image " + s.Image + ": " + w.Message, true}
-		case w.Reason == "ImagePullBackOff":
-			// ErrImagePull and ImagePullBackOff alternate. Only the message of the first names the cause.
-			if was.Reason == ReasonImage {
-				return Wait{was.Reason, was.Message, true}
-			}
-			return Wait{ReasonImage, "image " + s.Image + ": " + w.Message, true}
+		case w.Reason == "ImagePullBackOff" && was.Reason == ReasonImage:
+			// ErrImagePull and ImagePullBackOff alternate. Only the message of ErrImagePull names the cause.
+			return Wait{was.Reason, was.Message, true}
+		case w.Reason == "ErrImagePull", w.Reason == "ImagePullBackOff":
+			return Wait{ReasonImage, fmt.Sprintf("image %s cannot be pulled: %s", s.Image, w.Message), true}
 		case w.Reason == "ContainerCreating" || w.Reason == "PodInitializing" || w.Reason == "":
 		default:
 			return Wait{w.Reason, w.Message, true}
@@ -100,9 +98,10 @@ func (a Observed) Wait(was Wait, warnings map[string]string) Wait {
 	return Wait{Reason: ReasonStarting, Message: "its pod is being started"}
 }
 
-// InQueue reports whether Kueue holds a Job.
+// InQueue reports whether a Job waits until Kueue admits it.
 func InQueue(job *batchv1.Job) bool { return JobSuspended(job) && job.Labels[podspec.QueueLabel] != "" }
 
+// withoutPod returns what an attempt waits for whose Job has no pod.
 func withoutPod(job *batchv1.Job, warning string) Wait {
 	queue := job.Labels[podspec.QueueLabel]
 	describe := "`kubectl describe job " + job.Name + "`"
@@ -114,7 +113,7 @@ func withoutPod(job *batchv1.Job, warning string) Wait {
 	case JobSuspended(job):
 		return Wait{
 			Reason:  ReasonQueue,
-			Message: "its Job is suspended, and not by Plumbline: " + describe + " may say by whom",
+			Message: "its Job is suspended, and Plumbline did not suspend it: " + describe + " may say who did",
 		}
 	case warning != "":
 		return Wait{Reason: ReasonNoPod, Message: "its Job has no pod yet: " + warning}

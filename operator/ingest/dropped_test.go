@@ -79,7 +79,7 @@ func TestAPurgedStream(t *testing.T) {
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Epoch != 4 {
 		t.Errorf("reports %+v", r)
 	}
-	b.says("ReportsDropped", "it was purged")
+	b.says("ReportsDropped", "the stream was purged")
 }
 
 func TestAStreamThatIsDeletedUnderTheOperator(t *testing.T) {
@@ -96,7 +96,7 @@ func TestAStreamThatIsDeletedUnderTheOperator(t *testing.T) {
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Best.Epoch != 1 {
 		t.Errorf("what was known is kept, and known to be a part: %+v", r)
 	}
-	b.says("StreamReplaced", "was replaced by one made at")
+	b.says("StreamReplaced", "was replaced by a stream created at")
 }
 
 // Messages that are gone from between two that are read may be of any run that was there before them.

@@ -1,5 +1,5 @@
-// Package plaintext makes text of pods, of Kubernetes and of users fit for a status, an event and a log. Both planners
-// pass every message through it.
+// Package plaintext cleans text that comes from pods, from Kubernetes and from users, so that a status, an event or a
+// log can show it. Both planners clean every message with it.
 package plaintext
 
 import (
@@ -9,14 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// escapes are the sequences that programs write for terminals: CSI, OSC and two-character ones.
+// escapes matches the escape sequences that control a terminal: CSI, OSC and two-character sequences.
 var escapes = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)|\x1b[@-Z\\\\^_]")
 
-// markup matches the start of an HTML tag or comment, for the sake of a page that forgets to escape.
+// markup matches the start of an HTML tag or comment. Clean makes it harmless for pages that forget to escape.
 var markup = regexp.MustCompile(`<([A-Za-z/!?])`)
 
-// Clean returns s without anything that moves a terminal's cursor, reverses a line or passes for HTML. Letters, line
-// breaks and spaces stay. Cleaning twice gives the same as cleaning once.
+// Clean returns s without escape sequences of terminals, with visible replacements for control characters and for
+// characters that change the direction of text, and with HTML made harmless. Letters, line breaks and spaces stay.
+// Cleaning twice gives the same result as cleaning once.
 func Clean(s string) string {
 	s = escapes.ReplaceAllString(s, "")
 	s = strings.Map(func(r rune) rune {
@@ -33,7 +34,7 @@ func Clean(s string) string {
 	return markup.ReplaceAllString(s, "‹$1")
 }
 
-// Cut cleans a message and shortens it to at most n characters.
+// Cut cleans a message and shortens it to at most n characters. A shortened message ends with "…".
 func Cut(s string, n int) string {
 	s = Clean(s)
 	if r := []rune(s); len(r) > n {

@@ -11,16 +11,22 @@ import (
 
 func TestClean(t *testing.T) {
 	for name, tc := range map[string]struct{ in, want string }{
-		"text stays, with its line breaks":      {"labels.csv:12: unknown label «größer»\nsay A or B", "labels.csv:12: unknown label «größer»\nsay A or B"},
+		"text with a line break stays": {
+			"labels.csv:12: unknown label «größer»\nsay A or B",
+			"labels.csv:12: unknown label «größer»\nsay A or B",
+		},
 		"a comparison stays":                    {"3 < 4, a<=b and x <3", "3 < 4, a<=b and x <3"},
 		"colours are dropped":                   {"\x1b[1;31mred\x1b[0m", "red"},
-		"a title is dropped":                    {"\x1b]0;owned\x07a", "a"},
-		"a return cannot write over the line":   {"all is well\rrm", "all is well rm"},
-		"controls are made visible":             {"a\x00b\x9bc\u009bd", "a\ufffdb\ufffdc\ufffdd"},
+		"a window title is dropped":             {"\x1b]0;owned\x07a", "a"},
+		"a carriage return becomes a space":     {"all is well\rrm", "all is well rm"},
+		"control characters become visible":     {"a\x00b\x9bc\u009bd", "a\ufffdb\ufffdc\ufffdd"},
 		"text is not reversed":                  {"a\u202egnp.exe", "a\ufffdgnp.exe"},
-		"HTML is no HTML":                       {`<script>alert(1)</script><!--<img src=x onerror="y">`, `‹script>alert(1)‹/script>‹!--‹img src=x onerror="y">`},
-		"a tag that dropping an escape makes":   {"<\x1b[0mscript>", "‹script>"},
-		"an escape that dropping another makes": {"\x1b\x1b[0m[2J", "\ufffd[2J"},
+		"a tag after an escape was dropped":     {"<\x1b[0mscript>", "‹script>"},
+		"an escape after an escape was dropped": {"\x1b\x1b[0m[2J", "\ufffd[2J"},
+		"tags and comments of HTML are harmless": {
+			`<script>alert(1)</script><!--<img src=x onerror="y">`,
+			`‹script>alert(1)‹/script>‹!--‹img src=x onerror="y">`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Clean(tc.in); got != tc.want {
@@ -32,13 +38,14 @@ func TestClean(t *testing.T) {
 
 var tag = regexp.MustCompile(`<[A-Za-z/!?]`)
 
-// unfit finds what no status may hold.
+// unfit returns a part of s that no status may hold, or "".
 func unfit(s string) string {
-	if i := strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) }); i >= 0 {
+	harmful := func(r rune) bool { return unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) }
+	if i := strings.IndexFunc(s, harmful); i >= 0 {
 		return fmt.Sprintf("%q at %d", s[i:min(len(s), i+4)], i)
 	}
 	if !utf8.ValidString(s) {
-		return "bytes that are no text"
+		return "bytes that are not text"
 	}
 	return tag.FindString(s)
 }
@@ -51,7 +58,7 @@ func FuzzClean(f *testing.F) {
 			t.Errorf("%q became %q, which has %s", s, got, bad)
 		}
 		if Clean(got) != got {
-			t.Errorf("%q is not plain yet", got)
+			t.Errorf("cleaning %q again changes it", got)
 		}
 	})
 }

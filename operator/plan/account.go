@@ -11,12 +11,12 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// maxAttempts is how many attempts status keeps of a trial, as the CRD has it. What the older ones took stays in its
-// cost.
+// maxAttempts is how many attempts of a trial status keeps; the CRD has the same bound. The cost of older attempts
+// stays in the trial's cost.
 const maxAttempts = 16
 
-// recordAttempts keeps the record of a trial's attempts: when a node took each, what it went on from, how it ended,
-// what it cost.
+// recordAttempts updates the record of a trial's attempts: when each had a node, from which epoch it resumed, how it
+// ended and what it cost.
 func (p *planner) recordAttempts(t *api.TrialStatus) {
 	if t.Attempt == 0 {
 		return
@@ -38,29 +38,29 @@ func (p *planner) recordAttempts(t *api.TrialStatus) {
 	p.recordLostTime(t)
 }
 
-// recordObserved fills in what the cluster shows of an attempt whose end is not recorded. For a trial that is paused or
-// being stopped it also records the end, because endAttempt does not run then.
+// recordObserved records what the cluster shows of an attempt whose end is not recorded yet. If the trial is paused or
+// being stopped, it also records the end, because endAttempt does not run for such a trial.
 func (p *planner) recordObserved(t *api.TrialStatus, a *api.AttemptStatus) {
-	seen := p.Cluster.Of(p.jobName(t, a.Number))
-	if seen.Pod != nil {
-		a.Node = seen.Pod.Spec.NodeName
-		if a.StartTime == nil && seen.Pod.Status.StartTime != nil {
-			a.StartTime = decision.Time(seen.Pod.Status.StartTime.Time)
+	observed := p.Cluster.Of(p.jobName(t, a.Number))
+	if pod := observed.Pod; pod != nil {
+		a.Node = pod.Spec.NodeName
+		if a.StartTime == nil && pod.Status.StartTime != nil {
+			a.StartTime = decision.Time(pod.Status.StartTime.Time)
 		}
 	}
 	if !waitsForPlace(t) && t.Phase != api.TrialStopping && !t.Phase.Terminal() {
 		return
 	}
 	switch {
-	case seen.Pod != nil && attempt.PodEnded(seen.Pod):
-		e := attempt.PodEnding(seen.Pod)
+	case observed.Pod != nil && attempt.PodEnded(observed.Pod):
+		e := attempt.PodEnding(observed.Pod)
 		p.recordEnd(t, a, e.Class, e.ExitCode, e.When(p.Now))
-	case seen.Job == nil && p.remainingPod(t) == "":
+	case observed.Job == nil && p.remainingPod(t) == "":
 		p.recordEnd(t, a, wire.ClassInterrupted, nil, p.Now)
 	}
 }
 
-// recordEnd records the end of an attempt, once.
+// recordEnd records the end of an attempt and adds its cost to the trial's. The first call for an attempt counts.
 func (p *planner) recordEnd(t *api.TrialStatus, a *api.AttemptStatus, class wire.Class, exitCode *int32, at time.Time) {
 	if a == nil || a.EndTime != nil {
 		return
@@ -72,7 +72,7 @@ func (p *planner) recordEnd(t *api.TrialStatus, a *api.AttemptStatus, class wire
 	}
 }
 
-// addCost adds to the trial's cost, GPUs counted in.
+// addCost adds seconds of a pod to the trial's cost, and the same seconds times the number of the pod's GPUs.
 func (p *planner) addCost(t *api.TrialStatus, c api.Cost) {
 	if t.Cost == nil {
 		t.Cost = &api.Cost{}
@@ -84,20 +84,21 @@ func (p *planner) addCost(t *api.TrialStatus, c api.Cost) {
 	t.Cost.LostGPUSeconds += n * c.LostSeconds
 }
 
+// gpusOf returns how many GPUs each pod of a trial has.
 func (p *planner) gpusOf(t *api.TrialStatus) int64 {
 	return resolve.GPUs(resolve.Resources(p.Run, t.Depth))
 }
 
-// recordLostTime records how much of each ended attempt was lost, once a later attempt has reported from where it
-// resumed.
+// recordLostTime records how much of each ended attempt's time was lost: the pod's time minus the time of the epochs
+// that no later attempt had to repeat. This is known once a later attempt has reported from which epoch it resumed.
 func (p *planner) recordLostTime(t *api.TrialStatus) {
-	next := -1
+	latest := -1 // the newest attempt that has reported
 	for i, a := range t.Attempts {
 		if a.FromEpoch != nil {
-			next = i
+			latest = i
 		}
 	}
-	for i := range max(next, 0) {
+	for i := range max(latest, 0) {
 		a := &t.Attempts[i]
 		if a.LostSeconds != nil || a.EndTime == nil {
 			continue
@@ -105,7 +106,7 @@ func (p *planner) recordLostTime(t *api.TrialStatus) {
 		took := podSeconds(*a)
 		useful := 0.0
 		if a.FromEpoch != nil {
-			useful = p.trainedSeconds(t, *a.FromEpoch, *t.Attempts[next].FromEpoch)
+			useful = p.trainedSeconds(t, *a.FromEpoch, *t.Attempts[latest].FromEpoch)
 		}
 		lost := min(max(took-int64(useful+0.5), 0), took)
 		a.LostSeconds = &lost
@@ -113,7 +114,7 @@ func (p *planner) recordLostTime(t *api.TrialStatus) {
 	}
 }
 
-// trainedSeconds is what the epochs after from, up to to, took.
+// trainedSeconds returns how long the epochs after the epoch from took, up to and including the epoch to.
 func (p *planner) trainedSeconds(t *api.TrialStatus, from, to int32) (sum float64) {
 	for _, m := range p.Reports.Trials[t.Name].Curve {
 		if int32(m.Epoch) > from && int32(m.Epoch) <= to {
@@ -123,7 +124,7 @@ func (p *planner) trainedSeconds(t *api.TrialStatus, from, to int32) (sum float6
 	return sum
 }
 
-// attemptRecord returns the record of an attempt, or nil where status keeps none.
+// attemptRecord returns the record of an attempt, or nil if status has none.
 func attemptRecord(t *api.TrialStatus, number int32) *api.AttemptStatus {
 	for i := range t.Attempts {
 		if t.Attempts[i].Number == number {
@@ -133,7 +134,7 @@ func attemptRecord(t *api.TrialStatus, number int32) *api.AttemptStatus {
 	return nil
 }
 
-// podSeconds returns how long an attempt had a pod on a node; 0: no node ever took the pod.
+// podSeconds returns how long an attempt had a pod on a node; 0: its pod was never started or has not ended.
 func podSeconds(a api.AttemptStatus) int64 {
 	if a.StartTime == nil || a.EndTime == nil {
 		return 0
@@ -141,7 +142,7 @@ func podSeconds(a api.AttemptStatus) int64 {
 	return max(0, int64(a.EndTime.Sub(a.StartTime.Time)/time.Second))
 }
 
-// setCost adds up the costs of the trials.
+// setCost sets the run's cost to the sum of its trials' costs.
 func (p *planner) setCost() {
 	var sum api.Cost
 	for _, t := range p.next.Trials {
@@ -157,9 +158,9 @@ func (p *planner) setCost() {
 	}
 }
 
-// setYield divides the best's AUC-PR by the GPU hours of its trial, once the trial has ended: before, the cost of its
-// pod is not known.
-func (p *planner) setYield() {
+// setAUCPRPerGPUHour divides the best's AUC-PR by the GPU-hours of its trial. It does so once the trial has ended:
+// before, the cost of the trial's newest pod is not known.
+func (p *planner) setAUCPRPerGPUHour() {
 	b := p.next.Best
 	if b == nil {
 		return

@@ -13,8 +13,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Each attempt says what it took; what those took that status keeps no more is still in the trial's cost.
-func TestWhatAttemptsTake(t *testing.T) {
+// Each attempt's record has its GPU-seconds. The trial's cost also has those of the attempts that status no longer
+// keeps.
+func TestCostOfAttempts(t *testing.T) {
 	w := newWorld(t, 18)
 	w.run.Spec.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("2")}
 	w.run.Spec.Hyperparameters.Epochs = ptr.To(int32(100))
@@ -26,10 +27,10 @@ func TestWhatAttemptsTake(t *testing.T) {
 		w.report("d18", n+1, 0.6)
 		w.after(time.Minute)
 		w.pod("d18").DeletionTimestamp = decision.Time(w.now)
-		w.exit("d18", wire.ExitInterrupted, "Error", wire.Result{Reason: "Interrupted", Message: "stopped by SIGTERM"})
+		w.exit("d18", wire.ExitInterrupted, "Error", resultInterrupted)
 		w.step("its node is drained after a minute")
 		if b := w.run.Status.Best; b.AUCPRPerGPUHour != "" {
-			t.Fatalf("the best of a trial that goes on has a yield: %s", b.AUCPRPerGPUHour)
+			t.Fatalf("the best of a trial that has not ended has an AUC-PR per GPU-hour: %s", b.AUCPRPerGPUHour)
 		}
 		w.after(5 * time.Second)
 		w.step("another attempt starts")
@@ -39,7 +40,7 @@ func TestWhatAttemptsTake(t *testing.T) {
 	w.report("d18", attempts, 0.9)
 	w.after(10 * time.Minute)
 	w.finished("d18")
-	w.exit("d18", 0, "Completed", wire.Result{Reason: "Finished"})
+	w.exit("d18", 0, "Completed", resultFinished)
 	w.reports.Drained = true
 	w.step("it ends")
 
@@ -49,19 +50,22 @@ func TestWhatAttemptsTake(t *testing.T) {
 		kept += a.GPUSeconds
 	}
 	const all = 2 * ((attempts-1)*60 + 600)
-	if n := len(trial.Attempts); n != maxAttempts || kept != all-4*2*60 || trial.Cost.GPUSeconds != all || w.run.Status.Cost.GPUSeconds != all {
-		t.Errorf("%d attempts are kept, which took %d GPU-seconds of the trial's %d", n, kept, trial.Cost.GPUSeconds)
+	if n := len(trial.Attempts); n != maxAttempts || kept != all-4*2*60 {
+		t.Errorf("status keeps %d attempts, which took %d GPU-seconds", n, kept)
+	}
+	if ofTrial, ofRun := trial.Cost.GPUSeconds, w.run.Status.Cost.GPUSeconds; ofTrial != all || ofRun != all {
+		t.Errorf("the trial took %d GPU-seconds and the run %d, want %d", ofTrial, ofRun, all)
 	}
 	if last := trial.Attempts[maxAttempts-1]; last.Number != attempts || last.GPUSeconds != 1200 {
 		t.Errorf("the last attempt: %+v", last)
 	}
 	if got, want := w.run.Status.Best.AUCPRPerGPUHour, api.FormatDecimal(0.9*3600/all); got != want {
-		t.Errorf("the best's yield is %s, want %s", got, want)
+		t.Errorf("the AUC-PR per GPU-hour is %s, want %s", got, want)
 	}
 }
 
-// Without GPUs there is nothing to divide by.
-func TestWithoutGPUsThereIsNoYield(t *testing.T) {
+// A run without GPUs has no GPU-hours to divide by.
+func TestWithoutGPUsThereIsNoAUCPRPerGPUHour(t *testing.T) {
 	w := newWorld(t, 18)
 	w.step("the run is applied")
 	w.schedule()
@@ -69,7 +73,8 @@ func TestWithoutGPUsThereIsNoYield(t *testing.T) {
 	w.finish("d18", 4)
 	w.reports.Drained = true
 	w.step("it ends")
-	if s := w.run.Status; s.Best.AUCPRPerGPUHour != "" || s.Trials[0].Attempts[0].GPUSeconds != 0 || s.Cost.PodSeconds != 60 {
+	s := w.run.Status
+	if s.Best.AUCPRPerGPUHour != "" || s.Trials[0].Attempts[0].GPUSeconds != 0 || s.Cost.PodSeconds != 60 {
 		t.Errorf("best %+v, cost %+v", s.Best, s.Cost)
 	}
 }

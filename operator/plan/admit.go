@@ -12,17 +12,21 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// defaultDepths are those of a run that names none; the CRD has the same default.
+// defaultDepths are the depths of a run that names none; the CRD has the same default.
 var defaultDepths = []api.Depth{18, 34, 50, 101, 152}
 
-// admitEvery is how often a run is looked at again that only the installation keeps from being admitted.
+// admitEvery is how often a run is planned again that cannot be admitted before the installation works.
 const admitEvery = 5 * time.Second
 
-// admit makes the record of a run: its trials and where in the stream its reports begin. It is done once, before
-// anything is created, so that no report of the run can lie before the recorded position.
+// admitted is the message of the condition Admitted while it is true.
+const admitted = "the settings are valid and the credential exists"
+
+// admit creates the record of a run and reports whether the run is admitted. The record holds the run's trials and the
+// position in the stream where its reports begin. admit creates it once, before anything else is created, so that no
+// report of the run can precede that position.
 func (p *planner) admit() bool {
 	if p.next.StartTime != nil {
-		p.setCondition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
+		p.setCondition(api.ConditionAdmitted, true, "Admitted", admitted)
 		return true
 	}
 	trials, err := p.newTrials()
@@ -39,12 +43,12 @@ func (p *planner) admit() bool {
 	p.next.StartTime = p.now()
 	p.next.Stream = &api.StreamPosition{ID: p.Stream.ID, Sequence: p.Stream.Next}
 	p.next.Trials = trials
-	p.setCondition(api.ConditionAdmitted, true, "Admitted", "settings resolve and the credential exists")
+	p.setCondition(api.ConditionAdmitted, true, "Admitted", admitted)
 	p.addEvent(decision.Normal, "Admitted", "depths to train: %v", p.Run.Spec.Depths)
 	return true
 }
 
-// endAsInvalid ends a run that can never be admitted: what would have to be changed cannot be.
+// endAsInvalid ends a run with invalid settings. It can never be admitted, because its settings are immutable.
 func (p *planner) endAsInvalid(message string) bool {
 	p.refuse("InvalidSettings", message)
 	p.setCondition(api.ConditionSucceeded, false, "InvalidSettings", message)
@@ -53,6 +57,7 @@ func (p *planner) endAsInvalid(message string) bool {
 	return false
 }
 
+// refuse sets the condition Admitted to false, with an event if the reason is new. It returns false.
 func (p *planner) refuse(reason, message string) bool {
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionAdmitted)
 	if was == nil || was.Reason != reason {
@@ -62,6 +67,7 @@ func (p *planner) refuse(reason, message string) bool {
 	return false
 }
 
+// newTrials returns the run's trials before their first attempt. The error names all settings that are invalid.
 func (p *planner) newTrials() ([]api.TrialStatus, error) {
 	depths := p.Run.Spec.Depths
 	if len(depths) == 0 {

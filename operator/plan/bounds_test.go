@@ -18,7 +18,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Stories of TestStories about what bounds a run, and of what people may change while it is there.
+// Stories of TestStories about the limits of a run, and about changes to a run's spec.
 
 func volumeNotMounted(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
@@ -26,76 +26,80 @@ func volumeNotMounted(w *world) {
 	w.schedule()
 	p := w.pod("d18")
 	p.Status.Phase = corev1.PodPending
-	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: podspec.Container, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}}}
-	w.step("its pod has a node, which sets it up")
+	creating := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: podspec.Container, State: creating}}
+	w.step("a node starts its pod")
 	w.after(attempt.ExplainAfter)
 	if names := attempt.Unexplained(w.run, w.cluster.Cluster, w.now); !slices.Equal(names, []string{p.Name}) {
-		w.t.Errorf("what the cluster says is looked for of %v, want of the pod", names)
+		w.t.Errorf("the operator looks for warnings about %v, want about the pod", names)
 	}
-	w.cluster.Warnings = map[string]string{p.Name: `FailedMount: MountVolume.SetUp failed for volume "data": mount failed: connection to nfs.lab refused`}
-	w.step("that takes long: the cluster is asked what it says of the pod")
+	w.cluster.Warnings = map[string]string{
+		p.Name: `FailedMount: MountVolume.SetUp failed for volume "data": ` +
+			"mount failed: connection to nfs.lab refused",
+	}
+	w.step("the pod still waits, so the operator looks for warnings about it")
 	w.cluster.Warnings = nil
 	p.Status.Phase = corev1.PodRunning
 	p.Status.ContainerStatuses[0].State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
-	w.step("the server is there again")
+	w.step("the NFS server is there again")
 }
 
 func parallelismChanges(w *world) {
 	w.run.Spec.Parallelism = ptr.To(int32(1))
-	w.step("the run is applied: one at a time")
+	w.step("the run is applied; parallelism is 1")
 	w.schedule()
 	w.report("d18", 1, 0.7)
 	w.step("d18 trains")
 	w.run.Spec.Parallelism = ptr.To(int32(2))
-	w.step("somebody allows two: the next one starts at once")
+	w.step("parallelism becomes 2: the next trial starts at once")
 	w.schedule()
 	w.report("d34", 1, 0.6)
 	w.step("d34 trains")
 	w.run.Spec.Parallelism = ptr.To(int32(1))
-	w.step("somebody allows but one: no pod is stopped")
+	w.step("parallelism becomes 1: no pod is stopped")
 	w.finish("d18", 4)
-	w.step("d18 finishes: its place is not given on")
+	w.step("d18 finishes: no other trial gets its place")
 	w.finish("d34", 4)
-	w.step("d34 finishes: now there is a place")
+	w.step("d34 finishes: now a place is free")
 }
 
 func deadlineSuspended(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
 	w.run.Spec.ActiveDeadlineSeconds = ptr.To(int64(600))
-	w.step("the run is applied: it may be active for ten minutes")
+	w.step("the run is applied; it may be active for ten minutes")
 	w.schedule()
 	w.report("d18", 1, 0.8)
 	w.after(4 * time.Minute)
 	w.run.Spec.Suspend = ptr.To(true)
-	w.step("somebody suspends it after four")
+	w.step("somebody suspends the run after four minutes")
 	w.saved()
-	w.step("its pod has saved itself")
+	w.step("its pod has written a checkpoint and ended")
 	w.after(time.Hour)
 	w.step("an hour passes")
 	w.run.Spec.Suspend = ptr.To(false)
-	w.step("it goes on")
+	w.step("the run is resumed")
 	w.schedule()
 	w.report("d18", 2, 0.8)
 	if p := Make(w.input()); p.After != 6*time.Minute {
-		w.t.Errorf("its deadline is %s away, want the six minutes that are left", p.After)
+		w.t.Errorf("the next plan is due after %s, want at the deadline in six minutes", p.After)
 	}
 	w.after(6*time.Minute - time.Second)
-	w.step("a second is left")
+	w.step("one second is left")
 	w.after(time.Second)
-	w.step("its time is over")
+	w.step("the deadline has passed")
 }
 
-func interruptedTooOften(w *world) {
+func interruptedMoreThanAllowed(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
 	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxInterruptions: ptr.To(int32(2)), MaxRetries: ptr.To(int32(0))}
-	w.step("the run is applied: two interruptions are allowed, and no retry")
+	w.step("the run is applied; two interruptions and no retry are allowed")
 	for n := range 3 {
 		w.schedule()
 		w.began("d18", n)
 		w.report("d18", n+1, 0.6)
 		w.pod("d18").DeletionTimestamp = decision.Time(w.now)
 		w.after(10 * time.Second)
-		w.exit("d18", wire.ExitInterrupted, "Error", wire.Result{Reason: "Interrupted", Message: "stopped by SIGTERM"})
+		w.exit("d18", wire.ExitInterrupted, "Error", resultInterrupted)
 		w.step("its node is drained")
 		w.after(5 * time.Second)
 		w.step("time passes")
@@ -105,65 +109,86 @@ func interruptedTooOften(w *world) {
 func expires(w *world) {
 	w.run.Spec.Depths = w.run.Spec.Depths[:1]
 	w.run.Spec.TTLSecondsAfterFinished = ptr.To(int32(3600))
-	w.step("the run is applied: it goes an hour after its end")
+	w.step("the run is applied; it is deleted an hour after its end")
 	w.schedule()
 	w.finish("d18", 4)
 	w.reports.Drained = true
 	w.step("it ends")
-	looksAgain := func(want time.Duration) {
+	plansAgainIn := func(want time.Duration) {
 		if p := Make(w.input()); p.After != want {
-			w.t.Errorf("it is looked at again after %s, want %s", p.After, want)
+			w.t.Errorf("the next plan is due after %s, want %s", p.After, want)
 		}
 	}
 	w.after(time.Minute)
-	looksAgain(59 * time.Minute)
+	plansAgainIn(59 * time.Minute)
 	w.promotions = 1
 	w.after(59 * time.Minute)
-	w.step("the hour is over, and a promotion of it is under way")
-	looksAgain(expireEvery)
+	w.step("the hour has passed, and a promotion of the run is under way")
+	plansAgainIn(expireEvery)
 	if w.expired {
-		w.t.Error("the run was deleted under its promotion")
+		w.t.Error("the run was deleted while it was being promoted")
 	}
 	w.promotions = 0
 	w.after(expireEvery)
 	w.step("the promotion has ended")
 	if !w.expired {
-		w.t.Error("the run stays")
+		w.t.Error("the run was not deleted")
 	}
 }
 
-// One condition says what a run waits for, also where that is no trial's pod.
-func TestRunningSaysWhatIsWaitedFor(t *testing.T) {
-	away := func(w *world) {
-		w.stream.Connected, w.stream.Problem = false, "NATS at nats://nats:4222 cannot be reached"
-	}
+// The condition Running says what a run waits for, even if it waits for something other than a trial's pod.
+func TestRunningSaysWhatTheRunWaitsFor(t *testing.T) {
+	const problem = "NATS at nats://nats:4222 cannot be reached"
+	away := func(w *world) { w.stream.Connected, w.stream.Problem = false, problem }
+	noLabels := func(w *world) { w.exit("d18", wire.ExitData, "Error", resultNoLabels) }
 	for name, tc := range map[string]struct {
 		become func(*world)
 		want   string
 	}{
-		"NATS was never there": {func(w *world) {
-			w.run.Status = api.TrainingRunStatus{}
-			w.stream = Stream{Problem: "NATS at nats://nats:4222 cannot be reached"}
-		}, "StreamUnavailable: the report stream has not been reached yet: NATS at nats://nats:4222 cannot be reached"},
-		"the credential cannot be made": {func(w *world) {
-			w.run.Status, w.denied = api.TrainingRunStatus{}, errNoCredential
-		}, "NotReady: " + errNoCredential.Error()},
-		"the first report, while NATS is away": {away, "AwaitingFirstReport: d18 (AwaitingFirstReport): its pod runs and has not reported yet; NATS at nats://nats:4222 cannot be reached"},
-		"the last report, while NATS is away": {func(w *world) {
-			away(w)
-			w.exit("d18", 0, "Completed", wire.Result{})
-		}, "AwaitingReports: d18 (AwaitingReports): its pod ended well; its last report has not been read yet; NATS at nats://nats:4222 cannot be reached"},
-		"the stream's end, after a failure": {func(w *world) {
-			w.exit("d18", wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: "no labels"})
-		}, "AwaitingReports: all trials have ended; the run ends once every report that they sent has been read"},
-		"the stream's end, while NATS is away": {func(w *world) {
-			away(w)
-			w.exit("d18", wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: "no labels"})
-		}, "AwaitingReports: all trials have ended; the run ends once every report that they sent has been read; NATS at nats://nats:4222 cannot be reached"},
-		"nothing": {func(w *world) {
-			w.exit("d18", wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: "no labels"})
-			w.reports.Drained = true
-		}, "Ended: all trials have ended"},
+		"for NATS, which was never reached": {
+			become: func(w *world) {
+				w.run.Status = api.TrainingRunStatus{}
+				w.stream = Stream{Problem: problem}
+			},
+			want: "StreamUnavailable: the report stream has not been reached yet: " + problem,
+		},
+		"for a credential that cannot be created": {
+			become: func(w *world) { w.run.Status, w.denied = api.TrainingRunStatus{}, errNoCredential },
+			want:   "NotReady: " + errNoCredential.Error(),
+		},
+		"for the first report, while NATS is away": {
+			become: away,
+			want: "AwaitingFirstReport: d18 (AwaitingFirstReport): its pod runs but has not reported yet; " +
+				problem,
+		},
+		"for the last report, while NATS is away": {
+			become: func(w *world) {
+				away(w)
+				w.exit("d18", 0, "Completed", wire.Result{})
+			},
+			want: "AwaitingReports: d18 (AwaitingReports): its pod ended with exit code 0; " +
+				"its last report has not been read yet; " + problem,
+		},
+		"for the stream's end, after a failure": {
+			become: noLabels,
+			want: "AwaitingReports: all trials have ended; " +
+				"the run ends once every report that they sent has been read",
+		},
+		"for the stream's end, while NATS is away": {
+			become: func(w *world) {
+				away(w)
+				noLabels(w)
+			},
+			want: "AwaitingReports: all trials have ended; " +
+				"the run ends once every report that they sent has been read; " + problem,
+		},
+		"for nothing": {
+			become: func(w *world) {
+				noLabels(w)
+				w.reports.Drained = true
+			},
+			want: "Ended: all trials have ended",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 18)
@@ -180,8 +205,8 @@ func TestRunningSaysWhatIsWaitedFor(t *testing.T) {
 	}
 }
 
-// Whatever people change in a run that has ended, nothing follows from it but that its status is about the newer spec.
-func TestTheEndIsTheEnd(t *testing.T) {
+// A change of the spec of a run that has ended has no effect, except that status.observedGeneration follows the spec.
+func TestAnEndedRunDoesNotChange(t *testing.T) {
 	ends := map[string]func(*world){
 		"succeeded": func(w *world) {
 			w.finish("d18", 4)
@@ -189,7 +214,7 @@ func TestTheEndIsTheEnd(t *testing.T) {
 		},
 		"failed": func(w *world) {
 			for _, trial := range []string{"d18", "d34"} {
-				w.exit(trial, wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: "no labels"})
+				w.exit(trial, wire.ExitData, "Error", resultNoLabels)
 			}
 		},
 		"stopped": func(w *world) {
@@ -199,11 +224,11 @@ func TestTheEndIsTheEnd(t *testing.T) {
 		},
 	}
 	changes := map[string]func(*api.TrainingRunSpec){
-		"suspend":              func(s *api.TrainingRunSpec) { s.Suspend = ptr.To(true) },
-		"stopTrials":           func(s *api.TrainingRunSpec) { s.StopTrials = []api.TrialName{"d34"} },
-		"no stopTrials":        func(s *api.TrainingRunSpec) { s.StopTrials = nil },
-		"parallelism":          func(s *api.TrainingRunSpec) { s.Parallelism = ptr.To(int32(1)) },
-		"a TTL that is not up": func(s *api.TrainingRunSpec) { s.TTLSecondsAfterFinished = ptr.To(int32(3600)) },
+		"suspend":                   func(s *api.TrainingRunSpec) { s.Suspend = ptr.To(true) },
+		"stopTrials":                func(s *api.TrainingRunSpec) { s.StopTrials = []api.TrialName{"d34"} },
+		"an empty stopTrials":       func(s *api.TrainingRunSpec) { s.StopTrials = nil },
+		"parallelism":               func(s *api.TrainingRunSpec) { s.Parallelism = ptr.To(int32(1)) },
+		"a TTL that has not passed": func(s *api.TrainingRunSpec) { s.TTLSecondsAfterFinished = ptr.To(int32(3600)) },
 	}
 	for name, end := range ends {
 		w := newWorld(t, 18, 34)
@@ -231,22 +256,24 @@ func TestTheEndIsTheEnd(t *testing.T) {
 	}
 }
 
-// The same of a trial that has ended while its run goes on.
-func TestATrialsEndIsItsEnd(t *testing.T) {
+// A change of the spec has no effect on a trial that has ended in a run that has not.
+func TestAnEndedTrialDoesNotChange(t *testing.T) {
 	w := newWorld(t, 18, 34, 50)
 	w.step("the run is applied")
 	w.schedule()
 	w.finish("d18", 4)
-	w.exit("d34", wire.ExitData, "Error", wire.Result{Reason: "BadData", Message: "no labels"})
+	w.exit("d34", wire.ExitData, "Error", resultNoLabels)
 	w.report("d50", 1, 0.7)
 	w.step("d18 succeeds, d34 fails, d50 trains")
 	in := w.input()
-	in.Run.Spec.StopTrials, in.Run.Spec.Suspend, in.Run.Spec.Parallelism = []api.TrialName{"d18", "d34"}, ptr.To(true), ptr.To(int32(1))
+	in.Run.Spec.StopTrials = []api.TrialName{"d18", "d34"}
+	in.Run.Spec.Suspend = ptr.To(true)
+	in.Run.Spec.Parallelism = ptr.To(int32(1))
 	p := Make(in)
 	if diff := cmp.Diff(w.run.Status.Trials[:2], p.Status.Trials[:2]); diff != "" {
 		t.Error(diff)
 	}
 	if len(p.Actions) != 1 || p.Actions[0].Delete == nil || p.Actions[0].Delete.Name != "erasers-d50-a1" {
-		t.Errorf("d50's Job alone is to go: %+v", p.Actions)
+		t.Errorf("want the Job of d50 deleted and no other action: %+v", p.Actions)
 	}
 }

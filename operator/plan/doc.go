@@ -1,11 +1,11 @@
-// Package plan decides what happens to a run: from the run, what the cluster shows of its Jobs and pods, what its
-// reports say, and the time, it makes the next status and the Jobs to create, each with a reason. In the walk it stands
-// between controller/observe.go, which gathers the input, and controller/status.go and apply.go, which write the status
-// and act. It reads what attempt says of each Job and pod, what resolve says of settings, and what selection chooses.
-// Pure: no client, no context, no clock, no logger; the stories under testdata/ read as prose what it does over many
-// steps.
+// Package plan decides what happens to a run. Its input is the run, the observed Jobs and pods, the reports, and the
+// time. Its output is the next status, and the Jobs to create and to delete, each with a reason. In the walk it follows
+// controller/observe.go, which gathers the input, and precedes controller/status.go and apply.go, which write the
+// status and carry out the actions. The package uses attempt to interpret each Job and pod, resolve for settings, and
+// selection for the best checkpoint. It is pure: it has no client, no context, no clock and no logger. The stories
+// under testdata/ tell what it does over many steps.
 //
-// status.trials is the record. The number of an attempt is in the record before the attempt's Job is created, and how
-// the attempt ended is in the record before the next one is decided. So the operator may be killed between any two
+// status.trials is the record. The number of an attempt is in the record before the attempt's Job is created, and the
+// end of an attempt is in the record before the next attempt is decided. So the operator may be killed between any two
 // steps.
 package plan

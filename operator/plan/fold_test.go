@@ -9,7 +9,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-func TestThinKeepsBothEndsAndTheBest(t *testing.T) {
+func TestThinCurveKeepsBothEndsAndTheBest(t *testing.T) {
 	for _, n := range []int{0, 1, 127, 128, 129, 500, 10000} {
 		var curve []api.CurvePoint
 		for e := 1; e <= n; e++ {
@@ -19,7 +19,7 @@ func TestThinKeepsBothEndsAndTheBest(t *testing.T) {
 			if best < 1 || best > n {
 				continue
 			}
-			got := thin(curve, &Measured{Epoch: best})
+			got := thinCurve(curve, &Measured{Epoch: best})
 			epochs := map[int32]bool{}
 			for i, p := range got {
 				epochs[p.Epoch] = true
@@ -28,33 +28,34 @@ func TestThinKeepsBothEndsAndTheBest(t *testing.T) {
 				}
 			}
 			if len(got) != min(n, maxCurve) || !epochs[1] || !epochs[int32(n)] || !epochs[int32(best)] {
-				t.Errorf("%d points, best %d: %d are kept, of which the first: %v, the last: %v, the best: %v", n, best, len(got), epochs[1], epochs[int32(n)], epochs[int32(best)])
+				t.Errorf("%d points, best %d: %d are kept; the first is kept: %v, the last: %v, the best: %v",
+					n, best, len(got), epochs[1], epochs[int32(n)], epochs[int32(best)])
 			}
 		}
 	}
 }
 
-func TestOverlay(t *testing.T) {
+func TestMergeCurves(t *testing.T) {
 	remembered := []api.CurvePoint{{Epoch: 1, AUCPR: "0.1000"}, {Epoch: 2, AUCPR: "0.2000"}}
 	reported := []Measured{{Epoch: 2}, {Epoch: 4}}
 	want := []api.CurvePoint{{Epoch: 1, AUCPR: "0.1000"}, {Epoch: 2, AUCPR: "0.0000"}, {Epoch: 4, AUCPR: "0.0000"}}
-	if diff := cmp.Diff(want, overlay(remembered, reported)); diff != "" {
+	if diff := cmp.Diff(want, mergeCurves(remembered, reported)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// A restarted operator reads what is left of a stream that has dropped reports: they did come, and no gap is made of
-// them.
-func TestDroppedReportsAreNoGaps(t *testing.T) {
+// A restarted operator reads a stream that has dropped reports which the earlier operator had read. They do not count
+// as missing.
+func TestDroppedReportsAreNotMissing(t *testing.T) {
 	w := newWorld(t, 18)
 	w.step("the run is applied")
 	w.schedule()
 	w.report("d18", 1, 0.7)
 	w.report("d18", 2, 0.8)
 	w.step("two epochs are reported")
-	left := w.reports.Trials["d18"]
-	left.Folded, left.Gaps = 1, 2
-	w.reports = Reports{Trials: map[string]TrialReports{"d18": left}}
+	kept := w.reports.Trials["d18"]
+	kept.Folded, kept.Gaps = 1, 2
+	w.reports = Reports{Trials: map[string]TrialReports{"d18": kept}}
 	p := Make(w.input())
 	if trial := p.Status.Trials[0]; trial.Gaps != 0 || trial.ReportsSeen < 2 {
 		t.Errorf("trial %+v", trial)

@@ -16,13 +16,13 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// SecretName is the name of a run's credential. The uid is in it, so that a run of the same name never meets an older
-// one's.
+// SecretName returns the name of the Secret with a run's credential. The name contains the start of the run's uid, so
+// that a run never uses the Secret of an older run with the same name.
 func SecretName(run *api.TrainingRun) string {
 	return fmt.Sprintf("%s-nats-%.8s", run.Name, run.UID)
 }
 
-// trialJob is the Job of one attempt. It is created once and never changed.
+// trialJob returns the Job of one attempt of a trial. A Job is created once and never changed.
 func trialJob(run *api.TrainingRun, depth api.Depth, number int32, settings resolve.Settings) (*batchv1.Job, error) {
 	trial, err := resolve.Trial(run, depth, number, settings)
 	if err != nil {
@@ -33,24 +33,38 @@ func trialJob(run *api.TrainingRun, depth api.Depth, number int32, settings reso
 		return nil, fmt.Errorf("write %s: %w", wire.EnvTrial, err)
 	}
 	pod := podspec.Template(run.Spec.Template, podspec.Main{
-		Command: "run", Variable: wire.EnvTrial, Document: string(document), Resources: resolve.Resources(run, depth),
+		Command:   "run",
+		Variable:  wire.EnvTrial,
+		Document:  string(document),
+		Resources: resolve.Resources(run, depth),
 	})
-	c := &pod.Spec.Containers[0]
-	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "plumbline-nats", MountPath: podspec.CredentialDir, ReadOnly: true})
-	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "plumbline-nats", VolumeSource: corev1.VolumeSource{
-		Secret: &corev1.SecretVolumeSource{SecretName: SecretName(run), DefaultMode: ptr.To(int32(0o440))},
-	}})
+	addCredential(&pod.Spec, SecretName(run))
 	labels := map[string]string{
 		api.LabelRun:     run.Name,
 		api.LabelRunUID:  string(run.UID),
 		api.LabelTrial:   trial.Name,
 		api.LabelAttempt: fmt.Sprint(number),
 	}
-	for _, l := range []string{podspec.QueueLabel, podspec.PriorityLabel} { // Kueue alone acts on them
+	for _, l := range []string{podspec.QueueLabel, podspec.PriorityLabel} {
 		if v, ok := run.Labels[l]; ok {
 			labels[l] = v
 		}
 	}
 	owner := metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))
 	return podspec.Job(run.Namespace, attempt.JobName(run.Name, trial.Name, number), *owner, labels, pod), nil
+}
+
+// addCredential mounts the Secret with the run's credential into the pod's container.
+func addCredential(pod *corev1.PodSpec, secret string) {
+	const volume = "plumbline-nats"
+	pod.Volumes = append(pod.Volumes, corev1.Volume{
+		Name: volume,
+		VolumeSource: corev1.VolumeSource{
+			Secret: &corev1.SecretVolumeSource{SecretName: secret, DefaultMode: ptr.To(int32(0o440))},
+		},
+	})
+	c := &pod.Containers[0]
+	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{
+		Name: volume, MountPath: podspec.CredentialDir, ReadOnly: true,
+	})
 }

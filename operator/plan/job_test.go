@@ -19,26 +19,36 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The Job of a run that sets everything, as a golden file: what a person sees with kubectl get job -o yaml.
+// The golden file is the Job of a run that sets everything, as kubectl get job -o yaml shows it.
 func TestTrialJob(t *testing.T) {
 	run := newWorld(t, 50).run
 	run.Spec.Template = api.PodTemplate{
-		Image: "trainer:1", ImagePullPolicy: corev1.PullAlways, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "pull"}},
-		Env: []api.EnvVar{{Name: "HOME", Value: "/data"}, {Name: "TOKEN", ValueFrom: &api.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "token"}}}},
+		Image:            "trainer:1",
+		ImagePullPolicy:  corev1.PullAlways,
+		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "pull"}},
+		Env: []api.EnvVar{
+			{Name: "HOME", Value: "/data"},
+			{Name: "TOKEN", ValueFrom: &api.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "token"}}},
+		},
 		Volumes: []api.Volume{
 			{Name: "data", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}},
 			{Name: "config", ConfigMap: &api.ConfigMapVolume{Name: "config"}},
 			{Name: "keys", Secret: &api.SecretVolume{SecretName: "keys"}},
 		},
-		VolumeMounts:       []api.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "erasers", ReadOnly: true}},
-		Resources:          corev1.ResourceRequirements{Limits: corev1.ResourceList{api.ResourceGPU: resource.MustParse("1"), corev1.ResourceCPU: resource.MustParse("4")}},
+		VolumeMounts: []api.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "erasers", ReadOnly: true}},
+		Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{
+			api.ResourceGPU:    resource.MustParse("1"),
+			corev1.ResourceCPU: resource.MustParse("4"),
+		}},
 		NodeSelector:       map[string]string{"pool": "gpu"},
 		Tolerations:        []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}},
 		PriorityClassName:  "batch",
 		ServiceAccountName: "trainer",
 		Labels:             map[string]string{"team": "print", podspec.ManagedBy: "somebody else"},
 		Annotations:        map[string]string{"note": "hello"},
-		Scratch:            ptr.To(resource.MustParse("8Gi")), TerminationGracePeriodSeconds: ptr.To(int64(300)),
+		Scratch:            ptr.To(resource.MustParse("8Gi")),
+
+		TerminationGracePeriodSeconds: ptr.To(int64(300)),
 	}
 	j, err := trialJob(run, 50, 2, resolve.Settings{NATS: "tls://nats:4222", CA: true})
 	if err != nil {
@@ -51,18 +61,20 @@ func TestTrialJob(t *testing.T) {
 	clustertest.Golden(t, "trial job", string(b))
 }
 
-func TestNamesFit(t *testing.T) {
+// The longest name of a Job is short enough for a label, and the name of a Secret contains the run's uid.
+func TestNamesOfJobsAndSecrets(t *testing.T) {
 	run := newWorld(t, 152).run
 	run.Name, run.UID = strings.Repeat("n", 40), "0123456789abcdef"
 	if name := attempt.JobName(run.Name, "d152", 101); len(name) > 63 {
-		t.Errorf("%s is no label: %d characters", name, len(name))
+		t.Errorf("%s has %d characters, too many for a label", name, len(name))
 	}
 	if got, want := SecretName(run), run.Name+"-nats-01234567"; got != want {
 		t.Errorf("secret %s, want %s", got, want)
 	}
 }
 
-// Kubernetes expands $(NAME) in values and makes $$ a $: a document goes through that unchanged.
+// Kubernetes expands $(NAME) in the values of environment variables and replaces $$ by $. A document must come out of
+// this unchanged.
 func TestDocumentsAreNotExpanded(t *testing.T) {
 	run := newWorld(t, 18).run
 	run.Spec.Dataset.URI = "file:///data/$(HOME)/$x"

@@ -12,34 +12,37 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Input is everything that a plan is made from.
+// Input is everything that a plan depends on.
 type Input struct {
-	Run       *api.TrainingRun
-	Cluster   attempt.Cluster
-	Stream    Stream
-	Reports   Reports
-	Admission error // why the run cannot be admitted although its settings resolve; nil: it can
+	Run     *api.TrainingRun
+	Cluster attempt.Cluster
+	Stream  Stream
+	Reports Reports
+	// Admission says why the run cannot be admitted yet although its settings are valid; nil: it can.
+	Admission error
 	Settings  resolve.Settings
-	// Promotions counts the run's ModelVersions that have not ended; of interest once the run is to be deleted.
+	// Promotions is the number of ModelVersions of the run whose publishing has not ended. A run that has some is not
+	// deleted.
 	Promotions int
 	Now        time.Time
 }
 
-// Plan is what to do: write Status if it differs from the run's, then record Events, then carry out Actions, in this
-// order.
+// Plan says what the controller must do, in this order: write Status if it differs from the run's status, record
+// Events, carry out Actions.
 type Plan struct {
 	Status  api.TrainingRunStatus
 	Events  []decision.Event
 	Actions []decision.Action
-	Retries []wire.Class  // classes of the attempts that are tried again
-	After   time.Duration // when to plan again although nothing was observed to change; 0: never
+	Retries []wire.Class  // the classes of the attempts that will be retried, for metrics
+	After   time.Duration // when to plan again even if nothing is observed to change; 0: never
 }
 
-// Ended reports whether a run has ended for good. Its completion time is the record of that.
+// Ended reports whether a run has ended. The run's completion time is the record of its end, which is final.
 func Ended(run *api.TrainingRun) bool { return run.Status.CompletionTime != nil }
 
-// NeedsLiveRead reports whether this plan needs a live read, because the cache may be behind. An attempt may be due
-// while a pod of the attempt before remains, or a trial is being stopped whose Job is not in the cache yet.
+// NeedsLiveRead reports whether this plan must read Jobs and pods from the API server, because the cache may be behind.
+// A stale cache may lack the pod of the last attempt when the next attempt is due, or the Job of a trial that is being
+// stopped.
 func NeedsLiveRead(run *api.TrainingRun, now time.Time) bool {
 	for _, t := range run.Status.Trials {
 		if t.Phase == api.TrialStopping || t.NextAttemptTime != nil && !now.Before(t.NextAttemptTime.Time) {
@@ -49,8 +52,8 @@ func NeedsLiveRead(run *api.TrainingRun, now time.Time) bool {
 	return false
 }
 
-// NeedsDrain reports whether this plan depends on whether the stream has been read to its end: some pod ended well, or
-// all trials ended.
+// NeedsDrain reports whether this plan depends on whether the stream has been read to its end. It does if some trial's
+// pod has ended with exit code 0, or if all trials have ended.
 func NeedsDrain(run *api.TrainingRun) bool {
 	all := len(run.Status.Trials) > 0
 	for _, t := range run.Status.Trials {
@@ -62,7 +65,8 @@ func NeedsDrain(run *api.TrainingRun) bool {
 	return all
 }
 
-// Make decides. It is a function of its input alone, and making it again from its own outcome changes nothing.
+// Make makes the plan. The plan depends on the input alone. Planning again from the status that the plan returned
+// changes nothing.
 func Make(in Input) Plan {
 	p := &planner{Input: in, next: in.Run.Status.DeepCopy(), best: map[string]*Measured{}}
 	p.next.ObservedGeneration = in.Run.Generation
@@ -70,38 +74,38 @@ func Make(in Input) Plan {
 		p.expire()
 		return p.result()
 	}
-	// 1. A run that cannot be admitted gets no further.
+	// 1. The run must be admitted.
 	if !p.admit() {
-		p.derive()
+		p.deriveConditions()
 		return p.result()
 	}
-	// 2. Every trial moves on with what was seen and reported of it.
+	// 2. Each trial advances with what was observed and reported.
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
 		p.foldReports(t)
 		p.advance(t)
 	}
-	// 3. What is not to go on is stopped or paused.
+	// 3. Trials that must not continue are stopped or paused.
 	p.stopAndPause()
-	// 4. Places that are free are given to trials that wait.
+	// 4. Trials that wait get the free places. Jobs that no trial needs are deleted.
 	p.startAttempts()
 	p.deleteLeftoverJobs()
-	// 5. The best of what is there; final once everything has ended and was read.
+	// 5. The best is selected. It is final once all trials have ended and all their reports have been read.
 	p.selectBest()
 	p.endRun()
 	// 6. Conditions, phase and counters follow from the trials.
 	p.setCost()
-	p.setYield()
-	p.derive()
+	p.setAUCPRPerGPUHour()
+	p.deriveConditions()
 	return p.result()
 }
 
-// planner carries one plan while it is made.
+// planner holds one plan while it is made.
 type planner struct {
 	Input
 	next    *api.TrainingRunStatus
-	best    map[string]*Measured // each trial's best, in full precision
-	final   bool                 // the run ends with this plan
+	best    map[string]*Measured // each trial's best by the trial's name, not rounded as in status
+	final   bool                 // all trials have ended and all reports have been read: the run ends with this plan
 	events  []decision.Event
 	actions []decision.Action
 	retries []wire.Class
@@ -112,22 +116,23 @@ func (p *planner) result() Plan {
 	return Plan{Status: *p.next, Events: p.events, Actions: p.actions, Retries: p.retries, After: p.after}
 }
 
-// addEvent adds an event of the run.
+// addEvent adds an event about the run.
 func (p *planner) addEvent(severity decision.Severity, reason, format string, args ...any) {
 	p.events = append(p.events, decision.NewEvent(severity, "", reason, format, args...))
 }
 
-// addTrialEvent adds an event of a trial's newest attempt. The message is the trial's name followed by the format.
+// addTrialEvent adds an event about a trial's newest attempt. Its message is the trial's name, followed by the
+// formatted text.
 func (p *planner) addTrialEvent(t *api.TrialStatus, severity decision.Severity, reason, format string, args ...any) {
 	p.events = append(p.events, decision.NewEvent(severity, p.jobName(t, t.Attempt), reason, t.Name+format, args...))
 }
 
-// planAgainIn asks for another plan after d at the latest.
+// planAgainIn schedules the next plan after d, unless an earlier one is scheduled.
 func (p *planner) planAgainIn(d time.Duration) {
 	if p.after == 0 || d < p.after {
 		p.after = max(d, time.Millisecond)
 	}
 }
 
-// now has the precision that the API server keeps, so that what is written equals what is read back.
+// now returns the time of the plan in whole seconds, as decision.Time does.
 func (p *planner) now() *metav1.Time { return decision.Time(p.Now) }

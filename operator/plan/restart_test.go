@@ -14,7 +14,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Killed at any moment and started again, however often, the operator brings the same run to the same result.
+// An operator that is killed and restarted at random moments brings a run to the same result as one that is not killed.
 func TestRestartsChangeNothing(t *testing.T) {
 	for seed := range uint64(150) {
 		want := runSweep(t, seed, 0)
@@ -26,7 +26,7 @@ func TestRestartsChangeNothing(t *testing.T) {
 	}
 }
 
-// outcome is what must not depend on when the operator was killed.
+// outcome is the part of a run's result that must not depend on when the operator was killed.
 type outcome struct {
 	Phase       api.RunPhase
 	Best        string
@@ -36,18 +36,19 @@ type outcome struct {
 	BestIsFinal bool
 }
 
-// runSweep runs one sweep whose pods behave by their trial and attempt alone.
+// runSweep runs a sweep to its end. What its pods do depends only on seed, trial and attempt. At each point where the
+// operator may be killed, it is killed with probability often.
 func runSweep(t *testing.T, seed uint64, often float64) outcome {
 	w := newWorld(t, 18, 34, 50, 101)
 	w.run.Spec.Parallelism = ptr.To(int32(1 + seed%4))
 	w.run.Spec.FailurePolicy = &api.FailurePolicy{MaxRetries: ptr.To(int32(2))}
 	dice := rand.New(rand.NewPCG(seed, uint64(often*1000)))
-	blind := 0 // ticks for which a restarted operator has not read the whole stream
+	behind := 0 // for how many more ticks a restarted operator has not read the whole stream
 	w.crash = func(string) bool {
 		if dice.Float64() >= often {
 			return false
 		}
-		blind = 3
+		behind = 3
 		return true
 	}
 	age := map[string]int{}
@@ -58,9 +59,9 @@ func runSweep(t *testing.T, seed uint64, often float64) outcome {
 		w.schedule()
 		w.train(seed, age)
 		all := w.reports
-		w.stream.Current = blind == 0
-		if blind > 0 {
-			blind--
+		w.stream.Current = behind == 0
+		if behind > 0 {
+			behind--
 			w.reports = Reports{Trials: map[string]TrialReports{}, Whole: true}
 		}
 		w.reports.Drained = w.stream.Current
@@ -75,12 +76,14 @@ func runSweep(t *testing.T, seed uint64, often float64) outcome {
 		o.Best, o.Reason, o.BestIsFinal = fmt.Sprint(b.Trial, b.Epoch, b.AUCPR), b.Reason, !b.Provisional
 	}
 	for _, s := range w.run.Status.Trials {
-		o.Trials = append(o.Trials, fmt.Sprint(s.Name, s.Phase, s.Reason, s.Message, s.Attempt, s.Retries, s.Epoch, s.Curve))
+		trial := fmt.Sprint(s.Name, s.Phase, s.Reason, s.Message, s.Attempt, s.Retries, s.Epoch, s.Curve)
+		o.Trials = append(o.Trials, trial)
 	}
 	return o
 }
 
-// train lets each running pod live for one tick: an epoch each, then an end that follows from seed, trial and attempt.
+// train runs each pod for one tick. A pod finishes one epoch a tick. Seed, trial and attempt decide when and how it
+// ends.
 func (w *world) train(seed uint64, age map[string]int) {
 	for i := range w.run.Status.Trials {
 		s := &w.run.Status.Trials[i]
@@ -96,7 +99,7 @@ func (w *world) train(seed uint64, age map[string]int) {
 		}
 		age[a.Job.Name]++
 		if n := age[a.Job.Name]; n <= life {
-			if n > w.reports.Trials[s.Name].Epoch { // a later attempt goes on from the last checkpoint
+			if n > w.reports.Trials[s.Name].Epoch { // a later attempt resumes from the last checkpoint
 				w.report(s.Name, n, float64(dice.IntN(1000))/1000)
 			}
 			continue
@@ -108,11 +111,14 @@ func (w *world) train(seed uint64, age map[string]int) {
 	}
 }
 
+// neverBack fails the test if one plan has set back a trial's status or has skipped an attempt.
 func neverBack(t *testing.T, before, after *api.TrainingRunStatus) {
 	t.Helper()
 	for i, b := range before.Trials {
 		a := after.Trials[i]
-		if a.Attempt < b.Attempt || a.Attempt > b.Attempt+1 || a.Retries < b.Retries || a.Epoch < b.Epoch || len(a.Curve) < len(b.Curve) || b.Phase.Terminal() && a.Phase != b.Phase || b.Best != nil && a.Best == nil {
+		switch {
+		case a.Attempt < b.Attempt, a.Attempt > b.Attempt+1, a.Retries < b.Retries, a.Epoch < b.Epoch,
+			len(a.Curve) < len(b.Curve), b.Phase.Terminal() && a.Phase != b.Phase, b.Best != nil && a.Best == nil:
 			t.Fatalf("%s went back from %+v to %+v", b.Name, b, a)
 		}
 	}

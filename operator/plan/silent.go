@@ -8,40 +8,43 @@ import (
 	"plumbline.dev/plumbline/operator/attempt"
 )
 
-// silentAfter is how long nothing may arrive from a trial before that is a fault. A trial reports every ten seconds
-// while it trains; a large validation or checkpoint between two epochs takes longer.
+// silentAfter is how long a training trial may send no report before it counts as silent. A trial reports every ten
+// seconds while it trains. Between two epochs a large validation or checkpoint may take longer.
 const silentAfter = 5 * time.Minute
 
-// firstReportWithin is the same for an attempt that runs and has not reported yet: it reads its data first.
+// firstReportWithin is how long an attempt may run before its first report. An attempt reads its data first.
 const firstReportWithin = 30 * time.Minute
 
-// silentTrials names the trials that train and have told nothing for a while although the stream is read. The operator
-// does not hear when NATS turns a pod away, because of its credential or of its network: this is how it shows.
+// silentTrials names the trials that train and have sent no report for too long although the operator reads the stream.
+// NATS may refuse a pod's credential, or the network may block the pod. The operator can notice this only by the
+// silence.
 func (p *planner) silentTrials() (names []string) {
 	if !p.Stream.Connected || !p.Stream.Current {
 		return nil
 	}
 	for _, t := range p.next.Trials {
-		r, since, bound := p.Reports.Trials[t.Name], time.Time{}, silentAfter
+		r := p.Reports.Trials[t.Name]
+		var since time.Time // when the trial was last heard, or when its pod started
+		limit := silentAfter
 		switch {
 		case t.Phase == api.TrialRunning && r.Attempt == int(t.Attempt):
 			since = r.Heard
 		case t.Reason == attempt.ReasonFirstReport:
 			if a := attemptRecord(&t, t.Attempt); a != nil && a.StartTime != nil {
-				since, bound = a.StartTime.Time, firstReportWithin
+				since, limit = a.StartTime.Time, firstReportWithin
 			}
 		}
 		if since.IsZero() {
 			continue
 		}
-		due := since
-		if due.Before(p.Stream.Since) { // NATS was away: trials need a moment to find it again
-			due = p.Stream.Since
+		from := since
+		if from.Before(p.Stream.Since) {
+			from = p.Stream.Since // NATS was away, and trials need time to connect again
 		}
-		if left := due.Add(bound).Sub(p.Now); left > 0 {
+		if left := from.Add(limit).Sub(p.Now); left > 0 {
 			p.planAgainIn(left)
 		} else {
-			names = append(names, fmt.Sprintf("%s since %s", t.Name, since.UTC().Format(time.DateTime)))
+			names = append(names, fmt.Sprintf("%s since %s UTC", t.Name, since.UTC().Format(time.DateTime)))
 		}
 	}
 	return names

@@ -15,24 +15,28 @@ import (
 )
 
 const (
-	// reasonReports is the reason of a trial that ended well, and of a run whose trials have all ended.
+	// reasonReports is the reason of a trial whose pod ended with exit code 0, and of a run whose trials have all
+	// ended, while their last reports have not been read.
 	reasonReports = "AwaitingReports"
 
 	defaultMaxInterruptions = 100
 
-	// drainEvery is how often the stream's end is asked for again while a run waits to have read it.
+	// drainEvery is how often a run is planned again while it waits until the stream has been read to its end.
 	drainEvery = 2 * time.Second
 
-	maxMessage = 2048 // characters in a trial's message, as the CRD has it
+	// maxTrialMessage is how many characters a trial's message may have; the CRD has the same bound.
+	maxTrialMessage = 2048
 )
 
-// A trial that waits is in one of three states: never started (attempt 0), between two attempts (nextAttemptTime is
-// set), or decided (neither: the attempt's number is recorded and its Job is to be created, unless it is seen).
+// waitsForPlace reports whether a trial waits until it may start its next attempt. A trial in the phase Waiting is in
+// one of three states. It has never started: attempt is 0. It is between two attempts: nextAttemptTime is set. Or its
+// attempt has been decided: the attempt's number is recorded, and the attempt's Job is created unless the Job is
+// observed. A trial in the last state has a place already.
 func waitsForPlace(t *api.TrialStatus) bool {
 	return t.Phase == api.TrialWaiting && (t.Attempt == 0 || t.NextAttemptTime != nil)
 }
 
-// advance moves one trial on by what the cluster shows of its newest attempt.
+// advance updates one trial from what was observed and reported of its newest attempt.
 func (p *planner) advance(t *api.TrialStatus) {
 	p.recordAttempts(t)
 	switch {
@@ -42,7 +46,7 @@ func (p *planner) advance(t *api.TrialStatus) {
 	case t.Phase == api.TrialStopping:
 		p.awaitStop(t)
 	case waitsForPlace(t):
-		if p.reportedFinished(t) { // its last word arrived although its pod was lost: there is nothing left to do
+		if p.reportedFinished(t) { // its last report arrived although its pod was lost: no other attempt is needed
 			p.succeed(t)
 		}
 	default:
@@ -50,16 +54,16 @@ func (p *planner) advance(t *api.TrialStatus) {
 	}
 }
 
-// followAttempt creates the Job of the newest attempt if there is none, and otherwise records how the attempt is or how it
-// ended.
+// followAttempt creates the Job of the newest attempt if the Job does not exist yet. Otherwise it records what the
+// attempt waits for or how it ended.
 func (p *planner) followAttempt(t *api.TrialStatus) {
 	a := p.Cluster.Of(p.jobName(t, t.Attempt))
+	if a.Job == nil && t.Phase == api.TrialWaiting {
+		p.createJob(t)
+		return
+	}
 	if a.Job == nil {
-		if t.Phase == api.TrialWaiting {
-			p.createJob(t)
-		} else {
-			p.endAttempt(t, attempt.Vanished("its Job was deleted", p.Now))
-		}
+		p.endAttempt(t, attempt.Vanished("its Job was deleted", p.Now))
 		return
 	}
 	hadPod := t.Pod != ""
@@ -82,23 +86,26 @@ func (p *planner) jobName(t *api.TrialStatus, number int32) string {
 	return attempt.JobName(p.Run.Name, t.Name, number)
 }
 
-// remainingPod names a pod of a trial that has not ended, or a Job that could still make one; empty: none.
+// remainingPod returns the kind and name of a trial's pod that has not ended, or of a Job that could still create a
+// pod, or "".
 func (p *planner) remainingPod(t *api.TrialStatus) string {
 	return p.Cluster.Remaining(ofTrial(t), p.nodeLoss())
 }
 
+// ofTrial returns a function that matches the labels of a trial's pods and Jobs.
 func ofTrial(t *api.TrialStatus) func(labels map[string]string) bool {
 	return func(labels map[string]string) bool { return labels[api.LabelTrial] == t.Name }
 }
 
-// updatePhase sets phase and reason of a trial whose attempt has not ended.
+// updatePhase sets the phase and the reason of a trial whose attempt has not ended.
 func (p *planner) updatePhase(t *api.TrialStatus, a attempt.Observed) {
 	stopping := a.Pod != nil && a.Pod.DeletionTimestamp != nil
 	if stopping {
-		p.planAgainIn(p.nodeLoss().Left(a.Pod))
+		p.planAgainIn(p.nodeLoss().TimeLeft(a.Pod))
 	}
-	if !stopping && (t.Phase == api.TrialRunning || p.Reports.Trials[t.Name].Attempt >= int(t.Attempt)) {
-		p.setPhase(t, api.TrialRunning, "Training", p.Reports.Trials[t.Name].NotFinite)
+	r := p.Reports.Trials[t.Name]
+	if !stopping && (t.Phase == api.TrialRunning || r.Attempt >= int(t.Attempt)) {
+		p.setPhase(t, api.TrialRunning, "Training", r.NotFinite)
 		return
 	}
 	phase := api.TrialStarting
@@ -107,7 +114,7 @@ func (p *planner) updatePhase(t *api.TrialStatus, a attempt.Observed) {
 	}
 	w := a.Wait(attempt.Wait{Reason: t.Reason, Message: t.Message}, p.Cluster.Warnings)
 	if w.InEvents() {
-		p.planAgainIn(2 * attempt.ExplainAfter) // the operator does not watch events
+		p.planAgainIn(2 * attempt.ExplainAfter) // the operator does not watch events, so it looks again
 	}
 	if w.Stuck && t.Reason != w.Reason {
 		p.addTrialEvent(t, decision.Warning, w.Reason, " waits: %s", w.Message)
@@ -115,51 +122,68 @@ func (p *planner) updatePhase(t *api.TrialStatus, a attempt.Observed) {
 	p.setPhase(t, phase, w.Reason, w.Message)
 }
 
-// endAttempt records how an attempt ended, and with it whether there will be another.
+// endAttempt records how an attempt ended, and decides whether the trial succeeds, fails or is retried.
 func (p *planner) endAttempt(t *api.TrialStatus, e attempt.Ending) {
 	at := e.When(p.Now)
 	if e.ExitCode != nil {
 		t.ExitCode = e.ExitCode
 	}
 	p.recordEnd(t, attemptRecord(t, t.Attempt), e.Class, e.ExitCode, at)
-	if e.Class != wire.ClassSucceeded && p.reportedFinished(t) { // all its epochs are done and committed: what came after changes nothing
+	if e.Class != wire.ClassSucceeded && p.reportedFinished(t) {
+		// The training is finished and its checkpoints are committed, so a later failure of the pod does not matter.
 		t.CompletionTime = decision.Time(at)
 		p.succeed(t)
 		return
 	}
 	policy := ptr.Deref(p.Run.Spec.FailurePolicy, api.FailurePolicy{})
-	retries, interruptions := ptr.Deref(policy.MaxRetries, attempt.DefaultMaxRetries), ptr.Deref(policy.MaxInterruptions, defaultMaxInterruptions)
+	maxRetries := ptr.Deref(policy.MaxRetries, attempt.DefaultMaxRetries)
+	maxInterruptions := ptr.Deref(policy.MaxInterruptions, defaultMaxInterruptions)
 	switch how := e.Class.Retry(); {
 	case e.Class == wire.ClassSucceeded:
-		p.setPhase(t, api.TrialFinishing, reasonReports, "its pod ended well; its last report has not been read yet")
+		p.setPhase(t, api.TrialFinishing, reasonReports, lastReportNotRead)
 		t.CompletionTime = decision.Time(at)
 		p.awaitLastReport(t)
 	case how == wire.RetryNever:
 		p.fail(t, e, at, e.Sentence)
-	case how == wire.RetryBudgeted && t.Retries >= retries:
-		p.fail(t, e, at, fmt.Sprintf("%s (gave up %s)", e.Sentence, attempt.AfterRetries(t.Retries)))
-	case how == wire.RetryFree && t.Interruptions >= interruptions:
-		p.fail(t, e, at, fmt.Sprintf("%s (gave up after %d interruptions from outside)", e.Sentence, t.Interruptions))
+	case how == wire.RetryBudgeted && t.Retries >= maxRetries:
+		p.fail(t, e, at, fmt.Sprintf(noRetriesLeft, e.Sentence, maxRetries))
+	case how == wire.RetryFree && t.Interruptions >= maxInterruptions:
+		p.fail(t, e, at, fmt.Sprintf(interruptedTooOften, e.Sentence, maxInterruptions))
 	default:
-		var wait time.Duration
-		if how == wire.RetryBudgeted {
-			t.Retries++
-			wait = attempt.Backoff(t.Retries)
-		} else {
-			t.Interruptions++
-			wait = attempt.Backoff(p.attemptsWithoutReport(t))
-		}
-		t.NextAttemptTime = decision.Time(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
-		t.CompletionTime = nil
-		p.setPhase(t, api.TrialWaiting, e.Reason(), fmt.Sprintf("attempt %d ended and will be followed by another: %s", t.Attempt, e.Sentence))
-		p.retries = append(p.retries, e.Class)
-		p.addTrialEvent(t, decision.Warning, e.Reason(), ": %s", t.Message)
+		p.retry(t, e)
 	}
 }
 
-// attemptsWithoutReport counts the newest attempts that ended before they reported anything. The wait before the next
-// attempt grows with their number, so that a node that turns every pod away does not use up
-// failurePolicy.maxInterruptions within minutes.
+// Messages of a trial whose attempt ended. The first %s is the attempt's own sentence.
+const (
+	lastReportNotRead   = "its pod ended with exit code 0; its last report has not been read yet"
+	noRetriesLeft       = "%s (no retries left: failurePolicy.maxRetries is %d)"
+	interruptedTooOften = "%s (interrupted too often: failurePolicy.maxInterruptions is %d)"
+	lastReportLost      = "its pod ended with exit code 0, but the stream does not hold the report that the training " +
+		"is finished: either the stream lost the report, or image %s is not a Plumbline trainer"
+)
+
+// retry lets a trial wait for its next attempt. An interruption from outside spends no retry.
+func (p *planner) retry(t *api.TrialStatus, e attempt.Ending) {
+	var wait time.Duration
+	if e.Class.Retry() == wire.RetryBudgeted {
+		t.Retries++
+		wait = attempt.Backoff(t.Retries)
+	} else {
+		t.Interruptions++
+		wait = attempt.Backoff(p.attemptsWithoutReport(t))
+	}
+	t.NextAttemptTime = decision.Time(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
+	t.CompletionTime = nil
+	message := fmt.Sprintf("attempt %d ended and will be retried: %s", t.Attempt, e.Sentence)
+	p.setPhase(t, api.TrialWaiting, e.Reason(), message)
+	p.retries = append(p.retries, e.Class)
+	p.addTrialEvent(t, decision.Warning, e.Reason(), ": %s", t.Message)
+}
+
+// attemptsWithoutReport returns how many of the newest attempts, one after the other, ended before they reported
+// anything. The wait before the next attempt grows with their number, so that a node that rejects every pod does not
+// use up failurePolicy.maxInterruptions within minutes.
 func (p *planner) attemptsWithoutReport(t *api.TrialStatus) (n int32) {
 	for _, a := range slices.Backward(t.Attempts) {
 		if a.FromEpoch != nil {
@@ -170,50 +194,54 @@ func (p *planner) attemptsWithoutReport(t *api.TrialStatus) (n int32) {
 	return n
 }
 
+// fail ends a trial that is not retried.
 func (p *planner) fail(t *api.TrialStatus, e attempt.Ending, at time.Time, message string) {
 	t.CompletionTime = decision.Time(at)
 	p.setPhase(t, api.TrialFailed, e.Reason(), message)
 	p.addTrialEvent(t, decision.Warning, e.Reason(), " failed: %s", message)
 }
 
-// awaitLastReport waits for the report that the pod promised by ending well. Once the stream has been read to its end
-// it is there, or it was lost: a pod ends with 0 only after the stream has acknowledged it.
+// awaitLastReport waits until the report has been read that the training is finished. A pod ends with exit code 0 only
+// after the stream has acknowledged that report. So if the report is missing once the stream has been read to its end,
+// the stream lost it.
 func (p *planner) awaitLastReport(t *api.TrialStatus) {
 	switch {
 	case p.reportedFinished(t):
 		p.succeed(t)
 	case p.Stream.Current && p.Reports.Drained:
 		if a := attemptRecord(t, t.Attempt); a != nil {
-			a.Class = string(wire.ClassReports) // its pod's end, which was recorded, could not tell
+			a.Class = string(wire.ClassReports) // replaces the class that was recorded at the pod's end
 		}
-		p.endAttempt(t, attempt.Ending{Class: wire.ClassReports, Sentence: "its pod ended with exit code 0, but the report that it finished is not in the stream: the stream lost it, or image " + p.Run.Spec.Template.Image + " is no Plumbline trainer"})
+		sentence := fmt.Sprintf(lastReportLost, p.Run.Spec.Template.Image)
+		p.endAttempt(t, attempt.Ending{Class: wire.ClassReports, Sentence: sentence})
 	default:
 		p.planAgainIn(drainEvery)
 	}
 }
 
-// reportedFinished reports whether the trial has reported that all its epochs are done. It does so after its
-// checkpoints are committed.
+// reportedFinished reports whether the trial has sent the report that its training is finished. A trial sends that
+// report after its checkpoints are committed.
 func (p *planner) reportedFinished(t *api.TrialStatus) bool {
 	return p.Stream.Current && p.Reports.Trials[t.Name].Finished
 }
 
+// succeed ends a trial that has finished its training.
 func (p *planner) succeed(t *api.TrialStatus) {
 	t.NextAttemptTime = nil
 	if t.CompletionTime == nil {
 		t.CompletionTime = p.now()
 	}
 	p.setPhase(t, api.TrialSucceeded, "Finished", "")
-	p.addTrialEvent(t, decision.Normal, "TrialSucceeded", " has trained all its epochs")
+	p.addTrialEvent(t, decision.Normal, "TrialSucceeded", " has finished its training")
 }
 
-// holdsPlace says whether a trial has a pod or is to get one. A pod that saves itself keeps its place until it has
-// ended.
+// holdsPlace reports whether a trial has a pod or is about to get one. A pod that is being stopped keeps its place
+// until it has ended, because it still writes a checkpoint.
 func (p *planner) holdsPlace(t *api.TrialStatus) bool {
 	return !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(t) || p.remainingPod(t) != "")
 }
 
-// startAttempts gives free places to trials that wait, in the order of spec.depths.
+// startAttempts starts the next attempts of trials that wait, in the order of spec.depths, while places are free.
 func (p *planner) startAttempts() {
 	if p.suspendRequested() {
 		return
@@ -239,20 +267,26 @@ func (p *planner) startAttempts() {
 			continue
 		}
 		if places <= 0 {
-			p.setPhase(t, t.Phase, "Queued", fmt.Sprintf("waits for a place: spec.parallelism is %d", ptr.Deref(p.Run.Spec.Parallelism, 0)))
+			message := fmt.Sprintf("waits for a place: spec.parallelism is %d", ptr.Deref(p.Run.Spec.Parallelism, 0))
+			p.setPhase(t, t.Phase, "Queued", message)
 			continue
 		}
 		places--
-		t.Attempt++
-		t.NextAttemptTime = nil
-		if t.StartTime == nil {
-			t.StartTime = p.now()
-		}
-		t.Pod, t.Node = "", ""
-		p.setPhase(t, api.TrialWaiting, "Creating", fmt.Sprintf("Job %s is being created", p.jobName(t, t.Attempt)))
-		p.addTrialEvent(t, decision.Normal, "AttemptStarted", ": attempt %d starts", t.Attempt)
-		p.createJob(t)
+		p.startAttempt(t)
 	}
+}
+
+// startAttempt decides a trial's next attempt and creates its Job.
+func (p *planner) startAttempt(t *api.TrialStatus) {
+	t.Attempt++
+	t.NextAttemptTime = nil
+	if t.StartTime == nil {
+		t.StartTime = p.now()
+	}
+	t.Pod, t.Node = "", ""
+	p.setPhase(t, api.TrialWaiting, "Creating", fmt.Sprintf("Job %s is being created", p.jobName(t, t.Attempt)))
+	p.addTrialEvent(t, decision.Normal, "AttemptStarted", ": attempt %d starts", t.Attempt)
+	p.createJob(t)
 }
 
 // planAtNodeLoss schedules the next plan for the moment when a terminating pod of the trial counts as lost.
@@ -262,23 +296,28 @@ func (p *planner) planAtNodeLoss(t *api.TrialStatus) {
 	}
 }
 
+// createJob creates the Job of a trial's newest attempt. A Job that the API server can never accept ends the trial.
 func (p *planner) createJob(t *api.TrialStatus) {
 	job, err := trialJob(p.Run, t.Depth, t.Attempt, p.Settings)
-	if err != nil { // it resolved when the run was admitted, and spec cannot change
+	if err != nil { // unlikely: the settings were valid when the run was admitted, and they are immutable
 		p.setPhase(t, t.Phase, "InvalidSettings", err.Error())
 		return
 	}
-	why := p.Cluster.Warnings[job.Name]
+	refusal := p.Cluster.Warnings[job.Name]
 	if slices.Contains(p.Cluster.Invalid, job.Name) {
-		p.fail(t, attempt.Ending{Class: wire.ClassSettings}, p.Now, why)
+		p.fail(t, attempt.Ending{Class: wire.ClassSettings}, p.Now, refusal)
 		return
 	}
-	if why != "" {
-		p.setPhase(t, t.Phase, "JobRefused", why)
+	if refusal != "" {
+		p.setPhase(t, t.Phase, "JobRefused", refusal)
 	}
-	p.actions = append(p.actions, decision.Action{Create: job, Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt)})
+	p.actions = append(p.actions, decision.Action{
+		Create: job,
+		Reason: fmt.Sprintf("%s needs attempt %d", t.Name, t.Attempt),
+	})
 }
 
+// setPhase sets a trial's phase, reason and message. The message is cleaned and shortened.
 func (p *planner) setPhase(t *api.TrialStatus, phase api.TrialPhase, reason, message string) {
-	t.Phase, t.Reason, t.Message = phase, reason, plaintext.Cut(message, maxMessage)
+	t.Phase, t.Reason, t.Message = phase, reason, plaintext.Cut(message, maxTrialMessage)
 }

@@ -15,34 +15,36 @@ import (
 
 var tag = regexp.MustCompile(`<[A-Za-z/!?]`)
 
-// unfit finds what no status may hold.
+// unfit returns a part of s that no status may hold, or "".
 func unfit(s string) string {
-	if i := strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) }); i >= 0 {
+	harmful := func(r rune) bool { return unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) }
+	if i := strings.IndexFunc(s, harmful); i >= 0 {
 		return fmt.Sprintf("%q at %d", s[i:min(len(s), i+4)], i)
 	}
 	if !utf8.ValidString(s) {
-		return "bytes that are no text"
+		return "bytes that are not text"
 	}
 	return tag.FindString(s)
 }
 
-// Whatever a pod leaves as its last word, status, conditions and events are fit to be shown, and as long as the API
-// server takes.
-func TestAPodsLastWordIsMadePlain(t *testing.T) {
+// Messages of pods are cleaned and shortened before status, conditions and events show them.
+func TestMessagesOfPodsAreCleaned(t *testing.T) {
 	evil := "\x1b[31m<script>alert(1)</script>\u202e\r\x00" + strings.Repeat("<b>überlang</b> ", 1000)
 	for name, end := range map[string]func(w *world){
-		"a result": func(w *world) {
+		"a termination message": func(w *world) {
 			w.exit("d18", wire.ExitData, "Error", wire.Result{Reason: "Bad<b>", Message: evil[:1800], Where: "<i>"})
 		},
-		"a log": func(w *world) {
+		"the end of a log": func(w *world) {
 			w.exit("d18", 1, "Error", wire.Result{})
 			w.pod("d18").Status.ContainerStatuses[0].State.Terminated.Message = "panic: " + evil
 		},
-		"a pod's own": func(w *world) {
+		"the pod's status": func(w *world) {
 			w.exit("d18", 137, "Error", wire.Result{})
 			p := w.pod("d18")
 			p.Status.Message, p.Status.Reason = evil, evil
-			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Message: evil}}
+			p.Status.Conditions = []corev1.PodCondition{{
+				Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Message: evil,
+			}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +71,7 @@ func TestAPodsLastWordIsMadePlain(t *testing.T) {
 					t.Errorf("%d characters with %s: %.80q", len([]rune(s)), bad, s)
 				}
 			}
-			if !said || len([]rune(p.Status.Trials[0].Message)) > maxMessage {
+			if !said || len([]rune(p.Status.Trials[0].Message)) > maxTrialMessage {
 				t.Errorf("the trial says: %.200q", p.Status.Trials[0].Message)
 			}
 		})

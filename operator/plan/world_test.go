@@ -26,26 +26,28 @@ import (
 
 var epoch0 = time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
 
-// world is a cluster and a report stream as a plan sees them, and the operator's loop over them.
+// world is one run in a cluster with a report stream. Its methods change them, and run the operator's loop over them.
 type world struct {
 	t       *testing.T
 	run     *api.TrainingRun
 	cluster clustertest.Cluster
 	stream  Stream
 	reports Reports
-	denied  error
+	denied  error // why the run cannot be admitted; nil: it can
 	now     time.Time
 
-	crash   func(point string) bool // whether the operator dies at a point; nil: never
+	crash   func(point string) bool // reports whether the operator is killed at a point; nil: never
 	story   strings.Builder
 	retries int
 
-	promotions int  // of the run's ModelVersions, those that have not ended
-	expired    bool // the run was deleted
+	promotions int  // the number of ModelVersions of the run whose publishing has not ended
+	expired    bool // whether the run was deleted
 }
 
 func newWorld(t *testing.T, depths ...api.Depth) *world {
-	w := &world{t: t, now: epoch0,
+	return &world{
+		t:   t,
+		now: epoch0,
 		run: &api.TrainingRun{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "erasers", UID: "11111111-2222", Generation: 1},
 			Spec: api.TrainingRunSpec{
@@ -59,16 +61,25 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 		stream:  Stream{Connected: true, ID: "2026-01-01T00:00:00Z", Next: 7, Current: true},
 		reports: Reports{Trials: map[string]TrialReports{}, Whole: true},
 	}
-	return w
 }
 
 func (w *world) input() Input {
-	in := Input{Run: w.run.DeepCopy(), Cluster: w.cluster.Cluster, Stream: w.stream, Reports: w.reports, Admission: w.denied, Promotions: w.promotions, Now: w.now, Settings: resolve.Settings{NATS: "nats://nats:4222"}}
+	in := Input{
+		Run:        w.run.DeepCopy(),
+		Cluster:    w.cluster.Cluster,
+		Stream:     w.stream,
+		Reports:    w.reports,
+		Admission:  w.denied,
+		Settings:   resolve.Settings{NATS: "nats://nats:4222"},
+		Promotions: w.promotions,
+		Now:        w.now,
+	}
 	in.Reports.Drained = in.Reports.Drained && NeedsDrain(w.run)
 	return in
 }
 
-// reconcile is the operator's loop, once: observe, plan, write, tell, act. It says whether anything was done.
+// reconcile runs the operator's loop once: observe, plan, write the status, send events, act. It reports whether
+// anything changed.
 func (w *world) reconcile() (changed bool) {
 	w.oneAttemptAtATime()
 	p := Make(w.input())
@@ -120,9 +131,10 @@ func (w *world) reconcile() (changed bool) {
 	return changed
 }
 
+// dies reports whether the operator is killed at a point.
 func (w *world) dies(point string) bool { return w.crash != nil && w.crash(point) }
 
-// step tells what happens, lets the operator settle, and tells what the run's status then is.
+// step adds to the story what happens, plans until nothing changes, and adds what the operator did and the new status.
 func (w *world) step(what string) {
 	w.t.Helper()
 	fmt.Fprintf(&w.story, "%s %s\n", w.now.Format("15:04:05"), what)
@@ -132,14 +144,15 @@ func (w *world) step(what string) {
 		}
 	}
 	if p := Make(w.input()); len(p.Events) > 0 || !equality.Semantic.DeepEqual(p.Status, w.run.Status) {
-		w.t.Errorf("planning again changes something: %+v", p)
+		w.t.Errorf("another plan changes something: %+v", p)
 	}
-	w.tell()
+	w.tellStatus()
 }
 
 func (w *world) after(d time.Duration) { w.now = w.now.Add(d) }
 
-func (w *world) tell() {
+// tellStatus adds the run's status to the story, without the conditions that say that all is well.
+func (w *world) tellStatus() {
 	s := w.run.Status
 	fmt.Fprintf(&w.story, "  = %s, done %s, epochs %s", s.Phase, s.Done, s.Progress)
 	if b := s.Best; b != nil {
@@ -162,18 +175,36 @@ func (w *world) tell() {
 			fmt.Fprintf(&w.story, "      stopping it would have cost %s of AUC-PR\n", c.Cost)
 		}
 	}
-	if c := meta.FindStatusCondition(s.Conditions, api.ConditionRunning); s.CompletionTime == nil && !trainsOrWaits(s.Trials) {
+	c := meta.FindStatusCondition(s.Conditions, api.ConditionRunning)
+	if s.CompletionTime == nil && !trainsOrWaits(s.Trials) {
 		fmt.Fprintf(&w.story, "    Running=%s %s: %s\n", c.Status, c.Reason, c.Message)
 	}
 	for _, c := range s.Conditions {
-		good := c.Status == metav1.ConditionTrue
-		if c.Type != api.ConditionRunning && c.Type != api.ConditionBestSelected && (!good && c.Type != api.ConditionFailed || good && (c.Type == api.ConditionFailed || c.Type == api.ConditionSucceeded)) || s.CompletionTime != nil && c.Type == api.ConditionBestSelected {
+		if worthTelling(c, s.CompletionTime != nil) {
 			fmt.Fprintf(&w.story, "    %s=%s %s: %s\n", c.Type, c.Status, c.Reason, c.Message)
 		}
 	}
 }
 
-// trainsOrWaits says whether some trial's own words say how the run stands.
+// worthTelling reports whether a story shows a condition: the end of a run, its best once it has ended, and whatever is
+// not well.
+func worthTelling(c metav1.Condition, ended bool) bool {
+	isTrue := c.Status == metav1.ConditionTrue
+	switch c.Type {
+	case api.ConditionRunning:
+		return false
+	case api.ConditionBestSelected:
+		return ended
+	case api.ConditionFailed:
+		return isTrue
+	case api.ConditionSucceeded:
+		return true
+	default:
+		return !isTrue
+	}
+}
+
+// trainsOrWaits reports whether some trial has not ended, so that the lines of the trials say what the run does.
 func trainsOrWaits(trials []api.TrialStatus) bool {
 	return slices.ContainsFunc(trials, func(t api.TrialStatus) bool { return !t.Phase.Terminal() })
 }
@@ -192,7 +223,7 @@ func (w *world) pod(trial string) *corev1.Pod {
 	return nil
 }
 
-// report folds one epoch of a trial's newest attempt.
+// report adds the report of an epoch by a trial's newest attempt.
 func (w *world) report(trial string, epoch int, aucPR float64) {
 	r := w.reports.Trials[trial]
 	for _, t := range w.run.Status.Trials {
@@ -200,8 +231,15 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 			r.Attempt = int(t.Attempt)
 		}
 	}
-	m := Measured{Epoch: epoch, Seconds: 60, Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
-		Checkpoint: &wire.CheckpointRef{URI: fmt.Sprintf("file:///checkpoints/%s/e%d", trial, epoch), Digest: "sha256:" + fmt.Sprint(epoch)}}
+	m := Measured{
+		Epoch:   epoch,
+		Seconds: 60,
+		Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
+		Checkpoint: &wire.CheckpointRef{
+			URI:    fmt.Sprintf("file:///checkpoints/%s/e%d", trial, epoch),
+			Digest: "sha256:" + fmt.Sprint(epoch),
+		},
+	}
 	r.Epoch, r.Epochs, r.Folded = epoch, 4, r.Folded+1
 	r.Last, r.Curve = &m, append(r.Curve, m)
 	if r.Best == nil || r.Best.Metrics.AUCPR < aucPR {
@@ -210,19 +248,20 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 	w.reports.Trials[trial] = r
 }
 
+// finished adds the report that a trial's training is finished.
 func (w *world) finished(trial string) {
 	r := w.reports.Trials[trial]
 	r.Finished, r.Folded = true, r.Folded+1
 	w.reports.Trials[trial] = r
 }
 
-// finish has a trial report its last epoch, say that it is done, and end.
+// finish adds all remaining reports of a trial, and ends its pod with exit code 0.
 func (w *world) finish(trial string, epochs int) {
 	for e := w.reports.Trials[trial].Epoch + 1; e <= epochs; e++ {
 		w.report(trial, e, 0.5)
 	}
 	w.finished(trial)
-	w.exit(trial, 0, "Completed", wire.Result{Reason: "Finished"})
+	w.exit(trial, 0, "Completed", resultFinished)
 }
 
 func (w *world) job(trial string) *batchv1.Job {
@@ -239,20 +278,19 @@ func (w *world) exit(trial string, code int32, reason string, result wire.Result
 	w.cluster.Exit(w.pod(trial), code, reason, result, w.now)
 }
 
-func (w *world) endJobs() { w.cluster.EndJobs(w.now) }
-
 func (w *world) deleteJob(job string) {
 	if !w.cluster.Delete(job, w.now) {
 		w.t.Fatalf("no Job %s", job)
 	}
 }
 
-// saved ends every pod that was told to end, as the trainer does: with a checkpoint and exit code 75. Then it is gone.
+// saved removes every pod that is being stopped, as if it had written a checkpoint, ended with exit code 75 and been
+// deleted.
 func (w *world) saved() {
 	w.cluster.Pods = slices.DeleteFunc(w.cluster.Pods, func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
 }
 
-// began folds an attempt's first report.
+// began adds the first report of a trial's newest attempt, which resumed from an epoch.
 func (w *world) began(trial string, from int) {
 	r := w.reports.Trials[trial]
 	for _, t := range w.run.Status.Trials {
@@ -275,6 +313,7 @@ func (w *world) remove(job string, podLingers bool) {
 	}
 }
 
+// oneAttemptAtATime fails the test if a trial has two Jobs that have not ended.
 func (w *world) oneAttemptAtATime() {
 	alive := map[string]string{}
 	for _, j := range w.cluster.Jobs {
@@ -283,10 +322,18 @@ func (w *world) oneAttemptAtATime() {
 		}
 		trial := j.Labels[api.LabelTrial]
 		if other := alive[trial]; other != "" {
-			w.t.Fatalf("two live attempts: %s and %s", other, j.Name)
+			w.t.Fatalf("two attempts have not ended: %s and %s", other, j.Name)
 		}
 		alive[trial] = j.Name
 	}
 }
+
+// Termination messages of pods.
+var (
+	resultFinished    = wire.Result{Reason: "Finished"}
+	resultInterrupted = wire.Result{Reason: "Interrupted", Message: "stopped by SIGTERM"}
+	resultDiverged    = wire.Result{Reason: "Diverged", Message: "the loss was not finite for 50 steps"}
+	resultNoLabels    = wire.Result{Reason: "BadData", Message: "no labels"}
+)
 
 var errNoCredential = errors.New("the credential cannot be created: secrets \"erasers-nats-11111111\" is forbidden")

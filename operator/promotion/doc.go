@@ -1,4 +1,5 @@
-// Package promotion decides how a ModelVersion is published: from the version, its Model, what the cluster shows of its
-// publishing Jobs, and the time, it makes the next status and the Jobs to create. It is to a ModelVersion what
-// operator/plan is to a run; controller/modelversion.go calls it. Pure: no client, no context, no clock, no logger.
+// Package promotion plans how a ModelVersion is published. Its input is the version, the Model, the observed publishing
+// Jobs and pods, and the time. Its output is the next status and the Jobs to create. It does for a ModelVersion what
+// operator/plan does for a run, and controller/modelversion.go calls it. It is pure: it has no client, no context, no
+// clock and no logger.
 package promotion

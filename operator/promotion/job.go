@@ -11,11 +11,15 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// job returns the Job of an attempt to publish. The version owns the Job, and both are deleted together; what the Job
-// published stays. The Job has no NATS credential, because it writes nothing but its termination message.
+// job returns the Job of an attempt to publish. The version owns the Job, so Kubernetes deletes the Job with the
+// version; the published files stay. The Job has no NATS credential, because it reports through its termination message
+// alone.
 func job(v *api.ModelVersion, m *api.Model, number int32, document string) *batchv1.Job {
 	pod := podspec.Template(m.Spec.Publishing, podspec.Main{
-		Command: "publish", Variable: wire.EnvPublication, Document: document, Resources: m.Spec.Publishing.Resources,
+		Command:   "publish",
+		Variable:  wire.EnvPublication,
+		Document:  document,
+		Resources: m.Spec.Publishing.Resources,
 	})
 	owner := metav1.NewControllerRef(v, api.GroupVersion.WithKind("ModelVersion"))
 	return podspec.Job(v.Namespace, JobName(v.Name, number), *owner, map[string]string{

@@ -16,31 +16,31 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Input is everything that the plan of one version is made from.
+// Input is everything that the plan of one version depends on.
 type Input struct {
 	Version *api.ModelVersion
-	Model   *api.Model      // nil: there is none of that name
-	Cluster attempt.Cluster // the version's own Jobs, and their pods
+	Model   *api.Model      // the version's model; nil: it does not exist
+	Cluster attempt.Cluster // the version's own Jobs and their pods
 	Now     time.Time
 }
 
-// Plan is what to do: write Status if it differs from the version's, then record Events, then carry out Actions, in
-// this order.
+// Plan says what the controller must do, in this order: write Status if it differs from the version's status, record
+// Events, carry out Actions.
 type Plan struct {
 	Status  api.ModelVersionStatus
 	Events  []decision.Event
 	Actions []decision.Action
-	After   time.Duration // when to plan again although nothing was observed to change; 0: never
+	After   time.Duration // when to plan again even if nothing is observed to change; 0: never
 }
 
-// JobName returns the name of the Job of an attempt to publish.
+// JobName returns the name of the Job for one attempt to publish a version.
 func JobName(version string, number int32) string {
 	return fmt.Sprintf("%s-p%d", version, number)
 }
 
-// Make decides about one version. status.attempts and status.job are the record: an attempt whose number is recorded
-// without a Job is decided, and its Job is created unless it is observed. The operator never touches the store: it
-// knows only what a Job reports in its termination message.
+// Make makes the plan of one version. status.attempts and status.job are the record. If they name an attempt without a
+// Job, that attempt has been decided, and its Job is created unless the Job is observed. The operator never touches the
+// store: it knows only what a Job says in its termination message.
 func Make(in Input) Plan {
 	p := &planner{Input: in, next: in.Version.Status.DeepCopy()}
 	p.next.ObservedGeneration = in.Version.Generation
@@ -50,7 +50,20 @@ func Make(in Input) Plan {
 	return Plan{Status: *p.next, Events: p.events, Actions: p.actions, After: p.after}
 }
 
-// planner carries one plan while it is made.
+// Messages of the conditions Verified and Published.
+const (
+	notVerifiedYet = "the publishing Job has not checked the checkpoint yet"
+	notVerified    = "publishing failed, and no Job has said whether the checkpoint is intact"
+	verified       = "every digest matched, and the exported model repeated the recorded predictions"
+
+	modelNotFound    = "there is no Model %s in namespace %s: publishing waits until you create it"
+	awaitingEnd      = "waits for the end of %s: two pods never publish the same version at once"
+	publishing       = "Job %s checks the checkpoint, exports the model and publishes it"
+	publishedNothing = "the publishing Job ended with exit code 0 but did not say what it published: " +
+		"check that its image is a Plumbline trainer"
+)
+
+// planner holds one plan while it is made.
 type planner struct {
 	Input
 	next    *api.ModelVersionStatus
@@ -59,16 +72,17 @@ type planner struct {
 	after   time.Duration
 }
 
+// advance takes the next step: it decides an attempt, creates its Job, or records how the attempt is or ended.
 func (p *planner) advance() {
 	if meta.FindStatusCondition(p.next.Conditions, api.ConditionVerified) == nil {
-		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotYet", "the publishing Job has not checked the checkpoint yet")
+		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotYet", notVerifiedYet)
 	}
 	if p.next.Attempts == 0 {
 		p.startAttempt()
 		return
 	}
-	for _, left := range p.Cluster.UntilLost(ofVersion, p.nodeLoss()) {
-		p.after = left
+	for _, wait := range p.Cluster.UntilLost(ofVersion, p.nodeLoss()) {
+		p.after = wait
 	}
 	a := p.Cluster.Of(p.jobName())
 	switch {
@@ -86,23 +100,25 @@ func (p *planner) advance() {
 	}
 }
 
-// startAttempt decides the next attempt.
+// startAttempt decides the next attempt, unless a pod of an earlier attempt may still run or the Model does not exist.
 func (p *planner) startAttempt() {
 	if remaining := p.Cluster.Remaining(ofVersion, p.nodeLoss()); remaining != "" {
-		p.setPublished(false, "AwaitingEnd", "waits for the end of "+remaining+": a version is never published twice at once")
+		p.setPublished(false, "AwaitingEnd", fmt.Sprintf(awaitingEnd, remaining))
 		return
 	}
-	if !p.modelExists() {
+	if !p.requireModel() {
 		return
 	}
 	p.next.Attempts++
 	p.next.Job = ""
 	p.setPublished(false, "Creating", fmt.Sprintf("Job %s is being created", p.jobName()))
-	p.addEvent(decision.Normal, "PublishingStarted", "attempt %d to publish %s as version %d of %s", p.next.Attempts, p.Version.Spec.Trial, p.Version.Spec.Version, p.Version.Spec.Model)
+	v := p.Version.Spec
+	p.addEvent(decision.Normal, "PublishingStarted",
+		"attempt %d to publish %s as version %d of %s", p.next.Attempts, v.Trial, v.Version, v.Model)
 	p.createJob()
 }
 
-// ofVersion: all pods and Jobs that were observed are the version's own.
+// ofVersion matches every pod and Job: Input.Cluster holds the version's own only.
 func ofVersion(map[string]string) bool { return true }
 
 func (p *planner) nodeLoss() attempt.NodeLoss {
@@ -111,28 +127,30 @@ func (p *planner) nodeLoss() attempt.NodeLoss {
 
 func (p *planner) jobName() string { return JobName(p.Version.Name, p.next.Attempts) }
 
-func (p *planner) modelExists() bool {
+// requireModel reports whether the version's Model exists. If it does not, requireModel sets the condition Published to
+// say so.
+func (p *planner) requireModel() bool {
 	if p.Model != nil {
 		return true
 	}
-	name := p.Version.Spec.Model
-	message := fmt.Sprintf("there is no Model %s in namespace %s: create it, and publishing goes on", name, p.Version.Namespace)
-	if was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished); was == nil || was.Reason != "ModelNotFound" {
+	message := fmt.Sprintf(modelNotFound, p.Version.Spec.Model, p.Version.Namespace)
+	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
+	if was == nil || was.Reason != "ModelNotFound" {
 		p.addEvent(decision.Warning, "ModelNotFound", "%s", message)
 	}
 	p.setPublished(false, "ModelNotFound", message)
 	return false
 }
 
-// describeWait sets the conditions of a version whose attempt has not ended.
+// describeWait sets the condition Published of a version whose attempt has not ended to what the attempt waits for.
 func (p *planner) describeWait(a attempt.Observed) {
 	w := a.Wait(attempt.Wait{}, p.Cluster.Warnings)
 	if w.Reason == attempt.ReasonFirstReport {
-		w = attempt.Wait{Reason: "Publishing", Message: "Job " + a.Job.Name + " checks, exports and publishes"}
+		w = attempt.Wait{Reason: "Publishing", Message: fmt.Sprintf(publishing, a.Job.Name)}
 	}
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
 	if w.Reason == attempt.ReasonImage && was != nil && was.Reason == w.Reason {
-		return // the two messages of an image that cannot be pulled alternate
+		return // Kubernetes alternates between two messages about an image that cannot be pulled: keep the first
 	}
 	if w.Stuck && (was == nil || was.Reason != w.Reason) {
 		p.addEvent(decision.Warning, w.Reason, "publishing waits: %s", w.Message)
@@ -140,18 +158,21 @@ func (p *planner) describeWait(a attempt.Observed) {
 	p.setPublished(false, w.Reason, w.Message)
 }
 
-// endAttempt records how an attempt ended: with a version, with another attempt after a while, or for good.
+// endAttempt records how an attempt ended. After it the version is published, another attempt follows after a wait, or
+// publishing has failed for good.
 func (p *planner) endAttempt(e attempt.Ending) {
 	if e.Class == wire.ClassSucceeded && (e.Result.URI == "" || e.Result.Digest == "") {
-		e = attempt.Ending{Class: wire.ClassCrash, At: e.At, Sentence: "the publishing Job ended well without saying what it published: is its image a Plumbline trainer?"}
+		e = attempt.Ending{Class: wire.ClassCrash, At: e.At, Sentence: publishedNothing}
 	}
+	retryAt := e.At.Add(attempt.Backoff(p.next.Attempts))
 	switch retry := e.Class.Retry() != wire.RetryNever && p.next.Attempts <= attempt.DefaultMaxRetries; {
 	case e.Class == wire.ClassSucceeded:
 		p.succeed(e)
-	case retry && p.Now.Before(e.At.Add(attempt.Backoff(p.next.Attempts))):
-		p.after = e.At.Add(attempt.Backoff(p.next.Attempts)).Sub(p.Now)
-		message := fmt.Sprintf("attempt %d ended and will be followed by another: %s", p.next.Attempts, e.Sentence)
-		if was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished); was == nil || was.Message != message {
+	case retry && p.Now.Before(retryAt):
+		p.after = retryAt.Sub(p.Now)
+		message := fmt.Sprintf("attempt %d ended and will be retried: %s", p.next.Attempts, e.Sentence)
+		was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
+		if was == nil || was.Message != message {
 			p.addEvent(decision.Warning, e.Reason(), "%s", message)
 		}
 		p.setPublished(false, e.Reason(), message)
@@ -165,38 +186,45 @@ func (p *planner) endAttempt(e attempt.Ending) {
 func (p *planner) succeed(e attempt.Ending) {
 	p.next.URI, p.next.Digest = plaintext.Clean(e.Result.URI), plaintext.Clean(e.Result.Digest)
 	p.next.CompletionTime = decision.Time(e.When(p.Now))
-	p.setCondition(api.ConditionVerified, metav1.ConditionTrue, "Verified", "every digest matched and the recorded predictions were replayed")
-	p.setPublished(true, "Published", fmt.Sprintf("version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI))
-	p.addEvent(decision.Normal, "Published", "version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI)
+	p.setCondition(api.ConditionVerified, metav1.ConditionTrue, "Verified", verified)
+	message := fmt.Sprintf("version %d of %s is at %s", p.Version.Spec.Version, p.Version.Spec.Model, e.Result.URI)
+	p.setPublished(true, "Published", message)
+	p.addEvent(decision.Normal, "Published", "%s", message)
 }
 
 func (p *planner) fail(e attempt.Ending) {
 	message := e.Sentence
 	if e.Class.Retry() != wire.RetryNever {
-		message = fmt.Sprintf("%s (gave up %s)", message, attempt.AfterRetries(p.next.Attempts-1))
+		message = fmt.Sprintf("%s (failed after %d retries)", message, p.next.Attempts-1)
 	}
 	p.next.CompletionTime = decision.Time(e.When(p.Now))
 	if e.Class == wire.ClassData {
 		p.setCondition(api.ConditionVerified, metav1.ConditionFalse, e.Reason(), message)
 	} else {
-		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotKnown", "publishing was given up, and no Job has said that the checkpoint is whole")
+		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotKnown", notVerified)
 	}
 	p.setPublished(false, e.Reason(), message)
 	p.addEvent(decision.Warning, e.Reason(), "not published: %s", message)
 }
 
-// createJob makes the Job of the attempt that is decided. A Model that went away meanwhile is waited for.
+// createJob creates the Job of the attempt that has been decided. If the Model was deleted since, createJob waits for
+// it.
 func (p *planner) createJob() {
-	if !p.modelExists() {
+	if !p.requireModel() {
 		return
 	}
 	v := p.Version
 	document, err := json.Marshal(wire.Publication{
-		Version: wire.Version, Namespace: v.Namespace, Model: v.Spec.Model, Number: v.Spec.Version,
+		Version:    wire.Version,
+		Namespace:  v.Namespace,
+		Model:      v.Spec.Model,
+		Number:     v.Spec.Version,
 		Registry:   string(p.Model.Spec.Registry.URI),
 		Checkpoint: wire.CheckpointRef{URI: v.Spec.Checkpoint.URI, Digest: v.Spec.Checkpoint.Digest},
 		Run:        wire.Run{Namespace: v.Namespace, Name: v.Spec.Run.Name, UID: v.Spec.Run.UID},
-		Trial:      v.Spec.Trial, Scratch: podspec.ScratchDir, Result: podspec.TerminationLog,
+		Trial:      v.Spec.Trial,
+		Scratch:    podspec.ScratchDir,
+		Result:     podspec.TerminationLog,
 	})
 	if err == nil {
 		_, err = wire.DecodePublication(document)
@@ -205,7 +233,10 @@ func (p *planner) createJob() {
 		p.fail(attempt.Ending{Class: wire.ClassSettings, Sentence: err.Error()})
 		return
 	}
-	p.actions = append(p.actions, decision.Action{Create: job(v, p.Model, p.next.Attempts, string(document)), Reason: fmt.Sprintf("%s needs attempt %d", v.Name, p.next.Attempts)})
+	p.actions = append(p.actions, decision.Action{
+		Create: job(v, p.Model, p.next.Attempts, string(document)),
+		Reason: fmt.Sprintf("%s needs attempt %d", v.Name, p.next.Attempts),
+	})
 }
 
 func (p *planner) setPublished(ok bool, reason, message string) {
@@ -227,8 +258,7 @@ func (p *planner) addEvent(severity decision.Severity, reason, format string, ar
 	p.events = append(p.events, decision.NewEvent(severity, p.next.Job, reason, format, args...))
 }
 
-// ModelStatus returns a Model's status once a version of it is known and, perhaps, published. Numbers in it never
-// decrease.
+// ModelStatus returns a Model's status that takes a version of the Model into account. Numbers in it never decrease.
 func ModelStatus(m *api.Model, v *api.ModelVersion) api.ModelStatus {
 	s := m.Status
 	s.LastNumber = max(s.LastNumber, v.Spec.Version)

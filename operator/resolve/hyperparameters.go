@@ -10,7 +10,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Hyperparameters returns what a depth is trained with: the values of the preset, replaced where the run sets them.
+// Hyperparameters returns the hyperparameters of one depth: the preset's values, replaced by the values that the run
+// sets.
 func Hyperparameters(run *api.TrainingRun, depth api.Depth) (wire.Hyperparameters, error) {
 	r := resolver{}
 	h, _ := r.hyperparameters(run.Spec, overrideOf(run, depth))
@@ -20,8 +21,10 @@ func Hyperparameters(run *api.TrainingRun, depth api.Depth) (wire.Hyperparameter
 	return h, nil
 }
 
-// hyperparameters starts from the preset and replaces what the run sets.
-func (r *resolver) hyperparameters(spec api.TrainingRunSpec, o api.DepthOverride) (wire.Hyperparameters, wire.Imbalance) {
+// hyperparameters replaces the preset's values by those that the run sets, and these by the override of the depth.
+func (r *resolver) hyperparameters(
+	spec api.TrainingRunSpec, o api.DepthOverride,
+) (wire.Hyperparameters, wire.Imbalance) {
 	h, i := spec.Hyperparameters, spec.Imbalance
 	if h == nil {
 		h = &api.Hyperparameters{}
@@ -57,7 +60,8 @@ func (r *resolver) hyperparameters(spec api.TrainingRunSpec, o api.DepthOverride
 	fraction("hyperparameters.labelSmoothing", &out.LabelSmoothing, h.LabelSmoothing)
 	fraction("hyperparameters.ema", &out.EMA, h.EMA)
 	word(&out.BatchNorm, h.BatchNorm)
-	if a := h.Augment; a != nil { // replaces the preset's as a whole: a field that is left out is off
+	if a := h.Augment; a != nil {
+		// augment replaces the preset's augmentation as a whole: a field that the run leaves out is off.
 		out.Augment = wire.Augment{}
 		fraction("hyperparameters.augment.shift", &out.Augment.Shift, a.Shift)
 		fraction("hyperparameters.augment.rotate", &out.Augment.Rotate, a.Rotate)

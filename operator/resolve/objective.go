@@ -5,9 +5,10 @@ import (
 	"plumbline.dev/plumbline/operator/selection"
 )
 
+// defaultCohortMargin is a difference of AUC-PR.
 const defaultCohortMargin = 0.1
 
-// Rule returns a run's objective as numbers. The API server has checked that they are decimal numbers.
+// Rule returns a run's objective as numbers. The API server has checked that every value is a decimal number.
 func Rule(o *api.Objective) selection.Rule {
 	if o == nil {
 		return selection.Rule{}
@@ -19,7 +20,7 @@ func Rule(o *api.Objective) selection.Rule {
 	}
 }
 
-// CohortMargin returns earlyStopping.cohort.margin, a difference of AUC-PR.
+// CohortMargin returns earlyStopping.cohort.margin, which is a difference of AUC-PR.
 func CohortMargin(c *api.CohortStopping) float64 {
 	r := resolver{}
 	return r.decimal("earlyStopping.cohort.margin", c.Margin, defaultCohortMargin)

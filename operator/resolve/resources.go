@@ -2,11 +2,12 @@ package resolve
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// Resources returns what the pods of a depth request: the override of the depth, or the template.
+// Resources returns the resources of a depth's pods: those of the depth's override if it has some, or the template's.
 func Resources(run *api.TrainingRun, depth api.Depth) corev1.ResourceRequirements {
 	if o := overrideOf(run, depth); o.Resources != nil {
 		return *o.Resources
@@ -14,24 +15,23 @@ func Resources(run *api.TrainingRun, depth api.Depth) corev1.ResourceRequirement
 	return run.Spec.Template.Resources
 }
 
-// asked returns a resource's request. Kubernetes uses the limit where only a limit is given.
-func asked(r corev1.ResourceRequirements, name corev1.ResourceName) (value float64) {
-	q, ok := r.Requests[name]
-	if !ok {
-		q = r.Limits[name]
+// requested returns a resource's request. Like Kubernetes it uses the limit if only a limit is set.
+func requested(r corev1.ResourceRequirements, name corev1.ResourceName) resource.Quantity {
+	if q, ok := r.Requests[name]; ok {
+		return q
 	}
-	return q.AsApproximateFloat64()
+	return r.Limits[name]
 }
 
 // GPUs returns how many GPUs a pod with these resources has.
-func GPUs(r corev1.ResourceRequirements) int64 { return int64(asked(r, api.ResourceGPU)) }
+func GPUs(r corev1.ResourceRequirements) int64 {
+	q := requested(r, api.ResourceGPU)
+	return int64(q.AsApproximateFloat64())
+}
 
-// threads follows the CPU request and never the node's size, so that a resumed trial computes the same numbers
-// elsewhere.
+// threads returns how many threads TensorFlow may use: the CPU request, rounded up, and at least 1. It does not depend
+// on the size of the node, so that a trial that resumes on another node computes the same numbers.
 func threads(r corev1.ResourceRequirements) int {
-	q, ok := r.Requests[corev1.ResourceCPU]
-	if !ok {
-		q = r.Limits[corev1.ResourceCPU]
-	}
+	q := requested(r, corev1.ResourceCPU)
 	return max(1, int(q.Value())) // Value rounds up
 }

@@ -12,17 +12,17 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// defaultStallSeconds is far above any step that ends, and far below what a GPU is worth overnight.
+// defaultStallSeconds is far longer than any step that ends takes, and short compared with a night of an idle GPU.
 const defaultStallSeconds = 1800
 
-// Settings are the same for every run of an installation.
+// Settings holds the settings that all runs of an installation share.
 type Settings struct {
 	NATS string // URL of the server that trials send their reports to
-	CA   bool   // whether the credential holds the authority that signed the server's certificate
+	CA   bool   // whether a run's Secret holds the certificate authority of that server
 }
 
-// Trial returns the document that an attempt's pod is given. Every value in the document is set and the trainer has no
-// defaults of its own, so a run's Job shows what the run trained with. The error joins everything in the spec that
+// Trial returns the document that an attempt's pod receives. Every value in the document is set and the trainer has no
+// defaults, so a Job shows with which settings its trial was trained. The error names every field of the spec that
 // cannot be used.
 func Trial(run *api.TrainingRun, depth api.Depth, attempt int32, settings Settings) (wire.Trial, error) {
 	r := resolver{}
@@ -55,12 +55,13 @@ func Trial(run *api.TrainingRun, depth api.Depth, attempt int32, settings Settin
 	return t, nil
 }
 
-// resolver collects the fields that cannot be read, so that one error names all of them.
+// resolver collects an error for each field that cannot be read, so that one error names all of them.
 type resolver struct{ errs []error }
 
-func (r *resolver) decimal(field string, d *api.Decimal, otherwise float64) float64 {
+// decimal returns the number in a field, or fallback if the field is not set.
+func (r *resolver) decimal(field string, d *api.Decimal, fallback float64) float64 {
 	if d == nil {
-		return otherwise
+		return fallback
 	}
 	v, err := d.Float64()
 	if err != nil {
@@ -85,12 +86,13 @@ func (r *resolver) dataset(d api.Dataset) wire.Dataset {
 	return out
 }
 
-// pretrained replaces {depth} in the URI.
+// pretrained puts the depth in place of {depth} in the URI.
 func (r *resolver) pretrained(p *api.Pretrained, depth api.Depth) *wire.Pretrained {
 	if p == nil {
 		return nil
 	}
-	out := &wire.Pretrained{URI: strings.ReplaceAll(string(p.URI), "{depth}", fmt.Sprint(depth)), InputAdaptation: p.InputAdaptation}
+	uri := strings.ReplaceAll(string(p.URI), "{depth}", fmt.Sprint(depth))
+	out := &wire.Pretrained{URI: uri, InputAdaptation: p.InputAdaptation}
 	if out.InputAdaptation == "" {
 		out.InputAdaptation = wire.AdaptTile
 	}
@@ -111,6 +113,7 @@ func checkpoint(c api.Checkpoint) wire.Checkpoint {
 	return out
 }
 
+// overrideOf returns a run's override of a depth, or an empty one.
 func overrideOf(run *api.TrainingRun, depth api.Depth) api.DepthOverride {
 	for _, o := range run.Spec.Overrides {
 		if o.Depth == depth {

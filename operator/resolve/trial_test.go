@@ -27,7 +27,7 @@ func newRun() *api.TrainingRun {
 	}
 }
 
-func TestResolveFillsInWhatIsLeftOut(t *testing.T) {
+func TestTrialFillsInDefaults(t *testing.T) {
 	run := newRun()
 	run.Spec.Hyperparameters = nil
 	got, err := Trial(run, 18, 2, Settings{NATS: "nats://nats:4222"})
@@ -36,21 +36,27 @@ func TestResolveFillsInWhatIsLeftOut(t *testing.T) {
 	}
 	hyper, imbalance := wire.Recipe(wire.PresetDefault, false)
 	want := wire.Trial{
-		Version: wire.Version, Run: wire.Run{Namespace: "lab", Name: "erasers", UID: "11111111-2222"},
-		Name: "d18", Depth: 18, Attempt: 2, Threads: 1, StallSeconds: 1800,
+		Version:         wire.Version,
+		Run:             wire.Run{Namespace: "lab", Name: "erasers", UID: "11111111-2222"},
+		Name:            "d18",
+		Depth:           18,
+		Attempt:         2,
+		Threads:         1,
+		StallSeconds:    1800,
 		Dataset:         wire.Dataset{URI: "file:///data", Split: wire.DefaultSplit()},
 		Hyperparameters: hyper,
 		Imbalance:       imbalance,
 		Checkpoint:      wire.DefaultCheckpoint("file:///checkpoints"),
 		Reports:         wire.Reports{URL: "nats://nats:4222", Credentials: "/plumbline/nats/user.creds"},
-		Scratch:         "/plumbline/scratch", Result: "/dev/termination-log",
+		Scratch:         "/plumbline/scratch",
+		Result:          "/dev/termination-log",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestResolve(t *testing.T) {
+func TestTrialTakesTheSettingsOfTheRun(t *testing.T) {
 	cpu := func(request, limit string) corev1.ResourceRequirements {
 		r := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
 		if request != "" {
@@ -65,36 +71,75 @@ func TestResolve(t *testing.T) {
 		Threads, Epochs, Warmup, Batch int
 		GPU                            bool
 		Rate, LossWeight, Test         float64
-		Overlay                        string
+		Corrections                    string
 	}
 	base := settings{Threads: 1, Epochs: 4, Warmup: 2, Batch: 32, Rate: 1e-3, Test: 0.2}
-	but := func(change func(*settings)) settings { s := base; change(&s); return s }
 	for name, tc := range map[string]struct {
 		change func(*api.TrainingRunSpec)
-		want   settings
+		expect func(*settings) // changes base to what is wanted; nil: base
 	}{
-		"nothing":                           {func(*api.TrainingRunSpec) {}, base},
-		"half a CPU is one thread":          {func(s *api.TrainingRunSpec) { s.Template.Resources = cpu("500m", "") }, base},
-		"two and a half CPUs are three":     {func(s *api.TrainingRunSpec) { s.Template.Resources = cpu("2500m", "8") }, but(func(s *settings) { s.Threads = 3 })},
-		"a limit alone is also the request": {func(s *api.TrainingRunSpec) { s.Template.Resources = cpu("", "4") }, but(func(s *settings) { s.Threads = 4 })},
-		"a GPU is asked for by its limit": {func(s *api.TrainingRunSpec) {
-			s.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("1")}
-		}, but(func(s *settings) { s.GPU = true })},
-		"an override of another depth": {func(s *api.TrainingRunSpec) {
-			s.Overrides = []api.DepthOverride{{Depth: 34, BatchSize: ptr.To(int32(8))}}
-		}, base},
-		"an override of batch and epochs": {func(s *api.TrainingRunSpec) {
-			s.Overrides = []api.DepthOverride{{Depth: 18, BatchSize: ptr.To(int32(8)), Epochs: ptr.To(int32(9))}}
-		}, but(func(s *settings) { s.Batch, s.Epochs = 8, 9 })},
-		"an override of resources": {func(s *api.TrainingRunSpec) {
-			r := cpu("3", "")
-			s.Overrides = []api.DepthOverride{{Depth: 18, Resources: &r}}
-		}, but(func(s *settings) { s.Threads = 3 })},
-		"one epoch leaves no room to warm up": {func(s *api.TrainingRunSpec) { s.Hyperparameters.Epochs = ptr.To(int32(1)) }, but(func(s *settings) { s.Epochs, s.Warmup = 1, 0 })},
-		"numbers with exponents":              {func(s *api.TrainingRunSpec) { s.Hyperparameters.LearningRate = ptr.To(api.Decimal("5e-4")) }, but(func(s *settings) { s.Rate = 5e-4 })},
-		"a zero that is set is a zero":        {func(s *api.TrainingRunSpec) { s.Dataset.Split = &api.Split{Test: ptr.To(api.Decimal("0"))} }, but(func(s *settings) { s.Test = 0 })},
-		"imbalance in the loss":               {func(s *api.TrainingRunSpec) { s.Imbalance = &api.Imbalance{LossWeight: ptr.To(api.Decimal("1"))} }, but(func(s *settings) { s.LossWeight = 1 })},
-		"corrections":                         {func(s *api.TrainingRunSpec) { s.Dataset.Corrections = ptr.To(api.Location("file:///data/c.csv")) }, but(func(s *settings) { s.Overlay = "file:///data/c.csv" })},
+		"nothing": {
+			change: func(*api.TrainingRunSpec) {},
+		},
+		"half a CPU is one thread": {
+			change: func(s *api.TrainingRunSpec) { s.Template.Resources = cpu("500m", "") },
+		},
+		"two and a half CPUs are three threads": {
+			change: func(s *api.TrainingRunSpec) { s.Template.Resources = cpu("2500m", "8") },
+			expect: func(s *settings) { s.Threads = 3 },
+		},
+		"a limit alone is also the request": {
+			change: func(s *api.TrainingRunSpec) { s.Template.Resources = cpu("", "4") },
+			expect: func(s *settings) { s.Threads = 4 },
+		},
+		"a GPU is requested by its limit": {
+			change: func(s *api.TrainingRunSpec) {
+				s.Template.Resources.Limits = corev1.ResourceList{api.ResourceGPU: resource.MustParse("1")}
+			},
+			expect: func(s *settings) { s.GPU = true },
+		},
+		"an override of another depth": {
+			change: func(s *api.TrainingRunSpec) {
+				s.Overrides = []api.DepthOverride{{Depth: 34, BatchSize: ptr.To(int32(8))}}
+			},
+		},
+		"an override of batch and epochs": {
+			change: func(s *api.TrainingRunSpec) {
+				s.Overrides = []api.DepthOverride{{Depth: 18, BatchSize: ptr.To(int32(8)), Epochs: ptr.To(int32(9))}}
+			},
+			expect: func(s *settings) { s.Batch, s.Epochs = 8, 9 },
+		},
+		"an override of resources": {
+			change: func(s *api.TrainingRunSpec) {
+				r := cpu("3", "")
+				s.Overrides = []api.DepthOverride{{Depth: 18, Resources: &r}}
+			},
+			expect: func(s *settings) { s.Threads = 3 },
+		},
+		"a single epoch has no warm-up": {
+			change: func(s *api.TrainingRunSpec) { s.Hyperparameters.Epochs = ptr.To(int32(1)) },
+			expect: func(s *settings) { s.Epochs, s.Warmup = 1, 0 },
+		},
+		"a number with an exponent": {
+			change: func(s *api.TrainingRunSpec) { s.Hyperparameters.LearningRate = ptr.To(api.Decimal("5e-4")) },
+			expect: func(s *settings) { s.Rate = 5e-4 },
+		},
+		"a zero that is set replaces the default": {
+			change: func(s *api.TrainingRunSpec) { s.Dataset.Split = &api.Split{Test: ptr.To(api.Decimal("0"))} },
+			expect: func(s *settings) { s.Test = 0 },
+		},
+		"imbalance in the loss": {
+			change: func(s *api.TrainingRunSpec) {
+				s.Imbalance = &api.Imbalance{LossWeight: ptr.To(api.Decimal("1"))}
+			},
+			expect: func(s *settings) { s.LossWeight = 1 },
+		},
+		"corrections": {
+			change: func(s *api.TrainingRunSpec) {
+				s.Dataset.Corrections = ptr.To(api.Location("file:///data/c.csv"))
+			},
+			expect: func(s *settings) { s.Corrections = "file:///data/c.csv" },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := newRun()
@@ -104,21 +149,39 @@ func TestResolve(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := r.Hyperparameters
-			got := settings{r.Threads, h.Epochs, h.WarmupEpochs, h.BatchSize, r.GPU, h.LearningRate, r.Imbalance.LossWeight, r.Dataset.Split.Test, r.Dataset.Corrections}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
+			got := settings{
+				Threads:     r.Threads,
+				Epochs:      h.Epochs,
+				Warmup:      h.WarmupEpochs,
+				Batch:       h.BatchSize,
+				GPU:         r.GPU,
+				Rate:        h.LearningRate,
+				LossWeight:  r.Imbalance.LossWeight,
+				Test:        r.Dataset.Split.Test,
+				Corrections: r.Dataset.Corrections,
+			}
+			want := base
+			if tc.expect != nil {
+				tc.expect(&want)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// What only the whole of a run can show to be wrong is said all at once.
-func TestResolveRefuses(t *testing.T) {
+// The API server cannot refuse all invalid combinations of settings. One error names all those that remain.
+func TestTrialNamesAllInvalidSettings(t *testing.T) {
 	run := newRun()
 	run.Spec.Hyperparameters.WarmupEpochs = ptr.To(int32(5))
 	run.Spec.Hyperparameters.ClipNorm = ptr.To(api.Decimal("much"))
 	_, err := Trial(run, 18, 1, Settings{})
-	for _, want := range []string{"d18", "hyperparameters.warmupEpochs 5 is not below the 4 epochs", `hyperparameters.clipNorm: "much" is not a decimal number`} {
+	for _, want := range []string{
+		"d18",
+		"hyperparameters.warmupEpochs 5 is not below the 4 epochs",
+		`hyperparameters.clipNorm: "much" is not a decimal number`,
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

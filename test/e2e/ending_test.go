@@ -125,7 +125,7 @@ func TestTheExitCodeDecidesWhetherATrialIsRetried(t *testing.T) {
 			phase:   v1alpha1.TrialFailed,
 			reason:  "Crashed",
 			counts:  attempts(1, 0, 0),
-			message: "killed (SIGKILL), and nobody says by whom",
+			message: "killed (SIGKILL) for an unknown reason",
 		},
 		"our own fault once too often": {
 			script:  []string{"0.5 exit:70"},
@@ -135,7 +135,7 @@ func TestTheExitCodeDecidesWhetherATrialIsRetried(t *testing.T) {
 			phase:   v1alpha1.TrialFailed,
 			reason:  "Internal",
 			counts:  attempts(2, 1, 0),
-			message: "gave up after 1 retry",
+			message: "no retries left: failurePolicy.maxRetries is 1",
 		},
 		"interrupted once too often": {
 			script:  []string{"0.5 exit:75"},
@@ -145,7 +145,7 @@ func TestTheExitCodeDecidesWhetherATrialIsRetried(t *testing.T) {
 			phase:   v1alpha1.TrialFailed,
 			reason:  "Interrupted",
 			counts:  attempts(2, 0, 1),
-			message: "gave up after 1 interruptions from outside",
+			message: "interrupted too often: failurePolicy.maxInterruptions is 1",
 		},
 	}
 	var runs []object
@@ -261,7 +261,7 @@ func TestAnAttemptStoppedFromOutsideCostsNoRetry(t *testing.T) {
 			message := kubectl(t, "get", "events", "-n", namespace,
 				"--field-selector", "involvedObject.name="+key.Name+",reason=Interrupted",
 				"-o", "jsonpath={.items[*].message}")
-			const start = "attempt 1 ended and will be followed by another: "
+			const start = "attempt 1 ended and will be retried: "
 			if !strings.Contains(message, start) || !strings.Contains(message, test.words) {
 				t.Errorf("the run's event says %q, want %q", message, test.words)
 			}

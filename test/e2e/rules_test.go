@@ -287,7 +287,8 @@ func testFailedTrial(t *testing.T, name string, policy object) {
 	letGoOn(t, awaitEpoch(t, name, 1, "d18", "d34", "d50"), "d18")
 	run := awaitRun(t, keyOf(name), "end", ended)
 	message := trueConditionMessage(run, v1alpha1.ConditionFailed)
-	if run.Status.Phase != v1alpha1.RunFailed || !strings.Contains(message, "1 failed, and failurePolicy allows 0") {
+	const tooMany = "1 of 3 trials failed, and failurePolicy allows 0"
+	if run.Status.Phase != v1alpha1.RunFailed || !strings.Contains(message, tooMany) {
 		t.Errorf("want a run that failed: %s", encodeStatus(run))
 	}
 	if d18 := trialOf(t, run, "d18"); d18.Phase != v1alpha1.TrialFailed || d18.Reason != "BadData" {
