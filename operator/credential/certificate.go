@@ -61,11 +61,13 @@ func NewCertificate(hosts []string, now time.Time) (Certificate, error) {
 	if err != nil {
 		return Certificate{}, fmt.Errorf("make a key: %w", err)
 	}
-	signedAuthority, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
+	signedAuthority, err := x509.CreateCertificate(
+		rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("sign an authority: %w", err)
 	}
-	signedServer, err := x509.CreateCertificate(rand.Reader, server, authority, &serverKey.PublicKey, authorityKey)
+	signedServer, err := x509.CreateCertificate(
+		rand.Reader, server, authority, &serverKey.PublicKey, authorityKey)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("sign a certificate for %v: %w", hosts, err)
 	}
