@@ -147,7 +147,8 @@ var direct = []struct {
 	{
 		of: []string{
 			"cli/cmd/best", "cli/cmd/list", "cli/cmd/models", "cli/cmd/prune", "cli/cmd/retry", "cli/cmd/stop",
-			"cli/cmd/suspend", "cli/cmd/watch/view.go", "cli/cmd/watch/changes.go", "cli/cost", "cli/runstate", "cli/table",
+			"cli/cmd/suspend", "cli/cmd/watch/view.go", "cli/cmd/watch/changes.go", "cli/cost",
+			"cli/runstate", "cli/table",
 		},
 		only:    []string{"..."},
 		noClock: true,
@@ -172,7 +173,7 @@ var importers = []struct {
 	{
 		of:    graft + "/...",
 		where: []string{"trainer/resnet", "trainer/session", "trainer/export", "trainer/main.go"},
-		why:   "TensorFlow runs in session and export, and resnet builds its graphs; all other packages work without it",
+		why:   "TensorFlow runs in session and export, and resnet builds its graphs; other packages work without it",
 	},
 	{
 		of:    nats + "nats.go/...",

@@ -22,7 +22,8 @@ const (
 	forgetAfter = 30 * time.Second
 )
 
-// errDisturbed means that reading must resume where it stopped, after a check whether the stream is still the same.
+// errDisturbed means that follow must be called again: it checks whether the stream is still the same, and resumes
+// reading where it stopped.
 var errDisturbed = errors.New("the connection or the stream has changed")
 
 // NeedLeaderElection returns true: only the leader reads the stream, because only the leader writes status.
@@ -75,7 +76,7 @@ func (g *Ingest) Start(ctx context.Context) error {
 	}
 }
 
-// follow creates or updates the stream and reads it until ctx ends, which returns nil, or until reading fails.
+// follow creates or updates the stream and reads it. It returns nil when ctx ends, and an error when reading fails.
 func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <-chan struct{}) error {
 	request, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

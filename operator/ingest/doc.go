@@ -23,8 +23,8 @@
 // below a writer's highest that has not been read: that report is late or lost. A late report closes its gap.
 //
 // A ledger is whole unless the stream dropped reports of its run before they were read: by its limits, by a purge, or
-// because the stream was replaced. The plan never replaces what status knows by the summary of a ledger that is not
-// whole.
+// because the stream was replaced. With a ledger that is not whole the plan only moves a status forward, and keeps what
+// the status knows beyond the ledger.
 //
 // # What the reconciler calls
 //

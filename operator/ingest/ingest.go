@@ -45,7 +45,7 @@ type Ingest struct {
 // trackedRun is one active run.
 type trackedRun struct {
 	name     types.NamespacedName
-	began    api.StreamPosition // where the stream was when the run was admitted: the run's reports lie behind it
+	began    api.StreamPosition // where the stream was when the run was admitted: its reports come after
 	expected expected
 	ledger   *Ledger
 	whole    bool // the stream dropped no report of the run before it was read
@@ -220,8 +220,7 @@ func (g *Ingest) foldReport(subject string, at time.Time, data []byte) *Wake {
 	return &Wake{Run: t.name, Urgent: effect == Turn}
 }
 
-// wakeAll asks for a reconcile of every active run: the state of the stream has changed, and each run's status shows
-// it.
+// wakeAll asks for a reconcile of every active run, because the status of each run shows the state of the stream.
 func (g *Ingest) wakeAll() {
 	for _, n := range g.names() {
 		g.wake(Wake{Run: n, Urgent: true})

@@ -105,7 +105,7 @@ func addTo(m map[string]*spans, o wire.Origin) bool {
 	return s.add(o.Sequence)
 }
 
-// counts returns how many reports of a trial are known to be missing, and how many were read again.
+// counts returns how many reports of a trial are known to be missing, and how many repeated another report.
 func (l *Ledger) counts(trial string) (gaps, duplicates int64) {
 	t := l.trials[trial]
 	if t == nil {
@@ -129,6 +129,7 @@ func (l *Ledger) Fold(r wire.Report) Effect {
 	return t.fold(r)
 }
 
+// fold adds a report to the trial's ledger. See Ledger.Fold.
 func (t *trialLedger) fold(r wire.Report) Effect {
 	if !addTo(t.writers, own(r)) {
 		t.view.Duplicates++
@@ -229,6 +230,7 @@ func (x ranked) beats(y ranked) bool {
 	return x.after(y)
 }
 
+// value returns the epoch and its AUC-PR. The report must have metrics.
 func (x ranked) value() wire.EpochValue {
 	return wire.EpochValue{Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
 }
