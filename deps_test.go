@@ -1,6 +1,6 @@
-// Package plumbline holds only tests of the module's structure: which package may import which (design: "Who may import
-// whom"), and whether the container images copy the folders that their programs import. A test that fails names the
-// reason of the rule. The reason decides whether the rule or the change is wrong.
+// Package plumbline holds only tests of the module's structure: which package may import which, and whether the
+// container images copy the folders that their programs import. A failing test prints the reason of the rule. Decide by
+// the reason whether the rule or the change is wrong.
 package plumbline
 
 import (
@@ -26,8 +26,8 @@ const (
 	nats   = "github.com/nats-io/"
 )
 
-// reach has rules about everything that a package imports, directly or through others. A name that ends in /... means
-// the tree below it.
+// reach has rules about everything that a package imports, directly or through other packages. A name that ends in /...
+// means that package and all packages below it.
 var reach = []struct {
 	of, never []string
 	why       string
@@ -35,13 +35,13 @@ var reach = []struct {
 	{
 		of:    []string{"trainer/..."},
 		never: []string{"k8s.io/...", "sigs.k8s.io/...", module + "api/...", module + "operator/..."},
-		why: "a trial also runs where there is no Kubernetes: wire.Trial has everything that it needs, and it " +
+		why: "a trial also runs without Kubernetes: wire.Trial has everything that a trial needs, and the trial " +
 			"answers with wire.Report",
 	},
 	{
 		of:    []string{"operator/...", "cli/..."},
 		never: []string{module + "trainer/...", graft + "/..."},
-		why:   "operator and plumb build with CGO_ENABLED=0 and run where there is no libtensorflow",
+		why:   "operator and plumb build with CGO_ENABLED=0 and run without libtensorflow",
 	},
 	{
 		of: []string{"cli/..."},
@@ -49,7 +49,7 @@ var reach = []struct {
 			module + "operator/plan", module + "operator/promotion", module + "operator/attempt",
 			module + "operator/ingest", module + "operator/controller",
 		},
-		why: "plumb decides nothing that the operator decides: they share podspec, operator/resolve and their imports",
+		why: "plumb makes no decision of the operator: the two share only podspec, operator/resolve and their imports",
 	},
 	{
 		of: []string{
@@ -57,7 +57,7 @@ var reach = []struct {
 			"podspec",
 		},
 		never: []string{module + "operator/plan"},
-		why:   "the planners of runs and of promotions are beside each other, and both import what they share",
+		why:   "the planners of runs and of promotions do not depend on each other, and both import what they share",
 	},
 	{
 		of: []string{"dataset/..."},
@@ -101,7 +101,7 @@ var reach = []struct {
 	{
 		of:    []string{"trainer/resnet"},
 		never: []string{nats + "..."},
-		why:   "resnet draws a graph and does nothing else",
+		why:   "resnet builds a graph and does nothing else",
 	},
 }
 
@@ -111,8 +111,8 @@ var pure = []string{
 	"operator/plaintext", "operator/selection", "operator/ingest/ledger.go", "podspec",
 }
 
-// direct has rules about the imports of a package or of one file. The standard library is allowed, except the packages
-// in not.
+// direct has rules about the direct imports of a package or of one file. The standard library is allowed, except the
+// packages in not. With noClock the code must not read the machine's clock.
 var direct = []struct {
 	of, only, not []string
 	noClock       bool
@@ -120,7 +120,7 @@ var direct = []struct {
 }{
 	{
 		of:  []string{"wire"},
-		why: "wire is what operator and trainer agree on: both would have to import whatever wire imports",
+		why: "wire is what operator and trainer agree on: both would import everything that wire imports",
 	},
 	{
 		of:   []string{"test/drill/record.go"},
@@ -146,24 +146,25 @@ var direct = []struct {
 	},
 	{
 		of: []string{
-			"cli/cmd/best", "cli/cmd/list", "cli/cmd/models", "cli/cmd/prune", "cli/cmd/retry", "cli/cmd/stop", "cli/cmd/suspend",
-			"cli/cmd/watch/view.go", "cli/cmd/watch/changes.go", "cli/cost", "cli/runstate", "cli/table",
+			"cli/cmd/best", "cli/cmd/list", "cli/cmd/models", "cli/cmd/prune", "cli/cmd/retry", "cli/cmd/stop",
+			"cli/cmd/suspend", "cli/cmd/watch/view.go", "cli/cmd/watch/changes.go", "cli/cost",
+			"cli/runstate", "cli/table",
 		},
 		only:    []string{"..."},
 		noClock: true,
-		why:     "the clock of plumb is the factory's, so that a test says what time it is",
+		why:     "plumb takes the time from its factory, so that a test can set the time",
 	},
 }
 
-// importers has rules about things that only the named packages may import themselves.
+// importers has rules about packages that only the named packages and files may import directly.
 var importers = []struct {
-	of    string
-	where []string
+	of    string   // the imported package
+	where []string // who may import it; none: only tests
 	why   string
 }{
 	{
 		of: module + "cli/cmd/...", where: []string{"cli/main.go"},
-		why: "a verb is wired in main and nowhere else, so that no verb depends on another",
+		why: "main alone imports the packages of the verbs, so that no verb depends on another",
 	},
 	{
 		of: module + "cli/clustertest", where: nil,
@@ -172,7 +173,7 @@ var importers = []struct {
 	{
 		of:    graft + "/...",
 		where: []string{"trainer/resnet", "trainer/session", "trainer/export", "trainer/main.go"},
-		why:   "TensorFlow runs in session and export, and resnet draws its graphs; all other packages work without it",
+		why:   "TensorFlow runs in session and export, and resnet builds its graphs; other packages work without it",
 	},
 	{
 		of:    nats + "nats.go/...",
@@ -230,9 +231,9 @@ var images = []struct{ file, program string }{
 	{"trainer/Dockerfile.gpu", "trainer"},
 }
 
-// TestImagesHoldWhatTheyBuild: nobody here has a container engine, so an image that no longer builds would be found by
-// its first user. One folder too many is wrong as well: each change in it would build the image anew.
-func TestImagesHoldWhatTheyBuild(t *testing.T) {
+// Our tests have no container engine, so only a user would notice an image that no longer builds. A folder too many is
+// wrong as well: each change in that folder would make the image build again.
+func TestImagesCopyWhatTheyBuild(t *testing.T) {
 	packages := list(t)
 	for _, image := range images {
 		text, err := os.ReadFile(image.file)
@@ -243,7 +244,7 @@ func TestImagesHoldWhatTheyBuild(t *testing.T) {
 		for line := range strings.Lines(string(text)) {
 			fields := strings.Fields(line)
 			copies := len(fields) == 3 && fields[0] == "COPY" && fields[1] == fields[2]
-			// hack/ has scripts that fetch libraries, and no Go code of a program.
+			// hack/ has scripts that download libraries, and no Go code of a program.
 			if copies && !strings.HasPrefix(fields[1], "hack/") {
 				copied = append(copied, fields[1])
 			}
@@ -256,7 +257,7 @@ func TestImagesHoldWhatTheyBuild(t *testing.T) {
 	}
 }
 
-// folders returns the folders at the module's root that hold the packages and everything that they import.
+// folders returns the folders at the module's root that contain the packages and everything that they import.
 func folders(packages []pkg) []string {
 	var all []string
 	for _, p := range packages {
@@ -271,16 +272,17 @@ func folders(packages []pkg) []string {
 	return slices.Compact(all)
 }
 
-// pkg is what `go list` prints about a package of this module; name is its path within the module.
+// pkg is what `go list` prints about a package of this module.
 type pkg struct {
 	ImportPath, Dir string
 	GoFiles         []string
 	CgoFiles        []string
 	Deps            []string
 
-	name string
+	name string // its path within the module
 }
 
+// list returns the packages of the module.
 func list(t *testing.T) []pkg {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,GoFiles,CgoFiles,Deps", "./...")
@@ -303,7 +305,8 @@ func list(t *testing.T) []pkg {
 	}
 }
 
-// pick returns the packages that a rule is about. A rule about no package is an error, because it would always hold.
+// pick returns the packages that a rule is about. A rule about a package that does not exist fails the test, because it
+// would always hold.
 func pick(t *testing.T, packages []pkg, patterns []string) []pkg {
 	t.Helper()
 	var picked []pkg
@@ -327,7 +330,7 @@ type file struct {
 	syntax  *ast.File
 }
 
-// files parses the files of the named packages, or the one named file. Test files are left out.
+// files parses the files of the named packages, or the one named file. It leaves out test files.
 func files(t *testing.T, packages []pkg, patterns []string) []file {
 	t.Helper()
 	var all []file
@@ -369,7 +372,7 @@ func parse(t *testing.T, p pkg, name string) file {
 	return f
 }
 
-// clockCall returns the first call that reads the machine's clock, or "".
+// clockCall returns the first call in a file that reads the machine's clock, or "".
 func clockCall(f *ast.File) (call string) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		s, ok := n.(*ast.SelectorExpr)
@@ -387,7 +390,7 @@ func clockCall(f *ast.File) (call string) {
 	return call
 }
 
-// standard reports whether a path is of the standard library: its first element has no dot.
+// standard reports whether an import path is of the standard library: its first element has no dot.
 func standard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(first, ".")

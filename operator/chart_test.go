@@ -34,15 +34,16 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The server is started as the chart's pod starts it: its files where the pod has them mounted, its environment, its
-// arguments, and the keys that the hook Job makes with the arguments that the chart gives it. Only the addresses are
-// others.
+// The test starts the NATS server as the chart's pod starts it: with the same files at the paths of the pod's mounts,
+// the same environment and arguments, and with the keys that the hook Job makes with the chart's arguments. Only the
+// addresses differ.
 func TestTheChartsServerSpeaksTLS(t *testing.T) {
 	c := renderChart(t, "image.repository=registry.example.com/plumbline-operator,nats.tls.enabled=true")
 	keys := c.secrets(t)
 	url := c.start(t, keys)
 	authority := keys["plumbline-nats-tls"][natskeys.AuthorityFile]
-	issuer, err := credential.New(keys["plumbline-nats-account"][natskeys.SigningKeyFile], string(keys["plumbline-nats-account"][natskeys.AccountFile]))
+	account := keys["plumbline-nats-account"]
+	issuer, err := credential.New(account[natskeys.SigningKeyFile], string(account[natskeys.AccountFile]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestTheChartsServerSpeaksTLS(t *testing.T) {
 	}
 	trust := nats.Secure(&tls.Config{RootCAs: roots})
 
-	t.Run("nobody is heard without TLS", func(t *testing.T) {
+	t.Run("the server answers nobody without TLS", func(t *testing.T) {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "tls://"))
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +65,8 @@ func TestTheChartsServerSpeaksTLS(t *testing.T) {
 			t.Errorf("the server says %q, %v", hello, err)
 		}
 		fmt.Fprint(conn, "CONNECT {}\r\nPING\r\n")
-		if answer, err := lines.ReadString('\n'); strings.Contains(answer, "PONG") || err == nil && !strings.Contains(answer, "ERR") {
+		answer, err := lines.ReadString('\n')
+		if strings.Contains(answer, "PONG") || err == nil && !strings.Contains(answer, "ERR") {
 			t.Errorf("the server answers %q, %v", answer, err)
 		}
 	})
@@ -73,33 +75,34 @@ func TestTheChartsServerSpeaksTLS(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("a trial reports with what is in its run's Secret, and the operator reads it", func(t *testing.T) {
+	t.Run("a trial reports with its run's credential, and the operator reads the report", func(t *testing.T) {
 		reports := c.operator(t, issuer, roots, url, 1<<30)
 		await(t, "the stream is read", func() bool { return reports.Stream().Connected && reports.Stream().Current })
-		creds, err := issuer.Run("11111111-aaaa")
+		const uid = "11111111-aaaa"
+		creds, err := issuer.Run(uid)
 		if err != nil {
 			t.Fatal(err)
 		}
-		nc, err := nats.Connect(url, trust, nats.UserCredentialBytes(creds), nats.CustomInboxPrefix(wire.InboxPrefix("11111111-aaaa")))
+		inbox := nats.CustomInboxPrefix(wire.InboxPrefix(uid))
+		nc, err := nats.Connect(url, trust, nats.UserCredentialBytes(creds), inbox)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer nc.Close()
 		next := reports.Stream().Next
-		if _, err := nc.Request(wire.Subject("11111111-aaaa", "d18", 1), []byte("{}"), time.Minute); err != nil {
+		if _, err := nc.Request(wire.Subject(uid, "d18", 1), []byte("{}"), time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		await(t, "the report is read", func() bool { return reports.Stream().Next > next })
 	})
-	t.Run("a stream that is larger than the server's store is refused in words", func(t *testing.T) {
+	t.Run("a stream that is larger than the server's store is refused, and the problem says why", func(t *testing.T) {
 		reports := c.operator(t, issuer, roots, url, 9_000_000_000) // nats.storage.maxFile is 8GB
-		await(t, "it says so", func() bool {
-			return strings.HasSuffix(reports.Stream().Problem, "refuses the stream PLUMBLINE: insufficient storage resources available")
-		})
+		const problem = "refuses the stream PLUMBLINE: insufficient storage resources available"
+		await(t, "the problem says so", func() bool { return strings.HasSuffix(reports.Stream().Problem, problem) })
 	})
 }
 
-// chart is what a rendered chart says of its NATS server.
+// chart holds the objects of a rendered chart that make its NATS server.
 type chart struct {
 	config corev1.ConfigMap
 	server appsv1.StatefulSet
@@ -108,16 +111,21 @@ type chart struct {
 
 func renderChart(t *testing.T, set string) chart {
 	t.Helper()
-	cmd := exec.Command("go", "tool", "-modfile=hack/tools/go.mod", "helm", "template", "plumbline", "charts/plumbline", "--namespace", "ps", "--kube-version", "1.34.0", "--set", set)
+	cmd := exec.Command("go", "tool", "-modfile=hack/tools/go.mod", "helm", "template", "plumbline", "charts/plumbline",
+		"--namespace", "ps", "--kube-version", "1.34.0", "--set", set)
 	cmd.Dir = ".."
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	manifests, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, said.String())
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, stderr.String())
 	}
 	var c chart
-	into := map[string]any{"ConfigMap plumbline-nats-config": &c.config, "StatefulSet plumbline-nats": &c.server, "Job plumbline-nats-keys": &c.keys}
+	into := map[string]any{
+		"ConfigMap plumbline-nats-config": &c.config,
+		"StatefulSet plumbline-nats":      &c.server,
+		"Job plumbline-nats-keys":         &c.keys,
+	}
 	for _, doc := range bytes.Split(manifests, []byte("\n---\n")) {
 		var o metav1.PartialObjectMetadata
 		if err := yaml.Unmarshal(doc, &o); err != nil {
@@ -136,7 +144,7 @@ func renderChart(t *testing.T, set string) chart {
 	return c
 }
 
-// secrets are those that the hook Job makes.
+// secrets returns the data of the Secrets that the hook Job makes, by the Secret's name.
 func (c chart) secrets(t *testing.T) map[string]map[string][]byte {
 	t.Helper()
 	cmd := natskeys.Command()
@@ -149,7 +157,7 @@ func (c chart) secrets(t *testing.T) map[string]map[string][]byte {
 	return natstest.ReadSecrets(t, out.Bytes())
 }
 
-// start lays out the pod's volumes under a directory and starts the server on them.
+// start writes the pod's volumes into a directory, starts the server on them, and returns its URL.
 func (c chart) start(t *testing.T, secrets map[string]map[string][]byte) (url string) {
 	t.Helper()
 	root, pod := t.TempDir(), c.server.Spec.Template.Spec
@@ -201,16 +209,23 @@ func (c chart) start(t *testing.T, secrets map[string]map[string][]byte) (url st
 	return natstest.FromFile(t, filepath.Join(root, container.Args[1]))
 }
 
-// operator reads the server's stream as the operator does.
-func (c chart) operator(t *testing.T, issuer *credential.Issuer, roots *x509.CertPool, url string, maxBytes int64) *ingest.Ingest {
+// operator starts to read the server's stream as the operator does, until the test ends.
+func (c chart) operator(
+	t *testing.T, issuer *credential.Issuer, roots *x509.CertPool, url string, maxBytes int64,
+) *ingest.Ingest {
 	t.Helper()
 	signIn, err := issuer.Operator()
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := ingest.New(ingest.Options{
-		URL: url, Credential: signIn, Inbox: credential.OperatorInbox, TLS: &tls.Config{RootCAs: roots}, MaxAge: time.Hour, MaxBytes: maxBytes,
-		Runs: func(context.Context) ([]api.TrainingRun, error) { return nil, nil },
+		URL:        url,
+		Credential: signIn,
+		Inbox:      credential.OperatorInbox,
+		TLS:        &tls.Config{RootCAs: roots},
+		MaxAge:     time.Hour,
+		MaxBytes:   maxBytes,
+		Runs:       func(context.Context) ([]api.TrainingRun, error) { return nil, nil },
 	}, logr.Discard())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -224,11 +239,12 @@ func (c chart) operator(t *testing.T, issuer *credential.Issuer, roots *x509.Cer
 	return g
 }
 
+// await waits until holds returns true, for at most a minute.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Command plumbline-operator makes clusters train: it turns each TrainingRun into one Job per attempt, reads what the
-// trials report, keeps the best checkpoint of the sweep, and publishes promoted ones. This file and options.go are
-// flags and wiring; controller/ is where to read on.
+// Command plumbline-operator runs the TrainingRuns of a cluster. It creates one Job per attempt of a trial, reads the
+// reports of the trials, selects the best checkpoint of the sweep, and publishes promoted checkpoints. This file and
+// options.go hold flags and wiring. To read on, go to controller/.
 package main
 
 import (
@@ -41,12 +41,17 @@ func main() {
 	}
 }
 
-const example = `  plumbline-operator nats-keys --namespace plumbline-system      # once: the Secrets that keys/ is mounted from
-  plumbline-operator --nats-url nats://plumbline-nats:4222 --nats-signing-key keys/signing.nk --nats-account keys/account.pub
+const example = `  plumbline-operator nats-keys --namespace plumbline-system   # once: creates the Secrets with keys/
 
-  # Beside a cluster, the one that KUBECONFIG names, and in one namespace of it:
-  plumbline-operator --nats-url nats://localhost:4222 --nats-url-for-trials nats://plumbline-nats.plumbline-system:4222 \
-    --nats-signing-key keys/signing.nk --nats-account keys/account.pub --namespaces inspection --leader-elect=false`
+  # In the cluster:
+  plumbline-operator --nats-url nats://plumbline-nats:4222 \
+    --nats-signing-key keys/signing.nk --nats-account keys/account.pub
+
+  # Outside the cluster that KUBECONFIG names, for one of its namespaces:
+  plumbline-operator --nats-url nats://localhost:4222 \
+    --nats-url-for-trials nats://plumbline-nats.plumbline-system:4222 \
+    --nats-signing-key keys/signing.nk --nats-account keys/account.pub \
+    --namespaces inspection --leader-elect=false`
 
 func command() *cobra.Command {
 	var o options
@@ -85,7 +90,8 @@ func setLogger(verbose bool) {
 	klog.SetLogger(log)
 }
 
-// run wires everything up: what the credentials are made with, the cache, the stream, the two controllers.
+// run sets up the issuer of credentials, the cache, the consumer of reports and the two controllers, and runs them
+// until ctx ends.
 func run(ctx context.Context, o options, config *rest.Config) error {
 	if err := checkKubernetes(config); err != nil {
 		return err
@@ -98,7 +104,7 @@ func run(ctx context.Context, o options, config *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	authority, secure, err := o.readCA()
+	authority, tlsConfig, err := o.readCA()
 	if err != nil {
 		return err
 	}
@@ -109,7 +115,7 @@ func run(ctx context.Context, o options, config *rest.Config) error {
 		return err
 	}
 	reports := ingest.New(ingest.Options{
-		URL: o.natsURL, Credential: signIn, Inbox: credential.OperatorInbox, TLS: secure,
+		URL: o.natsURL, Credential: signIn, Inbox: credential.OperatorInbox, TLS: tlsConfig,
 		MaxAge: o.streamMaxAge, MaxBytes: o.streamMaxBytes, Replicas: o.streamReplicas,
 		Runs: ctl.ActiveRuns(mgr.GetAPIReader(), o.namespaces),
 	}, ctrl.Log.WithName("ingest"))
@@ -149,22 +155,36 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, api.AddToScheme(scheme)
 }
 
-func addControllers(mgr manager.Manager, o options, reports *ingest.Ingest, issuer *credential.Issuer, authority []byte) error {
+// addControllers adds the controllers of TrainingRuns and of ModelVersions to the manager.
+func addControllers(
+	mgr manager.Manager, o options, reports *ingest.Ingest, issuer *credential.Issuer, authority []byte,
+) error {
 	recorder := mgr.GetEventRecorder(podspec.Manager)
 	workers := controller.Options{
 		MaxConcurrentReconciles: o.workers, ReconciliationTimeout: time.Minute,
-		// A standby keeps its caches and queues filled, so that it need not list the cluster when it takes over.
-		// Workers, and the consumer of reports (which nothing warms up), start with the lead alone: whoever reads
-		// writes status, and two would write over each other.
+		// A standby keeps its caches and queues filled, so that it does not have to list the cluster when it takes
+		// over. Its workers and its consumer of reports start only when it leads: two replicas that write status would
+		// overwrite each other's.
 		EnableWarmup: ptr.To(true),
 	}
 	runs := &ctl.TrainingRunReconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Ingest: reports, Issuer: issuer, CA: authority,
-		Settings: resolve.Settings{NATS: o.natsURLForTrials, CA: authority != nil}, Now: time.Now,
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Recorder: recorder,
+		Ingest:   reports,
+		Issuer:   issuer,
+		CA:       authority,
+		Settings: resolve.Settings{NATS: o.natsURLForTrials, CA: authority != nil},
+		Now:      time.Now,
 	}
 	if err := runs.SetupWithManager(mgr, workers); err != nil {
 		return err
 	}
-	versions := &ctl.ModelVersionReconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Now: time.Now}
+	versions := &ctl.ModelVersionReconciler{
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Recorder: recorder,
+		Now:      time.Now,
+	}
 	return versions.SetupWithManager(mgr, workers)
 }

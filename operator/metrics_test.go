@@ -17,8 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata")
 
-// testdata/metrics.txt is every metric that the operator answers with under a name of ours or of controller-runtime.
-// hack/promcheck holds the alerts and the dashboard against it.
+// testdata/metrics.txt lists the operator's metrics, those of controller-runtime included, with their help texts.
+// hack/promcheck checks that alerts and dashboard use only metrics of this list.
 func TestMetricsThatTheOperatorHas(t *testing.T) {
 	if err := metrics.Register(ctrlmetrics.Registry, func() metrics.State { return metrics.State{} }); err != nil {
 		t.Fatal(err)
@@ -28,7 +28,8 @@ func TestMetricsThatTheOperatorHas(t *testing.T) {
 		ctrlmetrics.Registry.(*prometheus.Registry).Describe(descriptions)
 		close(descriptions)
 	}()
-	name := regexp.MustCompile(`fqName: "((?:plumbline|controller_runtime|leader_election|workqueue|rest_client)_[^"]*)", help: "([^"]*)"`)
+	name := regexp.MustCompile(
+		`fqName: "((?:plumbline|controller_runtime|leader_election|workqueue|rest_client)_[^"]*)", help: "([^"]*)"`)
 	var lines []string
 	for d := range descriptions {
 		if m := name.FindStringSubmatch(d.String()); m != nil {
@@ -47,6 +48,7 @@ func TestMetricsThatTheOperatorHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (go test ./operator -run %s -update writes it, docs/operations.md explains ours):\n%s", file, t.Name(), diff)
+		t.Errorf("%s differs: run go test ./operator -run %s -update, and see to docs/operations.md:\n%s",
+			file, t.Name(), diff)
 	}
 }

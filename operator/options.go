@@ -26,11 +26,11 @@ import (
 	"plumbline.dev/plumbline/podspec"
 )
 
-// oldestKubernetes has what we rely on: a Job that is Failed only when its pod has ended, and the CEL functions of our
-// CRDs.
+// oldestKubernetes is the oldest version that has what the operator relies on: a Job becomes Failed only when its pod
+// has ended, and the CRDs' rules may use the CEL functions that they use.
 const oldestKubernetes = "1.31.0"
 
-// options are the flags.
+// options holds the values of the flags.
 type options struct {
 	natsURL, natsURLForTrials string
 	signingKey, account, ca   string
@@ -47,34 +47,53 @@ type options struct {
 }
 
 func (o *options) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.natsURL, "nats-url", "", "NATS server that the operator reads reports from, such as nats://plumbline-nats:4222")
-	f.StringVar(&o.natsURLForTrials, "nats-url-for-trials", "", "the same server as trials' pods reach it; default: --nats-url")
-	f.StringVar(&o.signingKey, "nats-signing-key", "", "file with the seed (SA…) of a signing key of the NATS account")
-	f.StringVar(&o.account, "nats-account", "", "file with the public key (A…) of the NATS account")
-	f.StringVar(&o.ca, "nats-ca", "", "PEM file of the authority that signed the NATS server's certificate, where it is a private one")
-	f.DurationVar(&o.streamMaxAge, "stream-max-age", 30*24*time.Hour, "how long reports are kept in the stream")
-	f.Int64Var(&o.streamMaxBytes, "stream-max-bytes", 2<<30, "how large the stream may grow before its oldest reports go")
-	f.IntVar(&o.streamReplicas, "stream-replicas", 1, "replicas of the stream: 3 on a NATS cluster of three")
-	f.StringSliceVar(&o.namespaces, "namespaces", nil, "namespaces to work in, separated by commas; default: all")
-	f.BoolVar(&o.leaderElect, "leader-elect", true, "have only one of several operators act")
-	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; default: the operator's own")
-	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "address for /metrics; 0 turns it off")
-	f.StringVar(&o.probes, "health-probe-bind-address", ":8081", "address for /healthz and /readyz; 0 turns them off")
-	f.IntVar(&o.workers, "workers", 4, "how many runs are worked on at the same time")
-	f.BoolVar(&o.verbose, "verbose", false, "log more")
+	f.StringVar(&o.natsURL, "nats-url", "",
+		"URL of the NATS server from which the operator reads reports, such as nats://plumbline-nats:4222")
+	f.StringVar(&o.natsURLForTrials, "nats-url-for-trials", "",
+		"URL of the same server for the trials' pods; default: --nats-url")
+	f.StringVar(&o.signingKey, "nats-signing-key", "",
+		"file with the seed (SA…) of a signing key of the NATS account")
+	f.StringVar(&o.account, "nats-account", "",
+		"file with the public key (A…) of the NATS account")
+	f.StringVar(&o.ca, "nats-ca", "",
+		"PEM file of the private authority of the NATS server's certificate; default: the system's authorities")
+	f.DurationVar(&o.streamMaxAge, "stream-max-age", 30*24*time.Hour,
+		"how long the stream keeps a report")
+	f.Int64Var(&o.streamMaxBytes, "stream-max-bytes", 2<<30,
+		"size in bytes at which the stream drops its oldest reports")
+	f.IntVar(&o.streamReplicas, "stream-replicas", 1,
+		"number of NATS servers that store the stream; set 3 on a NATS cluster of three")
+	f.StringSliceVar(&o.namespaces, "namespaces", nil,
+		"namespaces whose runs the operator handles, separated by commas; default: all")
+	f.BoolVar(&o.leaderElect, "leader-elect", true,
+		"let only one of several operators act at a time")
+	f.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "",
+		"namespace of the lease; default: the operator's own")
+	f.StringVar(&o.metrics, "metrics-bind-address", ":8080",
+		"address that serves /metrics; 0 turns it off")
+	f.StringVar(&o.probes, "health-probe-bind-address", ":8081",
+		"address that serves /healthz and /readyz; 0 turns it off")
+	f.IntVar(&o.workers, "workers", 4,
+		"how many runs the operator reconciles at the same time")
+	f.BoolVar(&o.verbose, "verbose", false,
+		"also write debug messages to the log")
 }
 
+// validate checks the flags that have no usable default, and sets the defaults that follow from other flags.
 func (o *options) validate() error {
 	var errs []error
-	need := func(ok bool, words string) {
+	need := func(ok bool, message string) {
 		if !ok {
-			errs = append(errs, errors.New(words))
+			errs = append(errs, errors.New(message))
 		}
 	}
-	need(o.natsURL != "", "--nats-url is missing: say where NATS is, such as nats://plumbline-nats:4222")
-	need(o.signingKey != "" && o.account != "", "--nats-signing-key and --nats-account are missing: they name the key files of the NATS account; `plumbline-operator nats-keys` makes them")
+	need(o.natsURL != "", "--nats-url is missing: name the NATS server, such as nats://plumbline-nats:4222")
+	need(o.signingKey != "" && o.account != "",
+		"--nats-signing-key or --nats-account is missing: name the key files of the NATS account; "+
+			"`plumbline-operator nats-keys` makes them")
 	need(o.workers >= 1, "--workers must be at least 1")
-	need(o.streamMaxAge >= 0 && o.streamMaxBytes > 0, "--stream-max-age and --stream-max-bytes must be positive")
+	need(o.streamMaxAge >= 0 && o.streamMaxBytes > 0,
+		"--stream-max-age must not be negative, and --stream-max-bytes must be positive")
 	for i, n := range o.namespaces {
 		o.namespaces[i] = strings.TrimSpace(n)
 	}
@@ -84,6 +103,8 @@ func (o *options) validate() error {
 	return errors.Join(errs...)
 }
 
+// readCA returns the content of --nats-ca and a TLS configuration that trusts the authority, or neither without the
+// flag.
 func (o *options) readCA() ([]byte, *tls.Config, error) {
 	if o.ca == "" {
 		return nil, nil, nil
@@ -94,27 +115,28 @@ func (o *options) readCA() ([]byte, *tls.Config, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, nil, fmt.Errorf("--nats-ca %s holds no certificate in PEM", o.ca)
+		return nil, nil, fmt.Errorf("--nats-ca %s contains no PEM certificate", o.ca)
 	}
 	return pem, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
-// manager caches what is ours and no more: the cluster may hold many other pods and Jobs.
+// manager returns the options of controller-runtime's manager. The cache holds only the pods and Jobs of Plumbline,
+// because the cluster may have many others.
 func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
-	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{podspec.ManagedBy: podspec.Manager})}
+	onlyOurs := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{podspec.ManagedBy: podspec.Manager})}
 	out := ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject:         map[client.Object]cache.ByObject{&batchv1.Job{}: ours, &corev1.Pod{}: ours},
+			ByObject:         map[client.Object]cache.ByObject{&batchv1.Job{}: onlyOurs, &corev1.Pod{}: onlyOurs},
 		},
 		Client:                        client.Options{FieldOwner: podspec.Manager},
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              "plumbline-operator",
 		LeaderElectionNamespace:       o.leaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
-		// A leader that was killed is replaced within 12 s; one that is away from the API server for 7 s steps down
-		// before that.
+		// A leader that was killed is replaced within 12 s: LeaseDuration and one RetryPeriod. A leader that cannot
+		// reach the API server for 7 s (RenewDeadline) steps down before that.
 		LeaseDuration:          ptr.To(10 * time.Second),
 		RenewDeadline:          ptr.To(7 * time.Second),
 		RetryPeriod:            ptr.To(2 * time.Second),
@@ -130,8 +152,8 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 	return out
 }
 
-// checkKubernetes refuses an API server that is too old, in words, instead of failing later in a way that nobody
-// understands.
+// checkKubernetes returns an error if the API server is older than oldestKubernetes. Without this check the operator
+// would fail later, with errors that do not name the cause.
 func checkKubernetes(config *rest.Config) error {
 	d, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
@@ -146,7 +168,8 @@ func checkKubernetes(config *rest.Config) error {
 		return fmt.Errorf("read the API server's version %q: %w", info.GitVersion, err)
 	}
 	if v.LessThan(version.MustParseGeneric(oldestKubernetes)) {
-		return fmt.Errorf("the API server is Kubernetes %s: Plumbline needs %s or newer", info.GitVersion, oldestKubernetes)
+		return fmt.Errorf("the API server has Kubernetes %s, but Plumbline needs %s or newer",
+			info.GitVersion, oldestKubernetes)
 	}
 	return nil
 }

@@ -20,9 +20,9 @@ func TestOptions(t *testing.T) {
 	good := []string{"--nats-url=nats://nats:4222", "--nats-signing-key=signing.nk", "--nats-account=account.pub"}
 	for name, tc := range map[string]struct {
 		args []string
-		want string // in the refusal; empty: accepted
+		want string // in the error; empty: accepted
 	}{
-		"all that is needed":     {good, ""},
+		"all required flags":     {good, ""},
 		"no NATS":                {good[1:], "--nats-url is missing"},
 		"no keys":                {good[:1], "`plumbline-operator nats-keys` makes them"},
 		"no workers":             {append(good, "--workers=0"), "--workers must be at least 1"},
@@ -40,11 +40,11 @@ func TestOptions(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 			if err == nil && o.natsURLForTrials != o.natsURL {
-				t.Errorf("trials are sent to %q", o.natsURLForTrials)
+				t.Errorf("trials send their reports to %q", o.natsURLForTrials)
 			}
 		})
 	}
 	if _, _, err := (&options{ca: "/nowhere"}).readCA(); err == nil || !strings.Contains(err.Error(), "--nats-ca") {
-		t.Errorf("a CA that is not there: %v", err)
+		t.Errorf("a CA file that does not exist: %v", err)
 	}
 }

@@ -24,16 +24,16 @@ import (
 	"plumbline.dev/plumbline/operator/ingest"
 )
 
-// A standby has its caches filled and reads no reports; both its workers and its consumer start once it leads.
+// A standby fills its caches and reads no reports. Its workers and its consumer of reports start when it leads.
 func TestAStandbyIsWarmAndReadsNoReports(t *testing.T) {
 	cluster := &emptyCluster{watched: map[string]bool{}, changed: make(chan struct{}, 1)}
 	server := httptest.NewServer(cluster)
 	defer server.Close()
-	away, err := net.Listen("tcp", "127.0.0.1:0") // where no NATS is
+	noNATS, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	away.Close()
+	noNATS.Close() // Nothing listens at this address now.
 
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
@@ -43,17 +43,22 @@ func TestAStandbyIsWarmAndReadsNoReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings := o.manager(scheme)
-	settings.Controller.SkipNameValidation = ptr.To(true) // a second run of this test is another process's operator
-	settings.GracefulShutdownTimeout = ptr.To(patience)
+	settings.Controller.SkipNameValidation = ptr.To(true) // The test may run twice in one process.
+	settings.GracefulShutdownTimeout = ptr.To(waitLimit)
 	mgr, err := ctrl.NewManager(&rest.Config{Host: server.URL}, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
 	reads := make(chan struct{})
-	reports := ingest.New(ingest.Options{URL: "nats://" + away.Addr().String(), Credential: nats.Name("standby"), Inbox: "_INBOX", Runs: func(context.Context) ([]api.TrainingRun, error) {
-		close(reads)
-		return nil, nil
-	}}, ctrl.Log)
+	reports := ingest.New(ingest.Options{
+		URL:        "nats://" + noNATS.Addr().String(),
+		Credential: nats.Name("standby"),
+		Inbox:      "_INBOX",
+		Runs: func(context.Context) ([]api.TrainingRun, error) {
+			close(reads)
+			return nil, nil
+		},
+	}, ctrl.Log)
 	if err := mgr.Add(reports); err != nil {
 		t.Fatal(err)
 	}
@@ -70,43 +75,54 @@ func TestAStandbyIsWarmAndReadsNoReports(t *testing.T) {
 		}
 	}()
 
-	cluster.until(t, "a standby watches what it will need, and has asked for the lead", func() bool {
-		return cluster.watched["trainingruns"] && cluster.watched["jobs"] && cluster.watched["pods"] && cluster.watched["modelversions"] && cluster.asked
+	cluster.until(t, "the standby watches what it needs, and has asked for the lease", func() bool {
+		for _, resource := range []string{"trainingruns", "jobs", "pods", "modelversions"} {
+			if !cluster.watched[resource] {
+				return false
+			}
+		}
+		return cluster.leaseRequested
 	})
 	select {
 	case <-mgr.Elected():
-		t.Error("it leads, although another does")
+		t.Error("the standby leads, although another operator holds the lease")
 	case <-reads:
-		t.Error("it reads reports, although another leads")
+		t.Error("the standby reads reports, although another operator leads")
 	default:
 	}
-	cluster.vacant()
+	cluster.freeLease()
 	select {
 	case <-reads:
-	case <-time.After(patience):
-		t.Error("the other is gone, and it reads no reports")
+	case <-time.After(waitLimit):
+		t.Error("the lease is free, but the standby does not read reports")
 	}
 }
 
-// patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+// waitLimit is how long a test waits for something that must happen.
+const waitLimit = 30 * time.Second
 
-// emptyCluster is an API server that knows the operator's kinds, holds none of them, and has its lease held by somebody
-// else.
+// emptyCluster is an API server that knows the operator's kinds and has no object of them. Another operator holds the
+// lease until freeLease is called.
 type emptyCluster struct {
-	mu      sync.Mutex
-	watched map[string]bool
-	asked   bool // for the lead
-	free    bool // nobody holds the lease
-	changed chan struct{}
+	mu             sync.Mutex
+	watched        map[string]bool // resources for which a watch was started
+	leaseRequested bool
+	leaseFree      bool // nobody holds the lease
+	changed        chan struct{}
 }
 
+// served has the resources of each API version that emptyCluster knows.
 var served = map[string][]metav1.APIResource{
-	"v1":                     {{Name: "pods", Kind: "Pod", Namespaced: true}},
-	"batch/v1":               {{Name: "jobs", Kind: "Job", Namespaced: true}},
-	"plumbline.dev/v1alpha1": {{Name: "trainingruns", Kind: "TrainingRun", Namespaced: true}, {Name: "modelversions", Kind: "ModelVersion", Namespaced: true}, {Name: "models", Kind: "Model", Namespaced: true}},
+	"v1":       {{Name: "pods", Kind: "Pod", Namespaced: true}},
+	"batch/v1": {{Name: "jobs", Kind: "Job", Namespaced: true}},
+	"plumbline.dev/v1alpha1": {
+		{Name: "trainingruns", Kind: "TrainingRun", Namespaced: true},
+		{Name: "modelversions", Kind: "ModelVersion", Namespaced: true},
+		{Name: "models", Kind: "Model", Namespaced: true},
+	},
 }
 
+// ServeHTTP answers requests for discovery, the lease, lists and watches.
 func (c *emptyCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	last := path[len(path)-1]
@@ -120,23 +136,35 @@ func (c *emptyCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for version := range served {
 			if group, short, ok := strings.Cut(version, "/"); ok {
 				v := metav1.GroupVersionForDiscovery{GroupVersion: version, Version: short}
-				groups.Groups = append(groups.Groups, metav1.APIGroup{Name: group, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v})
+				groups.Groups = append(groups.Groups, metav1.APIGroup{
+					Name: group, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v,
+				})
 			}
 		}
 		answer(w, 200, groups)
 	case served[version] != nil:
-		answer(w, 200, metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: version, APIResources: served[version]})
+		answer(w, 200, metav1.APIResourceList{
+			TypeMeta:     metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"},
+			GroupVersion: version,
+			APIResources: served[version],
+		})
 	case strings.Contains(r.URL.Path, "/leases"):
 		c.lease(w, r)
-	case r.URL.Query().Get("sendInitialEvents") != "": // as an older server says that it cannot: the list is asked for
-		answer(w, 422, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Reason: metav1.StatusReasonInvalid, Code: 422})
+	case r.URL.Query().Get("sendInitialEvents") != "":
+		// An older server refuses this, and the client lists and watches instead.
+		answer(w, 422, failure(422, metav1.StatusReasonInvalid))
 	case r.URL.Query().Get("watch") != "":
-		c.note(func() { c.watched[last] = true })
+		c.update(func() { c.watched[last] = true })
 		w.Header().Set("Content-Type", "application/json")
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	case r.Method == http.MethodGet:
-		answer(w, 200, map[string]any{"kind": kindOf(last) + "List", "apiVersion": strings.Join(path[1:len(path)-1], "/"), "metadata": map[string]any{"resourceVersion": "1"}, "items": []any{}})
+		answer(w, 200, map[string]any{
+			"kind":       kindOf(last) + "List",
+			"apiVersion": strings.Join(path[1:len(path)-1], "/"),
+			"metadata":   map[string]any{"resourceVersion": "1"},
+			"items":      []any{},
+		})
 	default:
 		answer(w, 201, map[string]any{})
 	}
@@ -153,21 +181,37 @@ func kindOf(resource string) string {
 	return ""
 }
 
+// lease answers requests for the lease.
 func (c *emptyCluster) lease(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
-	free := c.free
+	free := c.leaseFree
 	c.mu.Unlock()
-	c.note(func() { c.asked = true })
+	c.update(func() { c.leaseRequested = true })
 	switch {
 	case r.Method != http.MethodGet: // created or renewed
 		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 		w.WriteHeader(200)
 		_, _ = io.Copy(w, r.Body)
 	case free:
-		answer(w, 404, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Reason: metav1.StatusReasonNotFound, Code: 404})
+		answer(w, 404, failure(404, metav1.StatusReasonNotFound))
 	default:
-		answer(w, 200, map[string]any{"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": map[string]any{"name": "plumbline-operator", "resourceVersion": "1"},
-			"spec": map[string]any{"holderIdentity": "another", "leaseDurationSeconds": 3600, "renewTime": metav1.NowMicro()}})
+		answer(w, 200, map[string]any{
+			"kind":       "Lease",
+			"apiVersion": "coordination.k8s.io/v1",
+			"metadata":   map[string]any{"name": "plumbline-operator", "resourceVersion": "1"},
+			"spec": map[string]any{
+				"holderIdentity": "another", "leaseDurationSeconds": 3600, "renewTime": metav1.NowMicro(),
+			},
+		})
+	}
+}
+
+func failure(code int32, reason metav1.StatusReason) metav1.Status {
+	return metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status:   "Failure",
+		Reason:   reason,
+		Code:     code,
 	}
 }
 
@@ -177,11 +221,13 @@ func answer(w http.ResponseWriter, code int, body any) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-func (c *emptyCluster) vacant() { c.note(func() { c.free = true }) }
+// freeLease deletes the lease.
+func (c *emptyCluster) freeLease() { c.update(func() { c.leaseFree = true }) }
 
-func (c *emptyCluster) note(what func()) {
+// update changes the cluster under its lock, and wakes until.
+func (c *emptyCluster) update(change func()) {
 	c.mu.Lock()
-	what()
+	change()
 	c.mu.Unlock()
 	select {
 	case c.changed <- struct{}{}:
@@ -189,9 +235,10 @@ func (c *emptyCluster) note(what func()) {
 	}
 }
 
+// until blocks until holds returns true, and calls it under the cluster's lock after each update.
 func (c *emptyCluster) until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(waitLimit); ; {
 		c.mu.Lock()
 		ok := holds()
 		c.mu.Unlock()
@@ -201,7 +248,7 @@ func (c *emptyCluster) until(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-c.changed:
 		case <-deadline:
-			t.Fatalf("waited in vain until %s; it watches %v", what, c.watched)
+			t.Fatalf("timed out waiting until %s; it watches %v", what, c.watched)
 		}
 	}
 }

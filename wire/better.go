@@ -1,14 +1,14 @@
 package wire
 
-// EpochValue is the AUC-PR on validation that one epoch of a trial was measured at.
+// EpochValue is the AUC-PR on the validation split after one epoch of a trial.
 type EpochValue struct {
 	Epoch int
 	Value float64
 }
 
-// BetterEpoch reports whether the checkpoint of a should be kept in place of the checkpoint of b, both of one trial. A
-// finite value is better than none, then the higher value, then the earlier epoch. It is in wire because the trainer
-// must keep exactly the checkpoint that the operator would choose.
+// BetterEpoch reports whether the checkpoint of epoch a is better than that of epoch b of the same trial. A finite
+// value is better than NaN or Inf. Of two finite values the higher one is better. Of equal values the earlier epoch is
+// better. The function is in wire because the trainer must keep exactly the checkpoint that the operator would choose.
 func BetterEpoch(a, b EpochValue) bool {
 	if finite(a.Value) != finite(b.Value) {
 		return finite(a.Value)

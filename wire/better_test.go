@@ -12,13 +12,27 @@ func TestBetterEpoch(t *testing.T) {
 		a, b EpochValue
 		want bool
 	}{
-		"the higher value":                  {EpochValue{Epoch: 9, Value: 0.8}, EpochValue{Epoch: 1, Value: 0.7}, true},
-		"a lower value, though earlier":     {EpochValue{Epoch: 1, Value: 0.7}, EpochValue{Epoch: 9, Value: 0.8}, false},
-		"of equal values the earlier epoch": {EpochValue{Epoch: 1, Value: 0.7}, EpochValue{Epoch: 2, Value: 0.7}, true},
-		"itself is not better":              {EpochValue{Epoch: 1, Value: 0.7}, EpochValue{Epoch: 1, Value: 0.7}, false},
-		"NaN never beats a value":           {EpochValue{Epoch: 1, Value: math.NaN()}, EpochValue{Epoch: 2, Value: 0}, false},
-		"a value always beats NaN":          {EpochValue{Epoch: 2, Value: 0}, EpochValue{Epoch: 1, Value: math.NaN()}, true},
-		"Inf is no value":                   {EpochValue{Epoch: 1, Value: math.Inf(1)}, EpochValue{Epoch: 2, Value: 0.1}, false},
+		"a higher value is better": {
+			a: EpochValue{Epoch: 9, Value: 0.8}, b: EpochValue{Epoch: 1, Value: 0.7}, want: true,
+		},
+		"a lower value is not better, even if it is earlier": {
+			a: EpochValue{Epoch: 1, Value: 0.7}, b: EpochValue{Epoch: 9, Value: 0.8}, want: false,
+		},
+		"of equal values the earlier epoch is better": {
+			a: EpochValue{Epoch: 1, Value: 0.7}, b: EpochValue{Epoch: 2, Value: 0.7}, want: true,
+		},
+		"an epoch is not better than itself": {
+			a: EpochValue{Epoch: 1, Value: 0.7}, b: EpochValue{Epoch: 1, Value: 0.7}, want: false,
+		},
+		"NaN is never better than a value": {
+			a: EpochValue{Epoch: 1, Value: math.NaN()}, b: EpochValue{Epoch: 2, Value: 0}, want: false,
+		},
+		"a value is always better than NaN": {
+			a: EpochValue{Epoch: 2, Value: 0}, b: EpochValue{Epoch: 1, Value: math.NaN()}, want: true,
+		},
+		"Inf is not a value": {
+			a: EpochValue{Epoch: 1, Value: math.Inf(1)}, b: EpochValue{Epoch: 2, Value: 0.1}, want: false,
+		},
 	} {
 		if got := BetterEpoch(test.a, test.b); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
@@ -26,8 +40,8 @@ func TestBetterEpoch(t *testing.T) {
 	}
 }
 
-// Reports arrive in any order, and what is best must not depend on it. Values lie on a coarse grid, so that ties are
-// common.
+// Reports arrive in any order, and the best epoch must not depend on it. The values lie on a coarse grid, so that ties
+// are common.
 func TestTheOrderOfArrivalNeverMatters(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 3000 {
@@ -46,7 +60,7 @@ func TestTheOrderOfArrivalNeverMatters(t *testing.T) {
 				}
 			}
 			if !finite(best.Value) {
-				return "nobody"
+				return "none"
 			}
 			return string(rune('0'+best.Epoch)) + string(rune('0'+int(best.Value*10)))
 		}

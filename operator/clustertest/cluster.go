@@ -1,5 +1,5 @@
-// Package clustertest is a cluster in memory for the tests of both planners: Jobs get pods, pods end, and objects are
-// deleted as Kubernetes does it. It also compares a story with its golden file.
+// Package clustertest simulates a cluster in memory for the tests of both planners, plan and promotion. Jobs get pods,
+// pods end, and objects are deleted, as in Kubernetes. The package also compares a test's story with its golden file.
 package clustertest
 
 import (
@@ -18,16 +18,16 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// grace is how long a pod that is being stopped may take.
+// grace is the termination grace period of every pod.
 const grace = 30 * time.Second
 
-// Cluster is what a planner observes, with methods that change it. The zero value is empty.
+// Cluster is what a planner observes, with methods that change it. The zero Cluster is empty.
 type Cluster struct {
 	attempt.Cluster
-	SuspendNew bool // Kueue's webhook suspends every new Job
+	SuspendNew bool // suspend every new Job, as Kueue's webhook does
 }
 
-// Create adds a Job. Schedule gives it a pod.
+// Create adds a Job without a pod. Schedule gives it one.
 func (c *Cluster) Create(job *batchv1.Job, now time.Time) {
 	job = job.DeepCopy()
 	job.UID, job.CreationTimestamp = types.UID("uid-"+job.Name), metav1.NewTime(now)
@@ -59,7 +59,8 @@ func (c *Cluster) Schedule(now time.Time) {
 	}
 }
 
-// Exit ends a pod, and the Job of every pod that has ended. The zero result is a pod without a termination message.
+// Exit ends a pod with an exit code, a reason and a termination message, and calls EndJobs. With the zero result the
+// pod has no termination message.
 func (c *Cluster) Exit(pod *corev1.Pod, code int32, reason string, result wire.Result, now time.Time) {
 	pod.Status.Phase = corev1.PodFailed
 	if code == 0 {
@@ -93,8 +94,8 @@ func (c *Cluster) EndJobs(now time.Time) {
 	}
 }
 
-// Delete removes a Job as Kubernetes does when it is asked to: the pod is told to end, and stays until it has. Delete
-// reports whether there was such a Job.
+// Delete deletes a Job as Kubernetes does: the Job disappears, and its pod gets a deletion timestamp and stays until it
+// has ended. Delete reports whether there was such a Job.
 func (c *Cluster) Delete(job string, now time.Time) bool {
 	pod := c.Of(job).Pod
 	if pod != nil && pod.DeletionTimestamp == nil {
@@ -103,7 +104,7 @@ func (c *Cluster) Delete(job string, now time.Time) bool {
 	return c.Remove(job, true)
 }
 
-// Remove removes a Job, and the Job's pods unless podLingers. Remove reports whether there was such a Job.
+// Remove removes a Job, and its pods too unless podLingers. It reports whether there was such a Job.
 func (c *Cluster) Remove(job string, podLingers bool) bool {
 	for i, j := range c.Jobs {
 		if j.Name != job {

@@ -9,10 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden stories again")
+var update = flag.Bool("update", false, "write the golden files")
 
-// Golden compares a text with the file testdata/NAME.txt of the package that is tested, in which spaces are hyphens and
-// nothing but letters remains. With -update it writes the file first.
+// Golden compares a text with a golden file of the package that is tested. The file is testdata/NAME.txt, where NAME is
+// name with hyphens for spaces and without all other characters that are not letters. With -update Golden writes the
+// file first.
 func Golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", fileName(name)+".txt")
@@ -23,7 +24,7 @@ func Golden(t *testing.T, name, got string) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("%v: run with -update", err)
+		t.Fatalf("read the golden file: %v: run the test with -update to write it", err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Error(diff)

@@ -21,12 +21,14 @@ import (
 	"plumbline.dev/plumbline/podspec"
 )
 
-// errBehind says that the plan was made from an old state.
+// errBehind means that the plan was made from an old state of the object.
 var errBehind = errors.New("the cache is behind")
 
-// apply creates and deletes the Jobs that the record asks for. A record that was not written just now may be an old
-// one: the API server is asked whether it is still what the plan was made from.
-func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun, actions []decision.Action, written bool) error {
+// apply carries out the actions of a plan. If the status was not written just now, run comes from the cache and may be
+// old. Then apply asks the API server first, and returns errBehind if the run has changed.
+func (r *TrainingRunReconciler) apply(
+	ctx context.Context, run *api.TrainingRun, actions []decision.Action, written bool,
+) error {
 	if len(actions) == 0 {
 		return nil
 	}
@@ -42,6 +44,7 @@ func (r *TrainingRunReconciler) apply(ctx context.Context, run *api.TrainingRun,
 	return errors.Join(errs...)
 }
 
+// act carries out one action. Before it creates a Job it creates the run's credential.
 func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a decision.Action) error {
 	switch {
 	case a.Delete != nil:
@@ -64,28 +67,36 @@ func (r *TrainingRunReconciler) act(ctx context.Context, run *api.TrainingRun, a
 	return nil
 }
 
-// invalid says whether the API server has named fields that nothing but another spec can put right. Policies of a
-// cluster's own refuse with the same code and name none.
-func invalid(err error) bool {
+// namesInvalidFields reports whether the API server refused an object because of fields that it names. Only a change of
+// the spec can help then. A cluster's own policies refuse with the same code, but name no field.
+func namesInvalidFields(err error) bool {
 	var s apierrors.APIStatus
-	return apierrors.IsInvalid(err) && errors.As(err, &s) && s.Status().Details != nil && len(s.Status().Details.Causes) > 0
+	if !apierrors.IsInvalid(err) || !errors.As(err, &s) {
+		return false
+	}
+	details := s.Status().Details
+	return details != nil && len(details.Causes) > 0
 }
 
-// deleteOne deletes this very object, and in the background what it owns: pods have their grace period. One that is
-// gone is done.
+// deleteOne deletes an object by name and uid. Kubernetes deletes what the object owns in the background, so that pods
+// have their grace period. deleteOne returns no error if the object is gone already.
 func deleteOne(ctx context.Context, c client.Client, o client.Object, reason string) error {
 	uid := o.GetUID()
-	err := c.Delete(ctx, o, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &uid})
-	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) { // a conflict: another one of that name by now
+	inBackground := client.PropagationPolicy(metav1.DeletePropagationBackground)
+	err := c.Delete(ctx, o, inBackground, client.Preconditions{UID: &uid})
+	// A conflict means that the name belongs to another object by now.
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 		return fmt.Errorf("delete %s: %w", o.GetName(), err)
 	}
 	log.FromContext(ctx).Info("deleted", "name", o.GetName(), "reason", reason)
 	return nil
 }
 
+// stillNewest returns errBehind if the API server has another version of the planned object, or another object of that
+// name. now receives the object.
 func stillNewest(ctx context.Context, live client.Reader, planned, now client.Object) error {
 	if err := live.Get(ctx, client.ObjectKeyFromObject(planned), now); err != nil {
-		return fmt.Errorf("look at %s again: %w", planned.GetName(), err)
+		return fmt.Errorf("read %s again: %w", planned.GetName(), err)
 	}
 	if now.GetUID() != planned.GetUID() || now.GetResourceVersion() != planned.GetResourceVersion() {
 		return errBehind
@@ -93,7 +104,8 @@ func stillNewest(ctx context.Context, live client.Reader, planned, now client.Ob
 	return nil
 }
 
-// createJob is idempotent by name: a Job of that name that the same owner made is the same Job.
+// createJob creates a Job. It is idempotent by name: it returns no error if the owner has a Job of that name already. A
+// Job of that name with another owner is an error.
 func createJob(ctx context.Context, c client.Client, live client.Reader, owner client.Object, a decision.Action) error {
 	failpoint.Here("job.before")
 	err := c.Create(ctx, a.Create)
@@ -107,16 +119,17 @@ func createJob(ctx context.Context, c client.Client, live client.Reader, owner c
 	}
 	var there batchv1.Job
 	if err := live.Get(ctx, client.ObjectKeyFromObject(a.Create), &there); err != nil {
-		return fmt.Errorf("look at Job %s: %w", a.Create.Name, err)
+		return fmt.Errorf("read Job %s: %w", a.Create.Name, err)
 	}
 	if !owns(owner, &there) {
-		return fmt.Errorf("the Job %s exists and is not of %s: if it is what an older one of that name left, it will go; otherwise delete it", there.Name, owner.GetName())
+		return fmt.Errorf("a Job %s exists already, and %s does not own it: if an older object of that name left it, "+
+			"Kubernetes deletes the Job soon; otherwise delete the Job", there.Name, owner.GetName())
 	}
 	return nil
 }
 
-// ensureCredential creates the run's Secret with a NATS user. The operator may create Secrets and do nothing else with
-// them: one of that name, which has the run's uid in it, is taken to be right.
+// ensureCredential creates the run's Secret with a NATS user, unless a Secret of that name exists. The operator may
+// create Secrets but not read them. It trusts an existing Secret, because the name contains the run's uid.
 func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.TrainingRun) error {
 	creds, err := r.Issuer.Run(string(run.UID))
 	if err != nil {
@@ -126,8 +139,14 @@ func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.T
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: run.Namespace, Name: plan.SecretName(run),
-			Labels:          map[string]string{podspec.ManagedBy: podspec.Manager, api.LabelRun: run.Name, api.LabelRunUID: string(run.UID)},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))},
+			Labels: map[string]string{
+				podspec.ManagedBy: podspec.Manager,
+				api.LabelRun:      run.Name,
+				api.LabelRunUID:   string(run.UID),
+			},
+			OwnerReferences: []metav1.OwnerReference{
+				*metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun")),
+			},
 		},
 		Type: corev1.SecretTypeOpaque,
 		Data: map[string][]byte{podspec.CredentialFile: creds},
@@ -143,16 +162,17 @@ func (r *TrainingRunReconciler) ensureCredential(ctx context.Context, run *api.T
 	return nil
 }
 
-// ensureCredentialOnce creates a run's Secret, if it is missing, once for each start of the operator and before the run
-// is admitted. A person replaces the credential of an active run by deleting the Secret and restarting the operator
+// ensureCredentialOnce calls ensureCredential once for each run and each start of the operator, before the run is
+// admitted. To replace the credential of an active run, a person deletes the Secret and restarts the operator
 // (docs/adr/0009).
 func (r *TrainingRunReconciler) ensureCredentialOnce(ctx context.Context, run *api.TrainingRun) error {
 	if _, ensured := r.credentials.Load(run.UID); ensured {
 		return nil
 	}
 	err := r.ensureCredential(ctx, run)
-	if err != nil && run.Status.StartTime != nil { // its pods have one; the next attempt asks again
-		log.FromContext(ctx).Info("cannot see to the run's credential", "cause", err.Error())
+	// The pods of a run that has begun have their credential, and the next attempt tries again.
+	if err != nil && run.Status.StartTime != nil {
+		log.FromContext(ctx).Info("cannot make sure that the run's credential exists", "cause", err.Error())
 		return nil
 	}
 	return err

@@ -10,9 +10,9 @@ import (
 	"plumbline.dev/plumbline/operator/plan"
 )
 
-// count counts what a written status says that the one before it did not: the status is the record, so nothing is
-// counted twice, whoever leads and however often it restarts.
-func count(before, after *api.TrainingRunStatus, p plan.Plan) {
+// countChanges adds to the metrics what a written status says and the status before it did not. Nothing is counted
+// twice, however often the leader changes or restarts, because the status is the record.
+func countChanges(before, after *api.TrainingRunStatus, p plan.Plan) {
 	for _, class := range p.Retries {
 		metrics.Retries.WithLabelValues(string(class)).Inc()
 	}
@@ -35,8 +35,8 @@ type attemptKey struct {
 	number int32
 }
 
-// endedAttempts are the recorded attempts that have ended, with their classes. Of one whose last report has not been
-// read yet nobody knows the class.
+// endedAttempts returns the class of each recorded attempt that has ended. It leaves out an attempt whose trial is
+// Finishing: its last report has not been read yet, and the class is not known before.
 func endedAttempts(s *api.TrainingRunStatus) map[attemptKey]string {
 	out := map[attemptKey]string{}
 	for _, t := range s.Trials {
@@ -49,6 +49,15 @@ func endedAttempts(s *api.TrainingRunStatus) map[attemptKey]string {
 	return out
 }
 
+var runPhases = []api.RunPhase{
+	api.RunPending, api.RunRunning, api.RunSuspended, api.RunSucceeded, api.RunFailed,
+}
+
+var trialPhases = []api.TrialPhase{
+	api.TrialWaiting, api.TrialStarting, api.TrialRunning, api.TrialFinishing,
+	api.TrialStopping, api.TrialSucceeded, api.TrialFailed, api.TrialStopped,
+}
+
 func costOf(s *api.TrainingRunStatus) api.Cost {
 	if s.Cost == nil {
 		return api.Cost{}
@@ -56,22 +65,23 @@ func costOf(s *api.TrainingRunStatus) api.Cost {
 	return *s.Cost
 }
 
-// State counts runs and trials by phase, for Prometheus. Every phase is there, so that one that nothing is in reads 0.
+// State returns a function that counts runs and trials by phase, for Prometheus. The counts contain every phase, so
+// that a phase without runs or trials reads 0.
 func State(c client.Reader) func() metrics.State {
 	return func() metrics.State {
 		s := metrics.State{Runs: map[string]int{}, Trials: map[string]int{}}
 		var all api.TrainingRunList
 		if err := c.List(context.Background(), &all); err != nil {
-			return s // the cache has not started yet
+			return s // The cache has not started yet.
 		}
-		for _, p := range []api.RunPhase{api.RunPending, api.RunRunning, api.RunSuspended, api.RunSucceeded, api.RunFailed} {
+		for _, p := range runPhases {
 			s.Runs[string(p)] = 0
 		}
-		for _, p := range []api.TrialPhase{api.TrialWaiting, api.TrialStarting, api.TrialRunning, api.TrialFinishing, api.TrialStopping, api.TrialSucceeded, api.TrialFailed, api.TrialStopped} {
+		for _, p := range trialPhases {
 			s.Trials[string(p)] = 0
 		}
 		for _, r := range all.Items {
-			if r.Status.Phase != "" { // otherwise the operator has not looked at it yet
+			if r.Status.Phase != "" { // otherwise the run has not been reconciled yet
 				s.Runs[string(r.Status.Phase)]++
 			}
 			for _, t := range r.Status.Trials {

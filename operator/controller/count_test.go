@@ -16,8 +16,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// What a status already said is not counted when it is written again, and an attempt that fell out of the record is no
-// new one.
+// A status that is written again counts nothing again, and neither does an attempt that is no longer in the record.
 func TestEachEndIsCountedOnce(t *testing.T) {
 	end := metav1.Now()
 	ended := func(n int32, class wire.Class) api.AttemptStatus {
@@ -35,13 +34,13 @@ func TestEachEndIsCountedOnce(t *testing.T) {
 	third.Phase, third.CompletionTime = api.RunSucceeded, &end
 
 	before := counted(t)
-	count(&api.TrainingRunStatus{}, first, plan.Plan{})
-	count(first, second, plan.Plan{Retries: []wire.Class{wire.ClassMemory}})
-	count(second, second, plan.Plan{})
-	count(second, finishing, plan.Plan{})
-	count(finishing, lost, plan.Plan{Retries: []wire.Class{wire.ClassReports}})
-	count(lost, third, plan.Plan{})
-	count(third, third, plan.Plan{})
+	countChanges(&api.TrainingRunStatus{}, first, plan.Plan{})
+	countChanges(first, second, plan.Plan{Retries: []wire.Class{wire.ClassMemory}})
+	countChanges(second, second, plan.Plan{})
+	countChanges(second, finishing, plan.Plan{})
+	countChanges(finishing, lost, plan.Plan{Retries: []wire.Class{wire.ClassReports}})
+	countChanges(lost, third, plan.Plan{})
+	countChanges(third, third, plan.Plan{})
 	got := counted(t)
 	for name, n := range got {
 		if got[name] = n - before[name]; got[name] == 0 {
@@ -49,9 +48,14 @@ func TestEachEndIsCountedOnce(t *testing.T) {
 		}
 	}
 	want := map[string]float64{
-		"plumbline_attempts_ended_total OutOfMemory": 1, "plumbline_attempts_ended_total ReportsLost": 1, "plumbline_attempts_ended_total Succeeded": 1,
-		"plumbline_trial_retries_total OutOfMemory": 1, "plumbline_trial_retries_total ReportsLost": 1, "plumbline_training_runs_ended_total Succeeded": 1,
-		"plumbline_gpu_seconds_total": 100, "plumbline_lost_gpu_seconds_total": 20,
+		"plumbline_attempts_ended_total OutOfMemory":    1,
+		"plumbline_attempts_ended_total ReportsLost":    1,
+		"plumbline_attempts_ended_total Succeeded":      1,
+		"plumbline_trial_retries_total OutOfMemory":     1,
+		"plumbline_trial_retries_total ReportsLost":     1,
+		"plumbline_training_runs_ended_total Succeeded": 1,
+		"plumbline_gpu_seconds_total":                   100,
+		"plumbline_lost_gpu_seconds_total":              20,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -65,22 +69,38 @@ func TestStateCountsByPhase(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(name string, phase api.RunPhase, end *metav1.Time, gaps int64) *api.TrainingRun {
-		return &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name}, Status: api.TrainingRunStatus{
-			Phase: phase, CompletionTime: end, Trials: []api.TrialStatus{{Name: "d18", Phase: api.TrialRunning, Gaps: gaps}, {Name: "d34", Phase: api.TrialWaiting}},
-		}}
+		return &api.TrainingRun{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name},
+			Status: api.TrainingRunStatus{
+				Phase:          phase,
+				CompletionTime: end,
+				Trials: []api.TrialStatus{
+					{Name: "d18", Phase: api.TrialRunning, Gaps: gaps},
+					{Name: "d34", Phase: api.TrialWaiting},
+				},
+			},
+		}
 	}
-	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run("a", api.RunRunning, nil, 2), run("b", api.RunRunning, nil, 1), run("c", api.RunFailed, &end, 9)).Build()
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(
+		run("a", api.RunRunning, nil, 2),
+		run("b", api.RunRunning, nil, 1),
+		run("c", api.RunFailed, &end, 9),
+	).Build()
 	got := State(c)()
 	want := metrics.State{
-		Runs:    map[string]int{"Pending": 0, "Running": 2, "Suspended": 0, "Succeeded": 0, "Failed": 1},
-		Trials:  map[string]int{"Waiting": 3, "Starting": 0, "Running": 3, "Finishing": 0, "Stopping": 0, "Succeeded": 0, "Failed": 0, "Stopped": 0},
-		Missing: 3, // nobody waits for the reports of a run that has ended
+		Runs: map[string]int{"Pending": 0, "Running": 2, "Suspended": 0, "Succeeded": 0, "Failed": 1},
+		Trials: map[string]int{
+			"Waiting": 3, "Starting": 0, "Running": 3, "Finishing": 0,
+			"Stopping": 0, "Succeeded": 0, "Failed": 0, "Stopped": 0,
+		},
+		Missing: 3, // without those of the run that has ended
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
+// counted returns the values of the metrics that countChanges changes, by name and label value.
 func counted(t *testing.T) map[string]float64 {
 	t.Helper()
 	r := prometheus.NewRegistry()

@@ -17,47 +17,51 @@ import (
 	"plumbline.dev/plumbline/operator/plan"
 )
 
-// An operator sees to a run's Secret once. One that was deleted, to have its credential replaced, is made again by the
-// next.
-func TestACredentialIsMadeAgainAfterARestart(t *testing.T) {
+// An operator ensures a run's Secret once. If a person deletes the Secret to replace the credential, the next operator
+// creates it again.
+func TestACredentialIsCreatedAgainAfterARestart(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)
 	if err != nil {
 		t.Fatal(err)
 	}
 	started := metav1.Now()
-	run := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: "11111111-aaaa"}, Status: api.TrainingRunStatus{StartTime: &started}}
+	run := &api.TrainingRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: "11111111-aaaa"},
+		Status:     api.TrainingRunStatus{StartTime: &started},
+	}
 	creates, denied := 0, error(nil)
-	c := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
+	create := func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
 		creates++
 		if denied != nil {
 			return denied
 		}
 		return c.Create(ctx, o, options...)
-	}})
+	}
+	c := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{Create: create})
 	operator := func() *TrainingRunReconciler { return &TrainingRunReconciler{Client: c, Issuer: issuer} }
-	see := func(r *TrainingRunReconciler, wantCreates int) {
+	ensure := func(r *TrainingRunReconciler, wantCreates int) {
 		t.Helper()
 		creates = 0
 		if err := r.ensureCredentialOnce(t.Context(), run); err != nil || creates != wantCreates {
-			t.Errorf("%d Secrets were asked for, want %d; %v", creates, wantCreates, err)
+			t.Errorf("%d Secrets were created or tried, want %d; %v", creates, wantCreates, err)
 		}
 	}
 	first := operator()
-	see(first, 1)
-	see(first, 0)
+	ensure(first, 1)
+	ensure(first, 0)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: plan.SecretName(run)}}
 	if err := c.Delete(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	see(operator(), 1)
+	ensure(operator(), 1)
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
 		t.Error(err)
 	}
-	see(operator(), 1) // it is there
+	ensure(operator(), 1) // the Secret exists
 
 	denied = errors.New("a quota")
-	see(operator(), 1) // the run's pods have their credential: it goes on
+	ensure(operator(), 1) // the run continues, because its pods have their credential
 	run.Status.StartTime = nil
 	if err := operator().ensureCredentialOnce(t.Context(), run); !errors.Is(err, denied) {
 		t.Errorf("a run without a credential is admitted: %v", err)

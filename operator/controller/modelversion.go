@@ -24,11 +24,11 @@ import (
 	"plumbline.dev/plumbline/operator/promotion"
 )
 
-// ModelVersionReconciler has each version published by a Job. A version has no owner: neither the end of its run nor
-// the removal of its Model takes away the record of what is in the registry.
+// ModelVersionReconciler creates a Job that publishes each ModelVersion. A ModelVersion has no owner: it is the record
+// of what is in the registry, and stays when its run or its Model is deleted.
 type ModelVersionReconciler struct {
 	Client   client.Client
-	Live     client.Reader
+	Live     client.Reader // reads the API server itself
 	Recorder events.EventRecorder
 	Now      func() time.Time
 
@@ -39,7 +39,7 @@ type ModelVersionReconciler struct {
 // +kubebuilder:rbac:groups=plumbline.dev,resources=models/status;modelversions/status,verbs=update
 // +kubebuilder:rbac:groups=plumbline.dev,resources=modelversions/finalizers,verbs=update
 
-// Reconcile brings one version a step further: observe, plan, write the status, apply, as for a run.
+// Reconcile takes one step with a ModelVersion, as for a TrainingRun: observe, plan, write the status, apply.
 func (r *ModelVersionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var version api.ModelVersion
 	if err := r.Client.Get(ctx, req.NamespacedName, &version); err != nil || !version.DeletionTimestamp.IsZero() {
@@ -66,6 +66,7 @@ func (r *ModelVersionReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	return ctrl.Result{RequeueAfter: p.After}, client.IgnoreNotFound(err)
 }
 
+// model returns the version's Model, or nil if the Model does not exist.
 func (r *ModelVersionReconciler) model(ctx context.Context, v *api.ModelVersion) (*api.Model, error) {
 	var m api.Model
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: v.Namespace, Name: v.Spec.Model}, &m)
@@ -73,19 +74,22 @@ func (r *ModelVersionReconciler) model(ctx context.Context, v *api.ModelVersion)
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look for Model %s: %w", v.Spec.Model, err)
+		return nil, fmt.Errorf("read Model %s: %w", v.Spec.Model, err)
 	}
 	return &m, nil
 }
 
-func (r *ModelVersionReconciler) observeAndPlan(ctx context.Context, v *api.ModelVersion, m *api.Model) (promotion.Plan, error) {
+func (r *ModelVersionReconciler) observeAndPlan(
+	ctx context.Context, v *api.ModelVersion, m *api.Model,
+) (promotion.Plan, error) {
 	in := promotion.Input{Version: v, Model: m, Now: r.Now()}
 	if v.Status.CompletionTime == nil {
 		var err error
 		if in.Cluster, err = observeCluster(ctx, r.Client, v, labelsOf(v)); err != nil {
 			return promotion.Plan{}, err
 		}
-		if job := v.Status.Job; job != "" && !in.Cluster.Has(job) { // it was seen once: the cache may be behind
+		// status.job names a Job that was observed before. If the cache does not have it, the cache may be behind.
+		if job := v.Status.Job; job != "" && !in.Cluster.Has(job) {
 			if in.Cluster, err = observeCluster(ctx, r.Live, v, labelsOf(v)); err != nil {
 				return promotion.Plan{}, err
 			}
@@ -98,7 +102,10 @@ func labelsOf(v *api.ModelVersion) client.MatchingLabels {
 	return client.MatchingLabels{api.LabelModel: v.Spec.Model, api.LabelVersion: fmt.Sprint(v.Spec.Version)}
 }
 
-func (r *ModelVersionReconciler) writeStatus(ctx context.Context, v *api.ModelVersion, p promotion.Plan) (written bool, err error) {
+// writeStatus writes the status if it differs from the version's, and then records the events.
+func (r *ModelVersionReconciler) writeStatus(
+	ctx context.Context, v *api.ModelVersion, p promotion.Plan,
+) (written bool, err error) {
 	if equality.Semantic.DeepEqual(v.Status, p.Status) {
 		return false, nil
 	}
@@ -112,7 +119,11 @@ func (r *ModelVersionReconciler) writeStatus(ctx context.Context, v *api.ModelVe
 	return true, nil
 }
 
-func (r *ModelVersionReconciler) apply(ctx context.Context, v *api.ModelVersion, actions []decision.Action, written bool) error {
+// apply creates the Jobs of a plan. If the status was not written just now, apply first asks the API server whether the
+// version is still the planned one.
+func (r *ModelVersionReconciler) apply(
+	ctx context.Context, v *api.ModelVersion, actions []decision.Action, written bool,
+) error {
 	if len(actions) == 0 {
 		return nil
 	}
@@ -144,7 +155,8 @@ func (r *ModelVersionReconciler) updateModel(ctx context.Context, m *api.Model, 
 	return nil
 }
 
-// SetupWithManager watches versions, their Jobs and pods, and the Models that they wait for.
+// SetupWithManager registers the controller. It watches ModelVersions, their Jobs and pods, and the Models for which
+// versions may wait.
 func (r *ModelVersionReconciler) SetupWithManager(mgr ctrl.Manager, o controller.Options) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&api.ModelVersion{}).
@@ -159,14 +171,17 @@ func (r *ModelVersionReconciler) SetupWithManager(mgr ctrl.Manager, o controller
 	return nil
 }
 
+// versionOfPod returns the ModelVersion that a publishing pod belongs to.
 func versionOfPod(_ context.Context, pod client.Object) []reconcile.Request {
 	model, version := pod.GetLabels()[api.LabelModel], pod.GetLabels()[api.LabelVersion]
 	if model == "" {
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: pod.GetNamespace(), Name: model + "-v" + version}}}
+	name := types.NamespacedName{Namespace: pod.GetNamespace(), Name: model + "-v" + version}
+	return []reconcile.Request{{NamespacedName: name}}
 }
 
+// versionsOf returns the ModelVersions of a Model that have not ended.
 func (r *ModelVersionReconciler) versionsOf(ctx context.Context, model client.Object) (out []reconcile.Request) {
 	var versions api.ModelVersionList
 	if err := r.Client.List(ctx, &versions, client.InNamespace(model.GetNamespace())); err != nil {

@@ -18,8 +18,9 @@ import (
 	"plumbline.dev/plumbline/podspec"
 )
 
-// observe gathers everything that the plan is made from. The order matters where noted: what the stream is asked comes
-// after what the cluster showed.
+// observe collects everything from which the plan is made. The order matters: observe reads the cluster, then asks
+// whether the stream is drained, and reads the folded reports last. Of a pod that had ended by the first step, a
+// drained stream has no more reports by the second, and the third returns them all.
 func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRun) (plan.Input, error) {
 	in := plan.Input{Run: run, Settings: r.Settings, Now: r.Now()}
 	var err error
@@ -29,7 +30,7 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 		}
 		return in, err
 	}
-	if in.Cluster, err = observeCluster(ctx, r.Client, run, client.MatchingLabels{api.LabelRunUID: string(run.UID)}); err != nil {
+	if in.Cluster, err = observeCluster(ctx, r.Client, run, labelsOfRun(run)); err != nil {
 		return in, err
 	}
 	if err := r.readLiveIfNeeded(ctx, run, &in.Cluster, in.Now); err != nil {
@@ -39,20 +40,25 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 		return in, err
 	}
 	in.Admission = r.ensureCredentialOnce(ctx, run)
+	drained := false
 	if plan.NeedsDrain(run) {
-		// Asked after the pods were seen to have ended, so that what they sent last is counted in.
-		if in.Reports.Drained, err = r.Ingest.Drained(ctx, run.UID); err != nil {
+		if drained, err = r.Ingest.Drained(ctx, run.UID); err != nil {
 			log.FromContext(ctx).Info("cannot tell whether all reports were read", "cause", err.Error())
 		}
 	}
-	drained := in.Reports.Drained
 	in.Stream, in.Reports = r.Ingest.Stream(), r.Ingest.Reports(run.UID)
 	in.Reports.Drained = drained
 	return in, nil
 }
 
-// observeCluster lists Jobs and pods by label, and keeps the Jobs that the owner made.
-func observeCluster(ctx context.Context, c client.Reader, owner client.Object, labels client.MatchingLabels) (attempt.Cluster, error) {
+func labelsOfRun(run *api.TrainingRun) client.MatchingLabels {
+	return client.MatchingLabels{api.LabelRunUID: string(run.UID)}
+}
+
+// observeCluster lists Jobs and pods by label, and keeps the Jobs that the owner controls.
+func observeCluster(
+	ctx context.Context, c client.Reader, owner client.Object, labels client.MatchingLabels,
+) (attempt.Cluster, error) {
 	var jobs batchv1.JobList
 	if err := c.List(ctx, &jobs, client.InNamespace(owner.GetNamespace()), labels); err != nil {
 		return attempt.Cluster{}, fmt.Errorf("list Jobs: %w", err)
@@ -68,7 +74,9 @@ func observeCluster(ctx context.Context, c client.Reader, owner client.Object, l
 	return cluster, err
 }
 
-func listPods(ctx context.Context, c client.Reader, namespace string, labels client.MatchingLabels) ([]*corev1.Pod, error) {
+func listPods(
+	ctx context.Context, c client.Reader, namespace string, labels client.MatchingLabels,
+) ([]*corev1.Pod, error) {
 	var pods corev1.PodList
 	if err := c.List(ctx, &pods, client.InNamespace(namespace), labels); err != nil {
 		return nil, fmt.Errorf("list pods: %w", err)
@@ -80,23 +88,24 @@ func listPods(ctx context.Context, c client.Reader, namespace string, labels cli
 	return out, nil
 }
 
-// readLiveIfNeeded reads Jobs and pods from the API server itself where a cache that is behind would mislead the plan.
+// readLiveIfNeeded reads Jobs and pods from the API server itself if the plan must not be made from a cache that may be
+// behind.
 func (r *TrainingRunReconciler) readLiveIfNeeded(
 	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
 ) (err error) {
 	needed := plan.NeedsLiveRead(run, now)
 	for _, t := range run.Status.Trials {
-		hasJob := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning // so its Job was observed once
+		hasJob := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning // its Job was observed before
 		needed = needed || hasJob && !cluster.Has(attempt.JobName(run.Name, t.Name, t.Attempt))
 	}
 	if needed {
-		*cluster, err = observeCluster(ctx, r.Live, run, client.MatchingLabels{api.LabelRunUID: string(run.UID)})
+		*cluster, err = observeCluster(ctx, r.Live, run, labelsOfRun(run))
 	}
 	return err
 }
 
-// explainWaits adds to the cluster why Jobs and pods wait that do not say so themselves, and why Jobs could not be
-// created.
+// explainWaits adds to the cluster why Jobs and pods wait whose own status does not say why, and why Jobs could not be
+// created. The sources are the cluster's events, Kueue, and what the API server answered at the last try.
 func (r *TrainingRunReconciler) explainWaits(
 	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
 ) (err error) {
@@ -109,7 +118,7 @@ func (r *TrainingRunReconciler) explainWaits(
 		name := attempt.JobName(run.Name, t.Name, t.Attempt)
 		if err := r.refusals.of(types.NamespacedName{Namespace: run.Namespace, Name: name}); err != nil {
 			cluster.Warnings[name] = err.Error()
-			if invalid(err) {
+			if namesInvalidFields(err) {
 				cluster.Invalid = append(cluster.Invalid, name)
 			}
 		}
@@ -117,13 +126,16 @@ func (r *TrainingRunReconciler) explainWaits(
 	return nil
 }
 
-// warnings finds the newest warning of the cluster about each of the named objects.
-func (r *TrainingRunReconciler) warnings(ctx context.Context, namespace string, names []string) (map[string]string, error) {
+// warnings returns the newest warning event of each named object, without the operator's own events.
+func (r *TrainingRunReconciler) warnings(
+	ctx context.Context, namespace string, names []string,
+) (map[string]string, error) {
 	out := map[string]string{}
 	for _, name := range names {
 		var found corev1.EventList
-		if err := r.Live.List(ctx, &found, client.InNamespace(namespace), client.MatchingFields{"involvedObject.name": name, "type": corev1.EventTypeWarning}); err != nil {
-			return nil, fmt.Errorf("look for what the cluster says of %s: %w", name, err)
+		about := client.MatchingFields{"involvedObject.name": name, "type": corev1.EventTypeWarning}
+		if err := r.Live.List(ctx, &found, client.InNamespace(namespace), about); err != nil {
+			return nil, fmt.Errorf("list the warning events of %s: %w", name, err)
 		}
 		var newest metav1.Time
 		for _, e := range found.Items {
@@ -139,11 +151,11 @@ func (r *TrainingRunReconciler) warnings(ctx context.Context, namespace string, 
 	return out, nil
 }
 
-// promotions counts the run's ModelVersions that have not ended.
+// promotions returns how many of the run's ModelVersions have not ended.
 func (r *TrainingRunReconciler) promotions(ctx context.Context, run *api.TrainingRun) (n int, err error) {
 	var versions api.ModelVersionList
 	if err := r.Live.List(ctx, &versions, client.InNamespace(run.Namespace)); err != nil {
-		return 0, fmt.Errorf("look for promotions of TrainingRun %s: %w", run.Name, err)
+		return 0, fmt.Errorf("list the promotions of TrainingRun %s: %w", run.Name, err)
 	}
 	for _, v := range versions.Items {
 		if v.Spec.Run.UID == string(run.UID) && v.Status.CompletionTime == nil {
@@ -155,7 +167,8 @@ func (r *TrainingRunReconciler) promotions(ctx context.Context, run *api.Trainin
 
 func owns(owner client.Object, o client.Object) bool { return metav1.IsControlledBy(o, owner) }
 
-// ActiveRuns lists the runs that have not ended, in the given namespaces or in all, from the API server itself.
+// ActiveRuns returns a function that lists the runs that have not ended, in the given namespaces, or in all without
+// any. live must read the API server itself.
 func ActiveRuns(live client.Reader, namespaces []string) func(context.Context) ([]api.TrainingRun, error) {
 	if len(namespaces) == 0 {
 		namespaces = []string{metav1.NamespaceAll}

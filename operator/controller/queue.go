@@ -15,51 +15,52 @@ import (
 	"plumbline.dev/plumbline/operator/attempt"
 )
 
-// workloadKind is Kueue's record of something that waits in a queue. What is read of it is the same in every version of
-// its API.
+// workloadKind is the kind of Kueue's record of a Job that waits in a queue. The fields that the operator reads are the
+// same in every version of Kueue's API.
 var workloadKind = schema.GroupKind{Group: "kueue.x-k8s.io", Kind: "Workload"}
 
-// askKueue has Kueue say why the named Jobs wait that are in one of its queues. That it cannot be asked holds nothing
-// up.
+// askKueue adds to the cluster's warnings why those of the named Jobs wait that are in a Kueue queue. If Kueue's answer
+// cannot be read, the reconcile continues without it.
 func (r *TrainingRunReconciler) askKueue(ctx context.Context, cluster *attempt.Cluster, names []string) {
 	for _, job := range cluster.Jobs {
 		if !attempt.InQueue(job) || !slices.Contains(names, job.Name) {
 			continue
 		}
-		words, err := r.kueueSays(ctx, job)
+		reason, err := r.kueueReason(ctx, job)
 		if err != nil {
 			log.FromContext(ctx).Info("cannot ask Kueue why a Job waits", "job", job.Name, "cause", err.Error())
-		} else if words != "" {
-			cluster.Warnings[job.Name] = words
+		} else if reason != "" {
+			cluster.Warnings[job.Name] = reason
 		}
 	}
 }
 
-// kueueSays is empty where there is no Kueue, and until it has looked at the Job.
-func (r *TrainingRunReconciler) kueueSays(ctx context.Context, job *batchv1.Job) (string, error) {
+// kueueReason returns why Kueue has not admitted a Job. It is empty in a cluster without Kueue, and until Kueue has
+// considered the Job.
+func (r *TrainingRunReconciler) kueueReason(ctx context.Context, job *batchv1.Job) (string, error) {
 	served, err := r.Client.RESTMapper().RESTMapping(workloadKind)
 	if meta.IsNoMatchError(err) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("find out which Workloads the API server knows: %w", err)
+		return "", fmt.Errorf("find Kueue's API: %w", err)
 	}
 	var workloads unstructured.UnstructuredList
 	workloads.SetGroupVersionKind(served.GroupVersionKind)
-	err = r.Live.List(ctx, &workloads, client.InNamespace(job.Namespace), client.MatchingLabels{"kueue.x-k8s.io/job-uid": string(job.UID)})
-	if err != nil {
-		return "", fmt.Errorf("look for the Workload of Job %s: %w", job.Name, err)
+	ofJob := client.MatchingLabels{"kueue.x-k8s.io/job-uid": string(job.UID)}
+	if err := r.Live.List(ctx, &workloads, client.InNamespace(job.Namespace), ofJob); err != nil {
+		return "", fmt.Errorf("find the Workload of Job %s: %w", job.Name, err)
 	}
 	for _, w := range workloads.Items {
-		if words := whyPending(w.Object); words != "" {
-			return words, nil
+		if reason := whyPending(w.Object); reason != "" {
+			return reason, nil
 		}
 	}
 	return "", nil
 }
 
-// whyPending is Kueue's own sentence on a Workload that it has not admitted: what its queue lacks; or, with its share
-// of the queue reserved, the first check that has not passed.
+// whyPending returns Kueue's own text about a Workload that it has not admitted: what the queue lacks, or, once quota
+// is reserved, the first admission check that has not passed.
 func whyPending(workload map[string]any) string {
 	conditions, _, _ := unstructured.NestedSlice(workload, "status", "conditions")
 	for _, c := range conditions {

@@ -7,22 +7,26 @@ func TestWhyPending(t *testing.T) {
 	status := func(conditions, checks []any) object {
 		return object{"status": object{"conditions": conditions, "admissionChecks": checks}}
 	}
-	reserved := []any{object{"type": "QuotaReserved", "status": "True", "message": "Quota reserved in ClusterQueue lab"}}
+	reserved := []any{
+		object{"type": "QuotaReserved", "status": "True", "message": "Quota reserved in ClusterQueue lab"},
+	}
 	for name, tt := range map[string]struct {
 		workload object
 		want     string
 	}{
-		"one that Kueue has not looked at": {object{}, ""},
-		"one that its queue has no room for": {status([]any{
+		"a Workload that Kueue has not considered": {object{}, ""},
+		"a Workload whose queue lacks quota": {status([]any{
 			object{"type": "Requeued", "status": "True", "message": "not this one"},
 			object{"type": "QuotaReserved", "status": "False", "message": "insufficient unused quota"},
 		}, nil), "insufficient unused quota"},
-		"one that is admitted": {status(reserved, nil), ""},
-		"one with a check that has not passed": {status(reserved, []any{
+		"a Workload that is admitted": {status(reserved, nil), ""},
+		"a Workload with a check that has not passed": {status(reserved, []any{
 			object{"name": "budget", "state": "Ready", "message": "paid"},
-			object{"name": "nodes", "state": "Pending", "message": "two are on their way"},
-		}), "admission check nodes is Pending: two are on their way"},
-		"one in a shape that nobody expects": {object{"status": object{"conditions": []any{"?"}, "admissionChecks": object{}}}, ""},
+			object{"name": "nodes", "state": "Pending", "message": "two nodes are starting"},
+		}), "admission check nodes is Pending: two nodes are starting"},
+		"a Workload of an unknown shape": {
+			object{"status": object{"conditions": []any{"?"}, "admissionChecks": object{}}}, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := whyPending(tt.workload); got != tt.want {

@@ -9,26 +9,31 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// refusals holds why objects could not be created at the last try, by name. A run's status shows them. They are in
-// memory only.
+// refusals holds why objects could not be created at the last try, by the object's name. A run's status shows the
+// reasons. They are in memory only: a restarted operator tries again and learns them again.
 type refusals struct{ last sync.Map }
 
-// remember keeps a refusal, and records an event unless the last refusal had the same words: a webhook that is down
-// refuses every few seconds.
-func (r *refusals) remember(recorder events.EventRecorder, about client.Object, reason string, name types.NamespacedName, err error) {
-	if was := r.of(name); was == nil || was.Error() != err.Error() {
+// remember keeps the error with which the API server refused to create the named object, and records an event about the
+// object that needs it. It records no event if the last refusal had the same text, because the operator tries again
+// every few seconds.
+func (r *refusals) remember(
+	recorder events.EventRecorder, about client.Object, reason string, name types.NamespacedName, err error,
+) {
+	if last := r.of(name); last == nil || last.Error() != err.Error() {
 		recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, "Create", "%s", shorten(err.Error()))
 	}
 	r.last.Store(name, err)
 }
 
-// of returns why an object could not be created; nil: it was created, or nobody has tried.
+// of returns why an object could not be created at the last try. It returns nil if the object was created or nobody has
+// tried.
 func (r *refusals) of(name types.NamespacedName) error {
-	why, ok := r.last.Load(name)
+	err, ok := r.last.Load(name)
 	if !ok {
 		return nil
 	}
-	return why.(error)
+	return err.(error)
 }
 
+// forget drops the refusal of an object that has been created.
 func (r *refusals) forget(name types.NamespacedName) { r.last.Delete(name) }

@@ -17,12 +17,15 @@ import (
 	"plumbline.dev/plumbline/operator/plan"
 )
 
-// maxNote is how many bytes an Event's note may have.
+// maxNote is how many bytes the API server accepts in an Event's note.
 const maxNote = 1024
 
-// writeStatus writes the status if it differs from the run's, and then records the events. It is the only write to
-// status in a reconcile. If somebody changed the run meanwhile, the write is a conflict, and no event is recorded.
-func (r *TrainingRunReconciler) writeStatus(ctx context.Context, run *api.TrainingRun, p plan.Plan) (written bool, err error) {
+// writeStatus writes the planned status if it differs from the run's, and then records the events and the metrics. It
+// is the only write to status in a reconcile. If somebody changed the run meanwhile, the write fails with a conflict,
+// and writeStatus records nothing.
+func (r *TrainingRunReconciler) writeStatus(
+	ctx context.Context, run *api.TrainingRun, p plan.Plan,
+) (written bool, err error) {
 	if equality.Semantic.DeepEqual(run.Status, p.Status) {
 		return false, nil
 	}
@@ -33,12 +36,12 @@ func (r *TrainingRunReconciler) writeStatus(ctx context.Context, run *api.Traini
 		return false, fmt.Errorf("write the status of TrainingRun %s: %w", run.Name, err)
 	}
 	failpoint.Here("status.after")
-	count(&before, &p.Status, p)
+	countChanges(&before, &p.Status, p)
 	recordEvents(ctx, r.Recorder, run, p.Events)
 	return true, nil
 }
 
-// shorten cuts a text to what an Event's note may have.
+// shorten cuts a text to the length that an Event's note may have.
 func shorten(s string) string {
 	if len(s) <= maxNote {
 		return s
@@ -51,7 +54,9 @@ func recordEvents(ctx context.Context, recorder events.EventRecorder, about clie
 	for _, e := range all {
 		var related runtime.Object
 		if e.Job != "" {
-			related = &corev1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: about.GetNamespace(), Name: e.Job}
+			related = &corev1.ObjectReference{
+				APIVersion: "batch/v1", Kind: "Job", Namespace: about.GetNamespace(), Name: e.Job,
+			}
 		}
 		recorder.Eventf(about, related, string(e.Severity), e.Reason, "Reconcile", "%s", shorten(e.Message))
 		log.FromContext(ctx).Info(e.Message, "reason", e.Reason)

@@ -28,20 +28,20 @@ import (
 	"plumbline.dev/plumbline/operator/resolve"
 )
 
-// progressEvery bounds how often a run's status is written for nothing but progress.
+// progressEvery is the shortest time between two reconciles of a run that only progress asks for.
 const progressEvery = 2 * time.Second
 
-// conflictRetry is how long to wait for the cache after it was found to be behind.
+// conflictRetry is how long a reconcile waits for the cache after it found the cache to be behind.
 const conflictRetry = 100 * time.Millisecond
 
-// TrainingRunReconciler makes one Job per attempt and keeps status.
+// TrainingRunReconciler creates one Job per attempt and writes the status of TrainingRuns.
 type TrainingRunReconciler struct {
 	Client   client.Client
-	Live     client.Reader // the API server itself, where a cache that is behind would do harm
+	Live     client.Reader // reads the API server itself, where a cache that is behind would do harm
 	Recorder events.EventRecorder
 	Ingest   *ingest.Ingest
 	Issuer   *credential.Issuer
-	CA       []byte // PEM; nil: trials trust the system's authorities
+	CA       []byte // the authority of the NATS server, in PEM; nil: trials trust the system's authorities
 	Settings resolve.Settings
 	Now      func() time.Time
 
@@ -60,7 +60,7 @@ type TrainingRunReconciler struct {
 // +kubebuilder:rbac:groups=kueue.x-k8s.io,resources=workloads,verbs=list
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=plumbline-system,resources=leases,verbs=get;create;update
 
-// Reconcile brings one run a step further.
+// Reconcile takes one step with a TrainingRun. It may run again at any time with the same result.
 func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	if err := r.Ingest.WaitForFirstTry(ctx); err != nil {
 		return ctrl.Result{}, err
@@ -70,7 +70,7 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		r.Ingest.Forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if !run.DeletionTimestamp.IsZero() { // its Jobs, pods and Secret go with it
+	if !run.DeletionTimestamp.IsZero() { // Kubernetes deletes the run's Jobs, pods and Secret with it.
 		r.Ingest.Forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
@@ -84,7 +84,7 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	// 2. Plan.
 	p := plan.Make(input)
-	// 3. Write the status first: no Job is created whose attempt is not recorded there.
+	// 3. Write the status, before a Job is created: the status must have a record of each attempt that has a Job.
 	written, err := r.writeStatus(ctx, &run, p)
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
@@ -102,13 +102,14 @@ func (r *TrainingRunReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	return ctrl.Result{RequeueAfter: p.After}, err
 }
 
-// SetupWithManager watches runs, their Jobs and pods, and the reports.
+// SetupWithManager registers the controller. It watches TrainingRuns, their Jobs and pods, and the wakes of Ingest.
 func (r *TrainingRunReconciler) SetupWithManager(mgr ctrl.Manager, o controller.Options) error {
+	onWake := handler.TypedFuncs[ingest.Wake, reconcile.Request]{GenericFunc: wake}
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&api.TrainingRun{}).
 		Owns(&batchv1.Job{}).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(runOfPod)).
-		WatchesRawSource(source.TypedChannel(r.Ingest.Wakes(), handler.TypedFuncs[ingest.Wake, reconcile.Request]{GenericFunc: wake})).
+		WatchesRawSource(source.TypedChannel(r.Ingest.Wakes(), onWake)).
 		WithOptions(o).
 		Complete(r)
 	if err != nil {
@@ -117,6 +118,7 @@ func (r *TrainingRunReconciler) SetupWithManager(mgr ctrl.Manager, o controller.
 	return nil
 }
 
+// runOfPod returns the TrainingRun that a trial's pod belongs to.
 func runOfPod(_ context.Context, pod client.Object) []reconcile.Request {
 	run := pod.GetLabels()[api.LabelRun]
 	if run == "" {
@@ -125,9 +127,13 @@ func runOfPod(_ context.Context, pod client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: pod.GetNamespace(), Name: run}}}
 }
 
-// wake looks at a run at once where its reports turn what is decided, and otherwise gathers: what is added within the
-// time is one request.
-func wake(_ context.Context, e event.TypedGenericEvent[ingest.Wake], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+// wake queues a reconcile of a run: at once if the wake is urgent, and otherwise after progressEvery. The queue joins
+// all requests for a run that come within this time.
+func wake(
+	_ context.Context,
+	e event.TypedGenericEvent[ingest.Wake],
+	q workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
 	r := reconcile.Request{NamespacedName: e.Object.Run}
 	if e.Object.Urgent {
 		q.Add(r)

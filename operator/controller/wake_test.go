@@ -13,8 +13,9 @@ import (
 	"plumbline.dev/plumbline/operator/ingest"
 )
 
-// looks has a worker take runs from the queue that controllers have, in made-up time, and returns when it took each.
-func looks(t *testing.T, tell func(wake func(run string, urgent bool))) map[string][]time.Duration {
+// reconciles runs a worker on the queue that controllers use, in simulated time, while send sends wakes. It returns the
+// times at which the worker took each run, from the start.
+func reconciles(t *testing.T, send func(wake func(run string, urgent bool))) map[string][]time.Duration {
 	taken := map[string][]time.Duration{}
 	synctest.Test(t, func(t *testing.T) {
 		q := priorityqueue.New[reconcile.Request]("wake")
@@ -30,20 +31,21 @@ func looks(t *testing.T, tell func(wake func(run string, urgent bool))) map[stri
 				q.Done(r)
 			}
 		}()
-		tell(func(run string, urgent bool) {
-			wake(t.Context(), event.TypedGenericEvent[ingest.Wake]{Object: ingest.Wake{Run: types.NamespacedName{Namespace: "lab", Name: run}, Urgent: urgent}}, q)
+		send(func(run string, urgent bool) {
+			w := ingest.Wake{Run: types.NamespacedName{Namespace: "lab", Name: run}, Urgent: urgent}
+			wake(t.Context(), event.TypedGenericEvent[ingest.Wake]{Object: w}, q)
 		})
-		time.Sleep(time.Minute) // what is late comes too
+		time.Sleep(time.Minute) // so that delayed requests come as well
 		q.ShutDown()
 		<-ended
 	})
 	return taken
 }
 
-// Five trials of a hundred runs tell of progress all the time: a run's status follows, but not report by report.
+// The trials of many runs report progress all the time. A run is reconciled for its progress, but not for each report.
 func TestProgressIsGathered(t *testing.T) {
 	const each, long = 100 * time.Millisecond, time.Minute
-	taken := looks(t, func(wake func(string, bool)) {
+	taken := reconciles(t, func(wake func(string, bool)) {
 		for now := time.Duration(0); now < long; now += each {
 			wake("a", false)
 			if now < time.Second {
@@ -53,23 +55,23 @@ func TestProgressIsGathered(t *testing.T) {
 		}
 	})
 	if n := len(taken["b"]); n != 1 || taken["b"][0] != progressEvery {
-		t.Errorf("a second of progress is looked at %d times, at %v", n, taken["b"])
+		t.Errorf("a second of progress caused %d reconciles, at %v", n, taken["b"])
 	}
 	a := taken["a"]
 	if n, most := len(a), int(long/progressEvery); n < most-2 || n > most {
-		t.Errorf("a minute of progress is looked at %d times, want about %d", n, most)
+		t.Errorf("a minute of progress caused %d reconciles, want about %d", n, most)
 	}
 	for i := 1; i < len(a); i++ {
 		if apart := a[i] - a[i-1]; apart < progressEvery || apart > progressEvery+each {
-			t.Errorf("two looks are %s apart", apart)
+			t.Errorf("two reconciles are %s apart", apart)
 		}
 	}
 }
 
-// A new best, a first report and an end are looked at at once, also while progress is being gathered; that is looked at
-// with them.
-func TestATurnIsLookedAtAtOnce(t *testing.T) {
-	taken := looks(t, func(wake func(string, bool)) {
+// An urgent wake causes a reconcile at once, also while progress is being gathered. That reconcile serves the gathered
+// progress as well.
+func TestAnUrgentWakeIsServedAtOnce(t *testing.T) {
+	taken := reconciles(t, func(wake func(string, bool)) {
 		wake("a", true)
 		time.Sleep(time.Second)
 		wake("a", false)
@@ -77,6 +79,6 @@ func TestATurnIsLookedAtAtOnce(t *testing.T) {
 		wake("a", true)
 	})
 	if a := taken["a"]; len(a) != 2 || a[0] != 0 || a[1] != 2*time.Second {
-		t.Errorf("looked at after %v, want at once and after 2 s", a)
+		t.Errorf("reconciled after %v, want at once and after 2 s", a)
 	}
 }

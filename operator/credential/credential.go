@@ -1,6 +1,7 @@
-// Package credential makes NATS users. In the walk it stands beside the Jobs: before a run's first pod there is a
-// Secret with a user that may send that run's reports and nothing else. NATS runs in operator mode, so that a user is a
-// signed document that the server has never seen before: making one is arithmetic, not a request.
+// Package credential makes NATS users. In the walk it stands beside the Jobs: before a run's first pod is created, the
+// run has a Secret with a user that may send the run's reports and nothing else. NATS runs in operator mode, so a user
+// is a document that is signed with the account's key. The server does not have to know the user beforehand, and to
+// make one takes no request.
 package credential
 
 import (
@@ -19,7 +20,7 @@ import (
 // OperatorInbox is the prefix of the operator's own inboxes.
 const OperatorInbox = "_INBOX_plumbline-operator"
 
-// Issuer signs users of one account.
+// Issuer makes and signs users of one account.
 type Issuer struct {
 	signing nkeys.KeyPair
 	account string // public key
@@ -42,33 +43,34 @@ func Load(signingFile, accountFile string) (*Issuer, error) {
 	return issuer, nil
 }
 
-// New takes the seed of a signing key (SA…) and the public key of its account (A…).
+// New returns an Issuer with the seed of a signing key (SA…) and the public key of its account (A…).
 func New(seed []byte, account string) (*Issuer, error) {
 	if !nkeys.IsValidPublicAccountKey(account) {
-		return nil, fmt.Errorf("%q is not the public key of a NATS account: it begins with A", account)
+		return nil, fmt.Errorf("%q is not the public key of a NATS account, which begins with A", account)
 	}
 	signing, err := nkeys.FromSeed(seed)
 	if err != nil {
 		return nil, fmt.Errorf("read the seed of a signing key: %w", err)
 	}
 	if public, err := signing.PublicKey(); err != nil || !nkeys.IsValidPublicAccountKey(public) {
-		return nil, fmt.Errorf("the signing key is not an account's: its seed begins with SA")
+		return nil, fmt.Errorf("the signing key is not of an account: the seed of an account's key begins with SA")
 	}
 	return &Issuer{signing, account}, nil
 }
 
-// maxPayload is what one message of a run may take: a report and its headers.
+// maxPayload is the largest message in bytes that a run's pod may send: a report and 4 KiB of headers.
 const maxPayload = wire.MaxReportBytes + 4<<10
 
-// Run is the credentials file of a run's pods: they may publish the run's reports and hear the acknowledgements. It
-// does not expire: the operator could not renew it (docs/adr/0009).
+// Run returns the credentials file of a run's pods. With it they may publish the run's reports and receive the
+// acknowledgements. It does not expire, because the operator could not renew it (docs/adr/0009).
 func (i *Issuer) Run(uid string) ([]byte, error) {
 	var may jwt.Permissions
 	may.Pub.Allow.Add(wire.RunSubjects(uid))
 	may.Sub.Allow.Add(wire.InboxPrefix(uid) + ".>")
 	token, user, err := i.user("run "+uid, may, func(c *jwt.UserClaims) {
 		c.Limits.Payload = maxPayload
-		c.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket) // a leaf node could carry a whole network
+		// Other types stay forbidden: a leaf node, for example, could connect a whole network.
+		c.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket)
 	})
 	if err != nil {
 		return nil, err
@@ -80,7 +82,7 @@ func (i *Issuer) Run(uid string) ([]byte, error) {
 	return jwt.FormatUserConfig(token, seed)
 }
 
-// Operator signs the operator itself in, with a user that exists in memory only.
+// Operator returns the option with which the operator itself signs in: a new user, which exists in memory only.
 func (i *Issuer) Operator() (nats.Option, error) {
 	var may jwt.Permissions
 	may.Pub.Allow.Add("$JS.API.>")
@@ -92,7 +94,10 @@ func (i *Issuer) Operator() (nats.Option, error) {
 	return nats.UserJWT(func() (string, error) { return token, nil }, user.Sign), nil
 }
 
-func (i *Issuer) user(name string, may jwt.Permissions, limit func(*jwt.UserClaims)) (token string, user nkeys.KeyPair, err error) {
+// user makes a user with permissions, which limit may restrict further, and returns its signed token and its key.
+func (i *Issuer) user(
+	name string, may jwt.Permissions, limit func(*jwt.UserClaims),
+) (token string, user nkeys.KeyPair, err error) {
 	user, err = nkeys.CreateUser()
 	if err != nil {
 		return "", nil, fmt.Errorf("make a NATS user: %w", err)

@@ -20,7 +20,7 @@ import (
 
 const own, other = "11111111-aaaa", "22222222-bbbb"
 
-// A run's credential is tried on a real server: what it may not do is refused there, not here.
+// The test uses a run's credential on a real server, which must refuse everything but the run's reports.
 func TestRunCredential(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := New(s.Seed, s.Account)
@@ -53,13 +53,31 @@ func TestRunCredential(t *testing.T) {
 		"subscribe to everything":           func() error { return subscribe(nc, ">") },
 		"subscribe to JetStream's advice":   func() error { return subscribe(nc, "$JS.EVENT.ADVISORY.>") },
 	}
-	for _, subject := range []string{ // all that could read, change or remove what the stream holds, and the server's own
-		"$JS.API.INFO", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.PLUMBLINE", "$JS.API.STREAM.CREATE.PLUMBLINE", "$JS.API.STREAM.UPDATE.PLUMBLINE",
-		"$JS.API.STREAM.DELETE.PLUMBLINE", "$JS.API.STREAM.PURGE.PLUMBLINE", "$JS.API.STREAM.MSG.GET.PLUMBLINE", "$JS.API.STREAM.MSG.DELETE.PLUMBLINE",
-		"$JS.API.STREAM.SNAPSHOT.PLUMBLINE", "$JS.API.STREAM.RESTORE.PLUMBLINE", "$JS.API.STREAM.CREATE.MINE", "$JS.API.DIRECT.GET.PLUMBLINE",
-		"$JS.API.CONSUMER.CREATE.PLUMBLINE", "$JS.API.CONSUMER.CREATE.PLUMBLINE.mine", "$JS.API.CONSUMER.DURABLE.CREATE.PLUMBLINE.mine",
-		"$JS.API.CONSUMER.LIST.PLUMBLINE", "$JS.API.CONSUMER.DELETE.PLUMBLINE.operators", "$JS.API.CONSUMER.MSG.NEXT.PLUMBLINE.operators",
-		"$JS.ACK.PLUMBLINE.operators.1.1.1.1.1", "$JS.FC.PLUMBLINE.x", "$SYS.REQ.USER.INFO.x", "$SYS.REQ.SERVER.PING",
+	// These subjects read, change or remove what the stream holds, or are the server's own.
+	for _, subject := range []string{
+		"$JS.API.INFO",
+		"$JS.API.STREAM.LIST",
+		"$JS.API.STREAM.INFO.PLUMBLINE",
+		"$JS.API.STREAM.CREATE.PLUMBLINE",
+		"$JS.API.STREAM.UPDATE.PLUMBLINE",
+		"$JS.API.STREAM.DELETE.PLUMBLINE",
+		"$JS.API.STREAM.PURGE.PLUMBLINE",
+		"$JS.API.STREAM.MSG.GET.PLUMBLINE",
+		"$JS.API.STREAM.MSG.DELETE.PLUMBLINE",
+		"$JS.API.STREAM.SNAPSHOT.PLUMBLINE",
+		"$JS.API.STREAM.RESTORE.PLUMBLINE",
+		"$JS.API.STREAM.CREATE.MINE",
+		"$JS.API.DIRECT.GET.PLUMBLINE",
+		"$JS.API.CONSUMER.CREATE.PLUMBLINE",
+		"$JS.API.CONSUMER.CREATE.PLUMBLINE.mine",
+		"$JS.API.CONSUMER.DURABLE.CREATE.PLUMBLINE.mine",
+		"$JS.API.CONSUMER.LIST.PLUMBLINE",
+		"$JS.API.CONSUMER.DELETE.PLUMBLINE.operators",
+		"$JS.API.CONSUMER.MSG.NEXT.PLUMBLINE.operators",
+		"$JS.ACK.PLUMBLINE.operators.1.1.1.1.1",
+		"$JS.FC.PLUMBLINE.x",
+		"$SYS.REQ.USER.INFO.x",
+		"$SYS.REQ.SERVER.PING",
 	} {
 		tries["ask "+subject] = func() error { return nc.Publish(subject, []byte(`{"seq":1}`)) }
 	}
@@ -77,15 +95,16 @@ func TestRunCredential(t *testing.T) {
 					t.Errorf("refused for another reason: %v", err)
 				}
 			case <-ctx.Done():
-				t.Error("was not refused")
+				t.Error("the server did not refuse it")
 			}
 		})
 	}
 }
 
-// What a run's credential may publish can name any subject to answer to, and the server answers in its own name. That
-// reaches no administration of the stream; on another run's subject it leaves an acknowledgement, which is no report.
-func TestAnswersReachNothing(t *testing.T) {
+// A pod may name any subject for the acknowledgement of its message, and the server sends the acknowledgement there
+// with its own rights. It must not reach JetStream's API. On another run's subject it leaves a message that is no
+// report.
+func TestAcknowledgementsDoNoHarm(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := New(s.Seed, s.Account)
 	if err != nil {
@@ -94,15 +113,22 @@ func TestAnswersReachNothing(t *testing.T) {
 	js := makeStream(t, s.URL(), issuer)
 	nc, _ := connect(t, s.URL(), issuer, own)
 	replies := []string{
-		wire.Subject(other, "d18", 1), OperatorInbox + ".x", "$JS.API.STREAM.PURGE.PLUMBLINE", "$JS.API.STREAM.DELETE.PLUMBLINE", "$JS.API.STREAM.MSG.DELETE.PLUMBLINE",
-		"$JS.API.STREAM.UPDATE.PLUMBLINE", "$JS.API.STREAM.CREATE.MINE", "$JS.API.CONSUMER.CREATE.PLUMBLINE",
+		wire.Subject(other, "d18", 1),
+		OperatorInbox + ".x",
+		"$JS.API.STREAM.PURGE.PLUMBLINE",
+		"$JS.API.STREAM.DELETE.PLUMBLINE",
+		"$JS.API.STREAM.MSG.DELETE.PLUMBLINE",
+		"$JS.API.STREAM.UPDATE.PLUMBLINE",
+		"$JS.API.STREAM.CREATE.MINE",
+		"$JS.API.CONSUMER.CREATE.PLUMBLINE",
 	}
 	for _, reply := range replies {
 		if err := nc.PublishRequest(wire.Subject(own, "d18", 1), reply, []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := nc.Request(wire.Subject(own, "d18", 1), []byte("{}"), 10*time.Second); err != nil { // everything before it is done by now
+	// When this request is answered, the server has handled everything before it.
+	if _, err := nc.Request(wire.Subject(own, "d18", 1), []byte("{}"), 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	stream, err := js.Stream(t.Context(), wire.Stream)
@@ -113,19 +139,21 @@ func TestAnswersReachNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sent := uint64(len(replies) + 1); info.State.FirstSeq != 1 || info.State.Consumers != 0 || info.State.Msgs != sent+1 || info.State.LastSeq != info.State.Msgs {
-		t.Errorf("%d were sent, and an acknowledgement lies among them; the stream is %+v", sent, info.State)
+	sent, state := uint64(len(replies)+1), info.State
+	if state.FirstSeq != 1 || state.Consumers != 0 || state.Msgs != sent+1 || state.LastSeq != state.Msgs {
+		t.Errorf("want the %d sent messages and one acknowledgement in the stream: %+v", sent, state)
 	}
 	stray, err := stream.GetLastMsgForSubject(t.Context(), wire.RunSubjects(other))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := wire.DecodeReport(stray.Data); err == nil {
-		t.Errorf("%s passes for a report", stray.Data)
+		t.Errorf("%s is accepted as a report", stray.Data)
 	}
 }
 
-// One message of a run can be no larger than a report, and no other kind of connection can be made with its credential.
+// With a run's credential a pod can send no message that is larger than a report and its headers, and can make no other
+// type of connection.
 func TestRunCredentialIsForReportsAlone(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := New(s.Seed, s.Account)
@@ -140,11 +168,12 @@ func TestRunCredentialIsForReportsAlone(t *testing.T) {
 	}
 	lost := make(chan struct{})
 	nc.SetDisconnectErrHandler(func(*nats.Conn, error) { close(lost) })
-	if err := nc.Publish(wire.Subject(own, "d18", 1), make([]byte, maxPayload+1)); err == nil { // the client knows the server's limit, not the user's
+	// The client itself refuses only messages above the server's limit, which is higher than the user's.
+	if err := nc.Publish(wire.Subject(own, "d18", 1), make([]byte, maxPayload+1)); err == nil {
 		select {
 		case <-lost:
 		case <-time.After(10 * time.Second):
-			t.Error("a message that is too large is taken")
+			t.Error("the server accepts a message that is too large")
 		}
 	}
 	creds, err := issuer.Run(own)
@@ -159,7 +188,8 @@ func TestRunCredentialIsForReportsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := []string(claims.AllowedConnectionTypes); !slices.Equal(got, []string{jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket}) || claims.Expires != 0 {
+	want := []string{jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket}
+	if got := []string(claims.AllowedConnectionTypes); !slices.Equal(got, want) || claims.Expires != 0 {
 		t.Errorf("connections %v, expiry %d (docs/adr/0009)", got, claims.Expires)
 	}
 }
@@ -178,20 +208,23 @@ func TestKeysThatDoNotFit(t *testing.T) {
 	if _, err := Load(seed, account); err != nil {
 		t.Errorf("good files: %v", err)
 	}
+	noSeed := write("bad.nk", "hello")
+	userSeed := write("user.nk", "SUAGC3DPAZ7FQYDXGFX6M5EKF2YBYTRJVYIYMPCJBZ3KNKGYPIM4MJPLUA")
 	for name, tc := range map[string]struct{ seed, account, want string }{
-		"the files are swapped":     {account, seed, "is not the public key of a NATS account"},
-		"the seed is no seed":       {write("bad.nk", "hello"), account, "read the seed of a signing key"},
-		"the signing key is a user": {write("user.nk", "SUAGC3DPAZ7FQYDXGFX6M5EKF2YBYTRJVYIYMPCJBZ3KNKGYPIM4MJPLUA"), account, "signing key"},
-		"a file is missing":         {filepath.Join(dir, "none"), account, "read the account's signing key"},
+		"the files are swapped":       {account, seed, "is not the public key of a NATS account"},
+		"the seed is no seed":         {noSeed, account, "read the seed of a signing key"},
+		"the signing key is a user's": {userSeed, account, "signing key"},
+		"a file is missing":           {filepath.Join(dir, "none"), account, "read the account's signing key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Load(tc.seed, tc.account); err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("got %v, want something with %q", err, tc.want)
+				t.Errorf("got %v, want an error with %q", err, tc.want)
 			}
 		})
 	}
 }
 
+// makeStream creates the stream as the operator does.
 func makeStream(t *testing.T, url string, issuer *Issuer) jetstream.JetStream {
 	t.Helper()
 	option, err := issuer.Operator()
@@ -207,13 +240,14 @@ func makeStream(t *testing.T, url string, issuer *Issuer) jetstream.JetStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: wire.Stream, Subjects: []string{wire.StreamSubjects}}); err != nil {
+	stream := jetstream.StreamConfig{Name: wire.Stream, Subjects: []string{wire.StreamSubjects}}
+	if _, err := js.CreateStream(t.Context(), stream); err != nil {
 		t.Fatal(err)
 	}
 	return js
 }
 
-// connect signs in as a pod does, from a credentials file.
+// connect signs in as a run's pod does, with a credentials file. The channel receives what the server refuses.
 func connect(t *testing.T, url string, issuer *Issuer, uid string) (*nats.Conn, <-chan error) {
 	t.Helper()
 	creds, err := issuer.Run(uid)

@@ -8,40 +8,48 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// maxWriters bounds what one trial's reports can make the operator remember: 101 attempts are the most that a run may
-// ask for, and a Job that somebody deletes and the operator makes again is one more writer.
+// maxWriters bounds how many writers of one trial the operator remembers. A run may ask for at most 901 attempts of a
+// trial (the first, 100 retries and 800 interruptions). Each attempt has one writer, and another if somebody deletes
+// its Job and the operator creates the Job again.
 const maxWriters = 1024
 
-// maxSpans is how many holes there may be in what one writer has told, for the same reason: NATS loses none, and a
-// resuming writer repeats in order.
+// maxSpans bounds how many ranges of sequences the operator remembers of one writer. An honest writer needs few: NATS
+// loses no report, and a resuming writer repeats old reports in order.
 const maxSpans = 1024
 
-// Reasons why a report is refused: labels of a counter, so a fixed few.
+// Reasons why a report is refused. They are label values of a counter, so there is a fixed set of them.
 const (
 	refusedSize    = "too_large"
 	refusedForm    = "malformed"
-	refusedVersion = "version"
-	refusedSubject = "subject" // it says another run, trial or attempt than the subject that it came on
-	refusedRun     = "run"     // nobody's, or of a run that has ended
-	refusedTrial   = "trial"
-	refusedAttempt = "attempt" // one that was never started
-	refusedEpoch   = "epoch"
-	refusedWriter  = "writer"
+	refusedVersion = "version" // of a wire version that the operator does not read
+	refusedSubject = "subject" // names another run, trial or attempt than the subject on which it arrived
+	refusedRun     = "run"     // of no known run, or of a run that has ended
+	refusedTrial   = "trial"   // of no trial of the run, or with another depth than the trial's
+	refusedAttempt = "attempt" // of an attempt that was never started
+	refusedEpoch   = "epoch"   // with another number of epochs than the trial's
+	refusedWriter  = "writer"  // by a writer of another trial or attempt, or by one writer or range too many
 )
 
-func init() { // so that the first refusal is an increase
-	for _, reason := range []string{refusedSize, refusedForm, refusedVersion, refusedSubject, refusedRun, refusedTrial, refusedAttempt, refusedEpoch, refusedWriter} {
+var refusalReasons = []string{
+	refusedSize, refusedForm, refusedVersion, refusedSubject, refusedRun,
+	refusedTrial, refusedAttempt, refusedEpoch, refusedWriter,
+}
+
+// init creates a series for each reason, so that Prometheus sees the first refusal as an increase.
+func init() {
+	for _, reason := range refusalReasons {
 		metrics.Refused.WithLabelValues(reason)
 	}
 }
 
-// expected is what reports of one run must agree with.
+// expected holds what the reports of one run must agree with, by trial.
 type expected map[string]expectedTrial
 
 type expectedTrial struct {
 	depth, attempt, epochs int
 }
 
+// expect returns what the run's status says about its trials.
 func expect(run *api.TrainingRun) expected {
 	e := expected{}
 	for _, t := range run.Status.Trials {
@@ -50,8 +58,8 @@ func expect(run *api.TrainingRun) expected {
 	return e
 }
 
-// merge takes in what a newer look at the run says, or an older one: a cache may be behind what this operator has
-// written itself, and an attempt that was started once stays so.
+// merge returns now, in which no trial's attempt is lower than in e. now may come from a cache that is behind what this
+// operator has written: an attempt that was started once stays started.
 func (e expected) merge(now expected) expected {
 	for name, t := range now {
 		t.attempt = max(t.attempt, e[name].attempt)
@@ -60,7 +68,7 @@ func (e expected) merge(now expected) expected {
 	return now
 }
 
-// decode reads a report and says why it cannot be used.
+// decode decodes a report. refused is the reason why the report cannot be used, or empty.
 func decode(subject string, data []byte) (r wire.Report, refused string) {
 	if len(data) > wire.MaxReportBytes {
 		return r, refusedSize
@@ -77,8 +85,9 @@ func decode(subject string, data []byte) (r wire.Report, refused string) {
 	return r, ""
 }
 
-// refuse says why a report does not belong to the run; empty: it does. A credential admits a pod to its own run's
-// subjects only, so what is refused here is a fault or a lie of that run's own pods.
+// refuse returns the reason why a report does not belong to the run, or "" if it does. A credential lets a pod publish
+// on the subjects of its own run only. So a report that is refused here comes from a faulty or a malicious pod of the
+// run itself.
 func (e expected) refuse(r wire.Report) string {
 	t, ok := e[r.Trial]
 	switch {
@@ -94,7 +103,7 @@ func (e expected) refuse(r wire.Report) string {
 	return ""
 }
 
-// runOf is the run's uid in a subject.
+// runOf returns the run's uid that a subject contains.
 func runOf(subject string) string {
 	parts := strings.SplitN(strings.TrimPrefix(subject, strings.TrimSuffix(wire.StreamSubjects, ">")), ".", 2)
 	return parts[0]

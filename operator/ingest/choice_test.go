@@ -14,9 +14,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// From reports to the choice: whatever the order in which the reports of a sweep arrive, however often, and however
-// late those of attempts that were overtaken, the operator chooses the same checkpoint and gives the same reason, also
-// when it chose in between.
+// From reports to the choice: the operator chooses the same checkpoint for the same reason in whatever order the
+// reports of a sweep arrive, however often each arrives, and however late those of replaced attempts are. It does not
+// matter either whether the operator also chose before all reports had arrived.
 func FuzzTheChoiceIgnoresOrder(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed)
@@ -26,26 +26,28 @@ func FuzzTheChoiceIgnoresOrder(f *testing.F) {
 		depths := []int{18, 34, 50, 101}
 		var reports []wire.Report
 		for _, d := range depths {
-			odd := rng.IntN(5) == 0 // it learned from other data
-			for _, r := range sweep(rng) {
-				reports = append(reports, of(d, odd, r))
+			otherData := rng.IntN(5) == 0
+			for _, r := range threeAttempts(rng) {
+				reports = append(reports, asTrial(d, otherData, r))
 			}
 		}
-		want := chosen(t, depths, reports, func() bool { return false })
+		never := func() bool { return false }
+		sometimes := func() bool { return rng.IntN(3) == 0 }
+		want := chosen(t, depths, reports, never)
 		rng.Shuffle(len(reports), func(i, j int) { reports[i], reports[j] = reports[j], reports[i] })
 		for range 20 {
 			reports = append(reports, reports[rng.IntN(len(reports))])
 		}
-		for name, between := range map[string]func() bool{"at the end": func() bool { return false }, "in between as well": func() bool { return rng.IntN(3) == 0 }} {
+		for name, between := range map[string]func() bool{"at the end": never, "in between as well": sometimes} {
 			if diff := cmp.Diff(want, chosen(t, depths, reports, between)); diff != "" {
-				t.Errorf("in another order, some of them again, chosen %s:\n%s", name, diff)
+				t.Errorf("in another order, some of them repeated, chosen %s:\n%s", name, diff)
 			}
 		}
 	})
 }
 
-// of makes a report of d18 one of another trial.
-func of(depth int, odd bool, r wire.Report) wire.Report {
+// asTrial returns a report of d18 as if another trial had sent it, which may have learned from other data.
+func asTrial(depth int, otherData bool, r wire.Report) wire.Report {
 	name := wire.TrialName(depth)
 	own := func(s string) string { return strings.Replace(s, "d18", name, 1) }
 	r.Trial, r.Depth, r.Writer = name, depth, own(r.Writer)
@@ -55,31 +57,39 @@ func of(depth int, odd bool, r wire.Report) wire.Report {
 	if r.Checkpoint != nil {
 		r.Checkpoint = &wire.CheckpointRef{URI: own(r.Checkpoint.URI), Digest: r.Checkpoint.Digest}
 	}
-	if odd {
+	if otherData {
 		r.Digests.Labels = "other"
 	}
 	return r
 }
 
-// choice is what the run's status says in the end.
+// choice is what the run's status says at the end about the best.
 type choice struct {
 	Best   *api.Best
 	Reason string // of BestSelected
 }
 
-// chosen folds the reports of a run whose trials have ended, has the operator choose between them where it is told to,
-// and at the end.
+// chosen folds the reports of a run whose trials have ended, and returns the operator's choice at the end. After each
+// report the operator also chooses if between returns true.
 func chosen(t *testing.T, depths []int, reports []wire.Report, between func() bool) choice {
 	t.Helper()
 	now := metav1.NewTime(time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC))
 	run := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: uid}}
 	run.Status.StartTime, run.Status.Stream = &now, &api.StreamPosition{ID: "s", Sequence: 1}
 	for _, d := range depths {
-		run.Status.Trials = append(run.Status.Trials, api.TrialStatus{Name: wire.TrialName(d), Depth: api.Depth(d), Phase: api.TrialSucceeded, Attempt: 3, Epochs: 8, CompletionTime: &now})
+		run.Status.Trials = append(run.Status.Trials, api.TrialStatus{
+			Name: wire.TrialName(d), Depth: api.Depth(d), Phase: api.TrialSucceeded,
+			Attempt: 3, Epochs: 8, CompletionTime: &now,
+		})
 	}
 	l := NewLedger()
 	decide := func(drained bool) {
-		p := plan.Make(plan.Input{Run: run, Stream: plan.Stream{ID: "s", Current: true, Connected: true}, Reports: plan.Reports{Trials: l.View(), Whole: true, Drained: drained}, Now: now.Time})
+		p := plan.Make(plan.Input{
+			Run:     run,
+			Stream:  plan.Stream{ID: "s", Current: true, Connected: true},
+			Reports: plan.Reports{Trials: l.View(), Whole: true, Drained: drained},
+			Now:     now.Time,
+		})
 		run = run.DeepCopy()
 		run.Status = p.Status
 	}

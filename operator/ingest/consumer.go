@@ -15,24 +15,26 @@ import (
 const (
 	requestTimeout = 5 * time.Second
 	retryEvery     = 2 * time.Second
-	checkEvery     = 10 * time.Second // at the stream's identity and the lag
+	checkEvery     = 10 * time.Second // of the stream's identity and the lag
 
-	// forgetAfter is how long the server keeps the consumer of an operator that is gone. One that only was away makes
-	// another.
+	// forgetAfter is how long the server keeps a consumer that nobody reads. An operator that was disconnected for
+	// longer creates another one.
 	forgetAfter = 30 * time.Second
 )
 
-// errDisturbed: reading must begin again where it was, with a look at whether the stream is still the same.
+// errDisturbed means that follow must be called again: it checks whether the stream is still the same, and resumes
+// reading where it stopped.
 var errDisturbed = errors.New("the connection or the stream has changed")
 
-// NeedLeaderElection: only the leader reads, because only the leader writes status.
+// NeedLeaderElection returns true: only the leader reads the stream, because only the leader writes status.
 func (g *Ingest) NeedLeaderElection() bool { return true }
 
-// Start reads the stream until ctx ends, whatever happens to NATS meanwhile.
+// Start reads the stream until ctx ends. It reconnects for as long as NATS cannot be reached. It returns an error only
+// if it cannot begin: if the active runs cannot be listed, or the options are wrong.
 func (g *Ingest) Start(ctx context.Context) error {
 	runs, err := g.options.Runs(ctx)
 	if err != nil {
-		return fmt.Errorf("list the runs whose reports are to be read: %w", err)
+		return fmt.Errorf("list the runs whose reports to read: %w", err)
 	}
 	for i := range runs {
 		g.Track(&runs[i])
@@ -42,7 +44,7 @@ func (g *Ingest) Start(ctx context.Context) error {
 	nc, err := g.options.connect(func() {
 		select {
 		case disturbed <- struct{}{}:
-		default: // one is enough
+		default: // one signal is waiting already, and one is enough
 		}
 	}, g.log)
 	if err != nil {
@@ -51,7 +53,7 @@ func (g *Ingest) Start(ctx context.Context) error {
 	defer nc.Close()
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return fmt.Errorf("use JetStream: %w", err)
+		return fmt.Errorf("set up JetStream: %w", err)
 	}
 	for {
 		wait := retryEvery
@@ -60,44 +62,47 @@ func (g *Ingest) Start(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case !nc.IsConnected():
-			g.setAway(nc.LastError())
+			g.setDisconnected(nc.LastError())
 		case errors.Is(err, errDisturbed):
 			wait = retryEvery / 20
 		default:
-			g.setAway(err)
+			g.setDisconnected(err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-disturbed: // mostly that the connection is there again
+		case <-disturbed: // usually by a connection that is up again
 		case <-time.After(wait):
 		}
 	}
 }
 
-// follow reads the stream until something is wrong with it.
+// follow creates or updates the stream and reads it. It returns nil when ctx ends, and an error when reading fails.
 func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <-chan struct{}) error {
 	request, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	stream, err := js.CreateOrUpdateStream(request, g.options.config())
 	if err != nil {
-		return fmt.Errorf("make the stream %s: %w", wire.Stream, err)
+		return fmt.Errorf("create or update the stream %s: %w", wire.Stream, err)
 	}
 	info := stream.CachedInfo()
 	from := g.chooseStart(stream, info)
 	g.measureStream(info)
 	consumer, err := js.OrderedConsumer(request, wire.Stream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: uint64(from), InactiveThreshold: forgetAfter,
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       uint64(from),
+		InactiveThreshold: forgetAfter,
 	})
 	if err != nil {
 		return fmt.Errorf("read the stream %s: %w", wire.Stream, err)
 	}
 	failed := make(chan error, 1)
-	reading, err := consumer.Consume(g.receive, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+	onError := func(_ jetstream.ConsumeContext, err error) {
 		select {
 		case failed <- err:
-		default:
+		default: // the first error is enough
 		}
-	}))
+	}
+	reading, err := consumer.Consume(g.receive, jetstream.ConsumeErrHandler(onError))
 	if err != nil {
 		return fmt.Errorf("read the stream %s: %w", wire.Stream, err)
 	}
@@ -106,8 +111,8 @@ func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <
 		<-reading.Closed()
 	}()
 	g.setConnected(from > int64(info.State.LastSeq))
-	look := time.NewTicker(checkEvery)
-	defer look.Stop()
+	check := time.NewTicker(checkEvery)
+	defer check.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -116,7 +121,7 @@ func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <
 			return errDisturbed
 		case err := <-failed:
 			return fmt.Errorf("%w: %w", errDisturbed, err)
-		case <-look.C:
+		case <-check.C:
 			if err := g.checkStream(ctx, stream); err != nil {
 				return err
 			}
@@ -124,9 +129,10 @@ func (g *Ingest) follow(ctx context.Context, js jetstream.JetStream, disturbed <
 	}
 }
 
+// receive folds one message. JetStream calls it for one message after the other.
 func (g *Ingest) receive(m jetstream.Msg) {
 	meta, err := m.Metadata()
-	if err != nil { // not a message of the stream
+	if err != nil { // It is not a message of the stream.
 		g.log.Error(err, "read a message's place in the stream", "subject", m.Subject())
 		return
 	}
@@ -134,47 +140,49 @@ func (g *Ingest) receive(m jetstream.Msg) {
 	metrics.Lag.Set(float64(meta.NumPending))
 }
 
-// chooseStart decides where to read from. After a pause it is where reading stopped; at the first time it is where the
-// oldest active run's reports begin. A stream that was replaced is read from its start, and no ledger is complete any
-// more.
+// chooseStart returns the sequence from which to read, and marks the ledgers that are not whole. At the first time that
+// is where the oldest active run's reports begin. After an interruption it is where reading stopped. A stream that was
+// replaced is read from its start, and no ledger is whole any more.
 func (g *Ingest) chooseStart(handle jetstream.Stream, info *jetstream.StreamInfo) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	id, first, last := identity(info), int64(info.State.FirstSeq), int64(info.State.LastSeq)
 	from := g.stream.Next
 	switch g.stream.ID {
-	case id:
+	case id: // after an interruption
 		g.markPartial(func(*trackedRun) bool { return first > from })
-		from = min(from, last+1) // less than was read: the server has lost its newest messages and counts from there again
-	case "":
+		// A last sequence below what was read means that the server has lost its newest messages. It gives their
+		// sequences to the next messages.
+		from = min(from, last+1)
+	case "": // at the first time
 		from = last + 1
-		for _, f := range g.runs {
-			if f.began.ID != id {
-				f.began.Sequence = 1
+		for _, run := range g.runs {
+			if run.began.ID != id {
+				run.began.Sequence = 1
 			}
-			from = max(1, min(from, f.began.Sequence))
+			from = max(1, min(from, run.began.Sequence))
 		}
-		for _, f := range g.runs {
-			f.whole = f.began.ID == id && first <= max(1, f.began.Sequence)
+		for _, run := range g.runs {
+			run.whole = run.began.ID == id && first <= max(1, run.began.Sequence)
 		}
 	default:
 		g.log.Info("the report stream was replaced", "was", g.stream.ID, "is", id)
 		from = 1
 		g.markPartial(func(*trackedRun) bool { return true })
 	}
-	from = max(from, first) // what is before it was dropped, which is known by now
+	from = max(from, first) // The messages before first were dropped, and the ledgers are marked already.
 	g.handle, g.stream.ID, g.stream.Next = handle, id, from
 	return from
 }
 
-// markPartial marks ledgers that can no longer be whole.
+// markPartial marks the ledgers of the runs that match as not whole.
 func (g *Ingest) markPartial(match func(*trackedRun) bool) {
-	for _, f := range g.runs {
-		f.whole = f.whole && !match(f)
+	for _, run := range g.runs {
+		run.whole = run.whole && !match(run)
 	}
 }
 
-// setConnected says that reading goes on; nothing is there to be read when upToDate.
+// setConnected records that the stream is being read. upToDate reports that the stream holds no message to be read.
 func (g *Ingest) setConnected(upToDate bool) {
 	g.mu.Lock()
 	if !g.stream.Connected {
@@ -188,8 +196,8 @@ func (g *Ingest) setConnected(upToDate bool) {
 	g.wakeAll()
 }
 
-// setAway says that reading has stopped, and why.
-func (g *Ingest) setAway(err error) {
+// setDisconnected records that the stream is not being read, and why.
+func (g *Ingest) setDisconnected(err error) {
 	g.mu.Lock()
 	was := g.stream
 	g.stream.Connected, g.stream.Problem = false, g.options.describe(err)
@@ -203,17 +211,18 @@ func (g *Ingest) setAway(err error) {
 	}
 }
 
-// measureStream says how the stream is: how far behind reading is, and how much of it an active run still needs.
+// measureStream sets the metrics of the stream: its size, how far behind reading is, and how many messages no active
+// run needs.
 func (g *Ingest) measureStream(info *jetstream.StreamInfo) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	first, last := int64(info.State.FirstSeq), int64(info.State.LastSeq)
 	needed := last + 1
-	for _, f := range g.runs {
-		if f.began.ID != g.stream.ID {
+	for _, run := range g.runs {
+		if run.began.ID != g.stream.ID {
 			needed = first
 		}
-		needed = min(needed, f.began.Sequence)
+		needed = min(needed, run.began.Sequence)
 	}
 	metrics.Lag.Set(float64(max(0, last+1-g.stream.Next)))
 	metrics.Messages.Set(float64(info.State.Msgs))
@@ -222,20 +231,21 @@ func (g *Ingest) measureStream(info *jetstream.StreamInfo) {
 	metrics.BytesLimit.Set(float64(info.Config.MaxBytes))
 }
 
-// checkStream finds out whether the stream is still the one that is read, and how far behind reading is.
+// checkStream updates the stream's metrics. It returns errDisturbed if the stream was replaced.
 func (g *Ingest) checkStream(ctx context.Context, stream jetstream.Stream) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	info, err := stream.Info(ctx)
 	if err != nil {
-		return fmt.Errorf("look at the stream %s: %w", wire.Stream, err)
+		return fmt.Errorf("read the state of the stream %s: %w", wire.Stream, err)
 	}
 	now := g.Stream()
 	if identity(info) != now.ID {
 		return errDisturbed
 	}
 	g.measureStream(info)
-	if info.State.Msgs == 0 { // all that was there has expired: nothing will arrive to say that it was the last
+	// If all messages have expired, none will arrive with NumPending 0.
+	if info.State.Msgs == 0 {
 		g.setConnected(true)
 	}
 	return nil

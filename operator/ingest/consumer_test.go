@@ -24,10 +24,10 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// patience is how long a test waits for what must come; it is never waited for in full.
-const patience = 30 * time.Second
+// waitLimit is how long a test waits for something that must happen. A test that passes never waits so long.
+const waitLimit = 30 * time.Second
 
-// bench is a NATS server, an operator's Ingest that reads it, and a pod that reports.
+// bench is a NATS server, an operator's Ingest that reads from the server, and a pod that reports to it.
 type bench struct {
 	t      *testing.T
 	server *natstest.Server
@@ -36,7 +36,7 @@ type bench struct {
 	ingest *Ingest
 	stop   func()
 	pod    writer
-	change func(*Options) // what is different from the usual
+	change func(*Options) // changes Ingest's options; nil: nothing
 }
 
 func newBench(t *testing.T) *bench { return newBenchWith(t, nil) }
@@ -61,7 +61,7 @@ func newBenchWith(t *testing.T, change func(*Options)) *bench {
 	return b
 }
 
-// start runs an operator's consumer, as after a restart.
+// start starts a new Ingest, as a restarted operator does.
 func (b *bench) start() {
 	b.t.Helper()
 	signIn, err := b.issuer.Operator()
@@ -99,23 +99,25 @@ func (b *bench) restart() {
 	b.start()
 }
 
-// until hears what Ingest wakes the reconciler with, until something holds. The ticker covers what needs no reconcile.
+// until blocks until holds returns true, and receives Ingest's wakes meanwhile, as the reconciler would. The ticker is
+// for changes that wake nobody.
 func (b *bench) until(what string, holds func() bool) {
 	b.t.Helper()
-	timeout := time.After(patience)
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
+	timeout := time.After(waitLimit)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-b.ingest.Wakes():
-		case <-look.C:
+		case <-tick.C:
 		case <-timeout:
-			b.t.Fatalf("waited in vain until %s; stream %+v, reports %+v", what, b.ingest.Stream(), b.ingest.Reports(uid))
+			b.t.Fatalf("timed out waiting until %s; stream %+v, reports %+v",
+				what, b.ingest.Stream(), b.ingest.Reports(uid))
 		}
 	}
 }
 
-// send publishes as the pod does, with its own credential, and waits for the acknowledgement.
+// send publishes reports as the run's pod does, with the run's credential, and waits for each acknowledgement.
 func (b *bench) send(reports ...wire.Report) {
 	b.t.Helper()
 	for _, r := range reports {
@@ -133,7 +135,8 @@ func (b *bench) sendRaw(uid, subject string, data []byte, options ...jetstream.P
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	nc, err := nats.Connect(b.server.URL(), nats.UserCredentialBytes(creds), nats.CustomInboxPrefix(wire.InboxPrefix(uid)))
+	inbox := nats.CustomInboxPrefix(wire.InboxPrefix(uid))
+	nc, err := nats.Connect(b.server.URL(), nats.UserCredentialBytes(creds), inbox)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -142,14 +145,15 @@ func (b *bench) sendRaw(uid, subject string, data []byte, options ...jetstream.P
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(b.t.Context(), waitLimit)
 	defer cancel()
 	for {
 		_, err = js.Publish(ctx, subject, data, append(options, jetstream.WithRetryAttempts(10))...)
 		if err == nil {
 			return
 		}
-		if !errors.Is(err, jetstream.ErrNoStreamResponse) || ctx.Err() != nil { // a stream that is still being made
+		// While the stream is being created, no stream answers.
+		if !errors.Is(err, jetstream.ErrNoStreamResponse) || ctx.Err() != nil {
 			b.t.Fatal(err)
 		}
 	}
@@ -162,12 +166,17 @@ func (b *bench) drained() bool {
 	return err == nil && ok
 }
 
-// A cache that is behind shows the run as it was before the newest attempt was started: its reports are no stranger's.
-func TestAnOlderLookAtTheRunForgetsNoAttempt(t *testing.T) {
+// A cache that is behind shows the run as it was before the newest attempt was started. The reports of that attempt
+// must not be refused.
+func TestAnOlderStatusForgetsNoAttempt(t *testing.T) {
 	g, older, newest := newHostile(t), 1, &writer{attempt: 3, pod: "r"}
-	run := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: uid}, Status: api.TrainingRunStatus{
-		Stream: &api.StreamPosition{ID: "s", Sequence: 1}, Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 3, Epochs: 8}},
-	}}
+	run := &api.TrainingRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: uid},
+		Status: api.TrainingRunStatus{
+			Stream: &api.StreamPosition{ID: "s", Sequence: 1},
+			Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 3, Epochs: 8}},
+		},
+	}
 	g.Track(run)
 	run = run.DeepCopy()
 	run.Status.Trials[0].Attempt = int32(older)
@@ -185,53 +194,56 @@ func TestAnOlderLookAtTheRunForgetsNoAttempt(t *testing.T) {
 func TestReportsArrive(t *testing.T) {
 	b := newBench(t)
 	if !b.drained() {
-		t.Error("a run without reports is drained")
+		t.Error("a run without reports is not drained")
 	}
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
 	woken := false
-	for deadline := time.After(patience); !woken; {
+	for deadline := time.After(waitLimit); !woken; {
 		select {
 		case e := <-b.ingest.Wakes():
 			woken = e.Object == Wake{Run: types.NamespacedName{Namespace: "lab", Name: "sweep"}, Urgent: true}
 		case <-deadline:
-			t.Fatal("a first report wakes nobody")
+			t.Fatal("a first report did not wake the reconciler")
 		}
 	}
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
-	if r := b.ingest.Reports(uid); !r.Whole || r.Trials["d18"].Best.Metrics.AUCPR != 0.7 || time.Since(r.Trials["d18"].Heard) > time.Minute {
+	r := b.ingest.Reports(uid)
+	d18 := r.Trials["d18"]
+	if !r.Whole || d18.Best.Metrics.AUCPR != 0.7 || time.Since(d18.Heard) > time.Minute {
 		t.Errorf("reports %+v", r)
 	}
 	if !b.drained() {
-		t.Error("everything was read, and yet it is not drained")
+		t.Error("everything was read, but the run is not drained")
 	}
 }
 
-// How long reports take is measured of those that a status is about to show for the first time.
-func TestWhatAStatusShowsIsMeasuredOnce(t *testing.T) {
+// MarkShown measures the delay of a report once: when a status shows the report for the first time.
+func TestTheDelayOfAReportIsMeasuredOnce(t *testing.T) {
 	b := newBench(t)
 	before := observed(t)
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
-	mark := b.ingest.FoldedSoFar(uid)
+	folded := b.ingest.FoldedSoFar(uid)
 	b.send(b.pod.epoch(2, 0.8, true))
 	b.until("one more is read", func() bool { return b.trial().Folded == 3 })
-	b.ingest.MarkShown(uid, mark, true, time.Now())
-	b.ingest.MarkShown(uid, mark, true, time.Now())
+	b.ingest.MarkShown(uid, folded, true, time.Now())
+	b.ingest.MarkShown(uid, folded, true, time.Now())
 	if n := observed(t) - before; n != 2 {
-		t.Errorf("%d are measured, want the two that were folded before the mark", n)
+		t.Errorf("%d reports were measured, want the two that were folded before FoldedSoFar", n)
 	}
-	b.ingest.MarkShown(uid, b.ingest.FoldedSoFar(uid), false, time.Now()) // the status said so already
+	b.ingest.MarkShown(uid, b.ingest.FoldedSoFar(uid), false, time.Now()) // the status did not change
 	if n := observed(t) - before; n != 2 {
-		t.Errorf("%d are measured, want 2", n)
+		t.Errorf("%d reports were measured, want 2", n)
 	}
 	b.restart()
 	b.until("everything is read again", func() bool { return b.ingest.Stream().Current && b.trial().Folded == 3 })
 	b.ingest.MarkShown(uid, b.ingest.FoldedSoFar(uid), true, time.Now())
 	if n := observed(t) - before; n != 2 {
-		t.Errorf("what is read again is measured: %d", n)
+		t.Errorf("%d reports were measured, want 2: reports that are read again must not be measured", n)
 	}
 }
 
+// observed returns how many delays have been measured.
 func observed(t *testing.T) uint64 {
 	t.Helper()
 	var m dto.Metric
@@ -241,7 +253,7 @@ func observed(t *testing.T) uint64 {
 	return m.GetHistogram().GetSampleCount()
 }
 
-func TestStrangersReportsChangeNothing(t *testing.T) {
+func TestRefusedReportsChangeNothing(t *testing.T) {
 	b := newBench(t)
 	before := counted(t)
 	lie := b.pod.epoch(1, 0.9, true)
@@ -249,26 +261,28 @@ func TestStrangersReportsChangeNothing(t *testing.T) {
 	b.send(lie)
 	b.sendRaw(uid, wire.Subject(uid, "d18", 1), []byte("{"))
 	b.sendRaw("22222222", wire.Subject("22222222", "d18", 1), []byte("{}"))
-	good := writer{attempt: 1, pod: "q"} // its own writer: the server knows the lie's message id
+	good := writer{attempt: 1, pod: "q"} // another writer, because the server drops a message id that it knows
 	b.send(good.report(wire.Started, 0))
 	b.until("the good one is read", func() bool { return b.trial().Folded > 0 })
 	if v := b.trial(); v.Folded != 1 || v.Epoch != 0 || v.Best != nil {
-		t.Errorf("what was refused shows: %+v", v)
+		t.Errorf("a refused report changed the ledger: %+v", v)
 	}
-	if diff := cmp.Diff(map[string]float64{refusedEpoch: 1, refusedForm: 1, refusedRun: 1}, since(t, before)); diff != "" {
-		t.Errorf("what was refused is counted by its reason, and nothing else is counted:\n%s", diff)
+	want := map[string]float64{refusedEpoch: 1, refusedForm: 1, refusedRun: 1}
+	if diff := cmp.Diff(want, since(t, before)); diff != "" {
+		t.Errorf("refused reports must be counted by reason, and nothing else:\n%s", diff)
 	}
 }
 
-// What is missing and what comes twice is counted when it is noticed; what arrives late is no duplicate and takes
-// nothing back.
+// Missing reports and duplicates are counted when they are noticed. A late report is no duplicate, and it does not
+// lower the counter of gaps.
 func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	b := newBench(t)
-	started, first, second, third := b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true), b.pod.epoch(2, 0.8, true), b.pod.epoch(3, 0.9, true)
+	started := b.pod.report(wire.Started, 0)
+	first, second, third := b.pod.epoch(1, 0.7, true), b.pod.epoch(2, 0.8, true), b.pod.epoch(3, 0.9, true)
 	for _, step := range []struct {
-		send []wire.Report
-		seen int64
-		want map[string]float64
+		send   []wire.Report
+		folded int64 // afterwards
+		want   map[string]float64
 	}{
 		{[]wire.Report{started, third}, 2, map[string]float64{"gaps": 2}},
 		{[]wire.Report{second, second, started}, 3, map[string]float64{"duplicates": 2}},
@@ -276,9 +290,9 @@ func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	} {
 		before := counted(t)
 		b.send(step.send...)
-		b.until("all of it is read", func() bool { return b.trial().Folded == step.seen && b.drained() })
+		b.until("all of it is read", func() bool { return b.trial().Folded == step.folded && b.drained() })
 		if diff := cmp.Diff(step.want, since(t, before)); diff != "" {
-			t.Errorf("with %d seen:\n%s", step.seen, diff)
+			t.Errorf("with %d folded:\n%s", step.folded, diff)
 		}
 	}
 	b.restart()
@@ -288,7 +302,7 @@ func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	}
 }
 
-// counted is what the counters of bad reports are at.
+// counted returns the values of the counters of gaps, of duplicates and of refused reports by reason.
 func counted(t *testing.T) map[string]float64 {
 	t.Helper()
 	read := func(c prometheus.Metric) float64 {
@@ -299,13 +313,13 @@ func counted(t *testing.T) map[string]float64 {
 		return m.GetCounter().GetValue()
 	}
 	out := map[string]float64{"gaps": read(metrics.Gaps), "duplicates": read(metrics.Duplicates)}
-	for _, reason := range []string{refusedSize, refusedForm, refusedVersion, refusedSubject, refusedRun, refusedTrial, refusedAttempt, refusedEpoch, refusedWriter} {
+	for _, reason := range refusalReasons {
 		out[reason] = read(metrics.Refused.WithLabelValues(reason))
 	}
 	return out
 }
 
-// since is by how much they have risen.
+// since returns by how much the counters have risen, without those that have not.
 func since(t *testing.T, before map[string]float64) map[string]float64 {
 	out := map[string]float64{}
 	for what, now := range counted(t) {
@@ -321,31 +335,33 @@ func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.stop()
-	b.send(b.pod.epoch(2, 0.8, true)) // while nobody reads
+	b.send(b.pod.epoch(2, 0.8, true)) // while no operator reads
 	b.start()
 	b.until("it has caught up", func() bool { return b.ingest.Stream().Current })
-	if v := b.ingest.Reports(uid); !v.Whole || v.Trials["d18"].Folded != 3 || v.Trials["d18"].Duplicates != 0 || v.Trials["d18"].Best.Epoch != 2 {
-		t.Errorf("after the restart: %+v", v)
+	r := b.ingest.Reports(uid)
+	if d18 := r.Trials["d18"]; !r.Whole || d18.Folded != 3 || d18.Duplicates != 0 || d18.Best.Epoch != 2 {
+		t.Errorf("after the restart: %+v", r)
 	}
 }
 
-func TestNATSIsAwayForAWhile(t *testing.T) {
+func TestNATSCannotBeReachedForAWhile(t *testing.T) {
 	b := newBench(t)
 	b.send(b.pod.report(wire.Started, 0))
 	b.until("it is read", func() bool { return b.trial().Folded == 1 })
 	id := b.ingest.Stream().ID
 	b.server.Down()
-	b.until("it is missed", func() bool { return !b.ingest.Stream().Connected })
+	b.until("the outage is noticed", func() bool { return !b.ingest.Stream().Connected })
 	if s := b.ingest.Stream(); s.Problem != "NATS at "+b.server.URL()+" cannot be reached" || s.ID != id || !s.Current {
 		t.Errorf("stream %+v", s)
 	}
 	if b.drained() {
-		t.Error("drained, although nobody can know")
+		t.Error("the run is drained, although nobody can know that")
 	}
 	b.server.Up()
 	b.send(b.pod.epoch(1, 0.7, true))
 	b.until("the next report is read", func() bool { return b.trial().Folded == 2 && b.ingest.Stream().Connected })
-	if s, r := b.ingest.Stream(), b.ingest.Reports(uid); s.ID != id || !r.Whole || r.Trials["d18"].Duplicates != 0 {
+	s, r := b.ingest.Stream(), b.ingest.Reports(uid)
+	if s.ID != id || !r.Whole || r.Trials["d18"].Duplicates != 0 {
 		t.Errorf("stream %+v, reports %+v", s, r)
 	}
 }
@@ -362,16 +378,16 @@ func TestAWipedStreamIsNoticed(t *testing.T) {
 	b.send(b.pod.epoch(2, 0.6, true))
 	b.until("its first report is read", func() bool { return b.trial().Folded == 3 })
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Best.Epoch != 1 {
-		t.Errorf("what was known is kept, and known to be a part: %+v", r)
+		t.Errorf("the ledger must keep what it has and not be whole: %+v", r)
 	}
 	b.restart()
-	b.until("a restarted operator has read what is left", func() bool { return b.ingest.Stream().Current })
+	b.until("a restarted operator has read the remaining reports", func() bool { return b.ingest.Stream().Current })
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Folded != 1 {
 		t.Errorf("after the restart: %+v", r)
 	}
 }
 
-func TestNATSIsNotThereYet(t *testing.T) {
+func TestNATSStartsAfterTheOperator(t *testing.T) {
 	s := natstest.Start(t)
 	issuer, err := credential.New(s.Seed, s.Account)
 	if err != nil {
@@ -380,7 +396,7 @@ func TestNATSIsNotThereYet(t *testing.T) {
 	b := &bench{t: t, server: s, issuer: issuer}
 	s.Down()
 	b.start()
-	b.until("it is missed", func() bool { return b.ingest.Stream().Problem != "" })
+	b.until("the outage is noticed", func() bool { return b.ingest.Stream().Problem != "" })
 	if s := b.ingest.Stream(); s.Connected || s.ID != "" {
 		t.Errorf("stream %+v", s)
 	}

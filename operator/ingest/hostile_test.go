@@ -24,27 +24,33 @@ import (
 
 const otherUID = "22222222-bbbb"
 
-// newHostile is an Ingest with two runs of two trials each, of which the first run's d18 alone is what the fuzzer may
-// speak for.
+// newHostile returns an Ingest with two runs of two trials each. The fuzzer may send reports as the d18 of run uid
+// only.
 func newHostile(t *testing.T) *Ingest {
 	t.Helper()
 	g := New(Options{}, logr.Discard())
 	done := make(chan struct{})
-	close(done) // nobody listens
+	close(done) // nobody receives wakes
 	g.done = done
 	g.stream = plan.Stream{ID: "s", Next: 1, Current: true, Connected: true}
 	for name, id := range map[string]types.UID{"sweep": uid, "other": otherUID} {
-		g.Track(&api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name, UID: id}, Status: api.TrainingRunStatus{
-			Stream: &api.StreamPosition{ID: "s", Sequence: 1},
-			Trials: []api.TrialStatus{{Name: "d18", Depth: 18, Attempt: 2, Epochs: 8}, {Name: "d50", Depth: 50, Attempt: 1, Epochs: 8}},
-		}})
+		g.Track(&api.TrainingRun{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name, UID: id},
+			Status: api.TrainingRunStatus{
+				Stream: &api.StreamPosition{ID: "s", Sequence: 1},
+				Trials: []api.TrialStatus{
+					{Name: "d18", Depth: 18, Attempt: 2, Epochs: 8},
+					{Name: "d50", Depth: 50, Attempt: 1, Epochs: 8},
+				},
+			},
+		})
 	}
 	return g
 }
 
-// Whatever arrives on a subject that one trial's pod may publish on: nothing panics, nobody else's trial changes, and
-// what its own becomes can stand in a status.
-func FuzzTake(f *testing.F) {
+// Any bytes may arrive on a subject on which a trial's pod may publish. They must cause no panic and change no other
+// trial, and the API server must accept what the trial's own status becomes.
+func FuzzFoldMessage(f *testing.F) {
 	w := &writer{attempt: 1, pod: "p"}
 	good := w.epoch(2, 0.7, true)
 	for _, change := range []func(*wire.Report){
@@ -72,7 +78,8 @@ func FuzzTake(f *testing.F) {
 		f.Add(wire.Subject(uid, "d18", 1), data)
 	}
 	f.Add("plumbline.v1.", []byte("{}"))
-	f.Add(wire.Subject(uid, "d18", 1), []byte(`{"stream":"PLUMBLINE", "seq":7}`)) // an acknowledgement that was sent astray
+	acknowledgement := []byte(`{"stream":"PLUMBLINE", "seq":7}`) // a pod may ask the server to send it anywhere
+	f.Add(wire.Subject(uid, "d18", 1), acknowledgement)
 	f.Fuzz(func(t *testing.T, subject string, data []byte) {
 		g := newHostile(t)
 		before := map[types.UID]plan.Reports{uid: g.Reports(uid), otherUID: g.Reports(otherUID)}
@@ -95,11 +102,11 @@ func FuzzTake(f *testing.F) {
 	})
 }
 
-// decimal is the CRD's pattern.
+// decimal is the pattern that the CRD requires of a decimal.
 var decimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$`)
 
-// What a pod tells costs the operator no more memory than there are attempts, whatever it makes up, and heartbeats cost
-// none.
+// The memory that the reports of a pod cost the operator is bounded, whatever writers and sequences the pod makes up.
+// Heartbeats cost no memory.
 func TestMemoryIsBounded(t *testing.T) {
 	l := NewLedger()
 	honest := &writer{attempt: 1, pod: "p"}
@@ -110,7 +117,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if n := len(*d18.origins["d18-a1-p"]); n != 1 || d18.view.Folded != 10_000 {
 		t.Errorf("10,000 heartbeats are kept as %d ranges, and %d were counted", n, d18.view.Folded)
 	}
-	tell := func(change func(*wire.Report, int)) (refused int) {
+	foldMany := func(change func(*wire.Report, int)) (refused int) {
 		for i := range 5000 {
 			r := honest.report(wire.Heartbeat, 1)
 			change(&r, i)
@@ -122,31 +129,33 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		return refused
 	}
-	if n := tell(func(r *wire.Report, i int) {
+	if n := foldMany(func(r *wire.Report, i int) {
 		r.ComputedBy = &wire.Origin{Writer: fmt.Sprint("d18-a1-", i), Sequence: 1}
 	}); n < 3900 {
 		t.Errorf("of 5000 made-up writers %d were refused", n)
 	}
-	if n := tell(func(r *wire.Report, i int) {
+	if n := foldMany(func(r *wire.Report, i int) {
 		r.ComputedBy = &wire.Origin{Writer: "d18-a1-p", Sequence: 20_000 + 2*int64(i)}
 	}); n < 3900 {
 		t.Errorf("of 5000 holes %d were refused", n)
 	}
 }
 
-// check holds what a trial has become to what the CRD takes.
+// check compares the summary of a trial with the limits of the CRD.
 func check(t *testing.T, v plan.TrialReports) {
 	t.Helper()
 	if v.Epoch > 8 || v.Epochs > 8 || v.Attempt > 2 || v.Gaps < 0 || v.Folded > 1 || len(v.Curve) > 8 {
 		t.Errorf("trial %+v", v)
 	}
 	for _, m := range append(v.Curve, plan.Measured{}) {
-		if m.Checkpoint != nil && (len(m.Checkpoint.URI) > 2048 || len(m.Checkpoint.Digest) > 128 || strings.ContainsAny(m.Checkpoint.URI+m.Checkpoint.Digest, "\x1b\x00\n<>")) {
-			t.Errorf("checkpoint %+v", m.Checkpoint)
+		if c := m.Checkpoint; c != nil {
+			if len(c.URI) > 2048 || len(c.Digest) > 128 || strings.ContainsAny(c.URI+c.Digest, "\x1b\x00\n<>") {
+				t.Errorf("checkpoint %+v", c)
+			}
 		}
-		for _, share := range []float64{m.Metrics.AUCPR, m.Metrics.F1, m.Metrics.Precision, m.Metrics.Recall} {
-			if s := api.FormatDecimal(share); !decimal.MatchString(string(s)) {
-				t.Errorf("a share of %s", s)
+		for _, fraction := range []float64{m.Metrics.AUCPR, m.Metrics.F1, m.Metrics.Precision, m.Metrics.Recall} {
+			if s := api.FormatDecimal(fraction); !decimal.MatchString(string(s)) {
+				t.Errorf("a fraction of %s", s)
 			}
 		}
 		if s := api.FormatDecimal(m.Metrics.Threshold); len(s) > 24 {
@@ -158,15 +167,15 @@ func check(t *testing.T, v plan.TrialReports) {
 	}
 }
 
-// An older attempt's word on an epoch never overrides a newer one's, however late it comes and however often.
+// An older attempt's report of an epoch never replaces a newer attempt's, however late and however often it arrives.
 func FuzzLateReportsOfOlderAttempts(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		rng := rand.New(rand.NewPCG(seed, 2))
-		reports := sweep(rng)
-		newest := map[int]wire.Report{} // by epoch: what the newest attempt says itself or repeats
+		reports := threeAttempts(rng)
+		newest := map[int]wire.Report{} // by epoch: the newest attempt's report, be it its own or a repetition
 		for _, r := range reports {
 			if r.Kind == wire.Epoch && r.Attempt >= newest[r.Epoch].Attempt {
 				newest[r.Epoch] = r
@@ -185,14 +194,16 @@ func FuzzLateReportsOfOlderAttempts(f *testing.F) {
 		got := fold(all)["d18"]
 		for _, m := range got.Curve {
 			if want := newest[m.Epoch]; m.Metrics != *want.Metrics {
-				t.Errorf("epoch %d shows %v; attempt %d said %v", m.Epoch, m.Metrics.AUCPR, want.Attempt, want.Metrics.AUCPR)
+				t.Errorf("epoch %d shows %v, but attempt %d reported %v",
+					m.Epoch, m.Metrics.AUCPR, want.Attempt, want.Metrics.AUCPR)
 			}
 		}
 		if got.Attempt != 3 || got.Digests == nil {
-			t.Errorf("the newest attempt that has told is %d", got.Attempt)
+			t.Errorf("the newest attempt that has reported is %d, want 3; digests %v", got.Attempt, got.Digests)
 		}
-		if diff := cmp.Diff(fold(reports)["d18"], got, cmpopts.IgnoreFields(plan.TrialReports{}, "Duplicates")); diff != "" {
-			t.Errorf("in the order in which they were written:\n%s", diff)
+		ignore := cmpopts.IgnoreFields(plan.TrialReports{}, "Duplicates")
+		if diff := cmp.Diff(fold(reports)["d18"], got, ignore); diff != "" {
+			t.Errorf("compared with the order in which the reports were written:\n%s", diff)
 		}
 	})
 }

@@ -20,54 +20,62 @@ import (
 	"plumbline.dev/plumbline/operator/plan"
 )
 
-// Wake names a run whose reports have changed. Urgent ones turn what is decided; of the others a batch is enough.
+// Wake asks for a reconcile of a run, because its reports or the stream's state have changed. An urgent one should be
+// served at once; the others may be gathered.
 type Wake struct {
 	Run    types.NamespacedName
 	Urgent bool
 }
 
-// Ingest holds the ledgers of all active runs. Its consumer, in consumer.go, fills them; the reconciler reads them.
+// Ingest holds the ledgers of all active runs. The consumer, in consumer.go, fills them. The reconciler reads them.
 type Ingest struct {
 	options   Options
 	log       logr.Logger
 	wakes     chan event.TypedGenericEvent[Wake]
-	done      <-chan struct{} // closed when nobody listens to wakes any more
+	done      <-chan struct{} // closed when nobody receives from wakes any more
 	tried     chan struct{}   // closed once the first attempt to connect has succeeded or failed
 	triedOnce sync.Once
 
 	mu     sync.Mutex
 	runs   map[types.UID]*trackedRun
 	stream plan.Stream
-	handle jetstream.Stream // of the stream that is read; nil before the first
+	handle jetstream.Stream // of the stream that is read; nil before the first connection
 }
 
 // trackedRun is one active run.
 type trackedRun struct {
 	name     types.NamespacedName
-	began    api.StreamPosition
+	began    api.StreamPosition // where the stream was when the run was admitted: its reports come after
 	expected expected
 	ledger   *Ledger
-	whole    bool // no report of it was dropped from the stream before it was read
+	whole    bool // the stream dropped no report of the run before it was read
 
-	heard   map[string]heard // by trial
-	folded  int64
-	unshown []unshown
+	latest map[string]arrival // of the reports of each trial
+
+	folded  int64           // see FoldedSoFar
+	unshown []unshownReport // in the order in which they were folded
 }
 
-// heard is when the stream got the latest report of a trial's newest attempt.
-type heard struct {
+// arrival is the time at which the stream received the latest report of a trial's newest attempt.
+type arrival struct {
 	attempt int
 	at      time.Time
 }
 
-// New makes an Ingest that reads nothing until it is started.
+// New returns an Ingest that reads nothing until Start is called.
 func New(o Options, log logr.Logger) *Ingest {
-	g := &Ingest{options: o, log: log, runs: map[types.UID]*trackedRun{}, wakes: make(chan event.TypedGenericEvent[Wake]), tried: make(chan struct{})}
+	g := &Ingest{
+		options: o,
+		log:     log,
+		runs:    map[types.UID]*trackedRun{},
+		wakes:   make(chan event.TypedGenericEvent[Wake]),
+		tried:   make(chan struct{}),
+	}
 	g.stream.Problem = o.unreachable()
 	return g
 }
 
-// Wakes tells which runs to look at again.
+// Wakes returns the channel on which Ingest asks for reconciles.
 func (g *Ingest) Wakes() <-chan event.TypedGenericEvent[Wake] { return g.wakes }
 
 // WaitForFirstTry blocks until this operator's first attempt to connect has succeeded or failed, so that no status
@@ -77,12 +85,14 @@ func (g *Ingest) WaitForFirstTry(ctx context.Context) error {
 	case <-g.tried:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("wait for a first look at the report stream: %w", ctx.Err())
+		return fmt.Errorf("wait for the first connection to the report stream: %w", ctx.Err())
 	}
 }
 
-// Track starts or updates the record of which reports belong to a run, and forgets a run that has ended. The controller
-// calls it before it creates an attempt's Job, so that no report of the attempt is refused.
+// Track records which reports belong to a run: those of the trials and attempts in its status. The first call for a run
+// starts an empty ledger. Track ignores a run whose status names no position in the stream yet, and calls Forget for a
+// run that has ended. The reconciler calls Track with the written status before it creates an attempt's Job, so that no
+// report of the attempt is refused.
 func (g *Ingest) Track(run *api.TrainingRun) {
 	if plan.Ended(run) {
 		g.Forget(types.NamespacedName{Namespace: run.Namespace, Name: run.Name})
@@ -94,23 +104,24 @@ func (g *Ingest) Track(run *api.TrainingRun) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	name := types.NamespacedName{Namespace: run.Namespace, Name: run.Name}
-	f := g.runs[run.UID]
-	if f == nil {
+	t := g.runs[run.UID]
+	if t == nil {
 		g.forget(name) // an older run of the same name
-		f = &trackedRun{
+		t = &trackedRun{
 			name:   name,
 			began:  *run.Status.Stream,
 			ledger: NewLedger(),
-			heard:  map[string]heard{},
-			// A run that becomes known while the stream is read has just been admitted: nothing of it was read over.
+			latest: map[string]arrival{},
+			// A run that becomes known while the stream is read has just been admitted, so none of its reports was
+			// refused as a report of an unknown run.
 			whole: run.Status.Stream.ID == g.stream.ID,
 		}
-		g.runs[run.UID] = f
+		g.runs[run.UID] = t
 	}
-	f.expected = f.expected.merge(expect(run))
+	t.expected = t.expected.merge(expect(run))
 }
 
-// Forget drops a run that has ended or is gone.
+// Forget drops the ledger of a run that has ended or was deleted. Reports of the run are refused from now on.
 func (g *Ingest) Forget(run types.NamespacedName) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -118,85 +129,86 @@ func (g *Ingest) Forget(run types.NamespacedName) {
 }
 
 func (g *Ingest) forget(run types.NamespacedName) {
-	maps.DeleteFunc(g.runs, func(_ types.UID, f *trackedRun) bool { return f.name == run })
+	maps.DeleteFunc(g.runs, func(_ types.UID, t *trackedRun) bool { return t.name == run })
 }
 
-// Stream says how reading goes.
+// Stream returns the state of the stream and of its reading.
 func (g *Ingest) Stream() plan.Stream {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.stream
 }
 
-// Reports is what was folded of a run so far.
+// Reports returns the folded reports of a run. Drained is not set: see the method Drained.
 func (g *Ingest) Reports(uid types.UID) plan.Reports {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f := g.runs[uid]
-	if f == nil {
+	t := g.runs[uid]
+	if t == nil {
 		return plan.Reports{}
 	}
-	trials := f.ledger.View()
-	for name, h := range f.heard {
+	trials := t.ledger.View()
+	for name, latest := range t.latest {
 		v := trials[name]
-		v.Heard = h.at
+		v.Heard = latest.at
 		trials[name] = v
 	}
-	return plan.Reports{Trials: trials, Whole: f.whole}
+	return plan.Reports{Trials: trials, Whole: t.whole}
 }
 
-// foldMessage folds one message of the stream. at is when the stream received the message; last: no later message
-// waits.
+// foldMessage folds one message of the stream, and wakes the reconciler if the message changed something. at is the
+// time at which the stream received the message. last reports that no later message waits in the stream.
 func (g *Ingest) foldMessage(subject string, sequence int64, at time.Time, data []byte, last bool) {
 	failpoint.Here("ingest.before")
 	wakes := g.foldReport(subject, at, data)
 	failpoint.Here("ingest.after")
 	g.mu.Lock()
-	if sequence > g.stream.Next { // what was between is gone, and whose it was nobody knows
+	if sequence > g.stream.Next { // The messages between are gone, and they may be of any run that was active then.
 		g.log.Info("the stream has dropped messages before they were read", "from", g.stream.Next, "to", sequence-1)
-		g.markPartial(func(f *trackedRun) bool { return f.began.ID != g.stream.ID || f.began.Sequence < sequence })
+		g.markPartial(func(t *trackedRun) bool { return t.began.ID != g.stream.ID || t.began.Sequence < sequence })
 	}
 	g.stream.Next = sequence + 1
 	caughtUp := last && !g.stream.Current
 	if caughtUp {
 		g.stream.Current = true
 	}
-	quiet := !g.stream.Current
+	current := g.stream.Current
 	g.mu.Unlock()
 	switch {
 	case caughtUp:
 		g.wakeAll()
-	case wakes != nil && !quiet: // while the past is read again, a run is looked at once it is complete
+	case wakes != nil && current: // Until then old reports are read again, and one reconcile after the last is enough.
 		g.wake(*wakes)
 	}
 }
 
+// foldReport folds a report into its run's ledger, or refuses it. It returns the wake that the report asks for, or nil.
 func (g *Ingest) foldReport(subject string, at time.Time, data []byte) *Wake {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	uid := types.UID(runOf(subject))
-	f := g.runs[uid]
-	if f == nil {
+	t := g.runs[uid]
+	if t == nil {
 		metrics.Refused.WithLabelValues(refusedRun).Inc()
 		return nil
 	}
 	r, refused := decode(subject, data)
 	if refused == "" {
-		refused = f.expected.refuse(r)
+		refused = t.expected.refuse(r)
 	}
-	if refused == "" && f.ledger.exceedsBounds(r) {
+	if refused == "" && t.ledger.exceedsBounds(r) {
 		refused = refusedWriter
 	}
 	if refused != "" {
 		metrics.Refused.WithLabelValues(refused).Inc()
-		g.log.V(1).Info("refused a report", "run", f.name, "subject", subject, "reason", refused)
+		g.log.V(1).Info("refused a report", "run", t.name, "subject", subject, "reason", refused)
 		return nil
 	}
-	gaps, duplicates := f.ledger.counts(r.Trial)
-	effect := f.ledger.Fold(r)
-	gapsNow, duplicatesNow := f.ledger.counts(r.Trial)
-	if h := f.heard[r.Trial]; r.Attempt > h.attempt || r.Attempt == h.attempt && at.After(h.at) {
-		f.heard[r.Trial] = heard{r.Attempt, at}
+	gaps, duplicates := t.ledger.counts(r.Trial)
+	effect := t.ledger.Fold(r)
+	gapsNow, duplicatesNow := t.ledger.counts(r.Trial)
+	if a := t.latest[r.Trial]; r.Attempt > a.attempt || r.Attempt == a.attempt && at.After(a.at) {
+		t.latest[r.Trial] = arrival{r.Attempt, at}
 	}
 	metrics.Reports.WithLabelValues(string(r.Kind), string(effect)).Inc()
 	metrics.Gaps.Add(float64(max(0, gapsNow-gaps)))
@@ -204,17 +216,18 @@ func (g *Ingest) foldReport(subject string, at time.Time, data []byte) *Wake {
 	if effect == Duplicate || effect == Alive {
 		return nil
 	}
-	f.awaitShown(r, g.stream.Current)
-	return &Wake{Run: f.name, Urgent: effect == Turn}
+	t.awaitShown(r, g.stream.Current)
+	return &Wake{Run: t.name, Urgent: effect == Turn}
 }
 
-// wakeAll has every active run looked at: the stream's state has changed, and each run's status says so.
+// wakeAll asks for a reconcile of every active run, because the status of each run shows the state of the stream.
 func (g *Ingest) wakeAll() {
 	for _, n := range g.names() {
 		g.wake(Wake{Run: n, Urgent: true})
 	}
 }
 
+// wake blocks until the reconciler has received w, or nobody receives any more.
 func (g *Ingest) wake(w Wake) {
 	select {
 	case g.wakes <- event.TypedGenericEvent[Wake]{Object: w}:
@@ -222,11 +235,12 @@ func (g *Ingest) wake(w Wake) {
 	}
 }
 
+// names returns the names of all active runs, sorted.
 func (g *Ingest) names() (names []types.NamespacedName) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, f := range g.runs {
-		names = append(names, f.name)
+	for _, t := range g.runs {
+		names = append(names, t.name)
 	}
 	slices.SortFunc(names, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
 	return names

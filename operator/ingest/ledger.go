@@ -9,35 +9,40 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Ledger folds the reports of one run. The order in which reports arrive, and how often, changes nothing but the count
-// of duplicates: every field is a maximum under some total order, or a set.
+// Ledger sums up the reports of one run. Fold adds a report, and View returns the sum. The result depends on the set of
+// the folded reports alone: neither on their order nor, but for the count of duplicates, on how often each was folded.
+// This holds because every field is a set, or a maximum under a total order. Keep it so when you add a field.
 type Ledger struct {
 	trials map[string]*trialLedger
 }
 
-// Effect is what one report changed.
+// Effect says what the folding of one report changed. It is a label value of a metric.
 type Effect string
 
+// Effects, from nothing to what the operator should act on at once.
 const (
-	Duplicate Effect = "duplicate" // folded before
-	Alive     Effect = "alive"     // nothing but that the writer lives
-	Progress  Effect = "progress"  // an epoch
-	Turn      Effect = "turn"      // a first report, a new best or an end: worth acting on at once
+	Duplicate Effect = "duplicate" // nothing: the same writer's report of that sequence was folded before
+	Alive     Effect = "alive"     // nothing but the knowledge that the writer is alive
+	Progress  Effect = "progress"  // an epoch that is not the new best
+	Turn      Effect = "turn"      // a first report of an attempt, a new best or the end of a trial
 )
 
-// trialLedger folds the reports of one trial's writers.
+// trialLedger sums up the reports of one trial, over all its writers.
 type trialLedger struct {
-	writers  map[string]*spans // sequences of each writer
-	origins  map[string]*spans // sequences of the first writers: a resuming writer repeats the reports of others
-	epochs   map[int]ranked    // the newest attempt's word on each epoch
-	best     *ranked
-	finished *ranked              // the newest finished report
+	// writers holds the sequences that were read of each writer. What is missing below a writer's highest is a gap.
+	writers map[string]*spans
+	// origins holds the same of each report's origin: a resuming writer repeats the reports of earlier writers under
+	// sequences of its own, and a repeated report must count once.
+	origins  map[string]*spans
+	epochs   map[int]ranked       // the newest attempt's report of each epoch
+	best     *ranked              // the best epoch with a committed checkpoint
+	finished *ranked              // the newest report that all epochs are done
 	starts   map[int]attemptStart // by attempt
 	newest   *ranked              // the newest attempt's latest report
-	view     plan.TrialReports
+	view     plan.TrialReports    // the fields that are counts or plain maxima
 }
 
-// ranked is a report with the order that decides between reports of the same thing.
+// ranked is a report with its rank: attempt, writer and sequence decide between reports of the same thing. See after.
 type ranked struct {
 	attempt  int
 	writer   string
@@ -45,16 +50,17 @@ type ranked struct {
 	report   wire.Report
 }
 
-// attemptStart is the epoch that an attempt began from, and the last epoch that it has trained itself.
+// attemptStart says which epochs an attempt trained: those after from, up to epoch.
 type attemptStart struct {
-	reported    bool // a report has named from
-	from, epoch int
+	reported bool // a report has named from
+	from     int  // the last epoch of the checkpoint from which the attempt resumed; 0: it began from nothing
+	epoch    int  // the last epoch that the attempt trained itself
 }
 
-// NewLedger is an empty one.
+// NewLedger returns an empty Ledger.
 func NewLedger() *Ledger { return &Ledger{trials: map[string]*trialLedger{}} }
 
-// View is what the plan reads of a trial.
+// View returns what the plan reads, by trial.
 func (l *Ledger) View() map[string]plan.TrialReports {
 	out := make(map[string]plan.TrialReports, len(l.trials))
 	for name, t := range l.trials {
@@ -63,13 +69,14 @@ func (l *Ledger) View() map[string]plan.TrialReports {
 	return out
 }
 
-// exceedsBounds reports whether the ledger would have to remember more than maxWriters writers of a trial, or more than
-// maxSpans ranges of one writer's sequences.
+// exceedsBounds reports whether the ledger, to fold r, would have to remember more than maxWriters writers of a trial,
+// or more than maxSpans ranges of one writer's sequences.
 func (l *Ledger) exceedsBounds(r wire.Report) bool {
 	t := l.trials[r.Trial]
 	return t != nil && (full(t.writers, own(r)) || full(t.origins, origin(r)))
 }
 
+// full reports whether there is no room in m for the sequence of a report.
 func full(m map[string]*spans, o wire.Origin) bool {
 	if s := m[o.Writer]; s != nil {
 		return len(*s) >= maxSpans && !s.touches(o.Sequence)
@@ -77,9 +84,10 @@ func full(m map[string]*spans, o wire.Origin) bool {
 	return len(m) >= maxWriters
 }
 
-// own returns the writer and sequence of a report; origin returns those of the report that it repeats, if it repeats one.
+// own returns the writer and sequence of a report.
 func own(r wire.Report) wire.Origin { return wire.Origin{Writer: r.Writer, Sequence: r.Sequence} }
 
+// origin returns the writer and sequence of the report that r repeats, or its own if r repeats none.
 func origin(r wire.Report) wire.Origin {
 	if r.ComputedBy != nil {
 		return *r.ComputedBy
@@ -87,7 +95,7 @@ func origin(r wire.Report) wire.Origin {
 	return own(r)
 }
 
-// addTo adds the sequence of a report, and reports whether it is new.
+// addTo adds the sequence of a report to m, and reports whether the sequence is new.
 func addTo(m map[string]*spans, o wire.Origin) bool {
 	s := m[o.Writer]
 	if s == nil {
@@ -97,7 +105,7 @@ func addTo(m map[string]*spans, o wire.Origin) bool {
 	return s.add(o.Sequence)
 }
 
-// counts returns how many reports of a trial are known to be missing, and how many came twice.
+// counts returns how many reports of a trial are known to be missing, and how many repeated another report.
 func (l *Ledger) counts(trial string) (gaps, duplicates int64) {
 	t := l.trials[trial]
 	if t == nil {
@@ -106,16 +114,22 @@ func (l *Ledger) counts(trial string) (gaps, duplicates int64) {
 	return t.gaps(), t.view.Duplicates
 }
 
-// Fold takes in one valid report that belongs to the run.
+// Fold adds a report to the ledger and returns what changed. The report must be valid and belong to the run.
 func (l *Ledger) Fold(r wire.Report) Effect {
 	t := l.trials[r.Trial]
 	if t == nil {
-		t = &trialLedger{writers: map[string]*spans{}, origins: map[string]*spans{}, epochs: map[int]ranked{}, starts: map[int]attemptStart{}}
+		t = &trialLedger{
+			writers: map[string]*spans{},
+			origins: map[string]*spans{},
+			epochs:  map[int]ranked{},
+			starts:  map[int]attemptStart{},
+		}
 		l.trials[r.Trial] = t
 	}
 	return t.fold(r)
 }
 
+// fold adds a report to the trial's ledger. See Ledger.Fold.
 func (t *trialLedger) fold(r wire.Report) Effect {
 	if !addTo(t.writers, own(r)) {
 		t.view.Duplicates++
@@ -127,12 +141,12 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 		effect = Turn
 	}
 	scores := r.Scores
-	r.Scores = nil // large; only those of the best are of use
+	r.Scores = nil // They are large, and only those of the best are used.
 	x := ranked{r.Attempt, r.Writer, r.Sequence, r}
 	if t.newest == nil || x.after(*t.newest) {
 		t.newest = &x
 	}
-	// Of a report and its repetition by another writer, whichever is read second is the duplicate.
+	// A report and its repetition by another writer count once: the one that is read second is the duplicate.
 	repeated := !addTo(t.origins, origin(r))
 	if repeated {
 		t.view.Duplicates++
@@ -158,8 +172,8 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 	return effect
 }
 
-// foldEpoch folds what an epoch was measured at. Of several reports of one epoch the newest attempt's counts for the
-// curve; the best is the best of all of them, whoever wrote it.
+// foldEpoch folds the report of an epoch. If several writers report the same epoch, the curve shows the newest
+// attempt's report. The best is chosen among the reports of all writers.
 func (t *trialLedger) foldEpoch(x ranked, scores []wire.SampleScore, repeated bool) Effect {
 	r := x.report
 	t.foldProgress(r)
@@ -177,7 +191,7 @@ func (t *trialLedger) foldEpoch(x ranked, scores []wire.SampleScore, repeated bo
 	return Progress
 }
 
-// foldAttempt notes the epoch that an attempt began from, and the last epoch that it has trained itself.
+// foldAttempt updates the epoch from which an attempt began, and the last epoch that the attempt trained itself.
 func (t *trialLedger) foldAttempt(r wire.Report) {
 	a := t.starts[r.Attempt]
 	if r.Kind == wire.Started || r.Kind == wire.Resumed {
@@ -189,19 +203,25 @@ func (t *trialLedger) foldAttempt(r wire.Report) {
 	t.starts[r.Attempt] = a
 }
 
+// foldProgress updates the trial's last finished epoch and its number of epochs.
 func (t *trialLedger) foldProgress(r wire.Report) {
 	t.view.Epoch = max(t.view.Epoch, r.Epoch)
 	t.view.Epochs = max(t.view.Epochs, r.Epochs)
 }
 
-// after orders reports of the same thing: a later attempt's word counts, then any fixed order.
+// after is the total order of reports of the same thing. The later attempt decides; writer and sequence only make the
+// order total.
 func (x ranked) after(y ranked) bool {
-	return cmp.Or(cmp.Compare(x.attempt, y.attempt), cmp.Compare(x.writer, y.writer), cmp.Compare(x.sequence, y.sequence)) > 0
+	return cmp.Or(
+		cmp.Compare(x.attempt, y.attempt),
+		cmp.Compare(x.writer, y.writer),
+		cmp.Compare(x.sequence, y.sequence),
+	) > 0
 }
 
-// beats orders committed checkpoints as wire has it. Two of the same epoch and value are equally good: the later
-// attempt's counts. It wrote its own because it went on from before the other, and that may be because the other was
-// damaged; where it repeats the other's, it has found that whole.
+// beats orders committed checkpoints by wire.BetterEpoch. Of two checkpoints with the same epoch and value the later
+// attempt's wins. If that attempt trained the epoch again, it had resumed from before it, perhaps because the earlier
+// checkpoint was damaged. If instead it repeats the earlier report, it has found that checkpoint intact.
 func (x ranked) beats(y ranked) bool {
 	a, b := x.value(), y.value()
 	if wire.BetterEpoch(a, b) || wire.BetterEpoch(b, a) {
@@ -210,20 +230,28 @@ func (x ranked) beats(y ranked) bool {
 	return x.after(y)
 }
 
+// value returns the epoch and its AUC-PR. The report must have metrics.
 func (x ranked) value() wire.EpochValue {
 	return wire.EpochValue{Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
 }
 
+// measured returns the report's epoch as the plan reads it. The report must have metrics.
 func (x ranked) measured() *plan.Measured {
 	r := x.report
-	m := &plan.Measured{Epoch: r.Epoch, Metrics: *r.Metrics, Checkpoint: r.Checkpoint, Digests: r.Digests, Scores: r.Scores}
+	m := &plan.Measured{
+		Epoch:      r.Epoch,
+		Metrics:    *r.Metrics,
+		Checkpoint: r.Checkpoint,
+		Digests:    r.Digests,
+		Scores:     r.Scores,
+	}
 	if r.Throughput != nil {
 		m.Seconds = r.Throughput.EpochSeconds
 	}
 	return m
 }
 
-// summary returns what the plan reads. The curve has the measured epochs in order.
+// summary returns what the plan reads. Its curve has the epochs that have metrics, in order.
 func (t *trialLedger) summary() plan.TrialReports {
 	v := t.view
 	v.Finished = t.finished != nil
@@ -260,6 +288,7 @@ func (t *trialLedger) summary() plan.TrialReports {
 	return v
 }
 
+// gaps returns how many reports are missing below the highest sequences of all writers.
 func (t *trialLedger) gaps() (n int64) {
 	for _, w := range t.writers {
 		n += w.gaps()

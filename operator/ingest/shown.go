@@ -9,50 +9,52 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// maxUnshown bounds what is remembered of a run whose status is not written: an API server that is away.
+// maxUnshown bounds the unshown reports of a run: while the API server cannot be reached, no status is written.
 const maxUnshown = 4096
 
-// unshown is a report of progress that no status shows yet.
-type unshown struct {
-	folded   int64 // the run's reports until then, itself included
+// unshownReport is a report that no status shows yet.
+type unshownReport struct {
+	folded   int64 // how many reports of the run had been folded, this one included
 	reported time.Time
 }
 
-// awaitShown remembers a report that a status will show. One that is read again after a restart, or that repeats an
-// older one, says nothing about how long reports take.
-func (f *trackedRun) awaitShown(r wire.Report, live bool) {
-	f.folded++
-	if live && r.ComputedBy == nil && len(f.unshown) < maxUnshown {
-		f.unshown = append(f.unshown, unshown{f.folded, r.Time})
+// awaitShown remembers a report until a status shows it. Reports that were read again after a restart, and repetitions
+// of older reports, are left out: their age says nothing about how long reports take.
+func (t *trackedRun) awaitShown(r wire.Report, live bool) {
+	t.folded++
+	if live && r.ComputedBy == nil && len(t.unshown) < maxUnshown {
+		t.unshown = append(t.unshown, unshownReport{t.folded, r.Time})
 	}
 }
 
-// FoldedSoFar returns how many reports of a run have been folded. A caller that reads it before Reports may pass it to
-// MarkShown.
+// FoldedSoFar returns how many reports of a run have been folded, without duplicates and heartbeats, which no status
+// shows. A caller that reads the number before it calls Reports may pass it to MarkShown.
 func (g *Ingest) FoldedSoFar(uid types.UID) int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if f := g.runs[uid]; f != nil {
-		return f.folded
+	if t := g.runs[uid]; t != nil {
+		return t.folded
 	}
 	return 0
 }
 
-// MarkShown records that the run's status shows the first folded reports of the run. written: the status was written
-// just now, so that their delay is measured.
+// MarkShown records that the run's status now shows the first folded reports of the run, where folded is a number that
+// FoldedSoFar returned. If written, the status was written just now, and MarkShown measures the delay of each of these
+// reports. Otherwise the status did not change, and the reports are forgotten without a measurement.
 func (g *Ingest) MarkShown(uid types.UID, folded int64, written bool, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f := g.runs[uid]
-	if f == nil {
+	t := g.runs[uid]
+	if t == nil {
 		return
 	}
 	n := 0
-	for n < len(f.unshown) && f.unshown[n].folded <= folded {
+	for n < len(t.unshown) && t.unshown[n].folded <= folded {
 		if written {
-			metrics.ReportToStatus.Observe(max(0, now.Sub(f.unshown[n].reported).Seconds())) // two clocks may disagree
+			delay := now.Sub(t.unshown[n].reported).Seconds()
+			metrics.ReportToStatus.Observe(max(0, delay)) // the clocks of pod and operator may disagree
 		}
 		n++
 	}
-	f.unshown = f.unshown[n:]
+	t.unshown = t.unshown[n:]
 }

@@ -2,13 +2,13 @@ package ingest
 
 import "slices"
 
-// spans is a set of sequences, counted from 1, as sorted ranges that do not touch: small however high a writer counts,
-// and exact about what is missing below the highest.
+// spans is a set of sequences, which count from 1. It is kept as sorted ranges that do not touch, so its size depends
+// on the number of gaps and not on the number of sequences.
 type spans []span
 
 type span struct{ first, last int64 }
 
-// add puts in a sequence and says whether it was not there.
+// add adds a sequence and reports whether the sequence is new.
 func (s *spans) add(n int64) bool {
 	i, found := slices.BinarySearchFunc(*s, n, func(x span, n int64) int {
 		switch {
@@ -38,12 +38,12 @@ func (s *spans) add(n int64) bool {
 	return true
 }
 
-// touches says whether adding a sequence leaves the number of ranges as it is.
+// touches reports whether a sequence lies in a range or next to one, so that adding it makes no new range.
 func (s spans) touches(n int64) bool {
 	return slices.ContainsFunc(s, func(x span) bool { return x.first-1 <= n && n <= x.last+1 })
 }
 
-// gaps counts what is missing below the highest sequence.
+// gaps returns how many sequences below the highest are missing.
 func (s spans) gaps() int64 {
 	if len(s) == 0 {
 		return 0

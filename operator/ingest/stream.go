@@ -17,58 +17,70 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Options say where the stream is and how it is kept.
+// Options say how to reach the stream, and how much the stream keeps.
 type Options struct {
-	URL        string
-	Credential nats.Option // signs the operator in
-	TLS        *tls.Config // nil: as the URL says, with the system's authorities
+	URL        string      // of NATS, such as nats://plumbline-nats:4222
+	Credential nats.Option // with which the operator signs in
+	TLS        *tls.Config // nil: TLS if the URL asks for it, with the system's authorities
 	Inbox      string      // prefix of the operator's own inboxes
 	MaxAge     time.Duration
 	MaxBytes   int64
-	Replicas   int
+	Replicas   int // of the stream; 0 means 1
 
-	// Runs lists the runs that have not ended, from the API server itself: what a cache has may be older than the
+	// Runs lists the runs that have not ended. It reads the API server itself, because a cache may be older than the
 	// reports.
 	Runs func(context.Context) ([]api.TrainingRun, error)
 }
 
 func (o Options) unreachable() string { return "NATS at " + o.URL + " cannot be reached" }
 
-// describe says in words that stay the same while the problem does.
+// describe says why the stream cannot be read, and what to do. The words stay the same while the problem does, because
+// the status shows them: a text that changed with each attempt would write each run's status each time.
 func (o Options) describe(err error) string {
 	var refusal *jetstream.APIError
 	var unknown x509.UnknownAuthorityError
-	var other x509.HostnameError
+	var otherHost x509.HostnameError
 	var invalid x509.CertificateInvalidError
+	server := "NATS at " + o.URL
 	switch {
 	case errors.As(err, &unknown) && o.TLS == nil:
-		return "NATS at " + o.URL + " has a certificate of an authority that this system does not know: give its PEM file in --nats-ca"
+		return server + " has a certificate from an authority that this system does not know: name the authority's " +
+			"PEM file in --nats-ca"
 	case errors.As(err, &unknown):
-		return "NATS at " + o.URL + " has a certificate that the authority in --nats-ca did not sign: if it was replaced, restart the operator with the new one"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired: // the error itself tells the time
-		return "NATS at " + o.URL + " has a certificate that has expired or is not valid yet"
+		return server + " has a certificate that the authority in --nats-ca did not sign: if the authority was " +
+			"replaced, restart the operator with the new one's PEM file"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired: // The error's own text contains the current time.
+		return server + " has a certificate that has expired or is not valid yet: replace the certificate"
 	case errors.As(err, &invalid):
-		return fmt.Sprintf("NATS at %s has a certificate that is not good: %v", o.URL, invalid)
-	case errors.As(err, &other):
-		return fmt.Sprintf("NATS at %s has a certificate that is not good: %v", o.URL, other)
+		return fmt.Sprintf("%s has a certificate that is not valid: %v", server, invalid)
+	case errors.As(err, &otherHost):
+		return fmt.Sprintf("%s has a certificate for another address: %v", server, otherHost)
 	case errors.Is(err, nats.ErrSecureConnWanted):
-		return "NATS at " + o.URL + " does not speak TLS, and --nats-url or --nats-ca asks for it"
+		return server + " does not speak TLS, but --nats-url or --nats-ca asks for TLS"
 	case errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthExpired):
-		return "NATS at " + o.URL + " refuses the operator's credential, which was revoked or has expired: restart the operator, which signs another when it starts"
+		return server + " refuses the operator's credential, because it was revoked or has expired: restart the " +
+			"operator, and it signs a new credential"
 	case errors.Is(err, nats.ErrAccountAuthExpired):
-		return "NATS at " + o.URL + " refuses the operator, because its account has expired there: the account needs another JWT"
-	case errors.Is(err, nats.ErrAuthorization): // all that a server tells whom it has not let in before, also of revocation
-		return "NATS at " + o.URL + " refuses the operator's credential: --nats-signing-key and --nats-account must be of the account that the server knows; if they are, credentials were revoked since the operator was started, and it signs another when it is restarted"
+		return server + " refuses the operator, because the NATS account has expired: give the server a new JWT " +
+			"for the account"
+	case errors.Is(err, nats.ErrAuthorization):
+		// A server that has not accepted the credential before gives no other reason, even if the credential was
+		// revoked.
+		return server + " refuses the operator's credential: --nats-signing-key and --nats-account must be of the " +
+			"account that the server knows; if they are, the credential was revoked after the operator started: " +
+			"restart the operator, and it signs a new credential"
 	case errors.Is(err, nats.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrJetStreamNotEnabledForAccount):
-		return "NATS at " + o.URL + " has no JetStream for the account: its JWT needs JetStream limits, and the server a store"
+		return server + " offers no JetStream to the account: the account's JWT needs JetStream limits, and the " +
+			"server needs a JetStream store"
 	case errors.As(err, &refusal):
-		return fmt.Sprintf("NATS at %s refuses the stream %s: %s", o.URL, wire.Stream, refusal.Description)
+		return fmt.Sprintf("%s refuses the stream %s: %s", server, wire.Stream, refusal.Description)
 	default:
 		return o.unreachable()
 	}
 }
 
-// config is the stream's: on disk, kept by age and size and not by who has read it.
+// config returns the stream's configuration. The stream is on disk, and it drops messages by age and size, whether or
+// not somebody has read them.
 func (o Options) config() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        wire.Stream,
@@ -79,17 +91,19 @@ func (o Options) config() jetstream.StreamConfig {
 		Discard:     jetstream.DiscardOld,
 		MaxAge:      o.MaxAge,
 		MaxBytes:    o.MaxBytes,
-		MaxMsgSize:  wire.MaxReportBytes + 4<<10, // and headers
+		MaxMsgSize:  wire.MaxReportBytes + 4<<10, // 4 KiB for the headers
 		Replicas:    max(1, o.Replicas),
 	}
 }
 
-// connect keeps one connection for ever; a server that is not there yet is one that is away.
+// connect returns a connection that reconnects for ever, also to a server that has not started yet. It calls disturbed
+// whenever the connection is lost or established.
 func (o Options) connect(disturbed func(), log logr.Logger) (*nats.Conn, error) {
 	options := []nats.Option{
 		nats.Name("plumbline-operator"), nats.CustomInboxPrefix(o.Inbox), o.Credential,
-		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectBufSize(-1), // a request to a server that is away fails instead of waiting
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second),
+		nats.IgnoreAuthErrorAbort(), // a refused credential is tried again as well
+		nats.ReconnectBufSize(-1),   // a request without a connection fails at once, instead of being buffered
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { disturbed() }),
 		nats.ConnectHandler(func(*nats.Conn) { disturbed() }),
 		nats.ReconnectHandler(func(*nats.Conn) { disturbed() }),
@@ -105,11 +119,11 @@ func (o Options) connect(disturbed func(), log logr.Logger) (*nats.Conn, error) 
 	return nc, nil
 }
 
-// identity tells a stream from another one of the same name.
+// identity returns what distinguishes a stream from another one of the same name: its creation time.
 func identity(info *jetstream.StreamInfo) string { return info.Created.UTC().Format(time.RFC3339Nano) }
 
-// Drained says whether everything that the stream holds of a run by now has been read. An error means that it is not
-// known.
+// Drained reports whether every report of a run that the stream holds by now has been read. If the stream is not being
+// read, or was replaced, Drained returns false. An error means that the answer is not known.
 func (g *Ingest) Drained(ctx context.Context, uid types.UID) (bool, error) {
 	g.mu.Lock()
 	stream, handle := g.stream, g.handle
@@ -121,7 +135,7 @@ func (g *Ingest) Drained(ctx context.Context, uid types.UID) (bool, error) {
 	defer cancel()
 	info, err := handle.Info(ctx)
 	if err != nil {
-		return false, fmt.Errorf("ask for the stream %s: %w", wire.Stream, err)
+		return false, fmt.Errorf("read the state of the stream %s: %w", wire.Stream, err)
 	}
 	if identity(info) != stream.ID {
 		return false, nil
@@ -131,7 +145,7 @@ func (g *Ingest) Drained(ctx context.Context, uid types.UID) (bool, error) {
 		return true, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("ask for the last report of run %s: %w", uid, err)
+		return false, fmt.Errorf("find the last report of run %s: %w", uid, err)
 	}
 	return int64(last.Sequence) < g.Stream().Next, nil
 }

@@ -3,7 +3,6 @@ package ingest
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,19 +10,29 @@ import (
 	"plumbline.dev/plumbline/operator/natstest"
 )
 
-// Who signs for the server is asked before anything is said to it, and what is wrong is said in words that name the
-// flag.
+// The operator reads reports if it trusts the server's certificate. Otherwise the stream's problem says why not and
+// names the flag.
 func TestTLS(t *testing.T) {
 	ours, theirs := certificate(t, "127.0.0.1"), certificate(t, "127.0.0.1")
 	for name, tc := range map[string]struct {
 		server *credential.Certificate // nil: one without TLS
-		trusts *credential.Certificate // nil: the system's authorities
-		want   string                  // what is wrong; empty: reports are read
+		trusts *credential.Certificate // what the operator trusts; nil: the system's authorities
+		want   string                  // in the problem; empty: the stream is read
 	}{
-		"the authority signed for the server": {&ours, &ours, ""},
-		"another authority did":               {&theirs, &ours, "a certificate that the authority in --nats-ca did not sign"},
-		"nobody was named":                    {&ours, nil, "of an authority that this system does not know: give its PEM file in --nats-ca"},
-		"the server does not speak TLS":       {nil, &ours, "does not speak TLS, and --nats-url or --nats-ca asks for it"},
+		"the authority signed the certificate": {server: &ours, trusts: &ours},
+		"another authority signed the certificate": {
+			server: &theirs,
+			trusts: &ours,
+			want:   "a certificate that the authority in --nats-ca did not sign",
+		},
+		"no authority is named": {
+			server: &ours,
+			want:   "from an authority that this system does not know: name the authority's PEM file in --nats-ca",
+		},
+		"the server does not speak TLS": {
+			trusts: &ours,
+			want:   "does not speak TLS, but --nats-url or --nats-ca asks for TLS",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -33,11 +42,13 @@ func TestTLS(t *testing.T) {
 	t.Run("the certificate is for another name", func(t *testing.T) {
 		t.Parallel()
 		elsewhere := certificate(t, "nats.example.com")
-		connectTLS(t, &elsewhere, &elsewhere, "has a certificate that is not good: x509: cannot validate certificate for 127.0.0.1")
+		connectTLS(t, &elsewhere, &elsewhere,
+			"has a certificate for another address: x509: cannot validate certificate for 127.0.0.1")
 	})
 	t.Run("the certificate has expired", func(t *testing.T) {
 		t.Parallel()
-		old, err := credential.NewCertificate([]string{"127.0.0.1"}, time.Now().AddDate(-credential.CertificateYears, 0, -1))
+		expired := time.Now().AddDate(-credential.CertificateYears, 0, -1)
+		old, err := credential.NewCertificate([]string{"127.0.0.1"}, expired)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,6 +56,8 @@ func TestTLS(t *testing.T) {
 	})
 }
 
+// connectTLS runs a server with a certificate and an operator that trusts the authority of another or the same
+// certificate, and waits until the stream is read or its problem contains want.
 func connectTLS(t *testing.T, server, trusts *credential.Certificate, want string) {
 	s := natstest.StartTLS(t, forServer(t, server))
 	issuer, err := credential.New(s.Seed, s.Account)
@@ -64,9 +77,10 @@ func connectTLS(t *testing.T, server, trusts *credential.Certificate, want strin
 		b.until("the stream is read", func() bool { return b.ingest.Stream().Connected })
 		return
 	}
-	b.until("it says that "+want, func() bool { s := b.ingest.Stream(); return !s.Connected && strings.Contains(s.Problem, want) })
+	b.wantProblem(want)
 }
 
+// forServer returns a server's TLS configuration with a certificate, or nil without one.
 func forServer(t *testing.T, c *credential.Certificate) *tls.Config {
 	t.Helper()
 	if c == nil {

@@ -14,7 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// Names and helps are as Prometheus' conventions have them, and no label can have a value for each run.
+// Names and help texts follow Prometheus' conventions. No label may have as many values as there are runs.
 func TestNamesAndHelp(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
 	if err := Register(r, func() State {
@@ -22,7 +22,7 @@ func TestNamesAndHelp(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	Reports.WithLabelValues("epoch", "turn") // what has no series yet is not gathered
+	Reports.WithLabelValues("epoch", "turn") // Gather leaves out metrics without a series.
 	Refused.WithLabelValues("malformed")
 	Writes.WithLabelValues("create", "jobs", "201")
 	families, err := r.Gather()
@@ -52,6 +52,7 @@ func TestNamesAndHelp(t *testing.T) {
 	}
 }
 
+// value returns the value of a gauge's first series, or -1 if there is no such metric.
 func value(families []*dto.MetricFamily, name string) float64 {
 	for _, f := range families {
 		if f.GetName() == name {
@@ -93,14 +94,20 @@ func TestWritesAreCountedByResource(t *testing.T) {
 		}
 	}
 	want := map[string]float64{
-		"201 jobs create": 1, "201 jobs delete": 1, "201 trainingruns/status update": 2, "201 secrets create": 1, "201 namespaces create": 1,
-		"none events patch": 1, "201 other create": 1,
+		"201 jobs create":                1,
+		"201 jobs delete":                1,
+		"201 trainingruns/status update": 2,
+		"201 secrets create":             1,
+		"201 namespaces create":          1,
+		"none events patch":              1,
+		"201 other create":               1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
+// written returns the values of Writes by code, resource and verb.
 func written(t *testing.T) map[string]float64 {
 	t.Helper()
 	r := prometheus.NewRegistry()

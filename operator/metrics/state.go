@@ -2,28 +2,31 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// State is what there is when Prometheus asks, so that no deleted run is counted for ever. Every replica answers with
-// the same numbers: take the maximum over them, not the sum.
+// State holds the gauges that are counted when Prometheus asks for them, so that deleted runs disappear. Every replica
+// returns the same numbers: take the maximum over the replicas, not the sum.
 type State struct {
 	Runs, Trials map[string]int // by phase
 	Missing      int64          // reports of active runs that are known to be missing
 }
 
-// stateOf counts when it is collected.
+// stateOf is a prometheus.Collector that calls itself for the values.
 type stateOf func() State
 
 var (
 	runs    = prometheus.NewDesc("plumbline_training_runs", "TrainingRuns by phase.", []string{"phase"}, nil)
 	trials  = prometheus.NewDesc("plumbline_trials", "Trials of all TrainingRuns by phase.", []string{"phase"}, nil)
-	missing = prometheus.NewDesc("plumbline_reports_missing", "Reports of active runs that are known to be missing.", nil, nil)
+	missing = prometheus.NewDesc("plumbline_reports_missing",
+		"Reports of active runs that are known to be missing.", nil, nil)
 )
 
+// Describe sends the descriptions of the gauges.
 func (stateOf) Describe(ch chan<- *prometheus.Desc) {
 	ch <- runs
 	ch <- trials
 	ch <- missing
 }
 
+// Collect sends the values of the gauges.
 func (count stateOf) Collect(ch chan<- prometheus.Metric) {
 	s := count()
 	for phase, n := range s.Runs {

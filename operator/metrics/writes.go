@@ -6,21 +6,24 @@ import (
 	"strings"
 )
 
-// verbs are the requests that change something, by their HTTP method.
-var verbs = map[string]string{http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete"}
+// verbs maps each HTTP method that changes something to Kubernetes' verb.
+var verbs = map[string]string{
+	http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete",
+}
 
-// CountWrites counts what passes through a transport to the API server. It sits there, and not in the client, because
-// events and the lease are written by clients of their own.
-func CountWrites(next http.RoundTripper) http.RoundTripper { return writes{next} }
+// CountWrites returns a transport to the API server that counts in Writes each request that changes something. The
+// counter is in the transport because the operator has several clients: events and the lease are written by others.
+func CountWrites(next http.RoundTripper) http.RoundTripper { return writeCounter{next} }
 
-type writes struct{ next http.RoundTripper }
+type writeCounter struct{ next http.RoundTripper }
 
-func (w writes) RoundTrip(r *http.Request) (*http.Response, error) {
-	verb, writes := verbs[r.Method]
-	if !writes {
+// RoundTrip sends the request, and counts it if it changes something.
+func (w writeCounter) RoundTrip(r *http.Request) (*http.Response, error) {
+	verb, isWrite := verbs[r.Method]
+	if !isWrite {
 		return w.next.RoundTrip(r)
 	}
-	code := "none" // no answer: it may have been carried out or not
+	code := "none" // There was no answer: the API server may have carried out the request or not.
 	answer, err := w.next.RoundTrip(r)
 	if err == nil {
 		code = strconv.Itoa(answer.StatusCode)
@@ -29,8 +32,9 @@ func (w writes) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// resource is what a path of the API names, a subresource with it: trainingruns/status of
-// /apis/plumbline.dev/v1alpha1/namespaces/lab/trainingruns/sweep/status. No name of an object is in it.
+// resource returns the resource that a path of the API names, with the subresource and without the object's name:
+// trainingruns/status for /apis/plumbline.dev/v1alpha1/namespaces/lab/trainingruns/sweep/status. For other paths it
+// returns "other".
 func resource(path string) string {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	switch {

@@ -1,14 +1,15 @@
-// Package natskeys is the command nats-keys: it makes the keys of a NATS server in operator mode. config/nats and the
-// chart run it as a Job before the server starts. It makes three Secrets, each for one reader:
+// Package natskeys is the command nats-keys, which makes the keys of a NATS server in operator mode. config/nats and
+// the chart run the command as a Job before the server starts. The command makes three Secrets, each for one reader:
 //
-//	<name>-root     the seeds of all keys. Nothing mounts it. It is written first, so that a call after an interrupted one makes
-//	                the other Secrets from the same keys.
-//	<name>-server   auth.conf, which the server's configuration includes: whom to trust. Public.
-//	<name>-account  signing.nk and account.pub: with these the operator issues one credential per run.
+//	NAME-root     The seeds of all keys. Nothing mounts it. It is created first, so that after an interruption the
+//	              next call makes the other Secrets from the same keys.
+//	NAME-server   auth.conf, a part of the server's configuration that says whom to trust. It holds no secret.
+//	NAME-account  signing.nk and account.pub. With these the operator makes one credential per run.
 //
-// Where the server is to speak TLS and nobody else makes its certificate, it makes a fourth, which depends on no key:
+// If the server should speak TLS and nobody else makes its certificate, the command makes a fourth Secret, which
+// depends on no key:
 //
-//	<name>-tls      tls.crt and tls.key for the server, ca.crt for its clients.
+//	NAME-tls      tls.crt and tls.key for the server, ca.crt for its clients.
 package natskeys
 
 import (
@@ -32,13 +33,32 @@ import (
 	"plumbline.dev/plumbline/operator/credential"
 )
 
-// Keys in the Secrets.
+// Keys of the Secrets' data, which become the names of mounted files.
 const (
-	AuthConfFile   = "auth.conf"   // of NAME-server
-	SigningKeyFile = "signing.nk"  // of NAME-account and NAME-root
-	AccountFile    = "account.pub" // of NAME-account
-	AuthorityFile  = "ca.crt"      // of NAME-tls
+	AuthConfFile   = "auth.conf"   // in NAME-server
+	SigningKeyFile = "signing.nk"  // in NAME-account and NAME-root
+	AccountFile    = "account.pub" // in NAME-account
+	AuthorityFile  = "ca.crt"      // in NAME-tls
 )
+
+const long = `Make the keys of a NATS server in operator mode, once, as three Secrets:
+
+  NAME-root     the seeds of all keys; do not mount it
+  NAME-server   auth.conf, which the server's configuration includes
+  NAME-account  the key with which the operator signs credentials
+
+With --tls-hosts the command also makes NAME-tls: a certificate for the server,
+and the certificate of the authority that its clients must trust.
+
+The command does not change Secrets that exist. With --print it creates
+nothing, and writes the Secrets to standard output for kubectl create -f -.`
+
+const example = `  plumbline-operator nats-keys --namespace plumbline-system
+  plumbline-operator nats-keys --namespace plumbline-system \
+    --tls-hosts plumbline-nats,plumbline-nats.plumbline-system.svc
+
+  # For a NATS server of your own:
+  plumbline-operator nats-keys --namespace nats --print | kubectl create -f -`
 
 // Command returns the command nats-keys.
 func Command() *cobra.Command {
@@ -46,15 +66,10 @@ func Command() *cobra.Command {
 	var revokeBefore string
 	var printOnly bool
 	cmd := &cobra.Command{
-		Use:   "nats-keys",
-		Short: "Make the keys of a NATS server in operator mode, once, as three Secrets",
-		Long: `Make the keys of a NATS server in operator mode, once, as three Secrets: NAME-root (all seeds; mount it nowhere), NAME-server
-(auth.conf for the server) and NAME-account (what the operator signs credentials with). With --tls-hosts also NAME-tls, a certificate
-for the server with the authority to trust it by. Secrets that exist are left as they are.
-With --print nothing is created: the Secrets are written to standard output, for kubectl create -f -.`,
-		Example: `  plumbline-operator nats-keys --namespace plumbline-system
-  plumbline-operator nats-keys --namespace plumbline-system --tls-hosts plumbline-nats,plumbline-nats.plumbline-system.svc
-  plumbline-operator nats-keys --namespace nats --print | kubectl create -f -     # for a server of your own`,
+		Use:          "nats-keys",
+		Short:        "Make the keys of a NATS server in operator mode, once, as three Secrets",
+		Long:         long,
+		Example:      example,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,7 +79,7 @@ With --print nothing is created: the Secrets are written to standard output, for
 			if revokeBefore != "" {
 				var err error
 				if o.revokeBefore, err = time.Parse(time.RFC3339, revokeBefore); err != nil {
-					return fmt.Errorf("--revoke-before is no time such as 2026-01-02T15:04:05Z: %w", err)
+					return fmt.Errorf("--revoke-before must be a time such as 2026-01-02T15:04:05Z: %w", err)
 				}
 			}
 			if printOnly {
@@ -81,20 +96,27 @@ With --print nothing is created: the Secrets are written to standard output, for
 			return ensureSecrets(cmd.Context(), c, cmd.OutOrStdout(), o)
 		},
 	}
-	cmd.Flags().StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the Secrets; default: $POD_NAMESPACE")
-	cmd.Flags().StringVar(&o.name, "name", "plumbline-nats", "what the names of the Secrets begin with")
-	cmd.Flags().StringSliceVar(&o.tlsHosts, "tls-hosts", nil, "names and addresses by which clients know the server: make a certificate for them, good for ten years")
-	cmd.Flags().StringVar(&revokeBefore, "revoke-before", "", "have the server turn away every user that was signed until then, such as 2026-01-02T15:04:05Z (docs/nats.md)")
-	cmd.Flags().BoolVar(&printOnly, "print", false, "print the Secrets instead of creating them")
+	f := cmd.Flags()
+	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"),
+		"namespace of the Secrets; default: $POD_NAMESPACE")
+	f.StringVar(&o.name, "name", "plumbline-nats",
+		"NAME with which the names of the Secrets begin")
+	f.StringSliceVar(&o.tlsHosts, "tls-hosts", nil,
+		"host names and addresses of the server: also make a certificate for them, valid for ten years")
+	f.StringVar(&revokeBefore, "revoke-before", "",
+		"make the server refuse every user signed until this time, such as 2026-01-02T15:04:05Z (docs/nats.md)")
+	f.BoolVar(&printOnly, "print", false,
+		"print the Secrets instead of creating them")
 	return cmd
 }
 
 type options struct {
 	namespace, name string
 	tlsHosts        []string
-	revokeBefore    time.Time // zero: nobody is revoked
+	revokeBefore    time.Time // zero: revoke nobody
 }
 
+// printSecrets writes all Secrets, with new keys, as YAML documents.
 func printSecrets(w io.Writer, o options) error {
 	keys, err := newKeys()
 	if err != nil {
@@ -107,7 +129,7 @@ func printSecrets(w io.Writer, o options) error {
 	for _, s := range secrets {
 		b, err := yaml.Marshal(s)
 		if err != nil {
-			return fmt.Errorf("write Secret %s: %w", s.Name, err)
+			return fmt.Errorf("encode Secret %s: %w", s.Name, err)
 		}
 		if _, err := fmt.Fprintf(w, "---\n%s", b); err != nil {
 			return err
@@ -116,8 +138,8 @@ func printSecrets(w io.Writer, o options) error {
 	return nil
 }
 
-// ensureSecrets creates what is not there yet. It changes nothing that exists and reads no Secret but the root, so that
-// its role may be that narrow.
+// ensureSecrets creates the Secrets that do not exist yet, and reports on w what it did. It changes no Secret and reads
+// only the root Secret, so its role can be as narrow as that.
 func ensureSecrets(ctx context.Context, c client.Client, w io.Writer, o options) error {
 	keys, err := newKeys()
 	if err != nil {
@@ -150,8 +172,8 @@ func ensureSecrets(ctx context.Context, c client.Client, w io.Writer, o options)
 	return nil
 }
 
-// keys are the seeds that everything follows from. The operator key signs accounts, the account's signing key signs
-// users.
+// keys holds the key pairs from which everything else is made. The operator key signs accounts. The account's signing
+// key signs users.
 type keys struct{ operator, system, account, signing nkeys.KeyPair }
 
 func newKeys() (keys, error) {
@@ -176,22 +198,26 @@ func newKeys() (keys, error) {
 
 // named pairs each key with its name in the root Secret.
 func (k *keys) named() map[string]*nkeys.KeyPair {
-	return map[string]*nkeys.KeyPair{"operator.nk": &k.operator, "system.nk": &k.system, "account.nk": &k.account, SigningKeyFile: &k.signing}
+	return map[string]*nkeys.KeyPair{
+		"operator.nk": &k.operator, "system.nk": &k.system, "account.nk": &k.account, SigningKeyFile: &k.signing,
+	}
 }
 
+// keysFrom reads the keys from the root Secret.
 func keysFrom(root *corev1.Secret) (keys, error) {
 	var k keys
 	for name, pair := range k.named() {
 		var err error
 		if *pair, err = nkeys.FromSeed(root.Data[name]); err != nil {
-			return keys{}, fmt.Errorf("key %s of Secret %s/%s is not a NATS seed (%w): restore the Secret, or delete all three and restart NATS, which makes the stored reports unreachable",
+			return keys{}, fmt.Errorf("key %s of Secret %s/%s is not a NATS seed (%w): restore the Secret, or delete "+
+				"all three Secrets and restart NATS, which makes the stored reports unreachable",
 				name, root.Namespace, root.Name, err)
 		}
 	}
 	return k, nil
 }
 
-// secrets are all of them, in the order in which they are created.
+// secrets returns all Secrets in the order in which they are created: the root first.
 func (k keys) secrets(o options) ([]*corev1.Secret, error) {
 	authConf, err := k.authConf(o.revokeBefore)
 	if err != nil {
@@ -201,10 +227,13 @@ func (k keys) secrets(o options) ([]*corev1.Secret, error) {
 	return append([]*corev1.Secret{
 		k.root(o),
 		newSecret(o.namespace, o.name+"-server", map[string][]byte{AuthConfFile: []byte(authConf)}),
-		newSecret(o.namespace, o.name+"-account", map[string][]byte{SigningKeyFile: seed(k.signing), AccountFile: []byte(public(k.account))}),
+		newSecret(o.namespace, o.name+"-account", map[string][]byte{
+			SigningKeyFile: seed(k.signing), AccountFile: []byte(public(k.account)),
+		}),
 	}, certificate...), err
 }
 
+// root returns the root Secret.
 func (k keys) root(o options) *corev1.Secret {
 	data := map[string][]byte{}
 	for name, pair := range k.named() {
@@ -213,19 +242,21 @@ func (k keys) root(o options) *corev1.Secret {
 	return newSecret(o.namespace, o.name+"-root", data)
 }
 
-// newSecret is immutable: another key in its place would cut off every run that holds a credential.
+// newSecret returns an immutable Secret: to replace a key would cut off every run that has a credential.
 func newSecret(namespace, name string, data map[string][]byte) *corev1.Secret {
 	immutable := true
 	return &corev1.Secret{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app.kubernetes.io/part-of": "plumbline"}},
-		Immutable:  &immutable,
-		Data:       data,
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: name, Labels: map[string]string{"app.kubernetes.io/part-of": "plumbline"},
+		},
+		Immutable: &immutable,
+		Data:      data,
 	}
 }
 
-// tlsSecret is the server's certificate; none without hosts. One that exists is never renewed by a second call: to
-// create is all that the Job may.
+// tlsSecret returns the Secret with the server's certificate, or none without hosts. A second call does not renew an
+// existing one: the Job may only create Secrets.
 func tlsSecret(o options) ([]*corev1.Secret, error) {
 	if len(o.tlsHosts) == 0 {
 		return nil, nil
@@ -234,14 +265,16 @@ func tlsSecret(o options) ([]*corev1.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSecret(o.namespace, o.name+"-tls", map[string][]byte{corev1.TLSCertKey: c.Certificate, corev1.TLSPrivateKeyKey: c.Key, AuthorityFile: c.Authority})
+	s := newSecret(o.namespace, o.name+"-tls", map[string][]byte{
+		corev1.TLSCertKey: c.Certificate, corev1.TLSPrivateKeyKey: c.Key, AuthorityFile: c.Authority,
+	})
 	s.Type = corev1.SecretTypeTLS
 	return []*corev1.Secret{s}, nil
 }
 
-// authConf is the part of nats-server's configuration that says whom it trusts. Two accounts: the server's own, and the
-// one that reports live in. How much that one may store is for the server's configuration to say; without any JetStream
-// limit in its token it could store nothing at all.
+// authConf returns the part of nats-server's configuration that says whom the server trusts. It has two accounts: the
+// server's own, and the account of the reports. The server's configuration limits how much the account of the reports
+// may store. Its token allows everything, because an account without JetStream limits in its token can store nothing.
 func (k keys) authConf(revokeBefore time.Time) (string, error) {
 	operator := jwt.NewOperatorClaims(public(k.operator))
 	operator.Name = "plumbline"
@@ -254,7 +287,9 @@ func (k keys) authConf(revokeBefore time.Time) (string, error) {
 	if !revokeBefore.IsZero() {
 		account.RevokeAt(jwt.All, revokeBefore)
 	}
-	account.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit}
+	account.Limits.JetStreamLimits = jwt.JetStreamLimits{
+		MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
+	}
 
 	var tokens []any
 	for _, claims := range []jwt.Claims{operator, system, account} {
@@ -274,7 +309,7 @@ resolver_preload: {
 `, append(tokens, public(k.system), public(k.account))...), nil
 }
 
-// seed and public cannot fail for pairs that were made from seeds.
+// seed returns a pair's seed, which every pair has that was made from one.
 func seed(k nkeys.KeyPair) []byte {
 	b, err := k.Seed()
 	if err != nil {
@@ -283,6 +318,7 @@ func seed(k nkeys.KeyPair) []byte {
 	return b
 }
 
+// public returns a pair's public key.
 func public(k nkeys.KeyPair) string {
 	s, err := k.PublicKey()
 	if err != nil {

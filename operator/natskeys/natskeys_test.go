@@ -22,7 +22,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The server runs with config/nats/nats.conf, the file that a cluster gets.
+// The server runs with config/nats/nats.conf, as in a cluster.
 func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 	var out bytes.Buffer
 	if err := printSecrets(&out, options{namespace: "plumbline-system", name: "plumbline-nats"}); err != nil {
@@ -44,14 +44,15 @@ func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: wire.Stream, Subjects: []string{wire.StreamSubjects}}); err != nil {
+		stream := jetstream.StreamConfig{Name: wire.Stream, Subjects: []string{wire.StreamSubjects}}
+		if _, err := js.CreateStream(ctx, stream); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := js.Publish(ctx, wire.Subject("uid", "d18", 1), []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 	})
-	t.Run("a user signed with another key is turned away", func(t *testing.T) {
+	t.Run("a user signed with another key is refused", func(t *testing.T) {
 		stranger, err := nkeys.CreateAccount()
 		if err != nil {
 			t.Fatal(err)
@@ -70,8 +71,8 @@ func TestNATSKeysMakeAServerThatKeepsReports(t *testing.T) {
 	})
 }
 
-// The same keys, and whoever was signed until a moment is turned away.
-func TestRevokedUsersAreTurnedAway(t *testing.T) {
+// With --revoke-before the keys stay the same, and the server refuses users that were signed until that time.
+func TestRevokedUsersAreRefused(t *testing.T) {
 	keys, err := newKeys()
 	if err != nil {
 		t.Fatal(err)
@@ -79,11 +80,11 @@ func TestRevokedUsersAreTurnedAway(t *testing.T) {
 	user := signUser(t, seed(keys.signing), public(keys.account)) // now
 	for name, tc := range map[string]struct {
 		before time.Time
-		ok     bool
+		ok     bool // the user of now may connect
 	}{
-		"nobody is revoked":         {time.Time{}, true},
-		"those of an hour ago are":  {time.Now().Add(-time.Hour), true},
-		"all that there are by now": {time.Now().Add(time.Minute), false},
+		"nobody is revoked":                         {time.Time{}, true},
+		"users that were signed an hour ago":        {time.Now().Add(-time.Hour), true},
+		"all users that have been signed until now": {time.Now().Add(time.Minute), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			secrets, err := keys.secrets(options{namespace: "ns", name: "n", revokeBefore: tc.before})
@@ -102,28 +103,32 @@ func TestRevokedUsersAreTurnedAway(t *testing.T) {
 }
 
 func TestEnsureNATSKeys(t *testing.T) {
-	const namespace, name = "plumbline-system", "plumbline-nats"
-	for story, test := range map[string]struct {
-		lost  []string // Secrets that a first, interrupted call did not leave behind
+	const namespace, prefix = "plumbline-system", "plumbline-nats"
+	for name, test := range map[string]struct {
+		lost  []string // Secrets that the first call did not make, because it was interrupted
 		hosts []string // of the second call
 		want  string
 	}{
 		"a second call changes nothing": {
-			want: "Secret plumbline-system/plumbline-nats-server exists already\nSecret plumbline-system/plumbline-nats-account exists already\n",
+			want: "Secret plumbline-system/plumbline-nats-server exists already\n" +
+				"Secret plumbline-system/plumbline-nats-account exists already\n",
 		},
-		"what an interrupted call left undone is made from the same keys": {
+		"a call after an interrupted one makes the missing Secrets from the same keys": {
 			lost: []string{"plumbline-nats-server", "plumbline-nats-account"},
-			want: "Secret plumbline-system/plumbline-nats-server created\nSecret plumbline-system/plumbline-nats-account created\n",
+			want: "Secret plumbline-system/plumbline-nats-server created\n" +
+				"Secret plumbline-system/plumbline-nats-account created\n",
 		},
-		"TLS may be asked for later": {
+		"a later call may ask for TLS": {
 			hosts: []string{"plumbline-nats.plumbline-system.svc"},
-			want:  "Secret plumbline-system/plumbline-nats-server exists already\nSecret plumbline-system/plumbline-nats-account exists already\nSecret plumbline-system/plumbline-nats-tls created\n",
+			want: "Secret plumbline-system/plumbline-nats-server exists already\n" +
+				"Secret plumbline-system/plumbline-nats-account exists already\n" +
+				"Secret plumbline-system/plumbline-nats-tls created\n",
 		},
 	} {
-		t.Run(story, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			ctx := t.Context()
 			c := fake.NewClientBuilder().Build()
-			if err := ensureSecrets(ctx, c, &bytes.Buffer{}, options{namespace: namespace, name: name}); err != nil {
+			if err := ensureSecrets(ctx, c, &bytes.Buffer{}, options{namespace: namespace, name: prefix}); err != nil {
 				t.Fatal(err)
 			}
 			before := accountData(t, c)
@@ -136,7 +141,8 @@ func TestEnsureNATSKeys(t *testing.T) {
 			}
 
 			var out bytes.Buffer
-			if err := ensureSecrets(ctx, c, &out, options{namespace: namespace, name: name, tlsHosts: test.hosts}); err != nil {
+			second := options{namespace: namespace, name: prefix, tlsHosts: test.hosts}
+			if err := ensureSecrets(ctx, c, &out, second); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(test.want, out.String()); d != "" {
@@ -148,24 +154,30 @@ func TestEnsureNATSKeys(t *testing.T) {
 		})
 	}
 
-	t.Run("a damaged root is named, with the way out", func(t *testing.T) {
-		root := newSecret(namespace, name+"-root", map[string][]byte{"operator.nk": []byte("nonsense")})
-		err := ensureSecrets(t.Context(), fake.NewClientBuilder().WithObjects(root).Build(), &bytes.Buffer{}, options{namespace: namespace, name: name})
-		if err == nil || !strings.Contains(err.Error(), "plumbline-nats-root") || !strings.Contains(err.Error(), "restore the Secret") {
-			t.Fatalf("got %v", err)
+	t.Run("the error about a damaged root Secret names it and the way out", func(t *testing.T) {
+		root := newSecret(namespace, prefix+"-root", map[string][]byte{"operator.nk": []byte("nonsense")})
+		c := fake.NewClientBuilder().WithObjects(root).Build()
+		err := ensureSecrets(t.Context(), c, &bytes.Buffer{}, options{namespace: namespace, name: prefix})
+		for _, words := range []string{"plumbline-nats-root", "restore the Secret"} {
+			if err == nil || !strings.Contains(err.Error(), words) {
+				t.Errorf("got %v, want an error with %q", err, words)
+			}
 		}
 	})
 }
 
+// accountData returns the data of the Secret for the operator.
 func accountData(t *testing.T, c client.Client) map[string][]byte {
 	t.Helper()
 	s := &corev1.Secret{}
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "plumbline-system", Name: "plumbline-nats-account"}, s); err != nil {
+	key := client.ObjectKey{Namespace: "plumbline-system", Name: "plumbline-nats-account"}
+	if err := c.Get(t.Context(), key, s); err != nil {
 		t.Fatal(err)
 	}
 	return s.Data
 }
 
+// startNATS starts a server with config/nats/nats.conf and an auth.conf, and returns its URL.
 func startNATS(t *testing.T, authConf map[string][]byte) (url string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -174,7 +186,10 @@ func startNATS(t *testing.T, authConf map[string][]byte) (url string) {
 		t.Fatal(err)
 	}
 	here := strings.NewReplacer("0.0.0.0:4222", "127.0.0.1:-1", "0.0.0.0:8222", "127.0.0.1:-1")
-	for name, data := range map[string][]byte{"nats.conf": []byte(here.Replace(string(conf))), AuthConfFile: authConf[AuthConfFile]} {
+	for name, data := range map[string][]byte{
+		"nats.conf":  []byte(here.Replace(string(conf))),
+		AuthConfFile: authConf[AuthConfFile],
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -185,6 +200,7 @@ func startNATS(t *testing.T, authConf map[string][]byte) (url string) {
 	return natstest.FromFile(t, filepath.Join(dir, "nats.conf"))
 }
 
+// signUser returns the credentials file of a new user of an account.
 func signUser(t *testing.T, signing []byte, account string) []byte {
 	t.Helper()
 	signer, err := nkeys.FromSeed(signing)

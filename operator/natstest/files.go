@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// FromFile runs a server with a configuration file, until the test ends, and returns its URL. The URL names localhost,
-// as the certificates of the tests do.
+// FromFile runs a server with a configuration file until the test ends, and returns its URL. The URL has the host
+// localhost, for which the certificates of the tests are made.
 func FromFile(t *testing.T, conf string) (url string) {
 	t.Helper()
 	o := must[*server.Options](t)(server.ProcessConfigFile(conf))

@@ -2,9 +2,9 @@ package selection
 
 import "math"
 
-// choose returns the index of the best candidate, or -1 where none has a finite value of at least minValue. The highest
-// value wins. Of the values within tieMargin of the highest the smallest depth wins, then the higher value, then the
-// earlier epoch, then the trial's name. The order of cs does not matter.
+// choose returns the index of the best candidate, or -1 if none has a finite AUC-PR of at least minValue. Among the
+// candidates within tieMargin of the highest value the smallest depth wins, then the higher value, then the earlier
+// epoch, then the trial's name. The order of cs does not matter.
 //
 // The margin is measured from the highest value and not from neighbour to neighbour: "within a margin" is not
 // transitive, and a chain of pairwise comparisons would depend on the order of arrival (docs/adr/0006).
@@ -28,7 +28,7 @@ func choose(cs []Candidate, rule Rule) int {
 	return best
 }
 
-// preferred decides between two candidates within the margin.
+// preferred reports whether a wins over b, both within the margin.
 func preferred(a, b Candidate) bool {
 	switch {
 	case a.Depth != b.Depth:

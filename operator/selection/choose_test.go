@@ -18,29 +18,63 @@ func TestChooseByRule(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		candidates []Candidate
-		margin     float64
-		least      float64
-		want       int
+		rule       Rule
+		want       int // index of the best; -1: none
 	}{
-		"nobody":                              {nil, 0, 0, -1},
-		"nobody with a number":                {[]Candidate{of(18, 1, math.NaN()), of(34, 1, math.Inf(1))}, 0, 0, -1},
-		"nobody who is good enough":           {[]Candidate{of(18, 1, 0.5)}, 0, 0.6, -1},
-		"exactly good enough":                 {[]Candidate{of(18, 1, 0.6)}, 0, 0.6, 0},
-		"the highest value":                   {[]Candidate{of(18, 1, 0.70), of(50, 9, 0.71)}, 0, 0, 1},
-		"within the margin the smaller depth": {[]Candidate{of(50, 1, 0.71), of(18, 9, 0.70)}, 0.02, 0, 1},
-		"the margin counts from the top":      {[]Candidate{of(50, 1, 0.71), of(34, 1, 0.70), of(18, 1, 0.69)}, 0.015, 0, 1},
-		"same depth: the higher value":        {[]Candidate{measured("d18-f1-r1", 18, 1, 0.70), measured("d18-f2-r1", 18, 9, 0.71)}, 0.02, 0, 1},
-		"same value: the earlier epoch":       {[]Candidate{measured("d18-f1-r1", 18, 4, 0.7), measured("d18-f2-r1", 18, 3, 0.7)}, 0, 0, 1},
-		"all the same: the trial's name":      {[]Candidate{measured("d18-f2-r1", 18, 0, 0.7), measured("d18-f1-r1", 18, 0, 0.7)}, 0, 0, 1},
-		"a first NaN can be beaten":           {[]Candidate{of(18, 1, math.NaN()), of(50, 1, 0.1)}, 0, 0, 1},
+		"no candidate": {want: -1},
+		"no candidate with a finite value": {
+			candidates: []Candidate{of(18, 1, math.NaN()), of(34, 1, math.Inf(1))},
+			want:       -1,
+		},
+		"no value reaches minValue": {
+			candidates: []Candidate{of(18, 1, 0.5)},
+			rule:       Rule{MinValue: 0.6},
+			want:       -1,
+		},
+		"a value of exactly minValue": {
+			candidates: []Candidate{of(18, 1, 0.6)},
+			rule:       Rule{MinValue: 0.6},
+			want:       0,
+		},
+		"the highest value": {
+			candidates: []Candidate{of(18, 1, 0.70), of(50, 9, 0.71)},
+			want:       1,
+		},
+		"within the margin the smaller depth": {
+			candidates: []Candidate{of(50, 1, 0.71), of(18, 9, 0.70)},
+			rule:       Rule{TieMargin: 0.02},
+			want:       1,
+		},
+		"the margin is measured from the highest value": {
+			candidates: []Candidate{of(50, 1, 0.71), of(34, 1, 0.70), of(18, 1, 0.69)},
+			rule:       Rule{TieMargin: 0.015},
+			want:       1,
+		},
+		"of the same depth the higher value": {
+			candidates: []Candidate{measured("d18-f1-r1", 18, 1, 0.70), measured("d18-f2-r1", 18, 9, 0.71)},
+			rule:       Rule{TieMargin: 0.02},
+			want:       1,
+		},
+		"of the same value the earlier epoch": {
+			candidates: []Candidate{measured("d18-f1-r1", 18, 4, 0.7), measured("d18-f2-r1", 18, 3, 0.7)},
+			want:       1,
+		},
+		"if all is equal, the trial's name decides": {
+			candidates: []Candidate{measured("d18-f2-r1", 18, 0, 0.7), measured("d18-f1-r1", 18, 0, 0.7)},
+			want:       1,
+		},
+		"a first NaN can be beaten": {
+			candidates: []Candidate{of(18, 1, math.NaN()), of(50, 1, 0.1)},
+			want:       1,
+		},
 	} {
-		if got := choose(test.candidates, Rule{TieMargin: test.margin, MinValue: test.least}); got != test.want {
+		if got := choose(test.candidates, test.rule); got != test.want {
 			t.Errorf("%s: chose %d, want %d", name, got, test.want)
 		}
 	}
 }
 
-// Values lie on a coarse grid, so that ties are common, and some are no values.
+// The values lie on a coarse grid, so that ties are common, and some are NaN.
 func TestTheOrderOfCandidatesNeverMatters(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 3000 {
@@ -58,7 +92,7 @@ func TestTheOrderOfCandidatesNeverMatters(t *testing.T) {
 			if i := choose(cs, rule); i >= 0 {
 				return cs[i].Trial
 			}
-			return "nobody"
+			return "none"
 		}
 		first := chosen(cs)
 		for range 4 {

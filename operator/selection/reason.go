@@ -2,14 +2,14 @@ package selection
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"plumbline.dev/plumbline/score"
 )
 
-// explain says why the best is the best, who follows, by how much, and whether that is more than noise: by the paired
-// interval of their difference where there is one, and otherwise by each trial's own, which can tell less apart.
+// explain returns the reason of a choice: why the best is the best, which trial is the runner-up, by how much, and
+// whether the difference is more than noise. The paired interval of the difference decides about noise if there is one.
+// Otherwise each trial's own interval does, which finds fewer differences.
 func explain(c Choice, compared []Candidate, rule Rule) string {
 	var s []string
 	switch {
@@ -24,11 +24,13 @@ func explain(c Choice, compared []Candidate, rule Rule) string {
 		}
 	}
 	if len(c.Excluded) > 0 {
-		s = append(s, fmt.Sprintf("Not compared, because they learned from other data: %s.", strings.Join(c.Excluded, ", ")))
+		s = append(s, fmt.Sprintf("Trials that learned from other data are not compared: %s.",
+			strings.Join(c.Excluded, ", ")))
 	}
 	return strings.Join(s, " ")
 }
 
+// whyBest returns why the best was chosen among the compared candidates.
 func whyBest(c Choice, compared []Candidate) string {
 	best, top := *c.Best, *c.Best
 	for _, o := range compared {
@@ -36,43 +38,64 @@ func whyBest(c Choice, compared []Candidate) string {
 			top = o
 		}
 	}
-	at := fmt.Sprintf("%.4f at epoch %d", best.Metrics.AUCPR, best.Epoch)
+	value, epoch := best.Metrics.AUCPR, best.Epoch
 	switch {
 	case top.Trial != best.Trial:
-		return fmt.Sprintf("%s is the smallest depth within tieMargin of the highest AUC-PR (%.4f of %s), with %s.", best.Trial, top.Metrics.AUCPR, top.Trial, at)
+		return fmt.Sprintf(
+			"%s is the smallest depth whose AUC-PR, %.4f at epoch %d, is within tieMargin of the highest, %.4f of %s.",
+			best.Trial, value, epoch, top.Metrics.AUCPR, top.Trial)
 	case len(compared) == 1:
-		return fmt.Sprintf("%s is the only trial with a checkpoint: AUC-PR %s.", best.Trial, at)
-	case c.RunnerUp != nil && c.RunnerUp.Metrics.AUCPR == best.Metrics.AUCPR:
-		return fmt.Sprintf("%s has the highest AUC-PR, %s, as has %s; the smaller depth wins.", best.Trial, at, c.RunnerUp.Trial)
+		return fmt.Sprintf("%s is the only trial with a checkpoint: AUC-PR %.4f at epoch %d.", best.Trial, value, epoch)
+	case c.RunnerUp != nil && c.RunnerUp.Metrics.AUCPR == value:
+		return fmt.Sprintf("%s and %s both have the highest AUC-PR, %.4f; the smaller depth wins, %s at epoch %d.",
+			best.Trial, c.RunnerUp.Trial, value, best.Trial, epoch)
 	default:
-		return fmt.Sprintf("%s has the highest AUC-PR: %s.", best.Trial, at)
+		return fmt.Sprintf("%s has the highest AUC-PR: %.4f at epoch %d.", best.Trial, value, epoch)
 	}
 }
 
+// whyNot returns how the runner-up compares with the best.
 func whyNot(best, next Candidate, lead *score.Difference) string {
-	distance := "equal to it"
-	switch margin := best.Metrics.AUCPR - next.Metrics.AUCPR; {
-	case margin > 0:
-		distance = fmt.Sprintf("%.4f below it", margin)
-	case margin < 0:
-		distance = fmt.Sprintf("%.4f above it", math.Abs(margin))
-	}
-	s := fmt.Sprintf("The runner-up %s has %.4f at epoch %d, %s", next.Trial, next.Metrics.AUCPR, next.Epoch, distance)
+	s := fmt.Sprintf("The runner-up %s has %.4f at epoch %d, %s",
+		next.Trial, next.Metrics.AUCPR, next.Epoch, distance(next.Metrics.AUCPR-best.Metrics.AUCPR))
 	switch {
-	case lead != nil && lead.WithinNoise():
-		return s + fmt.Sprintf("; on the same samples the lead is %.4f (95 %% interval %.4f to %.4f), so the two are within noise.", lead.Value, lead.Low, lead.High)
 	case lead != nil:
-		return s + fmt.Sprintf("; on the same samples the lead is %.4f (95 %% interval %.4f to %.4f), which is more than noise.", lead.Value, lead.Low, lead.High)
+		verdict := "more than noise"
+		if lead.WithinNoise() {
+			verdict = "within noise"
+		}
+		return s + fmt.Sprintf(
+			"; on the same samples the lead is %.4f (95 %% interval %.4f to %.4f), so the difference is %s.",
+			lead.Value, lead.Low, lead.High, verdict)
 	case next.within(best):
-		return s + fmt.Sprintf(": within %s's 95 %% interval (%.4f to %.4f), so the two are within noise.", best.Trial, best.Metrics.AUCPRLow, best.Metrics.AUCPRHigh)
+		return s + withinNoise(next, best)
 	case best.within(next):
-		return s + fmt.Sprintf(": %s lies within %s's 95 %% interval (%.4f to %.4f), so the two are within noise.", best.Trial, next.Trial, next.Metrics.AUCPRLow, next.Metrics.AUCPRHigh)
+		return s + withinNoise(best, next)
 	default:
-		return s + ", and each lies outside the other's 95 % interval."
+		return s + ", and each value is outside the other's 95 % interval."
 	}
 }
 
-// within says whether c's value lies inside o's interval.
+// distance returns how a value compares with the best's, of which it is the given amount above.
+func distance(above float64) string {
+	switch {
+	case above < 0:
+		return fmt.Sprintf("%.4f lower", -above)
+	case above > 0:
+		return fmt.Sprintf("%.4f higher", above)
+	default:
+		return "the same value"
+	}
+}
+
+// withinNoise returns the end of a sentence that says that a's value is inside b's interval.
+func withinNoise(a, b Candidate) string {
+	return fmt.Sprintf(
+		"; the value of %s is within the 95 %% interval of %s (%.4f to %.4f), so the difference is within noise.",
+		a.Trial, b.Trial, b.Metrics.AUCPRLow, b.Metrics.AUCPRHigh)
+}
+
+// within reports whether c's value lies inside o's interval.
 func (c Candidate) within(o Candidate) bool {
 	return c.Metrics.AUCPR >= o.Metrics.AUCPRLow && c.Metrics.AUCPR <= o.Metrics.AUCPRHigh
 }

@@ -15,31 +15,31 @@ type Candidate struct {
 	Epoch      int
 	Metrics    wire.Metrics // on validation
 	Checkpoint wire.CheckpointRef
-	Digests    wire.Digests       // what it learned from
-	Scores     []wire.SampleScore // validation scores behind Metrics; without them there is no paired interval
+	Digests    wire.Digests       // of the data that the trial learned from
+	Scores     []wire.SampleScore // the validation scores behind Metrics; nil: there is no paired interval
 }
 
 // Rule is the run's objective.
 type Rule struct {
-	TieMargin float64
-	MinValue  float64
+	TieMargin float64 // AUC-PR values that differ by at most this count as equal, and the smaller depth wins
+	MinValue  float64 // the lowest AUC-PR of a best
 }
 
-// Choice is the outcome. Best and RunnerUp are nil where there is none.
+// Choice is the result of Choose. Best and RunnerUp are nil if there is none.
 type Choice struct {
 	Best     *Candidate
 	RunnerUp *Candidate
-	// Lead is how far the best's AUC-PR lies above the runner-up's, with its paired 95 % interval; nil where it was not
-	// asked for or their scores are not there.
+	// Lead is how far the best's AUC-PR lies above the runner-up's, with its paired 95 % interval. It is nil if the
+	// caller did not ask for it, or if the two have no scores of the same samples.
 	Lead     *score.Difference
 	Excluded []string // trials that learned from other data than most, sorted; they are not compared
-	Reason   string   // one or two sentences for people
+	Reason   string   // sentences for people
 }
 
-// Choose returns the best candidate by the rule, and the best of the others. Candidates without a finite value or
-// without a committed checkpoint are left out. Trials that learned from different data cannot be compared: Choose
-// compares the largest group that learned from the same data, and names the others. With paired, Choose also measures
-// the lead, which takes thousands of resamples.
+// Choose returns the best candidate by the rule, and the best of the others as the runner-up. It leaves out candidates
+// without a finite value or without a committed checkpoint. Trials that learned from different data cannot be compared:
+// Choose compares the largest group that learned from the same data, and names the other trials. If paired, Choose also
+// measures the lead, which takes thousands of resamples.
 func Choose(cs []Candidate, rule Rule, paired bool) Choice {
 	cs = slices.DeleteFunc(slices.Clone(cs), func(c Candidate) bool { return !c.eligible() })
 	slices.SortFunc(cs, func(a, b Candidate) int {
@@ -61,14 +61,14 @@ func Choose(cs []Candidate, rule Rule, paired bool) Choice {
 	return choice
 }
 
-// eligible reports whether a candidate may be compared at all: NaN and Inf are not values, and a value without a
-// committed checkpoint cannot be used.
+// eligible reports whether a candidate may be compared: its AUC-PR must be finite, because NaN and Inf are not values,
+// and its checkpoint must be committed, because nobody could use it otherwise.
 func (c Candidate) eligible() bool {
 	return finite(c.Metrics.AUCPR) && c.Checkpoint.URI != "" && c.Checkpoint.Digest != ""
 }
 
-// sameData keeps the largest group of equal digests; of groups of equal size the one with the smallest depth, which
-// comes first.
+// sameData keeps the largest group of candidates with equal digests, and returns the trials of the others. Of groups of
+// equal size it keeps the first in cs, which has the smallest depth.
 func sameData(cs []Candidate) (kept []Candidate, excluded []string) {
 	size := map[wire.Digests]int{}
 	for _, c := range cs {

@@ -98,7 +98,7 @@ var mutants = []mutant{
 		name: "an operator that takes over reads on from the end",
 		file: "operator/ingest/consumer.go",
 		before: `
-			from = max(1, min(from, f.began.Sequence))
+			from = max(1, min(from, run.began.Sequence))
 `,
 		after: `
 `,
