@@ -101,7 +101,11 @@ func TestResolveRefuses(t *testing.T) {
 	run.Spec.Hyperparameters.WarmupEpochs = ptr(int32(5))
 	run.Spec.Hyperparameters.ClipNorm = ptr(api.Decimal("much"))
 	_, err := Resolve(run, 18, 1, Settings{})
-	for _, want := range []string{"d18", "hyperparameters.warmupEpochs 5 is not below the 4 epochs", `hyperparameters.clipNorm: "much" is not a decimal number`} {
+	for _, want := range []string{
+		"d18",
+		"hyperparameters.warmupEpochs 5 is outside 0..3: the main phase, after headEpochs, has 4 epochs",
+		`hyperparameters.clipNorm: "much" is not a decimal number`,
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

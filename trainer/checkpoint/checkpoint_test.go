@@ -22,7 +22,7 @@ const runUID, trialName = "run-uid", "d18"
 
 func manifest(kind string, epoch int, step int64) wire.Manifest {
 	return wire.Manifest{
-		Format: wire.ManifestForm, Version: wire.Version, Kind: kind, Trial: trialName, Writer: "w", Attempt: 1, Epoch: epoch, Step: step,
+		Format: wire.ManifestFormat, Version: wire.Version, Kind: kind, Trial: trialName, Writer: "w", Attempt: 1, Epoch: epoch, Step: step,
 		Architecture: wire.Architecture{Depth: 18}, Classes: []string{"normal", "defect"}, Positive: "defect",
 		Input:       wire.Input{Channels: []string{"AM"}, Size: 2, Mean: []float64{1}, Std: []float64{1}},
 		Calibration: wire.Calibration{Temperature: 1, Comparator: ">="},
