@@ -37,7 +37,7 @@ func TestEvaluateSaysWhatTrainingSaidAndLeavesAReport(t *testing.T) {
 	}
 
 	html := read(t, filepath.Join(out, pageFile))
-	ref, err := checkpoint.Stated(best)
+	ref, err := checkpoint.RefOf(best)
 	if err != nil {
 		t.Fatal(err)
 	}
