@@ -22,9 +22,8 @@ type Refusal struct {
 
 // FindResume returns the trial's resume checkpoint with the most progress, of any writer. The checkpoint is
 // undamaged, check accepts it, and the best checkpoint that it names is undamaged as well: without that best, the
-// trial would end with a worse one. FindResume also returns the checkpoints that it
-// refused: those with a damaged manifest, and unusable ones with more progress. If no checkpoint is usable, the
-// returned checkpoint is nil.
+// trial would end with a worse one. FindResume also returns the checkpoints that it refused: those with a damaged
+// manifest, and unusable ones with more progress. If no checkpoint is usable, the returned checkpoint is nil.
 //
 // A file that cannot be read now, but perhaps later, is an error and not a refusal: otherwise a stale mount would
 // make the trial repeat epochs that the store already has.
