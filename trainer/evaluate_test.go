@@ -41,7 +41,9 @@ func TestEvaluateSaysWhatTrainingSaidAndLeavesAReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, say := range []string{"AUC-PR while training", "Loss while training", "held out: selected nothing", ref.Digest} {
+	for _, say := range []string{
+		"AUC-PR during training", "Loss during training", "not used for training or selection", ref.Digest,
+	} {
 		if !strings.Contains(html, say) {
 			t.Errorf("the report does not say %q", say)
 		}
