@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// KeepMaxAge is how old a keep list may be when a pruning Job reads it, and how far the clocks may differ. A Job may
+// KeepMaxAge is how old a keep list may be when a pruning Job reads it, and how far two clocks may differ. A Job may
 // wait for hours for its queue or for a node, and meanwhile somebody may retry a run that the list calls ended. A
 // quarter of an hour is enough to schedule a pod and to pull its image.
 const KeepMaxAge = 15 * time.Minute
 
 // Keep is the keep list, the document that a pruning Job is given. It says which checkpoints in one store must be
 // kept, and of which runs anything may be removed at all. Nothing is removed of a run that is in neither Live nor
-// Ended, unless Unknown is set. A checkpoint is named by its place below the store, <run
-// uid>/<trial>/<writer>/<name>, because runs may mount one store at several paths.
+// Ended, unless Unknown is set. Runs may mount one store at several paths, so a checkpoint is named by its place below
+// the store: <run uid>/<trial>/<writer>/<name>.
 type Keep struct {
 	Version string `json:"version"`
 	// Made is the time just before the cluster's objects were listed: see KeepMaxAge.
@@ -75,8 +75,8 @@ const (
 		"correct the clock that is wrong, then run plumb prune again"
 )
 
-// CheckAge returns an error if the list is older than KeepMaxAge at the time now, or from more than KeepMaxAge after
-// now. The cluster may then need checkpoints that the list does not name.
+// CheckAge returns an error if the list was made more than KeepMaxAge before or after now. If the list is older, a run
+// may by now need checkpoints that the list does not name. If the list is from the future, one of the clocks is wrong.
 func (k Keep) CheckAge(now time.Time) error {
 	switch age := now.Sub(k.Made); {
 	case age > KeepMaxAge:

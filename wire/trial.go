@@ -36,7 +36,7 @@ type Trial struct {
 	StallSeconds int `json:"stallSeconds,omitempty"`
 
 	Dataset         Dataset         `json:"dataset"`
-	Pretrained      *Pretrained     `json:"pretrained,omitempty"` // nil: from random weights
+	Pretrained      *Pretrained     `json:"pretrained,omitempty"` // nil: the trial starts from random weights
 	Hyperparameters Hyperparameters `json:"hyperparameters"`
 	Imbalance       Imbalance       `json:"imbalance"`
 	Checkpoint      Checkpoint      `json:"checkpoint"`

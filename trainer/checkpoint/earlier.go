@@ -21,8 +21,8 @@ import (
 //     whoever wrote either of them, because resuming needs it;
 //   - directories that are unfinished or half removed.
 //
-// It never removes anything of a later attempt. An earlier attempt may still be alive, on a node that was given up.
-// It loses nothing that another attempt would resume from.
+// It never removes anything of a later attempt. Even if an earlier attempt is still alive, on a node that was given
+// up, nothing is removed that any attempt would resume from.
 func (w *Writer) removeFromEarlier(acknowledged string) error {
 	attempt, ok := attemptOf(filepath.Base(w.dir))
 	if !ok || attempt == 1 {
@@ -62,22 +62,22 @@ func (w *Writer) removeFromEarlier(acknowledged string) error {
 	})
 }
 
-// notFurther reports whether the resume checkpoint called name has at most as much progress as the one called than.
-// The names contain epoch and step as numbers with leading zeros, so that the longer name, or of equally long names
-// the later in the alphabet, has more progress.
-func notFurther(name, than string) bool {
-	return cmp.Or(cmp.Compare(len(name), len(than)), cmp.Compare(name, than)) <= 0
+// notFurther reports whether the resume checkpoint called name has at most as much progress as the one called other.
+// The names contain epoch and step as numbers with leading zeros. Therefore the longer name has more progress and, of
+// two names of the same length, the one that is later in the alphabet.
+func notFurther(name, other string) bool {
+	return cmp.Or(cmp.Compare(len(name), len(other)), cmp.Compare(name, other)) <= 0
 }
 
-// worse reports whether the best checkpoint in dir is worse than than, and can therefore no longer be chosen. It
-// returns false for a checkpoint that cannot be read.
-func worse(dir string, than wire.Candidate) bool {
+// worse reports whether the best checkpoint in dir is worse than other, so that it can no longer be chosen. It returns
+// false for a checkpoint that cannot be read.
+func worse(dir string, other wire.Candidate) bool {
 	digest, err := recordedDigest(dir)
 	if err != nil {
 		return false
 	}
 	m, err := readManifest(dir, digest)
-	return err == nil && m.Metrics != nil && wire.BetterEpoch(than, rank(m))
+	return err == nil && m.Metrics != nil && wire.BetterEpoch(other, rank(m))
 }
 
 // rank returns the values that decide which of two best checkpoints is better.

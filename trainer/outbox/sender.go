@@ -25,8 +25,8 @@ type Config struct {
 	Longest time.Duration // the longest wait after a failure
 }
 
-// Default values of Config's waits: short enough that a person watching does not notice an end of an outage late, and
-// long enough for a server to which a thousand pods reconnect.
+// Default values of Config's waits. After an outage, reports reach a person who is watching within seconds, and a
+// thousand pods that reconnect do not overload the server.
 const (
 	DefaultBackoff = 250 * time.Millisecond
 	DefaultLongest = 5 * time.Second

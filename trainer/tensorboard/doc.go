@@ -14,6 +14,6 @@
 // an attempt that was given up but still trains does no harm.
 //
 // The messages are TensorFlow's event.proto and summary.proto, of which this package needs fifteen fields. It encodes
-// them itself. The bytes are then the same as Python's, which a test compares. No generated package has the messages
-// of the plug-ins for PR curves, hyperparameters and custom scalars.
+// them itself. The bytes are then the same as Python's, which a test compares. No generated Go package has the
+// messages of the plug-ins for PR curves, hyperparameters and custom scalars.
 package tensorboard
