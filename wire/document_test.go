@@ -173,7 +173,7 @@ func TestAResultAlwaysFitsIntoATerminationMessage(t *testing.T) {
 			}
 			kept := strings.TrimSuffix(r.Message, "…")
 			if utf8.ValidString(message) && !strings.HasPrefix(message, kept) {
-				t.Errorf("the message does not begin as it did: %.40q", r.Message)
+				t.Errorf("%.40q is not the beginning of the message", r.Message)
 			}
 			if utf8.ValidString(message) && len(message) > 3000 && len(r.Message) < 600 {
 				t.Errorf("only %d bytes are left of %d", len(r.Message), len(message))

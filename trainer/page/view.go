@@ -204,7 +204,7 @@ const (
 	noteECE       = "mean distance of predicted probability and share of defects, over %d bins; never 0 on few samples"
 )
 
-// moreFacts returns the figures that other publications report, each with a note that says what it means.
+// moreFacts returns the figures that others publish, each with a note that says what it means.
 func moreFacts(m wire.Metrics, judged []score.Sample) ([]fact, error) {
 	facts := []fact{
 		{"AUC-PR by trapezoids", fmt.Sprintf("%.4f", m.Trapezoid), noteTrapezoid},
