@@ -37,11 +37,13 @@ func TestEvaluateSaysWhatTrainingSaidAndLeavesAReport(t *testing.T) {
 	}
 
 	html := read(t, filepath.Join(out, pageFile))
-	ref, err := checkpoint.Stated(best)
+	ref, err := checkpoint.RefOf(best)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, say := range []string{"AUC-PR while training", "Loss while training", "held out: selected nothing", ref.Digest} {
+	for _, say := range []string{
+		"AUC-PR during training", "Loss during training", "not used for training or selection", ref.Digest,
+	} {
 		if !strings.Contains(html, say) {
 			t.Errorf("the report does not say %q", say)
 		}

@@ -39,7 +39,7 @@ func openBest(dir string) (checkpoint.Checkpoint, wire.CheckpointRef, error) {
 	if err != nil {
 		return checkpoint.Checkpoint{}, wire.CheckpointRef{}, err
 	}
-	ref, err := checkpoint.Stated(dir)
+	ref, err := checkpoint.RefOf(dir)
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, checkpoint.ErrDamaged) {
 		return checkpoint.Checkpoint{}, ref, missingError(dir, fmt.Errorf("there is no checkpoint: %s is not there", dir))
 	}

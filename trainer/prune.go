@@ -85,8 +85,8 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 	if dryRun {
 		did = "would remove"
 	}
-	for _, s := range found.Strangers {
-		fmt.Fprintf(out, "left          %9s  %s\n", formatBytes(s.Bytes), stranger(s))
+	for _, s := range found.UnknownRuns {
+		fmt.Fprintf(out, "left          %9s  %s\n", formatBytes(s.Bytes), describeUnknown(s))
 	}
 	var bytes int64
 	for _, r := range found.Removals {
@@ -105,8 +105,8 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 	return err
 }
 
-// stranger names a run's directory that nobody has asked about.
-func stranger(s checkpoint.Stranger) string {
+// describeUnknown returns a line about the directory of a run that the keep list does not name.
+func describeUnknown(s checkpoint.UnknownRun) string {
 	name := s.UID
 	if s.Run.Name != "" {
 		name += " (" + s.Run.Namespace + "/" + s.Run.Name + ")"

@@ -64,7 +64,7 @@ func publicationOf(dir, registry, model string, number int64) (wire.Publication,
 	if err := errors.Join(errDir, errRegistry); err != nil {
 		return wire.Publication{}, err
 	}
-	ref, err := checkpoint.Stated(dir)
+	ref, err := checkpoint.RefOf(dir)
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, checkpoint.ErrDamaged) {
 		return wire.Publication{}, missingError(dir, err)
 	}

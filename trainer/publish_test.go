@@ -42,7 +42,7 @@ var (
 
 func publication(t *testing.T, registry, dir string, number int64) wire.Publication {
 	t.Helper()
-	ref, err := checkpoint.Stated(dir)
+	ref, err := checkpoint.RefOf(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func runWithOutbox(ctx context.Context, t wire.Trial, podUID string, p *program,
 		Ack: outbox.DefaultAck, Backoff: outbox.DefaultBackoff, Longest: outbox.DefaultLongest,
 	}, spool)
 	defer sender.Close()
-	a.pinned = sender.LastNamed
+	a.pinned = sender.LastReportedBest
 	out, err := a.trainWatched(ctx, p)
 	return out, drain(ctx, sender, p.drainLimits, log, err)
 }

@@ -11,14 +11,14 @@ import (
 // Difference is a value that two documents disagree on.
 type Difference struct {
 	Name      string // the path to the value, such as hyperparameters.learningRate
-	Then, Now string // as JSON has them; "" where the value is not set
+	Then, Now string // the values as JSON has them; "" if the value is not set
 }
 
 func (d Difference) String() string {
 	return fmt.Sprintf("%s %s, now %s", d.Name, cmp.Or(d.Then, "not set"), cmp.Or(d.Now, "not set"))
 }
 
-// OtherSettingsError says that a checkpoint was trained on other data or settings than a trial asks for.
+// OtherSettingsError reports that a checkpoint was trained on other data or settings than a trial asks for.
 type OtherSettingsError struct {
 	Differences []Difference // ordered by name, at least one
 }
@@ -32,8 +32,8 @@ func (e *OtherSettingsError) Error() string {
 }
 
 // CheckResume returns an *OtherSettingsError if a trial that would write the manifest now may not resume from this
-// checkpoint. It compares everything that decides what is learned: if a part of that differed, the trial would become
-// neither what the checkpoint began nor what was asked for.
+// checkpoint. It compares everything that decides what is learned: if any of that differed, the resumed trial would
+// be trained partly on the checkpoint's settings and partly on its own, and its result would belong to neither.
 func (m Manifest) CheckResume(now Manifest) error {
 	if differences := diff(m.learned(), now.learned()); len(differences) > 0 {
 		return &OtherSettingsError{Differences: differences}
@@ -41,18 +41,19 @@ func (m Manifest) CheckResume(now Manifest) error {
 	return nil
 }
 
-// CheckResumeFromOlderRun is CheckResume for a checkpoint of an older run. That run may have asked for fewer epochs,
-// and for another patience. Neither changes what a step did, except for the learning rate of a cosine schedule.
+// CheckResumeFromOlderRun is CheckResume for a checkpoint of an older run. The older run may have asked for fewer
+// epochs and for another patience. Neither changes what a step did, except for the learning rate of a cosine
+// schedule.
 func (m Manifest) CheckResumeFromOlderRun(now Manifest) error {
 	older, newer := &m.Settings.Hyperparameters, now.Settings.Hyperparameters
 	older.Patience = newer.Patience
-	if older.Epochs <= newer.Epochs { // otherwise the epochs are named as a difference
+	if older.Epochs <= newer.Epochs { // otherwise CheckResume reports epochs as a difference
 		older.Epochs = newer.Epochs
 	}
 	return m.CheckResume(now)
 }
 
-// learned returns everything that decides what is learned, by the names that people know.
+// learned returns everything that decides what is learned, under the names that people know.
 func (m Manifest) learned() map[string]any {
 	return map[string]any{
 		"architecture":    m.Architecture,
@@ -78,10 +79,11 @@ func diff(then, now map[string]any) (differences []Difference) {
 	return differences
 }
 
+// settingTexts returns the texts of all values in a document by their names.
 func settingTexts(document map[string]any) map[string]string {
 	settings, err := Settings(document)
 	if err != nil {
-		panic(err) // plain data of our own types: never NaN, which Validate refuses
+		panic(err) // cannot happen: the document is plain data without NaN, which Validate refuses
 	}
 	texts := map[string]string{}
 	for _, s := range settings {
@@ -90,8 +92,9 @@ func settingTexts(document map[string]any) map[string]string {
 	return texts
 }
 
-// Changed names everything that float32 sums depend on and that differs between then and now, such as "threads 4, was
-// 2", joined by commas. It is empty if a resumed trial repeats an undisturbed one bit for bit.
+// Changed returns a text such as "threads 4, was 2, device gpu, was cpu". It names everything that float32 sums
+// depend on and that differs between then and now. The text is empty if a resumed trial gives the same bits as one
+// that was never interrupted.
 func (now Numerics) Changed(then Numerics) string {
 	var changes []string
 	for _, d := range []struct{ name, then, now string }{

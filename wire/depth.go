@@ -5,10 +5,11 @@ import (
 	"slices"
 )
 
-// Where a bottleneck has its stride. Weights that were trained with one fit the other, and predict wrongly.
+// Kinds of a bottleneck block, by which convolution has the stride. Weights of one kind load into a network of the
+// other without an error, and then predict wrongly.
 const (
-	BlockV1  = "v1"   // on the first 1x1 convolution, as in the paper and in Keras
-	BlockV15 = "v1.5" // on the 3x3 convolution, as in torchvision
+	BlockV1  = "v1"   // the first 1x1 convolution, as in the paper and in Keras
+	BlockV15 = "v1.5" // the 3x3 convolution, as in torchvision
 )
 
 // Depths are the ResNet depths that can be trained, in ascending order.
@@ -16,11 +17,11 @@ var Depths = slices.Sorted(maps.Keys(stages))
 
 // Stages describes the residual blocks of one depth.
 type Stages struct {
-	Bottleneck bool   // a block is 1x1, 3x3, 1x1 convolutions; otherwise it is 3x3, 3x3
-	Blocks     [4]int // in each of the four stages
+	Bottleneck bool   // true: a block has 1x1, 3x3 and 1x1 convolutions; false: two 3x3 convolutions
+	Blocks     [4]int // number of blocks in each of the four stages
 }
 
-// Expansion is how many times wider than its middle a block ends.
+// Expansion returns the number of channels of a block's output, divided by that of the convolutions inside the block.
 func (s Stages) Expansion() int {
 	if s.Bottleneck {
 		return 4
@@ -28,8 +29,8 @@ func (s Stages) Expansion() int {
 	return 1
 }
 
-// stages is the one table of what a depth consists of (He et al., "Deep Residual Learning for Image Recognition", table
-// 1).
+// stages is the only table of the blocks of each depth.
+// Source: He et al., "Deep Residual Learning for Image Recognition", table 1.
 var stages = map[int]Stages{
 	18:  {Bottleneck: false, Blocks: [4]int{2, 2, 2, 2}},
 	34:  {Bottleneck: false, Blocks: [4]int{3, 4, 6, 3}},

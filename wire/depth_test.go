@@ -2,19 +2,19 @@ package wire
 
 import "testing"
 
-// A network's name counts its convolutions and the head: 1 for the stem, 2 or 3 for each block, 1 for the head.
+// The number in a network's name is 1 for the stem, 2 or 3 for each block, and 1 for the head.
 func TestADepthCountsItsLayers(t *testing.T) {
 	for _, depth := range Depths {
 		stages, ok := StagesOf(depth)
 		if !ok {
 			t.Fatalf("depth %d has no stages", depth)
 		}
-		layers, each := 2, 2
+		layers, perBlock := 2, 2
 		if stages.Bottleneck {
-			each = 3
+			perBlock = 3
 		}
 		for _, blocks := range stages.Blocks {
-			layers += blocks * each
+			layers += blocks * perBlock
 		}
 		if layers != depth {
 			t.Errorf("the stages of depth %d have %d layers", depth, layers)

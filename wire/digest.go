@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// digestPrefix begins every digest: "sha256:" and 64 hexadecimal digits.
+// digestPrefix is the beginning of every digest; 64 hexadecimal digits follow it.
 const digestPrefix = "sha256:"
 
 // Digest returns the digest of b.
@@ -16,17 +16,17 @@ func Digest(b []byte) string {
 	return digestOfSum(hex.EncodeToString(sum[:]))
 }
 
-// Digester computes the digest of the bytes that are written to it. With io.TeeReader or io.MultiWriter it does so
-// while a file is read or written.
+// Digester computes the digest of the bytes that are written to it. Use it with io.TeeReader or io.MultiWriter to
+// compute the digest of a file while the file is read or written.
 type Digester struct {
 	sum  hash.Hash
 	size int64
 }
 
-// NewDigester returns a Digester of no bytes.
+// NewDigester returns a Digester to which nothing has been written.
 func NewDigester() *Digester { return &Digester{sum: sha256.New()} }
 
-// Write adds b. It returns no error.
+// Write adds b. It never returns an error.
 func (d *Digester) Write(b []byte) (int, error) {
 	d.size += int64(len(b))
 	return d.sum.Write(b)
@@ -35,7 +35,7 @@ func (d *Digester) Write(b []byte) (int, error) {
 // Digest returns the digest of the bytes that were written so far.
 func (d *Digester) Digest() string { return digestOfSum(d.hex()) }
 
-// File returns the entry, in a list of files, of a file that consists of the bytes that were written so far.
+// File returns an entry for Manifest.Files: the name, and the size and digest of the bytes that were written so far.
 func (d *Digester) File(name string) File { return File{Name: name, Size: d.size, SHA256: d.hex()} }
 
 func (d *Digester) hex() string { return hex.EncodeToString(d.sum.Sum(nil)) }
@@ -45,5 +45,5 @@ func (f File) Digest() string { return digestOfSum(f.SHA256) }
 
 func digestOfSum(hexadecimal string) string { return digestPrefix + hexadecimal }
 
-// isDigest reports whether s begins like a digest.
+// isDigest reports whether s begins as a digest does. It does not check the digits.
 func isDigest(s string) bool { return strings.HasPrefix(s, digestPrefix) }

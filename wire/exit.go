@@ -1,56 +1,61 @@
 package wire
 
-// Exit codes of a trial or publishing pod; 64 to 75 as sysexits.h has them.
+// Exit codes of a trial's pod or a publishing pod. The meanings of 64 to 75 are those of sysexits.h.
 const (
-	ExitOK          = 0  // done, and every report of the writer is in the stream; a trial whose reports cannot be sent in time exits 75 instead
-	ExitSettings    = 64 // a setting that cannot be obeyed
-	ExitData        = 65 // the data set or a checkpoint says something wrong
-	ExitNoInput     = 66 // the data set or a checkpoint is not there
-	ExitDevice      = 69 // a GPU was promised and there is none
-	ExitInternal    = 70 // our own fault
+	// ExitOK: the work is done, and every report of the writer is in the stream. A trial that cannot send its reports
+	// in time exits with ExitInterrupted instead.
+	ExitOK          = 0
+	ExitSettings    = 64 // a setting cannot be obeyed
+	ExitData        = 65 // the data set or a checkpoint has wrong content
+	ExitNoInput     = 66 // the data set or a checkpoint does not exist
+	ExitDevice      = 69 // a GPU was requested, but the pod has none
+	ExitInternal    = 70 // an error in Plumbline
 	ExitStore       = 74 // a store cannot be written or read
-	ExitInterrupted = 75 // SIGTERM: a checkpoint was written, go on later
+	ExitInterrupted = 75 // the pod received SIGTERM and wrote a checkpoint: the next attempt resumes from it
 	ExitDiverged    = 76 // loss or gradients stayed NaN or Inf
-	ExitStalled     = 77 // no step ended for stallSeconds: the pod's own watchdog
+	ExitStalled     = 77 // no step ended for Trial.StallSeconds: the pod's own watchdog ended it
 )
 
-// Class says what an ended attempt means for its trial.
+// Class is what the end of an attempt means for its trial.
 type Class string
 
+// Classes of an ended attempt.
 const (
 	ClassSucceeded   Class = "Succeeded"
-	ClassSettings    Class = "BadSettings" // would end the same way again
-	ClassData        Class = "BadData"     // would end the same way again
-	ClassDiverged    Class = "Diverged"    // would end the same way again
-	ClassDevice      Class = "NoDevice"    // would end the same way again on such nodes
+	ClassSettings    Class = "BadSettings" // another attempt would end the same way
+	ClassData        Class = "BadData"     // another attempt would end the same way
+	ClassDiverged    Class = "Diverged"    // another attempt would end the same way
+	ClassDevice      Class = "NoDevice"    // another attempt would end the same way on nodes of this kind
 	ClassInterrupted Class = "Interrupted" // stopped from outside: preemption, eviction, node loss, SIGTERM
 	ClassMemory      Class = "OutOfMemory"
-	ClassStalled     Class = "Stalled" // a step that never ended: a node's fault more often than ours
+	ClassStalled     Class = "Stalled" // a step never ended: more often the node's fault than the trainer's
 	ClassCrash       Class = "Crashed"
 
-	// ClassReports is the class of an attempt whose pod ended well although the stream lacks the report that says so: the next one
-	// finds its checkpoints and issues what is missing. No pod's end shows it, so Classify never returns it.
+	// ClassReports is the class of an attempt whose pod succeeded but whose last report is missing from the stream.
+	// The next attempt finds the checkpoints and sends the missing reports. The end of a pod does not show this, so
+	// Classify never returns ClassReports.
 	ClassReports Class = "ReportsLost"
 )
 
-// Retry says how often an attempt of a class is tried again.
+// Retry is how often a trial is retried after an attempt of one class.
 type Retry int
 
+// Kinds of retrying.
 const (
-	RetryNever    Retry = iota // it would end the same way again
-	RetryBudgeted              // it may end differently: failurePolicy.maxRetries, with a growing wait before each
-	RetryFree                  // not the trial's fault: no budget, capped by failurePolicy.maxInterruptions
+	RetryNever    Retry = iota // another attempt would end the same way
+	RetryBudgeted              // up to failurePolicy.maxRetries times, with a growing wait before each retry
+	RetryFree                  // not the trial's fault: limited by failurePolicy.maxInterruptions alone
 )
 
-// Ended is what Kubernetes tells of a pod that is no more.
+// Ended is what Kubernetes reports about a pod that has ended.
 type Ended struct {
-	ExitCode   int32  // of the trainer container; -1 when it never reported one
+	ExitCode   int32  // of the trainer container; -1 if it never reported one
 	Reason     string // the container's or the pod's reason, such as OOMKilled or Evicted
 	Disruption bool   // the pod has the condition DisruptionTarget
-	Lost       bool   // the pod vanished, or its node did
+	Lost       bool   // the pod or its node disappeared
 }
 
-// Classify is the one table from an ended pod to its class.
+// Classify returns the class of an attempt whose pod has ended. It is the only place that decides this.
 func Classify(e Ended) Class {
 	switch {
 	case e.ExitCode == ExitOK && !e.Lost:
@@ -74,7 +79,7 @@ func Classify(e Ended) Class {
 	}
 }
 
-// Retry says what follows an attempt of this class.
+// Retry returns how often a trial is retried after an attempt of this class.
 func (c Class) Retry() Retry {
 	switch c {
 	case ClassInterrupted:

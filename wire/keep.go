@@ -9,28 +9,35 @@ import (
 	"time"
 )
 
-// KeepMaxAge is how old a list may be when it is acted on, and how far clocks may differ. A Job may wait for hours for its queue or for
-// a node, and meanwhile somebody retries a run that the list calls ended. In a quarter of an hour a pod is placed and its image pulled.
+// KeepMaxAge is how old a keep list may be when a pruning Job reads it, and how far two clocks may differ. A Job may
+// wait for hours for its queue or for a node, and meanwhile somebody may retry a run that the list calls ended. A
+// quarter of an hour is enough to schedule a pod and to pull its image.
 const KeepMaxAge = 15 * time.Minute
 
-// Keep is the document that a pruning Job is given: what to leave below one checkpoint store, and of which runs anything may be removed
-// at all. What it does not name is left. Checkpoints are named by their place below the store, <run uid>/<trial>/<writer>/<name>,
-// because runs may mount one store at several paths.
+// Keep is the keep list, the document that a pruning Job is given. It says which checkpoints in one store must be
+// kept, and of which runs anything may be removed at all. Nothing is removed of a run that is in neither Live nor
+// Ended, unless Unknown is set. Runs may mount one store at several paths, so a checkpoint is named by its place below
+// the store: <run uid>/<trial>/<writer>/<name>.
 type Keep struct {
-	Version     string    `json:"version"`
-	Made        time.Time `json:"made"`        // before the cluster was asked what there is: see KeepMaxAge
-	Live        []string  `json:"live"`        // uids of runs that are left whole: they have not ended, or not long enough ago
-	Ended       []string  `json:"ended"`       // uids of runs of which the checkpoints that are not named below are removed
-	Checkpoints []string  `json:"checkpoints"` // never removed, whoever's they are: bests, and what was promoted
-
-	// Unknown lets the directories of runs that are in neither list go as well, once nothing in them has changed for IdleSeconds. They may
-	// be another cluster's.
+	Version string `json:"version"`
+	// Made is the time just before the cluster's objects were listed: see KeepMaxAge.
+	Made time.Time `json:"made"`
+	// Live are the uids of runs of which nothing is removed: they have not ended, or not long enough ago.
+	Live []string `json:"live"`
+	// Ended are the uids of runs of which only the checkpoints in Checkpoints are kept.
+	Ended []string `json:"ended"`
+	// Checkpoints are the places of checkpoints that are never removed, of any run: bests, and promoted ones.
+	Checkpoints []string `json:"checkpoints"`
+	// Unknown permits removing the directories of runs that are neither in Live nor in Ended, once nothing in them
+	// has changed for IdleSeconds. Such runs may belong to another cluster.
 	Unknown bool `json:"unknown,omitempty"`
-	// IdleSeconds without use after which decoded images and, with Unknown, a stranger's directory are removed.
+	// IdleSeconds is how long decoded images must be unused before they are removed. With Unknown it is also how long
+	// the directory of an unknown run must be unchanged. In seconds, at least 0.
 	IdleSeconds int64 `json:"idleSeconds"`
 }
 
-// DecodeKeep reads a Keep and refuses one that is not meant as it stands: what is removed cannot be brought back.
+// DecodeKeep reads a Keep. It returns an error for every doubt about what is meant, because a removed checkpoint
+// cannot be restored.
 func DecodeKeep(b []byte) (Keep, error) {
 	var k Keep
 	if err := decodeStrict(b, &k); err != nil {
@@ -38,16 +45,16 @@ func DecodeKeep(b []byte) (Keep, error) {
 	}
 	errs := []error{CheckVersion(k.Version)}
 	if k.Made.IsZero() {
-		errs = append(errs, errors.New("made is missing: without it nobody can tell whether the list still holds"))
+		errs = append(errs, errors.New("made is missing: it must be the time at which the list was made"))
 	}
 	for _, uid := range slices.Concat(k.Live, k.Ended) {
 		if !validToken(uid) {
-			errs = append(errs, fmt.Errorf("%q is not a run's uid", uid))
+			errs = append(errs, fmt.Errorf("%q is not a run's uid: a uid has %s", uid, tokenForm))
 		}
 	}
 	for _, uid := range k.Ended {
 		if slices.Contains(k.Live, uid) {
-			errs = append(errs, fmt.Errorf("run %s is live and ended", uid))
+			errs = append(errs, fmt.Errorf("run %s is live and ended: name it in one of the two lists", uid))
 		}
 	}
 	for _, c := range k.Checkpoints {
@@ -56,23 +63,32 @@ func DecodeKeep(b []byte) (Keep, error) {
 		}
 	}
 	if k.IdleSeconds < 0 {
-		errs = append(errs, fmt.Errorf("idleSeconds %d is negative", k.IdleSeconds))
+		errs = append(errs, fmt.Errorf("idleSeconds %d is below 0", k.IdleSeconds))
 	}
 	return k, errors.Join(errs...)
 }
 
-// CheckAge refuses a list that may no longer say what the cluster needs.
+const (
+	keepTooOld = "the keep list was made at %s, more than %s ago: by now a run may need a checkpoint that is not in " +
+		"it, so nothing is removed; run plumb prune again"
+	keepFromFuture = "the keep list was made at %s, but the clock here says %s: " +
+		"correct the clock that is wrong, then run plumb prune again"
+)
+
+// CheckAge returns an error if the list was made more than KeepMaxAge before or after now. If the list is older, a run
+// may by now need checkpoints that the list does not name. If the list is from the future, one of the clocks is wrong.
 func (k Keep) CheckAge(now time.Time) error {
 	switch age := now.Sub(k.Made); {
 	case age > KeepMaxAge:
-		return fmt.Errorf("the keep list is of %s, older than %s: what it lets go may be needed by now, so nothing is removed; run plumb prune again", k.Made.Format(time.RFC3339), KeepMaxAge)
+		return fmt.Errorf(keepTooOld, k.Made.Format(time.RFC3339), KeepMaxAge)
 	case age < -KeepMaxAge:
-		return fmt.Errorf("the keep list is of %s, and here it is %s: set the clock right that is wrong, then run plumb prune again", k.Made.Format(time.RFC3339), now.Format(time.RFC3339))
+		return fmt.Errorf(keepFromFuture, k.Made.Format(time.RFC3339), now.Format(time.RFC3339))
 	}
 	return nil
 }
 
-// PlaceOf is where a checkpoint is below its store, whatever the store is mounted at: the last four elements of its uri.
+// PlaceOf returns the place of a checkpoint below its store: the last four elements of its uri. The place does not
+// depend on the path at which the store is mounted. ok is false if the uri has no such place.
 func PlaceOf(uri string) (place string, ok bool) {
 	parts := strings.Split(strings.TrimRight(uri, "/"), "/")
 	if len(parts) < 4 {
@@ -80,7 +96,8 @@ func PlaceOf(uri string) (place string, ok bool) {
 	}
 	parts = parts[len(parts)-4:]
 	for i, p := range parts {
-		if !validToken(p) && (i < 2 || p == "" || strings.HasPrefix(p, ".")) { // a writer's name may be longer than a token
+		// The names of a writer and of a checkpoint, the last two, may be longer than a token.
+		if !validToken(p) && (i < 2 || p == "" || strings.HasPrefix(p, ".")) {
 			return "", false
 		}
 	}

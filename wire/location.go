@@ -8,8 +8,8 @@ import (
 
 const fileScheme = "file://"
 
-// LocalPath is the absolute path behind a file:// location, such as /data/erasers for file:///data/erasers. Nothing is unescaped: the
-// rest of the location is the path as the file system has it.
+// LocalPath returns the absolute path that a file:// location names, such as /data/erasers for file:///data/erasers.
+// Nothing is unescaped: after file:// follows the path exactly as the file system has it.
 func LocalPath(uri string) (string, error) {
 	path, ok := strings.CutPrefix(uri, fileScheme)
 	if !ok || !filepath.IsAbs(path) {
@@ -18,5 +18,5 @@ func LocalPath(uri string) (string, error) {
 	return filepath.Clean(path), nil
 }
 
-// LocalURI is the location of an absolute path.
+// LocalURI returns the file:// location of an absolute path.
 func LocalURI(path string) string { return fileScheme + path }

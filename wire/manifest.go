@@ -9,94 +9,110 @@ import (
 	"strings"
 )
 
-// Files of a checkpoint's directory. The directory is written under a temporary name, synced, described by ManifestFile
-// with a digest per file, and renamed: a directory that bears its final name is whole.
+// Names of the files in a checkpoint's directory. The directory is written under a temporary name, synced, described
+// by ManifestFile with a digest per file, and renamed. A directory that has its final name is therefore complete.
 const (
 	ManifestFile = "manifest.json"
 	WeightsFile  = "weights.safetensors" // best and resume: weights and statistics in torchvision's names and layouts
-	SlotsFile    = "slots.safetensors"   // resume only: optimizer slots, and averages where they are kept
-	HistoryFile  = "reports.jsonl"       // the trial's reports so far: what the stream lacks is issued again from here
-	GoldenFile   = "golden.u8"           // best only: inputs of Manifest.Golden, [n,S,S,C] uint8
-	ManifestForm = "plumbline.dev/checkpoint/v1"
+	SlotsFile    = "slots.safetensors"   // resume only: optimizer slots, and averages if the trial has any
+	HistoryFile  = "reports.jsonl"       // the trial's reports so far: a resuming writer sends them again
+	GoldenFile   = "golden.u8"           // best only: the input images of Manifest.Golden, [n,S,S,C] uint8
 )
+
+// ManifestFormat is the value of Manifest.Format.
+const ManifestFormat = "plumbline.dev/checkpoint/v1"
 
 // Kinds of checkpoint.
 const (
 	CheckpointBest   = "best"   // inference weights, for selection and promotion
-	CheckpointResume = "resume" // everything, to go on exactly
+	CheckpointResume = "resume" // everything that resuming exactly needs
 )
 
 // Roles of a tensor.
 const (
 	RoleWeight    = "weight"    // trained
-	RoleStatistic = "statistic" // batch normalisation's running mean and variance
-	RoleSlot      = "slot"      // an optimizer's memory
+	RoleStatistic = "statistic" // a running mean or variance of batch normalisation
+	RoleSlot      = "slot"      // state of the optimizer, such as a momentum
 	RoleAverage   = "average"   // a weight or statistic averaged over the steps
 )
 
-// Manifest describes one checkpoint completely: what is in it, what it was made from, and how to use it.
+// Manifest describes one checkpoint completely: its content, the data and settings that it was trained with, and how
+// to use it.
 type Manifest struct {
-	Format    string `json:"format"`  // ManifestForm
-	Version   string `json:"version"` // of the wire package
-	Kind      string `json:"kind"`    // best | resume
-	Run       Run    `json:"run"`
-	Trial     string `json:"trial"`
-	Writer    string `json:"writer"`
-	Attempt   int    `json:"attempt"`
-	Epoch     int    `json:"epoch"`     // finished epochs
-	Step      int64  `json:"step"`      // optimizer steps
-	PhaseStep int64  `json:"phaseStep"` // of these, since the optimizer last began anew: what AdamW's corrections count
-	Seed      int64  `json:"seed"`      // with Epoch, all the randomness there is
-	Skipped   int    `json:"skipped"`   // steps whose gradients were not finite, so far
+	Format  string `json:"format"`  // ManifestFormat
+	Version string `json:"version"` // of the wire package
+	Kind    string `json:"kind"`    // best | resume
+	Run     Run    `json:"run"`
+	Trial   string `json:"trial"`
+	Writer  string `json:"writer"`
+	Attempt int    `json:"attempt"`
+	Epoch   int    `json:"epoch"` // number of finished epochs
+	Step    int64  `json:"step"`  // number of optimizer steps, without the skipped ones
+	// PhaseStep counts the optimizer steps since the optimizer was last created. AdamW's bias correction uses it.
+	PhaseStep int64 `json:"phaseStep"`
+	Seed      int64 `json:"seed"`    // Seed and Epoch determine all random numbers
+	Skipped   int   `json:"skipped"` // number of steps that were skipped because a gradient was not finite
 
 	Architecture Architecture      `json:"architecture"`
 	Classes      []string          `json:"classes"`  // in logit order
-	Positive     string            `json:"positive"` // the class that probability and AUC-PR are about
+	Positive     string            `json:"positive"` // the class whose probability is predicted and AUC-PR is measured
 	Input        Input             `json:"input"`
 	Weights      string            `json:"weights"` // raw | ema
 	Roles        map[string]string `json:"roles"`   // tensor name -> role
 	Calibration  Calibration       `json:"calibration"`
-	Metrics      *Metrics          `json:"metrics,omitempty"` // validation ("selected on"), measured with these weights
+	Metrics      *Metrics          `json:"metrics,omitempty"` // of these weights on the validation split
 	Digests      Digests           `json:"digests"`
-	Pretrained   string            `json:"pretrained,omitempty"` // digest of the file that training started from
+	Pretrained   string            `json:"pretrained,omitempty"` // digest of the pretrained weights' file
 	Settings     Trial             `json:"settings"`             // resolved
 	Numerics     Numerics          `json:"numerics"`
 
-	Best       *BestSoFar  `json:"best,omitempty"`       // resume: the trial's best at this point, wherever it lies
-	LossScale  *LossScale  `json:"lossScale,omitempty"`  // resume: float16's
-	Unfinished *Unfinished `json:"unfinished,omitempty"` // resume: where epoch Epoch+1 was interrupted; nil between epochs
-	Report     int64       `json:"report"`               // resume: the writer's last report sequence in HistoryFile
-	Golden     []Golden    `json:"golden,omitempty"`     // best: what the model says of the images in GoldenFile, in order
-	Files      []File      `json:"files"`                // sorted by name, without the manifest itself
+	// Best is the trial's best checkpoint so far. Any writer of the trial, or of an older run, may have written it.
+	// Only in a resume checkpoint.
+	Best *BestSoFar `json:"best,omitempty"`
+	// LossScale is the state of float16 training. Only in a resume checkpoint.
+	LossScale *LossScale `json:"lossScale,omitempty"`
+	// Unfinished is where epoch Epoch+1 was interrupted; nil between epochs. Only in a resume checkpoint.
+	Unfinished *Unfinished `json:"unfinished,omitempty"`
+	// LastSequence is the sequence of the writer's last report in HistoryFile.
+	LastSequence int64 `json:"report"`
+	// Golden are the model's predictions for the images in GoldenFile, in the same order. Only in a best checkpoint.
+	Golden []Golden `json:"golden,omitempty"`
+	// Files are sorted by name. The manifest itself is not among them.
+	Files []File `json:"files"`
 }
 
-// Architecture is what the weights fit into.
+// Architecture describes the network that the weights belong to.
 type Architecture struct {
 	Depth       int     `json:"depth"`
 	Block       string  `json:"block"`       // BlockV1 or BlockV15
 	Epsilon     float64 `json:"epsilon"`     // batch normalisation's
 	PoolPadding string  `json:"poolPadding"` // symmetric: one pixel on each side, as PyTorch pads
-	Parameters  int64   `json:"parameters"`  // trained ones
+	Parameters  int64   `json:"parameters"`  // number of trained parameters
 }
 
-// Input is what the model takes: [N,Size,Size,len(Channels)] uint8.
+// Input describes the model's input, [N,Size,Size,len(Channels)] uint8.
 type Input struct {
 	Channels []string  `json:"channels"` // in order
 	Size     int       `json:"size"`
 	Resizer  string    `json:"resizer"` // area-v1
-	Mean     []float64 `json:"mean"`    // per channel, of the training fold, on the 0-255 scale
-	Std      []float64 `json:"std"`     // likewise
+	Mean     []float64 `json:"mean"`    // of each channel in the training split, on the 0-255 scale
+	Std      []float64 `json:"std"`     // standard deviation of each channel in the training split, on the same scale
 }
 
-// Calibration turns a raw score l1 - l0 into a decision: logit = (score - Shift) / Temperature; defect when logit >= Threshold.
+// Calibration turns a raw score l1 - l0 into a decision: logit = (score - Shift) / Temperature. The decision is
+// "defect" if logit >= Threshold.
 type Calibration struct {
-	Shift       float64 `json:"shift"`       // (a+b) ln(n0/n1), what sampling and loss weights added to the optimal score
-	Temperature float64 `json:"temperature"` // 1: not scaled
-	Threshold   float64 `json:"threshold"`   // on the calibrated logit, midpoint between neighbouring scores
+	// Shift is (a+b) ln(n0/n1), with the exponents a and b of Imbalance's samplerWeight and lossWeight and the
+	// numbers n0 of normal samples and n1 of defects. Sampling and loss weights add it to the scores of the best
+	// possible model.
+	Shift       float64 `json:"shift"`
+	Temperature float64 `json:"temperature"` // above 0; 1: not scaled
+	Threshold   float64 `json:"threshold"`   // on the calibrated logit, midway between two neighbouring scores
 	Comparator  string  `json:"comparator"`  // >=
 }
 
-// Numerics is what bit-exact resume depends on.
+// Numerics holds everything that the bits of a sum of float32 numbers depend on: if none of it differs, a resumed
+// trial repeats an uninterrupted one exactly.
 type Numerics struct {
 	TensorFlow string `json:"tensorflow"`
 	ISA        string `json:"isa"` // the widest vector instruction set of the CPU
@@ -113,21 +129,21 @@ type BestSoFar struct {
 	Calibration Calibration   `json:"calibration"`
 }
 
-// Unfinished is how far an epoch had come when it was interrupted. With it a resumed epoch ends in the same report.
+// Unfinished is the progress of an interrupted epoch. With it a resumed epoch ends in the same report.
 type Unfinished struct {
-	Steps         int     `json:"steps"`         // taken in it
-	Skipped       int     `json:"skipped"`       // of these, because gradients were not finite
-	SkippedInARow int     `json:"skippedInARow"` // of these, the last ones
-	LossSum       float64 `json:"lossSum"`       // over the steps that were not skipped
+	Steps         int     `json:"steps"`         // number of steps in this epoch, skipped ones included
+	Skipped       int     `json:"skipped"`       // number of steps skipped because a gradient was not finite
+	SkippedInARow int     `json:"skippedInARow"` // number of steps skipped since the last one that was not
+	LossSum       float64 `json:"lossSum"`       // sum of the losses of the steps that were not skipped
 }
 
-// LossScale is what the loss of float16 training is multiplied by.
+// LossScale is the factor by which the loss of float16 training is multiplied.
 type LossScale struct {
 	Value float64 `json:"value"`
-	Steps int     `json:"steps"` // taken with it, in a row, that were finite
+	Steps int     `json:"steps"` // number of steps in a row with this factor and finite gradients
 }
 
-// Golden is a prediction to be replayed before a model is published.
+// Golden is one recorded prediction. A publishing Job compares it with the exported model's prediction.
 type Golden struct {
 	ID          string  `json:"id"`
 	Logit       float64 `json:"logit"` // calibrated
@@ -142,11 +158,11 @@ type File struct {
 	SHA256 string `json:"sha256"` // hex
 }
 
-// WriterDir is the directory, below a checkpoint uri, that one writer owns.
+// WriterDir returns the path, below a checkpoint uri, of the directory that belongs to one writer alone.
 func WriterDir(runUID, trial, writer string) string { return path.Join(runUID, trial, writer) }
 
-// DecodeManifest reads a manifest and refuses one that does not describe a usable checkpoint. Fields that a newer minor version
-// added are ignored, and no older minor version is too old: a checkpoint outlives the release that wrote it.
+// DecodeManifest reads a manifest and validates it. Fields that a newer minor version added are ignored, and every
+// older minor version is accepted, because a checkpoint outlives the release that wrote it.
 func DecodeManifest(b []byte) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(b, &m); err != nil {
@@ -155,25 +171,34 @@ func DecodeManifest(b []byte) (Manifest, error) {
 	return m, m.Validate()
 }
 
-// Validate checks what can be checked without the files.
+// Validate returns an error that names every fault that can be found without reading the checkpoint's files.
 func (m Manifest) Validate() error {
-	errs := []error{checkKept(m.Version)}
+	errs := []error{checkStoredVersion(m.Version)}
 	need := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	need(m.Format == ManifestForm, "format %q is not %s", m.Format, ManifestForm)
+	need(m.Format == ManifestFormat, "format %q is not %s", m.Format, ManifestFormat)
 	need(m.Kind == CheckpointBest || m.Kind == CheckpointResume, "kind %q is neither best nor resume", m.Kind)
-	need(slices.Contains(Depths, m.Architecture.Depth), "depth %d is not one of %v", m.Architecture.Depth, Depths)
-	need(len(m.Classes) == 2 && slices.Contains(m.Classes, m.Positive), "classes %v do not hold the positive class %q", m.Classes, m.Positive)
-	c := len(m.Input.Channels)
-	need(c > 0 && len(m.Input.Mean) == c && len(m.Input.Std) == c, "input has %d channels, %d means, %d deviations", c, len(m.Input.Mean), len(m.Input.Std))
-	need(m.Calibration.Temperature > 0 && finite(m.Calibration.Shift) && finite(m.Calibration.Threshold), "calibration %+v is not finite", m.Calibration)
-	need(len(m.Files) > 0, "no files are listed")
+	need(slices.Contains(Depths, m.Architecture.Depth),
+		"architecture.depth %d is not one of %v", m.Architecture.Depth, Depths)
+	need(len(m.Classes) == 2 && slices.Contains(m.Classes, m.Positive),
+		"classes %q must be two, and one of them must be the positive class %q", m.Classes, m.Positive)
+	channels, means, deviations := len(m.Input.Channels), len(m.Input.Mean), len(m.Input.Std)
+	need(channels > 0 && means == channels && deviations == channels,
+		"input has %d channels, %d means and %d deviations: it must have as many of each, at least 1",
+		channels, means, deviations)
+	c := m.Calibration
+	need(c.Temperature > 0 && finite(c.Shift) && finite(c.Threshold),
+		"calibration.shift %v and threshold %v must be finite, and temperature %v must be above 0",
+		c.Shift, c.Threshold, c.Temperature)
+	need(len(m.Files) > 0, "files is empty")
 	for _, f := range m.Files {
-		need(!slices.Contains([]string{"", ".", ".."}, f.Name) && !strings.ContainsAny(f.Name, `/\`), "file name %q leaves the checkpoint's directory", f.Name)
-		need(len(f.SHA256) == 64 && f.Size >= 0, "file %s lacks its digest or size", f.Name)
+		need(!slices.Contains([]string{"", ".", ".."}, f.Name) && !strings.ContainsAny(f.Name, `/\`),
+			"file name %q is not a name inside the checkpoint's directory", f.Name)
+		need(len(f.SHA256) == 64, "file %s has the sha256 %q, which is not 64 hexadecimal digits", f.Name, f.SHA256)
+		need(f.Size >= 0, "file %s has the size %d, which is below 0", f.Name, f.Size)
 	}
 	return errors.Join(errs...)
 }

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// Publication is the one document that a publishing Job is given: take this checkpoint, make it that version of a model.
-// The Job verifies every digest, exports a SavedModel, replays the manifest's golden predictions and then makes
-// <registry>/<model>/<number>/ visible whole, or not at all.
+// Publication is the one document that a publishing Job is given. It says which checkpoint becomes which version of a
+// model. The Job verifies every digest, exports a SavedModel, compares its predictions with the manifest's golden
+// ones, and then makes <registry>/<model>/<number>/ visible, either complete or not at all.
 type Publication struct {
 	Version    string        `json:"version"`
 	Namespace  string        `json:"namespace"`
 	Model      string        `json:"model"`
-	Number     int64         `json:"number"`   // the version, counted from 1
-	Registry   string        `json:"registry"` // file:// directory
+	Number     int64         `json:"number"`   // the model's version, counted from 1
+	Registry   string        `json:"registry"` // file:// location of a directory
 	Checkpoint CheckpointRef `json:"checkpoint"`
 	Run        Run           `json:"run"`
 	Trial      string        `json:"trial"`
-	Scratch    string        `json:"scratch"`
-	Result     string        `json:"result"` // the file that receives the pod's last word
+	Scratch    string        `json:"scratch"` // a directory for work that may be lost with the pod
+	Result     string        `json:"result"`  // the file that the pod's last word is written to
 }
 
-// DecodePublication reads a Publication and refuses one that cannot be obeyed.
+// DecodePublication reads a Publication. Its error names every field that cannot be obeyed.
 func DecodePublication(b []byte) (Publication, error) {
 	var p Publication
 	if err := decodeStrict(b, &p); err != nil {
@@ -34,10 +34,11 @@ func DecodePublication(b []byte) (Publication, error) {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	need(validToken(p.Model), "model %q must be letters, digits and dashes", p.Model)
+	need(validToken(p.Model), "model %q must have %s", p.Model, tokenForm)
 	need(p.Number >= 1, "number %d is below 1", p.Number)
-	need(strings.HasPrefix(p.Registry, "file://"), "registry %q is not a file:// location", p.Registry)
-	need(strings.HasPrefix(p.Checkpoint.URI, "file://"), "checkpoint.uri %q is not a file:// location", p.Checkpoint.URI)
-	need(isDigest(p.Checkpoint.Digest), "checkpoint.digest %q is not a sha256: digest", p.Checkpoint.Digest)
+	need(strings.HasPrefix(p.Registry, fileScheme), "registry %q must begin with %s", p.Registry, fileScheme)
+	need(strings.HasPrefix(p.Checkpoint.URI, fileScheme),
+		"checkpoint.uri %q must begin with %s", p.Checkpoint.URI, fileScheme)
+	need(isDigest(p.Checkpoint.Digest), "checkpoint.digest %q must begin with %s", p.Checkpoint.Digest, digestPrefix)
 	return p, errors.Join(errs...)
 }

@@ -6,24 +6,59 @@ import (
 	"testing"
 )
 
-func TestWhatFloat32CannotHoldIsRefused(t *testing.T) {
+func TestASettingThatFloat32CannotHoldIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*Hyperparameters)
-		want   string // empty where it is accepted
+		want   string // empty: the setting is accepted
 	}{
-		"the recipe":                        {func(h *Hyperparameters) {}, ""},
-		"the least epsilon":                 {func(h *Hyperparameters) { h.Epsilon = 1e-30 }, ""},
-		"an epsilon that becomes 0":         {func(h *Hyperparameters) { h.Epsilon = 1e-60 }, "hyperparameters.epsilon 1e-60 is outside 1e-30..1e+06"},
-		"an epsilon of 0":                   {func(h *Hyperparameters) { h.Epsilon = 0 }, "hyperparameters.epsilon 0 is outside"},
-		"a learning rate that becomes Inf":  {func(h *Hyperparameters) { h.LearningRate = 1e39 }, "hyperparameters.learningRate 1e+39 is outside 1e-30..1e+06"},
-		"a learning rate that becomes 0":    {func(h *Hyperparameters) { h.LearningRate = 1e-60 }, "hyperparameters.learningRate 1e-60 is outside"},
-		"a learning rate that is no number": {func(h *Hyperparameters) { h.LearningRate = math.NaN() }, "hyperparameters.learningRate NaN is outside"},
-		"no decay":                          {func(h *Hyperparameters) { h.WeightDecay = 0 }, ""},
-		"a decay that becomes Inf":          {func(h *Hyperparameters) { h.WeightDecay = 1e39 }, "hyperparameters.weightDecay 1e+39 is outside 0..1e+06"},
-		"no clipping":                       {func(h *Hyperparameters) { h.ClipNorm = 0 }, ""},
-		"a norm that becomes 0":             {func(h *Hyperparameters) { h.ClipNorm = 1e-60 }, "hyperparameters.clipNorm 1e-60 is neither 0, which does not clip, nor within 1e-30..1e+06"},
-		"a norm that becomes Inf":           {func(h *Hyperparameters) { h.ClipNorm = 1e39 }, "hyperparameters.clipNorm 1e+39 is neither"},
-		"a norm that is no number":          {func(h *Hyperparameters) { h.ClipNorm = math.NaN() }, "hyperparameters.clipNorm NaN is neither"},
+		"the recipe": {
+			change: func(h *Hyperparameters) {},
+		},
+		"the least epsilon": {
+			change: func(h *Hyperparameters) { h.Epsilon = 1e-30 },
+		},
+		"an epsilon that becomes 0": {
+			change: func(h *Hyperparameters) { h.Epsilon = 1e-60 },
+			want:   "hyperparameters.epsilon 1e-60 is outside 1e-30..1e+06",
+		},
+		"an epsilon of 0": {
+			change: func(h *Hyperparameters) { h.Epsilon = 0 },
+			want:   "hyperparameters.epsilon 0 is outside",
+		},
+		"a learning rate that becomes Inf": {
+			change: func(h *Hyperparameters) { h.LearningRate = 1e39 },
+			want:   "hyperparameters.learningRate 1e+39 is outside 1e-30..1e+06",
+		},
+		"a learning rate that becomes 0": {
+			change: func(h *Hyperparameters) { h.LearningRate = 1e-60 },
+			want:   "hyperparameters.learningRate 1e-60 is outside",
+		},
+		"a learning rate that is NaN": {
+			change: func(h *Hyperparameters) { h.LearningRate = math.NaN() },
+			want:   "hyperparameters.learningRate NaN is outside",
+		},
+		"no decay": {
+			change: func(h *Hyperparameters) { h.WeightDecay = 0 },
+		},
+		"a decay that becomes Inf": {
+			change: func(h *Hyperparameters) { h.WeightDecay = 1e39 },
+			want:   "hyperparameters.weightDecay 1e+39 is outside 0..1e+06",
+		},
+		"no clipping": {
+			change: func(h *Hyperparameters) { h.ClipNorm = 0 },
+		},
+		"a norm that becomes 0": {
+			change: func(h *Hyperparameters) { h.ClipNorm = 1e-60 },
+			want:   "hyperparameters.clipNorm 1e-60 is neither 0, which turns clipping off, nor within 1e-30..1e+06",
+		},
+		"a norm that becomes Inf": {
+			change: func(h *Hyperparameters) { h.ClipNorm = 1e39 },
+			want:   "hyperparameters.clipNorm 1e+39 is neither",
+		},
+		"a norm that is NaN": {
+			change: func(h *Hyperparameters) { h.ClipNorm = math.NaN() },
+			want:   "hyperparameters.clipNorm NaN is neither",
+		},
 	} {
 		h, _ := Recipe(PresetDefault, false)
 		test.change(&h)

@@ -12,31 +12,34 @@ import (
 	"unicode/utf8"
 )
 
-// ReportKind is what a report tells.
+// ReportKind is the kind of event that a report is about.
 type ReportKind string
 
+// Kinds of reports.
 const (
-	Started   ReportKind = "started"   // the first report of a writer that began from nothing
-	Resumed   ReportKind = "resumed"   // the first report of a writer that went on from a checkpoint; Epoch is the last one it holds
-	Epoch     ReportKind = "epoch"     // an epoch ended: metrics, and a checkpoint where there is a new one
-	Heartbeat ReportKind = "heartbeat" // still training: step and throughput
-	Finished  ReportKind = "finished"  // all epochs are done; carries the one evaluation on the test split
+	Started   ReportKind = "started"   // first report of a writer that started the trial from the beginning
+	Resumed   ReportKind = "resumed"   // first report of a writer that resumed; Epoch is the checkpoint's last epoch
+	Epoch     ReportKind = "epoch"     // an epoch ended: its metrics, and the checkpoint if the epoch is a new best
+	Heartbeat ReportKind = "heartbeat" // the trial is still training: step and throughput
+	Finished  ReportKind = "finished"  // all epochs are done: the only evaluation on the test split
 )
 
-// Limits that a reader enforces before it looks inside, so that a pod cannot hurt the operator.
+// Limits of a report. A reader checks them before it uses anything of a report, so that a pod cannot harm the
+// operator.
 const (
 	MaxReportBytes  = 256 << 10
-	MaxMessageRunes = 1024
+	MaxMessageRunes = 1024 // of Message and of NotFinite
 	MaxScores       = 4096 // per-sample validation scores in one report
-	MaxLogit        = 1e12 // of a threshold, in either direction: with four digits after the point it fits a status
+	MaxLogit        = 1e12 // of a threshold's absolute value: with four digits after the point it fits into a status
 
-	maxURI     = 2048    // bytes, as the CRD has it
-	maxDigest  = 128     // bytes, as the CRD has it
+	maxURI     = 2048    // bytes, as in the CRD
+	maxDigest  = 128     // bytes, as in the CRD
 	maxWriter  = 128     // bytes: trial, attempt and a pod's uid
-	maxCounted = 1 << 40 // sequences, steps, seconds: sums of a thousand of them are no overflow
+	maxCounted = 1 << 40 // sequences and seconds: the sum of a thousand of them does not overflow
 )
 
-// Report is what a trial says of itself. A report that names a checkpoint is sent only after that checkpoint is committed.
+// Report is a message from a trial on the stream. A report that names a checkpoint is sent only after that checkpoint
+// is committed.
 type Report struct {
 	Version  string     `json:"version"`
 	Kind     ReportKind `json:"kind"`
@@ -45,54 +48,75 @@ type Report struct {
 	Depth    int        `json:"depth"`
 	Attempt  int        `json:"attempt"`
 	Writer   string     `json:"writer"`
-	Sequence int64      `json:"sequence"` // counted from 1 by each writer, without gaps
-	Time     time.Time  `json:"time"`     // when the trial wrote it, in UTC
+	Sequence int64      `json:"sequence"` // each writer counts its reports from 1, without gaps
+	Time     time.Time  `json:"time"`     // when the trial wrote the report, in UTC
 
-	Epoch  int   `json:"epoch"`  // last finished epoch, counted from 1; 0 before the first
-	Epochs int   `json:"epochs"` // how many there will be
-	Step   int64 `json:"step"`   // optimizer steps so far
+	Epoch  int   `json:"epoch"`  // last finished epoch, counted from 1; 0 before the first one ends
+	Epochs int   `json:"epochs"` // number of epochs of the whole trial
+	Step   int64 `json:"step"`   // number of optimizer steps so far
 
-	Weights      string         `json:"weights,omitempty"`      // raw | ema: which weights Metrics were measured on
-	Metrics      *Metrics       `json:"metrics,omitempty"`      // on the validation split ("selected on")
-	Test         *Metrics       `json:"test,omitempty"`         // finished only: the trial's best, on the test split, once
-	NotFinite    string         `json:"notFinite,omitempty"`    // why Metrics are missing: NaN and Inf are reasons, never values
-	TrainLoss    float64        `json:"trainLoss,omitempty"`    // mean over the epoch
-	LearningRate float64        `json:"learningRate,omitempty"` // the head's, at the epoch's last step
-	Throughput   *Throughput    `json:"throughput,omitempty"`   // over the epoch
-	Checkpoint   *CheckpointRef `json:"checkpoint,omitempty"`   // a new best checkpoint, committed
-	Scores       []SampleScore  `json:"scores,omitempty"`       // with a new best: the validation scores behind Metrics
-	Digests      Digests        `json:"digests"`                // trials whose digests differ are not compared
-	ComputedBy   *Origin        `json:"computedBy,omitempty"`   // set when a resuming writer re-issues another writer's report
-	Message      string         `json:"message,omitempty"`      // for people
+	// Weights says which weights Metrics were measured with: raw or ema.
+	Weights string `json:"weights,omitempty"`
+	// Metrics are those of the validation split, on which epoch, temperature and threshold are selected.
+	Metrics *Metrics `json:"metrics,omitempty"`
+	// Test are the metrics of the trial's best checkpoint on the test split. Only a Finished report has them.
+	Test *Metrics `json:"test,omitempty"`
+	// NotFinite is the reason why Metrics are missing. A metric that is NaN or Inf is never sent as a value.
+	NotFinite string `json:"notFinite,omitempty"`
+	// TrainLoss is the mean over the steps of the epoch.
+	TrainLoss float64 `json:"trainLoss,omitempty"`
+	// LearningRate is that of the head at the epoch's last step.
+	LearningRate float64 `json:"learningRate,omitempty"`
+	// Throughput is that of the epoch; in a Heartbeat report, of the epoch so far.
+	Throughput *Throughput `json:"throughput,omitempty"`
+	// Checkpoint is the committed checkpoint of a new best.
+	Checkpoint *CheckpointRef `json:"checkpoint,omitempty"`
+	// Scores are the validation scores that Metrics were measured on. Only the report of a new best has them.
+	Scores []SampleScore `json:"scores,omitempty"`
+	// Digests identify the data. Trials whose digests differ are not compared.
+	Digests Digests `json:"digests"`
+	// ComputedBy is set if a resuming writer sends a report that another writer, the origin, has computed.
+	ComputedBy *Origin `json:"computedBy,omitempty"`
+	// Message is a text for people.
+	Message string `json:"message,omitempty"`
 }
 
-// Metrics of one split. All are fractions; Threshold is on the calibrated logit, with >= as its comparator.
+// Metrics are measured on one split. All are fractions, except that Threshold is on the calibrated logit, Loss has no
+// upper bound, and Samples is a number. A sample counts as a defect if its calibrated logit is >= Threshold.
 type Metrics struct {
 	AUCPR      float64 `json:"aucPR"`      // average precision: sum over distinct scores of (R_n - R_{n-1}) P_n
-	AUCPRLow   float64 `json:"aucPRLow"`   // 95 % bootstrap interval that resamples packages
-	AUCPRHigh  float64 `json:"aucPRHigh"`  //
+	AUCPRLow   float64 `json:"aucPRLow"`   // lower end of the 95 % bootstrap interval that resamples packages
+	AUCPRHigh  float64 `json:"aucPRHigh"`  // upper end of that interval
 	F1         float64 `json:"f1"`         // at Threshold
 	Precision  float64 `json:"precision"`  // at Threshold
 	Recall     float64 `json:"recall"`     // at Threshold
-	Threshold  float64 `json:"threshold"`  // chosen on validation
+	Threshold  float64 `json:"threshold"`  // chosen on the validation split
 	Loss       float64 `json:"loss"`       // mean cross-entropy of the calibrated probabilities, unweighted
-	Prevalence float64 `json:"prevalence"` // share of defects: the AUC-PR of a blind model
-	Samples    int     `json:"samples"`
+	Prevalence float64 `json:"prevalence"` // share of defects, which is the chance level of AUC-PR
+	Samples    int     `json:"samples"`    // number of samples in the split
 
-	// What a report of an older trainer lacks, so that 0 means 0 or unknown; where Trapezoid is above 0 the others are known.
-	Trapezoid           float64 `json:"trapezoid,omitempty"`           // area under the same curve by straight lines: a published figure may be either
-	ROCAUC              float64 `json:"rocAUC,omitempty"`              // share of pairs (defect, normal) in the right order; unknown without a normal sample
-	Brier               float64 `json:"brier,omitempty"`               // mean squared error of the calibrated probabilities
-	CalibrationError    float64 `json:"calibrationError,omitempty"`    // expected, over 15 bins of equal width of the calibrated probability
-	F1AtHalf            float64 `json:"f1AtHalf,omitempty"`            // at a calibrated probability of 1/2
-	OracleF1            float64 `json:"oracleF1,omitempty"`            // the best that any threshold reaches on this very split: a bound, never a choice
-	RecallAtPrecision90 float64 `json:"recallAtPrecision90,omitempty"` // highest recall of any threshold on this very split with precision >= 0.9
+	// Older trainers do not report the metrics below: a 0 means 0 or unknown. If Trapezoid is above 0, all are known.
+
+	// Trapezoid is the area under the same curve joined by straight lines. Published figures may be this or AUCPR.
+	Trapezoid float64 `json:"trapezoid,omitempty"`
+	// ROCAUC is the share of pairs (defect, normal) in the right order. It is unknown without a normal sample.
+	ROCAUC float64 `json:"rocAUC,omitempty"`
+	// Brier is the mean squared error of the calibrated probabilities.
+	Brier float64 `json:"brier,omitempty"`
+	// CalibrationError is the expected calibration error over 15 bins of equal width of the calibrated probability.
+	CalibrationError float64 `json:"calibrationError,omitempty"`
+	// F1AtHalf is the F1 at a calibrated probability of 1/2.
+	F1AtHalf float64 `json:"f1AtHalf,omitempty"`
+	// OracleF1 is the highest F1 of any threshold on this split: an upper bound. No threshold may be chosen by it.
+	OracleF1 float64 `json:"oracleF1,omitempty"`
+	// RecallAtPrecision90 is the highest recall of any threshold on this split whose precision is at least 0.9.
+	RecallAtPrecision90 float64 `json:"recallAtPrecision90,omitempty"`
 }
 
-// Throughput of an epoch.
+// Throughput is the speed of training in one epoch.
 type Throughput struct {
 	ImagesPerSecond float64 `json:"imagesPerSecond"`
-	EpochSeconds    float64 `json:"epochSeconds"`        // training and validation
+	EpochSeconds    float64 `json:"epochSeconds"`        // of training and validation together
 	InputWait       float64 `json:"inputWait,omitempty"` // share of the training time in which no batch was ready
 }
 
@@ -110,27 +134,30 @@ type Digests struct {
 	Split   string `json:"split"`
 }
 
-// Origin is the writer and sequence that first told what a report repeats.
+// Origin is the writer that first computed a report, and the report's sequence there. It identifies a report however
+// often the report is sent.
 type Origin struct {
 	Writer   string `json:"writer"`
 	Sequence int64  `json:"sequence"`
 }
 
-// SampleScore is the calibrated logit of one validation sample: what paired intervals between depths need.
+// SampleScore is the calibrated logit of one validation sample. Paired intervals between depths are computed from
+// these.
 type SampleScore struct {
 	ID    string  `json:"id"`
 	Group string  `json:"group"`
-	Label int     `json:"label"`
+	Label int     `json:"label"` // 1: defect, 0: normal
 	Logit float64 `json:"logit"`
 }
 
-// DecodeReport reads a report and refuses one that is malformed or oversized. Fields that a newer minor version added are ignored.
+// DecodeReport reads a report and validates it. Fields that a newer minor version added are ignored.
 func DecodeReport(b []byte) (Report, error) { return decodeReport(b, CheckVersion) }
 
-// DecodeHistory reads one line of a checkpoint's HistoryFile: a report, of any older minor version.
-func DecodeHistory(line []byte) (Report, error) { return decodeReport(line, checkKept) }
+// DecodeHistory reads one line of a checkpoint's HistoryFile. The line is a report, which may be of any older minor
+// version.
+func DecodeHistory(line []byte) (Report, error) { return decodeReport(line, checkStoredVersion) }
 
-func decodeReport(b []byte, version func(string) error) (Report, error) {
+func decodeReport(b []byte, checkVersion func(string) error) (Report, error) {
 	if len(b) > MaxReportBytes {
 		return Report{}, fmt.Errorf("report of %d bytes is over the limit of %d", len(b), MaxReportBytes)
 	}
@@ -138,35 +165,60 @@ func decodeReport(b []byte, version func(string) error) (Report, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return Report{}, fmt.Errorf("read report: %w", err)
 	}
-	return r, r.validate(version)
+	return r, r.validate(checkVersion)
 }
 
-// Validate refuses a report that could not be folded. It does not know the run: ingest checks that it belongs there.
+// Validate returns an error that names every reason why the ledger could not use the report. It does not know the
+// run: ingest checks that the report belongs to the run.
 func (r Report) Validate() error { return r.validate(CheckVersion) }
 
-func (r Report) validate(version func(string) error) error {
-	errs := []error{version(r.Version)}
+func (r Report) validate(checkVersion func(string) error) error {
+	errs := []error{checkVersion(r.Version)}
 	need := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	need(slices.Contains([]ReportKind{Started, Resumed, Epoch, Heartbeat, Finished}, r.Kind), "kind %q is unknown", r.Kind)
-	need(validToken(r.RunUID) && validToken(r.Trial) && validWriter(r.Writer), "runUID, trial or writer is empty, too long or has a character that it must not")
+	// A value is cut to 100 characters in a message: a pod may have sent any text.
+	kinds := []ReportKind{Started, Resumed, Epoch, Heartbeat, Finished}
+	need(slices.Contains(kinds, r.Kind), "kind %.100q is not one of %v", r.Kind, kinds)
+	need(validToken(r.RunUID), "runUID %.100q must have %s", r.RunUID, tokenForm)
+	need(validToken(r.Trial), "trial %.100q must have %s", r.Trial, tokenForm)
+	need(validWriter(r.Writer), "writer %.100q must have %s", r.Writer, writerForm)
 	need(slices.Contains(Depths, r.Depth), "depth %d is not one of %v", r.Depth, Depths)
-	need(r.Attempt >= 1 && counted(r.Sequence), "attempt %d or sequence %d is below 1, or no writer ever counts that far", r.Attempt, r.Sequence)
-	need(r.ComputedBy == nil || validWriter(r.ComputedBy.Writer) && counted(r.ComputedBy.Sequence), "computedBy is no writer and sequence")
-	need(r.Throughput == nil || r.Throughput.EpochSeconds >= 0 && r.Throughput.EpochSeconds <= maxCounted, "an epoch does not take %v s", r.Throughput)
-	need(r.Epochs >= 1 && r.Epoch >= 0 && r.Epoch <= r.Epochs, "epoch %d is outside 0..%d", r.Epoch, r.Epochs)
-	need(r.Kind != Epoch || r.Epoch >= 1, "an epoch report is of epoch %d", r.Epoch)
-	need(r.Kind != Epoch || r.Metrics != nil || r.NotFinite != "", "an epoch report has neither metrics nor a reason why not")
-	need(r.Checkpoint == nil || r.Checkpoint.URI != "" && isDigest(r.Checkpoint.Digest), "checkpoint lacks its uri or digest")
-	need(r.Checkpoint == nil || printable(r.Checkpoint.URI, maxURI) && printable(r.Checkpoint.Digest, maxDigest), "checkpoint's uri or digest is too long or has a character that it must not")
-	for _, d := range []string{r.Digests.Data, r.Digests.Labels, r.Digests.Overlay, r.Digests.Split} {
-		need(printable(d, maxDigest), "a digest is too long or has a character that it must not")
+	need(r.Attempt >= 1, "attempt %d is below 1", r.Attempt)
+	need(counted(r.Sequence), "sequence %d is outside 1..%d", r.Sequence, int64(maxCounted))
+	if by := r.ComputedBy; by != nil {
+		need(validWriter(by.Writer), "computedBy.writer %.100q must have %s", by.Writer, writerForm)
+		need(counted(by.Sequence), "computedBy.sequence %d is outside 1..%d", by.Sequence, int64(maxCounted))
 	}
-	need(len(r.Scores) <= MaxScores, "%d scores are over the limit of %d", len(r.Scores), MaxScores)
-	need(len([]rune(r.Message)) <= MaxMessageRunes && len([]rune(r.NotFinite)) <= MaxMessageRunes, "message is over %d characters", MaxMessageRunes)
+	if t := r.Throughput; t != nil {
+		need(t.EpochSeconds >= 0 && t.EpochSeconds <= maxCounted,
+			"throughput.epochSeconds %v is outside 0..%d", t.EpochSeconds, int64(maxCounted))
+	}
+	need(r.Epochs >= 1 && r.Epoch >= 0 && r.Epoch <= r.Epochs, "epoch %d is outside 0..%d, or epochs %d is below 1",
+		r.Epoch, r.Epochs, r.Epochs)
+	need(r.Kind != Epoch || r.Epoch >= 1, "kind is epoch, but epoch %d is below 1", r.Epoch)
+	need(r.Kind != Epoch || r.Metrics != nil || r.NotFinite != "",
+		"kind is epoch, but there are neither metrics nor a reason for their absence in notFinite")
+	if c := r.Checkpoint; c != nil {
+		need(c.URI != "" && printable(c.URI, maxURI),
+			"checkpoint.uri %.100q must have 1 to %d %s", c.URI, maxURI, printableForm)
+		need(isDigest(c.Digest), "checkpoint.digest %.100q must begin with %s", c.Digest, digestPrefix)
+		need(printable(c.Digest, maxDigest),
+			"checkpoint.digest %.100q must have at most %d %s", c.Digest, maxDigest, printableForm)
+	}
+	d := r.Digests
+	for _, digest := range []string{d.Data, d.Labels, d.Overlay, d.Split} {
+		need(printable(digest, maxDigest),
+			"digest %.100q in digests must have at most %d %s", digest, maxDigest, printableForm)
+	}
+	need(len(r.Scores) <= MaxScores, "scores has %d entries, over the limit of %d", len(r.Scores), MaxScores)
+	for _, text := range []struct{ name, value string }{{"message", r.Message}, {"notFinite", r.NotFinite}} {
+		length := utf8.RuneCountInString(text.value)
+		need(length <= MaxMessageRunes,
+			"%s has %d characters, over the limit of %d", text.name, length, MaxMessageRunes)
+	}
 	for _, m := range []*Metrics{r.Metrics, r.Test} {
 		errs = append(errs, m.validate())
 	}
@@ -177,30 +229,46 @@ func (m *Metrics) validate() error {
 	if m == nil {
 		return nil
 	}
-	for name, v := range map[string]float64{"aucPR": m.AUCPR, "aucPRLow": m.AUCPRLow, "aucPRHigh": m.AUCPRHigh, "f1": m.F1, "precision": m.Precision, "recall": m.Recall, "prevalence": m.Prevalence,
-		"trapezoid": m.Trapezoid, "rocAUC": m.ROCAUC, "brier": m.Brier, "calibrationError": m.CalibrationError, "f1AtHalf": m.F1AtHalf, "oracleF1": m.OracleF1,
-		"recallAtPrecision90": m.RecallAtPrecision90} {
+	for name, v := range map[string]float64{
+		"aucPR": m.AUCPR, "aucPRLow": m.AUCPRLow, "aucPRHigh": m.AUCPRHigh,
+		"f1": m.F1, "precision": m.Precision, "recall": m.Recall, "prevalence": m.Prevalence,
+		"trapezoid": m.Trapezoid, "rocAUC": m.ROCAUC, "brier": m.Brier, "calibrationError": m.CalibrationError,
+		"f1AtHalf": m.F1AtHalf, "oracleF1": m.OracleF1, "recallAtPrecision90": m.RecallAtPrecision90,
+	} {
 		if !(v >= 0 && v <= 1) {
 			return fmt.Errorf("metric %s is %v, outside 0..1", name, v)
 		}
 	}
-	if !finite(m.Threshold) || !finite(m.Loss) {
-		return fmt.Errorf("threshold %v or loss %v is not finite", m.Threshold, m.Loss)
+	if !(math.Abs(m.Threshold) <= MaxLogit) { // NaN is outside, too
+		return fmt.Errorf("metric threshold is %v, outside %v..%v", m.Threshold, -MaxLogit, MaxLogit)
 	}
-	if math.Abs(m.Threshold) > MaxLogit || m.Samples < 0 || m.Samples > math.MaxInt32 {
-		return fmt.Errorf("threshold %v or number of samples %d cannot be", m.Threshold, m.Samples)
+	if !finite(m.Loss) {
+		return fmt.Errorf("metric loss is %v, which is not finite", m.Loss)
+	}
+	if m.Samples < 0 || m.Samples > math.MaxInt32 {
+		return fmt.Errorf("metric samples is %d, outside 0..%d", m.Samples, math.MaxInt32)
 	}
 	return nil
 }
 
+// What the functions below permit, as a part of a message.
+const (
+	writerForm    = "1 to 128 printable characters, without a space, a dot, a slash, <, > and \""
+	printableForm = "printable bytes of UTF-8, without <, > and \""
+)
+
+// counted reports whether a writer may count up to n.
 func counted(n int64) bool { return n >= 1 && n <= maxCounted }
 
-// validWriter admits what Trial.Writer makes.
+// validWriter reports whether s may be the name of a writer. Trial.Writer makes these names.
 func validWriter(s string) bool {
 	return s != "" && printable(s, maxWriter) && !strings.ContainsAny(s, "/ .")
 }
 
-// printable admits what can stand in a status and on a page as it is.
+// printable reports whether s has at most limit bytes and can be written into a status and an HTML page without
+// escaping.
 func printable(s string, limit int) bool {
-	return len(s) <= limit && utf8.ValidString(s) && !strings.ContainsAny(s, `<>"`) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	return len(s) <= limit && utf8.ValidString(s) && !strings.ContainsAny(s, `<>"`) &&
+		strings.IndexFunc(s, unprintable) < 0
 }

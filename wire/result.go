@@ -8,22 +8,23 @@ import (
 	"unicode/utf8"
 )
 
-// MaxResultBytes is how much of a termination message Kubernetes keeps.
+// MaxResultBytes is the length at which Kubernetes cuts off a termination message.
 const MaxResultBytes = 4096
 
-// Result is a pod's last word: JSON in its termination message.
+// Result is a pod's last word: a JSON document in the pod's termination message.
 type Result struct {
 	Version string `json:"version"`
 	Reason  string `json:"reason"`            // one CamelCase word, such as BadData
 	Message string `json:"message,omitempty"` // a sentence for people
-	Where   string `json:"where,omitempty"`   // file and line, or the object, that the message is about
+	Where   string `json:"where,omitempty"`   // the file and line, or the object, that the message is about
 
-	Epoch  int    `json:"epoch,omitempty"`  // trial: the last finished epoch
-	Digest string `json:"digest,omitempty"` // publication: of what was published
-	URI    string `json:"uri,omitempty"`    // publication: where
+	Epoch  int    `json:"epoch,omitempty"`  // of a trial: the last finished epoch
+	Digest string `json:"digest,omitempty"` // of a publication: the digest of the published version
+	URI    string `json:"uri,omitempty"`    // of a publication: the location of the published version
 }
 
-// Encode returns at most MaxResultBytes of JSON. What does not fit is cut off the message and, should that not be enough, off the place.
+// Encode returns the Result as at most MaxResultBytes of JSON. If it would be longer, Encode shortens Message and, if
+// that is not enough, Where.
 func (r Result) Encode() []byte {
 	r.Version = Version
 	for _, text := range []*string{&r.Message, &r.Where} {
@@ -32,7 +33,7 @@ func (r Result) Encode() []byte {
 			continue
 		}
 		whole := *text
-		// JSON may take six bytes for one, so the longest beginning that fits is searched for.
+		// JSON may need six bytes for one byte of text, so the longest prefix that fits is found by a binary search.
 		tooLong := sort.Search(len(whole)+1, func(n int) bool {
 			*text = shorten(whole, n)
 			return len(r.encode()) > MaxResultBytes
@@ -47,7 +48,8 @@ func (r Result) encode() []byte {
 	return b
 }
 
-// shorten cuts s to at most n bytes without splitting a character, and shows that it did.
+// shorten returns at most the first n bytes of s, without splitting a character. A shortened text ends in "…", which
+// takes three more bytes.
 func shorten(s string, n int) string {
 	if n <= 0 {
 		return ""
@@ -61,7 +63,8 @@ func shorten(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// DecodeResult reads a termination message. One that is not a Result (a crash, a foreign image) is an error.
+// DecodeResult reads a termination message. It returns an error if the message is not a Result: after a crash, for
+// example, or from an image that is no Plumbline trainer.
 func DecodeResult(b []byte) (Result, error) {
 	var r Result
 	if err := json.Unmarshal(b, &r); err != nil {

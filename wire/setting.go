@@ -6,14 +6,14 @@ import (
 	"fmt"
 )
 
-// Setting is a value in a document such as a Trial, under the name that people know it by.
+// Setting is one value in a document such as a Trial.
 type Setting struct {
-	Name  string // the path to it, such as hyperparameters.learningRate
-	Text  string // as JSON has it, without quotation marks; a list is one value
-	Value any    // string, float64 or bool; anything else is best shown as text
+	Name  string // the path to the value, such as hyperparameters.learningRate
+	Text  string // the value as JSON has it, without quotation marks; a list is one value
+	Value any    // a string, float64, bool, nil or []any: use Text to show the last two
 }
 
-// Settings lists the values in a document, in its order.
+// Settings returns all values in a document, in the document's order.
 func Settings(document any) ([]Setting, error) {
 	text, err := json.Marshal(document)
 	if err != nil {
@@ -22,6 +22,7 @@ func Settings(document any) ([]Setting, error) {
 	return appendSettings(nil, "", text)
 }
 
+// appendSettings appends the values in a JSON object to to. prefix is the path to the object, with a dot at its end.
 func appendSettings(to []Setting, prefix string, text []byte) ([]Setting, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if _, err := d.Token(); err != nil { // the opening brace

@@ -9,39 +9,41 @@ import (
 	"strings"
 )
 
-// Environment through which a pod gets what its JSON document cannot hold, or gets the document itself.
+// Environment variables of a pod. They hold the pod's JSON document, and values that are not known when the document
+// is written.
 const (
 	EnvTrial        = "PLUMBLINE_TRIAL"         // a Trial
 	EnvPublication  = "PLUMBLINE_PUBLICATION"   // a Publication
-	EnvPodUID       = "PLUMBLINE_POD_UID"       // metadata.uid: known only once the pod exists; makes the writer unique
+	EnvPodUID       = "PLUMBLINE_POD_UID"       // metadata.uid, known once the pod exists: makes the writer unique
 	EnvPodName      = "PLUMBLINE_POD_NAME"      // metadata.name
-	EnvSimulatedGPU = "PLUMBLINE_SIMULATED_GPU" // "1" where the node's GPUs are simulated: the trial then trains on the CPU
+	EnvSimulatedGPU = "PLUMBLINE_SIMULATED_GPU" // "1" if the node's GPUs are simulated: the trial trains on the CPU
 )
 
-// Trial is the one document that a trial's pod is given, with every location in it. It is complete: nothing that it
-// leaves out has a default in the trainer, so that what a run trained with can be read off its Job.
+// Trial is the one document that a trial's pod is given. It is complete: it has every location and every setting, and
+// the trainer has no defaults. The Job of an attempt therefore shows all settings that the attempt was trained with.
 type Trial struct {
 	Version string `json:"version"`
 	Run     Run    `json:"run"`
-	Name    string `json:"name"`    // the trial's name, such as d50: the key of everything
+	Name    string `json:"name"`    // the trial's name, such as d50: its key in status, subjects and directories
 	Depth   int    `json:"depth"`   // one of Depths
 	Attempt int    `json:"attempt"` // counted from 1
 
-	GPU     bool `json:"gpu"`     // a GPU was requested: training without one is refused
-	Threads int  `json:"threads"` // TensorFlow's intra-op threads, from the CPU request and never from the node
+	GPU     bool `json:"gpu"`     // a GPU was requested: the trainer refuses to train without one
+	Threads int  `json:"threads"` // TensorFlow's intra-op threads: from the pod's CPU request, never from the node
 
-	// StallSeconds without a finished step (or another sign of work) end the pod with ExitStalled; 0: it waits for ever.
+	// StallSeconds is how long the pod may go without a finished step or another sign of work before its watchdog
+	// ends it with ExitStalled. 0: the watchdog is off.
 	StallSeconds int `json:"stallSeconds,omitempty"`
 
 	Dataset         Dataset         `json:"dataset"`
-	Pretrained      *Pretrained     `json:"pretrained,omitempty"` // nil: from random weights
+	Pretrained      *Pretrained     `json:"pretrained,omitempty"` // nil: the trial starts from random weights
 	Hyperparameters Hyperparameters `json:"hyperparameters"`
 	Imbalance       Imbalance       `json:"imbalance"`
 	Checkpoint      Checkpoint      `json:"checkpoint"`
 	Reports         Reports         `json:"reports"`
 
 	Scratch string `json:"scratch"` // a directory for the spool and other work that may be lost with the pod
-	Result  string `json:"result"`  // the file that receives the pod's last word (the termination message)
+	Result  string `json:"result"`  // the file that the pod's last word is written to (its termination message)
 }
 
 // Run names the TrainingRun that a document belongs to.
@@ -53,49 +55,49 @@ type Run struct {
 
 // Dataset says where the samples are and how they are divided.
 type Dataset struct {
-	URI         string `json:"uri"`                   // file:// directory that holds dataset.yaml
-	Corrections string `json:"corrections,omitempty"` // file:// path of an overlay on the labels
+	URI         string `json:"uri"`                   // file:// location of the directory with dataset.yaml
+	Corrections string `json:"corrections,omitempty"` // file:// location of a file of corrected labels
 	Split       Split  `json:"split"`
 }
 
-// Split divides samples into training, validation and test folds without dividing a package.
+// Split says how samples are divided into training, validation and test split.
 type Split struct {
-	GroupBy    string  `json:"groupBy"`    // package | none
+	GroupBy    string  `json:"groupBy"`    // package: no package is divided between splits | none
 	Test       float64 `json:"test"`       // share of samples, [0,1)
 	Validation float64 `json:"validation"` // share of samples, (0,1)
 	Seed       int64   `json:"seed"`
 }
 
-// Checkpoint says where and how often a trial saves itself.
+// Checkpoint says where and how often a trial saves checkpoints.
 type Checkpoint struct {
-	URI         string `json:"uri"`         // file:// directory; a writer's own directory is WriterDir
-	EveryEpochs int    `json:"everyEpochs"` // between resume checkpoints
-	KeepLast    int    `json:"keepLast"`    // resume checkpoints kept of one writer, at least 2
+	URI         string `json:"uri"`         // file:// location of a directory; a writer has WriterDir in it
+	EveryEpochs int    `json:"everyEpochs"` // a resume checkpoint is saved after every so many epochs
+	KeepLast    int    `json:"keepLast"`    // number of resume checkpoints that are kept of one writer, at least 2
 
-	// ResumeFrom is the uid of an older run, below the same URI, whose trial of the same name this one goes on from while it has
-	// no checkpoint of its own; empty: it begins anew.
+	// ResumeFrom is the uid of an older run in the same store. As long as the trial has no checkpoint in its own run,
+	// it resumes from the older run's trial of the same name. Empty: the trial starts from the beginning.
 	ResumeFrom string `json:"resumeFrom,omitempty"`
 }
 
-// Reports says where reports go. An empty URL keeps them in the spool and in the checkpoints alone.
+// Reports says where reports are sent. With an empty URL they are kept in the spool and the checkpoints only.
 type Reports struct {
 	URL         string `json:"url,omitempty"`         // of the NATS server
-	Credentials string `json:"credentials,omitempty"` // a NATS .creds file, read again at each connect
-	CA          string `json:"ca,omitempty"`          // a PEM file, where the server's certificate is a private one
+	Credentials string `json:"credentials,omitempty"` // path of a NATS .creds file, which is read at each connect
+	CA          string `json:"ca,omitempty"`          // path of a PEM file, if the authority is a private one
 }
 
-// DefaultSplit holds out a fifth for selection and a fifth for the one final test.
+// DefaultSplit returns a split with a fifth of the samples for validation and a fifth for the test.
 func DefaultSplit() Split { return Split{GroupBy: "package", Test: 0.2, Validation: 0.2, Seed: 1} }
 
-// DefaultCheckpoint saves after every epoch.
+// DefaultCheckpoint returns settings that save a resume checkpoint after every epoch and keep the last two.
 func DefaultCheckpoint(uri string) Checkpoint {
 	return Checkpoint{URI: uri, EveryEpochs: 1, KeepLast: 2}
 }
 
-// TrialName is the key of the trial that trains a depth.
+// TrialName returns the name of the trial that trains a depth.
 func TrialName(depth int) string { return fmt.Sprintf("d%d", depth) }
 
-// DecodeTrial reads a Trial and refuses one that could not be trained as written.
+// DecodeTrial reads a Trial and validates it.
 func DecodeTrial(b []byte) (Trial, error) {
 	var t Trial
 	if err := decodeStrict(b, &t); err != nil {
@@ -104,7 +106,14 @@ func DecodeTrial(b []byte) (Trial, error) {
 	return t, t.Validate()
 }
 
-// Validate names every field that cannot be obeyed, all at once.
+const (
+	splitLeavesNothing = "dataset.split.validation %v and dataset.split.test %v must leave samples to train on: " +
+		"validation must be above 0, test at least 0, and their sum below 1"
+	headWithoutPretrained = "hyperparameters.headEpochs %d must be 0 without pretrained weights: " +
+		"a head on a random backbone learns nothing"
+)
+
+// Validate returns an error that names every field that cannot be obeyed.
 func (t Trial) Validate() error {
 	errs := []error{CheckVersion(t.Version)}
 	need := func(ok bool, format string, args ...any) {
@@ -113,22 +122,31 @@ func (t Trial) Validate() error {
 		}
 	}
 	need(t.Run.UID != "", "run.uid is empty")
-	need(validToken(t.Name), "name %q must be letters, digits and dashes", t.Name)
+	need(validToken(t.Name), "name %q must have %s", t.Name, tokenForm)
 	need(slices.Contains(Depths, t.Depth), "depth %d is not one of %v", t.Depth, Depths)
 	need(t.Attempt >= 1, "attempt %d is below 1", t.Attempt)
 	need(t.Threads >= 1, "threads %d is below 1", t.Threads)
-	need(t.StallSeconds >= 0, "stallSeconds %d is negative", t.StallSeconds)
-	need(strings.HasPrefix(t.Dataset.URI, "file://"), "dataset.uri %q is not a file:// location", t.Dataset.URI)
-	need(t.Dataset.Corrections == "" || strings.HasPrefix(t.Dataset.Corrections, "file://"), "dataset.corrections %q is not a file:// location", t.Dataset.Corrections)
-	need(strings.HasPrefix(t.Checkpoint.URI, "file://"), "checkpoint.uri %q is not a file:// location", t.Checkpoint.URI)
-	need(t.Checkpoint.EveryEpochs >= 1, "checkpoint.everyEpochs %d is below 1", t.Checkpoint.EveryEpochs)
-	need(t.Checkpoint.KeepLast >= 2, "checkpoint.keepLast %d is below 2: one damaged file would lose the trial", t.Checkpoint.KeepLast)
-	need(t.Checkpoint.ResumeFrom == "" || validToken(t.Checkpoint.ResumeFrom), "checkpoint.resumeFrom %q is not a run's uid", t.Checkpoint.ResumeFrom)
-	need(t.Checkpoint.ResumeFrom == "" || t.Checkpoint.ResumeFrom != t.Run.UID, "checkpoint.resumeFrom is the run itself")
-	s := t.Dataset.Split
-	need(s.GroupBy == "package" || s.GroupBy == "none", "dataset.split.groupBy %q is neither package nor none", s.GroupBy)
-	need(s.Validation > 0 && s.Test >= 0 && s.Validation+s.Test < 1, "dataset.split: validation %v and test %v must leave samples to train on", s.Validation, s.Test)
-	need(t.Pretrained != nil || t.Hyperparameters.HeadEpochs == 0, "hyperparameters.headEpochs %d without pretrained weights: a head on a random backbone learns nothing", t.Hyperparameters.HeadEpochs)
+	need(t.StallSeconds >= 0, "stallSeconds %d is below 0; 0 turns the watchdog off", t.StallSeconds)
+
+	d := t.Dataset
+	need(strings.HasPrefix(d.URI, fileScheme), "dataset.uri %q must begin with %s", d.URI, fileScheme)
+	need(d.Corrections == "" || strings.HasPrefix(d.Corrections, fileScheme),
+		"dataset.corrections %q must begin with %s, or be empty", d.Corrections, fileScheme)
+	s := d.Split
+	need(s.GroupBy == "package" || s.GroupBy == "none",
+		"dataset.split.groupBy %q is neither package nor none", s.GroupBy)
+	need(s.Validation > 0 && s.Test >= 0 && s.Validation+s.Test < 1, splitLeavesNothing, s.Validation, s.Test)
+
+	c := t.Checkpoint
+	need(strings.HasPrefix(c.URI, fileScheme), "checkpoint.uri %q must begin with %s", c.URI, fileScheme)
+	need(c.EveryEpochs >= 1, "checkpoint.everyEpochs %d is below 1", c.EveryEpochs)
+	need(c.KeepLast >= 2, "checkpoint.keepLast %d is below 2: one damaged file would lose the trial", c.KeepLast)
+	need(c.ResumeFrom == "" || validToken(c.ResumeFrom),
+		"checkpoint.resumeFrom %q is not a run's uid: a uid has %s", c.ResumeFrom, tokenForm)
+	need(c.ResumeFrom == "" || c.ResumeFrom != t.Run.UID,
+		"checkpoint.resumeFrom %q is this run itself: name an older run, or leave it empty", c.ResumeFrom)
+
+	need(t.Pretrained != nil || t.Hyperparameters.HeadEpochs == 0, headWithoutPretrained, t.Hyperparameters.HeadEpochs)
 	if t.Pretrained != nil {
 		errs = append(errs, t.Pretrained.validate())
 	}
@@ -136,18 +154,25 @@ func (t Trial) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Writer is trial + attempt + pod uid: it names the message ids and the checkpoint directory of one pod, and nobody
-// else ever uses them, so that two pods that overlap do each other no harm.
+// Writer returns the name of the writer that a pod is: trial, attempt and the pod's uid. No other pod ever has this
+// name. The pod's reports carry it and the pod's checkpoint directory is named after it, so two pods of one trial
+// that run at the same time do not overwrite each other.
 func (t Trial) Writer(podUID string) string {
 	return fmt.Sprintf("%s-a%d-%s", t.Name, t.Attempt, podUID)
 }
 
+// tokenForm is what validToken permits, as a part of a message.
+const tokenForm = "1 to 63 letters, digits and dashes"
+
+const tokenCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+
+// validToken reports whether s may be one token of a NATS subject and one element of a path.
 func validToken(s string) bool {
-	return s != "" && len(s) <= 63 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == ""
+	return s != "" && len(s) <= 63 && strings.Trim(s, tokenCharacters) == ""
 }
 
-// decodeStrict refuses unknown fields: a setting that nobody reads is a setting that silently does nothing. (A newer operator that
-// leaves its new settings unset still works with this trainer.)
+// decodeStrict returns an error for an unknown field: this release would silently ignore that setting. (A newer
+// operator that does not set its new fields still works with this trainer.)
 func decodeStrict(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
@@ -155,7 +180,7 @@ func decodeStrict(b []byte, v any) error {
 		return err
 	}
 	if d.More() {
-		return errors.New("more than one JSON document")
+		return errors.New("the text after the first JSON document must be empty")
 	}
 	return nil
 }

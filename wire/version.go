@@ -7,32 +7,36 @@ import (
 	"strings"
 )
 
-// Version of every document in this package. The minor number grows when a field is added that an older reader may ignore;
-// the major number when it may not.
+// Version is the version of every document in this package. The minor number grows when a field is added that an
+// older reader may ignore. The major number grows with every other change.
 const Version = "1.1"
 
-// own is what versions are compared with. Tests put a later release in its place.
-var own = Version
+// ownVersion is Version, except in tests that act as a later release.
+var ownVersion = Version
 
-// CheckVersion accepts this package's major version with a minor version at most one apart: an operator may be upgraded
-// before the trainer images of the runs that it watches, or after them.
+// CheckVersion returns an error unless got has this package's major version and a minor version at most one apart. An
+// operator may therefore be upgraded before or after the trainer images of the runs that it watches.
 func CheckVersion(got string) error { return checkVersion(got, 1) }
 
-// checkKept is for what lies in a checkpoint, which outlives the release that wrote it: it accepts every older minor version as well.
-func checkKept(got string) error { return checkVersion(got, math.MaxInt) }
+// checkStoredVersion is CheckVersion for a document in a checkpoint. It accepts every older minor version, because a
+// checkpoint outlives the release that wrote it.
+func checkStoredVersion(got string) error { return checkVersion(got, math.MaxInt) }
 
-// checkVersion accepts minor versions up to so many older than its own, and the next one.
-func checkVersion(got string, older int) error {
+const versionsDiffer = "wire version %s does not work with %s: " +
+	"use an operator and a trainer image of the same release, or of neighbouring ones"
+
+// checkVersion accepts this package's minor version, the next one, and older ones down to maxOlder before this one.
+func checkVersion(got string, maxOlder int) error {
 	major, minor, err := parseVersion(got)
 	if err != nil {
 		return err
 	}
-	ownMajor, ownMinor, err := parseVersion(own)
+	ownMajor, ownMinor, err := parseVersion(ownVersion)
 	if err != nil {
 		return err
 	}
-	if major != ownMajor || minor > ownMinor+1 || ownMinor-minor > older {
-		return fmt.Errorf("wire version %s does not work with %s: use an operator and a trainer image of the same release, or of neighbouring ones", got, own)
+	if major != ownMajor || minor > ownMinor+1 || ownMinor-minor > maxOlder {
+		return fmt.Errorf(versionsDiffer, got, ownVersion)
 	}
 	return nil
 }

@@ -196,7 +196,7 @@ def golden(path):
             step=0,
             summary=summary_pb2.Summary(
                 value=[
-                    first(text.text_pb("settings", settings, "what it was told")),
+                    first(text.text_pb("settings", settings, "all settings of the trial")),
                     first(hparams_summary.hparams_pb({"depth": 18}, trial_id="d18-a1-local", start_time_secs=began)),
                     first(custom_scalar.pb(layout)),
                 ]
@@ -213,7 +213,7 @@ def golden(path):
                         curve(
                             [0, 1, 1, 0, 1, 0, 0, 1],
                             [-2.5, 3.25, 0, 0.75, -1.125, 0.75, -40, 40],
-                            "of each new best; thresholds are calibrated probabilities",
+                            "PR curve of each new best checkpoint; thresholds are calibrated probabilities",
                         )
                     ),
                     picture("mistakes/missed", [b"2", b"1", b"a picture", b""], "defects"),

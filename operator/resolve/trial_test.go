@@ -179,7 +179,7 @@ func TestTrialNamesAllInvalidSettings(t *testing.T) {
 	_, err := Trial(run, 18, 1, Settings{})
 	for _, want := range []string{
 		"d18",
-		"hyperparameters.warmupEpochs 5 is not below the 4 epochs",
+		"hyperparameters.warmupEpochs 5 is outside 0..3: the main phase, after headEpochs, has 4 epochs",
 		`hyperparameters.clipNorm: "much" is not a decimal number`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

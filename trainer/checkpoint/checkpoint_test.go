@@ -22,7 +22,8 @@ const runUID, trialName = "run-uid", "d18"
 
 func manifest(kind string, epoch int, step int64) wire.Manifest {
 	return wire.Manifest{
-		Format: wire.ManifestForm, Version: wire.Version, Kind: kind, Trial: trialName, Writer: "w", Attempt: 1, Epoch: epoch, Step: step,
+		Format: wire.ManifestFormat, Version: wire.Version, Kind: kind,
+		Trial: trialName, Writer: "w", Attempt: 1, Epoch: epoch, Step: step,
 		Architecture: wire.Architecture{Depth: 18}, Classes: []string{"normal", "defect"}, Positive: "defect",
 		Input:       wire.Input{Channels: []string{"AM"}, Size: 2, Mean: []float64{1}, Std: []float64{1}},
 		Calibration: wire.Calibration{Temperature: 1, Comparator: ">="},
@@ -40,22 +41,35 @@ func tensors(value float32) Tensors {
 
 func history(n int64) (all []wire.Report) {
 	for i := int64(1); i <= n; i++ {
-		all = append(all, wire.Report{Version: wire.Version, Kind: wire.Started, RunUID: runUID, Trial: trialName, Depth: 18, Attempt: 1, Writer: "w", Sequence: i, Epochs: 9})
+		all = append(all, wire.Report{
+			Version: wire.Version, Kind: wire.Started, RunUID: runUID, Trial: trialName, Depth: 18, Attempt: 1,
+			Writer: "w", Sequence: i, Epochs: 9,
+		})
 	}
 	return all
 }
 
 func best(epoch int) Checkpoint {
-	c := Checkpoint{Manifest: manifest(wire.CheckpointBest, epoch, int64(epoch)*10), Tensors: tensors(float32(epoch)).Inference(), History: history(1), Golden: []uint8{1, 2, 3, 4}}
+	c := Checkpoint{
+		Manifest: manifest(wire.CheckpointBest, epoch, int64(epoch)*10),
+		Tensors:  tensors(float32(epoch)).Inference(),
+		History:  history(1),
+		Golden:   []uint8{1, 2, 3, 4},
+	}
 	c.Manifest.Golden = []wire.Golden{{ID: "s1", Logit: 1, Probability: 0.7}}
 	c.Manifest.Metrics = &wire.Metrics{AUCPR: float64(epoch) / 10}
 	return c
 }
 
-func resume(epoch int, step int64, of *wire.CheckpointRef) Checkpoint {
-	c := Checkpoint{Manifest: manifest(wire.CheckpointResume, epoch, step), Tensors: tensors(float32(step)), History: history(2)}
-	if of != nil {
-		c.Manifest.Best = &wire.BestSoFar{Checkpoint: *of, Epoch: 1}
+// resume returns a resume checkpoint that names bestSoFar, unless that is nil.
+func resume(epoch int, step int64, bestSoFar *wire.CheckpointRef) Checkpoint {
+	c := Checkpoint{
+		Manifest: manifest(wire.CheckpointResume, epoch, step),
+		Tensors:  tensors(float32(step)),
+		History:  history(2),
+	}
+	if bestSoFar != nil {
+		c.Manifest.Best = &wire.BestSoFar{Checkpoint: *bestSoFar, Epoch: 1}
 	}
 	return c
 }
@@ -89,7 +103,7 @@ func local(t *testing.T, ref wire.CheckpointRef) string {
 
 func always(wire.Manifest) error { return nil }
 
-func TestWhatIsSavedIsLoadedAgain(t *testing.T) {
+func TestLoadReturnsWhatSaveWrote(t *testing.T) {
 	for name, c := range map[string]Checkpoint{"best": best(3), "resume": resume(3, 31, nil)} {
 		t.Run(name, func(t *testing.T) {
 			store := t.TempDir()
@@ -98,10 +112,14 @@ func TestWhatIsSavedIsLoadedAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c, got, cmpopts.IgnoreFields(wire.Manifest{}, "Files", "Roles"), cmpopts.EquateEmpty()); diff != "" {
+			ignored := cmpopts.IgnoreFields(wire.Manifest{}, "Files", "Roles")
+			if diff := cmp.Diff(c, got, ignored, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("saved (-) and loaded (+):\n%s", diff)
 			}
-			want := map[string]string{"best": "run-uid/d18/d18-a1-pod/best-e0003", "resume": "run-uid/d18/d18-a1-pod/resume-e0003-s00000031"}[name]
+			want := map[string]string{
+				"best":   "run-uid/d18/d18-a1-pod/best-e0003",
+				"resume": "run-uid/d18/d18-a1-pod/resume-e0003-s00000031",
+			}[name]
 			if dir := local(t, ref); dir != filepath.Join(store, want) {
 				t.Errorf("saved in %s, want %s", dir, want)
 			}
@@ -124,10 +142,10 @@ func TestTheSameTensorsGiveTheSameBytes(t *testing.T) {
 	}
 }
 
-func TestAManifestsDigestIsAsSha256sumHasIt(t *testing.T) {
+func TestSha256sumAcceptsTheManifestsDigest(t *testing.T) {
 	program, err := exec.LookPath("sha256sum")
 	if err != nil {
-		t.Skip("there is no sha256sum here")
+		t.Skip("the program sha256sum is not installed")
 	}
 	check := exec.Command(program, "-c", sumFile)
 	check.Dir = local(t, save(t, newWriter(t, t.TempDir(), "w", 2), best(1)))
@@ -136,23 +154,29 @@ func TestAManifestsDigestIsAsSha256sumHasIt(t *testing.T) {
 	}
 }
 
-// Every file is damaged in every way; each time the checkpoint is refused, and FindResume falls back to the one before.
+// Every file is damaged in every way. Each time Load refuses the checkpoint, and FindResume returns the one before.
 func TestADamagedCheckpointIsRefused(t *testing.T) {
 	damages := map[string]func(t *testing.T, file string){
-		"one bit is flipped at the end": func(t *testing.T, file string) { edit(t, file, func(b []byte) []byte { b[len(b)-2] ^= 1; return b }) },
+		"one bit is flipped at the end": func(t *testing.T, file string) {
+			edit(t, file, func(b []byte) []byte { b[len(b)-2] ^= 1; return b })
+		},
 		"one bit is flipped early": func(t *testing.T, file string) {
 			edit(t, file, func(b []byte) []byte { b[min(20, len(b)-1)] ^= 1; return b })
 		},
-		"it is cut short": func(t *testing.T, file string) { edit(t, file, func(b []byte) []byte { return b[:len(b)/2] }) },
-		"it is empty":     func(t *testing.T, file string) { edit(t, file, func(b []byte) []byte { return nil }) },
-		"it goes on":      func(t *testing.T, file string) { edit(t, file, func(b []byte) []byte { return append(b, '\n') }) },
-		"it is gone":      func(t *testing.T, file string) { os.Remove(file) },
+		"it is cut off": func(t *testing.T, file string) {
+			edit(t, file, func(b []byte) []byte { return b[:len(b)/2] })
+		},
+		"it is empty": func(t *testing.T, file string) { edit(t, file, func(b []byte) []byte { return nil }) },
+		"it is longer": func(t *testing.T, file string) {
+			edit(t, file, func(b []byte) []byte { return append(b, '\n') })
+		},
+		"it is missing": func(t *testing.T, file string) { os.Remove(file) },
 	}
 	files := []string{wire.ManifestFile, sumFile, wire.WeightsFile, wire.SlotsFile, wire.HistoryFile}
 	for damage, do := range damages {
 		for _, file := range files {
-			if file == sumFile && damage == "it goes on" {
-				continue // white space after a digest is no damage
+			if file == sumFile && damage == "it is longer" {
+				continue // white space after a digest does no harm
 			}
 			t.Run(file+": "+damage, func(t *testing.T) {
 				store := t.TempDir()
@@ -168,7 +192,7 @@ func TestADamagedCheckpointIsRefused(t *testing.T) {
 					t.Fatalf("found %+v, error %v, want %+v", ref, err, before)
 				}
 				if len(refused) != 1 || refused[0].Dir != local(t, newest) || !errors.Is(refused[0].Why, ErrDamaged) {
-					t.Errorf("refused %+v, want the newest as damaged", refused)
+					t.Errorf("refused %+v, want the newest one, because it is damaged", refused)
 				}
 			})
 		}
@@ -186,13 +210,13 @@ func edit(t *testing.T, file string, change func([]byte) []byte) {
 	}
 }
 
-// Whoever can write a manifest can make its digests right; what it then says must still be complete.
-func TestAManifestThatIsConsistentlyWrongIsRefused(t *testing.T) {
+// The digests of a wrong manifest may be right, for example if another program wrote it. Load must still refuse it.
+func TestAWrongManifestWithRightDigestsIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*wire.Manifest){
-		"it leaves out the weights":          func(m *wire.Manifest) { m.Files = m.Files[:len(m.Files)-1] },
+		"the weights are missing":            func(m *wire.Manifest) { m.Files = m.Files[:len(m.Files)-1] },
 		"a tensor has no role":               func(m *wire.Manifest) { delete(m.Roles, "fc.bias") },
-		"a role has no tensor":               func(m *wire.Manifest) { m.Roles["layer1.0.conv1.weight"] = wire.RoleWeight },
-		"a file lies outside":                func(m *wire.Manifest) { m.Files[0].Name = "../golden.u8" },
+		"a role has no tensor":               func(m *wire.Manifest) { m.Roles["layer1.weight"] = wire.RoleWeight },
+		"a file in another directory":        func(m *wire.Manifest) { m.Files[0].Name = "../golden.u8" },
 		"more predictions than inputs":       func(m *wire.Manifest) { m.Golden = append(m.Golden, m.Golden[0]) },
 		"another format":                     func(m *wire.Manifest) { m.Format = "plumbline.dev/checkpoint/v9" },
 		"a wire version that is too new":     func(m *wire.Manifest) { m.Version = "2.0" },
@@ -211,24 +235,26 @@ func TestAManifestThatIsConsistentlyWrongIsRefused(t *testing.T) {
 				return b
 			})
 			b, _ := os.ReadFile(filepath.Join(dir, wire.ManifestFile))
-			if _, err := Load(wire.CheckpointRef{URI: wire.LocalURI(dir), Digest: digestOf(b)}); !errors.Is(err, ErrDamaged) {
+			_, err := Load(wire.CheckpointRef{URI: wire.LocalURI(dir), Digest: digestOf(b)})
+			if !errors.Is(err, ErrDamaged) {
 				t.Errorf("load: %v, want %v", err, ErrDamaged)
 			}
 		})
 	}
 }
 
-func TestACheckpointThatIsNotThereIsNotDamaged(t *testing.T) {
+func TestAMissingCheckpointIsNotDamaged(t *testing.T) {
 	_, err := Load(wire.CheckpointRef{URI: wire.LocalURI(t.TempDir()) + "/gone", Digest: "sha256:0"})
 	if !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrDamaged) {
 		t.Errorf("load: %v, want %v", err, fs.ErrNotExist)
 	}
 }
 
-func TestFindResumeTakesTheFurthestOfAnyWriter(t *testing.T) {
+func TestFindResumeReturnsTheMostProgressOfAnyWriter(t *testing.T) {
 	store := t.TempDir()
 	uri := wire.LocalURI(store)
-	if found, _, refused, err := FindResume(uri, runUID, trialName, always); found != nil || refused != nil || err != nil {
+	found, _, refused, err := FindResume(uri, runUID, trialName, always)
+	if found != nil || refused != nil || err != nil {
 		t.Fatalf("in an empty store: %v, %v, %v", found, refused, err)
 	}
 	first, second := newWriter(t, store, "d18-a1-pod", 9), newWriter(t, store, "d18-a2-pod", 9)
@@ -236,8 +262,9 @@ func TestFindResumeTakesTheFurthestOfAnyWriter(t *testing.T) {
 	save(t, first, resume(1, 10, nil))
 	mid := save(t, first, resume(2, 25, &bestRef)) // in the middle of epoch 3
 	save(t, second, resume(2, 20, &bestRef))
-	os.Mkdir(filepath.Join(store, "run-uid/d18/d18-a3-pod"), 0o755)                      // died before its first
-	os.MkdirAll(filepath.Join(store, "run-uid/d18/d18-a1-pod/.tmp-resume-e0009"), 0o755) // died while writing
+	// A writer that was killed before its first checkpoint, and one that was killed while writing.
+	os.Mkdir(filepath.Join(store, "run-uid/d18/d18-a3-pod"), 0o755)
+	os.MkdirAll(filepath.Join(store, "run-uid/d18/d18-a1-pod/.tmp-resume-e0009"), 0o755)
 	os.WriteFile(filepath.Join(store, "run-uid/d18/note.txt"), nil, 0o644)
 
 	found, ref, _, err := FindResume(uri, runUID, trialName, always)
@@ -245,33 +272,42 @@ func TestFindResumeTakesTheFurthestOfAnyWriter(t *testing.T) {
 		t.Errorf("found %+v, error %v, want %+v", ref, err, mid)
 	}
 	other := errors.New("other settings")
-	_, ref, refused, _ := FindResume(uri, runUID, trialName, func(m wire.Manifest) error {
+	_, ref, refused, _ = FindResume(uri, runUID, trialName, func(m wire.Manifest) error {
 		if m.Step > 20 {
 			return other
 		}
 		return nil
 	})
-	if !strings.HasSuffix(ref.URI, "d18-a2-pod/resume-e0002-s00000020") || !slices.ContainsFunc(refused, func(r Refusal) bool { return errors.Is(r.Why, other) }) {
-		t.Errorf("found %+v, refused %+v, want the second writer's, because the first's does not fit", ref, refused)
+	isOther := func(r Refusal) bool { return errors.Is(r.Why, other) }
+	if !strings.HasSuffix(ref.URI, "d18-a2-pod/resume-e0002-s00000020") || !slices.ContainsFunc(refused, isOther) {
+		t.Errorf("found %+v, refused %+v, want the second writer's, because check refuses the first's", ref, refused)
 	}
-	// A checkpoint whose best is lost would end in a worse one.
+	// If the trial resumed from a checkpoint whose best is lost, it would end with a worse one.
 	os.RemoveAll(local(t, bestRef))
 	found, _, refused, _ = FindResume(uri, runUID, trialName, always)
 	if found == nil || found.Manifest.Step != 10 || len(refused) < 2 {
-		t.Errorf("with its best gone: found %+v, refused %+v, want the one that names none", found, refused)
+		t.Errorf("without the best: found %+v, refused %+v, want the checkpoint that names no best", found, refused)
 	}
 }
 
-// A store that cannot be read now is no store without checkpoints. A link to itself stands for a mount that is stale.
-func TestWhatCannotBeReadNowIsNoReasonToGoFurtherBack(t *testing.T) {
-	for _, unreadable := range []string{"d18-a2-pod", "d18-a1-pod/resume-e0002-s00000020/" + wire.ManifestFile, "d18-a1-pod/resume-e0002-s00000020/" + sumFile,
-		"d18-a1-pod/resume-e0002-s00000020/" + wire.SlotsFile, "d18-a1-pod/resume-e0002-s00000020", "d18-a1-pod/best-e0002/" + wire.WeightsFile} {
+// A file that cannot be read now may be readable later, so FindResume must not return an earlier checkpoint instead.
+// A link to itself acts as a stale mount.
+func TestFindResumeFailsIfSomethingCannotBeReadNow(t *testing.T) {
+	const newest = "d18-a1-pod/resume-e0002-s00000020"
+	for _, unreadable := range []string{
+		"d18-a2-pod",
+		newest,
+		newest + "/" + wire.ManifestFile,
+		newest + "/" + sumFile,
+		newest + "/" + wire.SlotsFile,
+		"d18-a1-pod/best-e0002/" + wire.WeightsFile,
+	} {
 		t.Run(unreadable, func(t *testing.T) {
 			store := t.TempDir()
 			w := newWriter(t, store, "d18-a1-pod", 2)
 			save(t, w, resume(1, 10, nil))
-			of := save(t, w, best(2))
-			save(t, w, resume(2, 20, &of))
+			bestRef := save(t, w, best(2))
+			save(t, w, resume(2, 20, &bestRef))
 			path := filepath.Join(store, runUID, trialName, unreadable)
 			if err := errors.Join(os.RemoveAll(path), os.Symlink(path, path)); err != nil {
 				t.Fatal(err)
@@ -284,55 +320,77 @@ func TestWhatCannotBeReadNowIsNoReasonToGoFurtherBack(t *testing.T) {
 	}
 }
 
-func TestPruneKeepsWhatMayBeNeeded(t *testing.T) {
+func TestRetainKeepsCheckpointsThatMayBeNeeded(t *testing.T) {
 	for name, test := range map[string]struct {
-		saved  []saved // oldest first
+		own    []ownCheckpoint // from the oldest to the newest
 		pinned string
 		want   []string
 	}{
 		"the last two of each kind": {
-			[]saved{{name: "r1", kind: "resume"}, {name: "b1", kind: "best"}, {name: "r2", kind: "resume"}, {name: "b2", kind: "best"}, {name: "b3", kind: "best"}, {name: "r3", kind: "resume"}},
-			"", []string{"r2", "b2", "b3", "r3"}},
+			own: []ownCheckpoint{
+				{name: "r1", kind: "resume"},
+				{name: "b1", kind: "best"},
+				{name: "r2", kind: "resume"},
+				{name: "b2", kind: "best"},
+				{name: "b3", kind: "best"},
+				{name: "r3", kind: "resume"},
+			},
+			want: []string{"r2", "b2", "b3", "r3"},
+		},
 		"an older best that a kept resume checkpoint names": {
-			[]saved{{name: "b1", kind: "best"}, {name: "r1", kind: "resume", best: "b1"}, {name: "b2", kind: "best"}, {name: "b3", kind: "best"}, {name: "r2", kind: "resume", best: "b3"}},
-			"", []string{"b1", "r1", "b2", "b3", "r2"}},
-		"the best that the operator was told of last": {
-			[]saved{{name: "b1", kind: "best"}, {name: "b2", kind: "best"}, {name: "b3", kind: "best"}, {name: "b4", kind: "best"}},
-			"b1", []string{"b1", "b3", "b4"}},
+			own: []ownCheckpoint{
+				{name: "b1", kind: "best"},
+				{name: "r1", kind: "resume", best: "b1"},
+				{name: "b2", kind: "best"},
+				{name: "b3", kind: "best"},
+				{name: "r2", kind: "resume", best: "b3"},
+			},
+			want: []string{"b1", "r1", "b2", "b3", "r2"},
+		},
+		"the last best whose report was delivered": {
+			own: []ownCheckpoint{
+				{name: "b1", kind: "best"},
+				{name: "b2", kind: "best"},
+				{name: "b3", kind: "best"},
+				{name: "b4", kind: "best"},
+			},
+			pinned: "b1",
+			want:   []string{"b1", "b3", "b4"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for i := range test.saved {
-				test.saved[i].uri = test.saved[i].name
+			for i := range test.own {
+				test.own[i].uri = test.own[i].name
 			}
-			keep, remove := retain(test.saved, 2, test.pinned)
+			keep, discard := retain(test.own, 2, test.pinned)
 			var got []string
 			for _, s := range keep {
 				got = append(got, s.name)
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" || len(keep)+len(remove) != len(test.saved) {
+			if diff := cmp.Diff(test.want, got); diff != "" || len(keep)+len(discard) != len(test.own) {
 				t.Errorf("kept:\n%s", diff)
 			}
 		})
 	}
 }
 
-// An attempt that has overtaken earlier ones removes what they left to go on from, and of their bests those that nobody can choose any
-// more. A later attempt's things are nobody's business.
-func TestPruneRemovesWhatWasOvertaken(t *testing.T) {
+// An attempt with more progress than earlier ones removes their resume checkpoints, and those of their bests that can
+// no longer be chosen. It never removes anything of a later attempt.
+func TestRemoveOvertakenRemovesCheckpointsOfEarlierAttempts(t *testing.T) {
 	store := t.TempDir()
-	acknowledged := "" // the best that the stream has acknowledged last
+	acknowledged := "" // uri of the last best whose report the stream has acknowledged
 	earlier, later := newWriter(t, store, "d18-a1-pod", 2), newWriter(t, store, "d18-a3-pod", 2)
 	var bests []wire.CheckpointRef
 	for e := range 3 {
 		bests = append(bests, save(t, earlier, best(e+1)))
 		save(t, earlier, resume(e+1, int64(e)*10, &bests[e]))
 	}
-	save(t, earlier, resume(9, 90, nil)) // damaged, or it would have been gone on from
+	save(t, earlier, resume(9, 90, nil)) // acts as a damaged one: the later attempt did not resume from it
 	save(t, later, resume(1, 0, &bests[1]))
 	if err := os.Mkdir(filepath.Join(earlier.Dir(), ".tmp-best-e0009"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	left := func() map[string][]string {
+	remaining := func() map[string][]string {
 		got := map[string][]string{}
 		for _, writer := range []string{"d18-a1-pod", "d18-a2-pod", "d18-a3-pod"} {
 			entries, _ := os.ReadDir(filepath.Join(store, runUID, trialName, writer))
@@ -352,48 +410,54 @@ func TestPruneRemovesWhatWasOvertaken(t *testing.T) {
 		}
 	}
 	step(3)
-	want := map[string][]string{ // one resume checkpoint of its own is not enough, and what the earlier attempt's name is needed
-		"d18-a1-pod": {"best-e0001", "best-e0002", "best-e0003", "resume-e0001-s00000000", "resume-e0002-s00000010", "resume-e0003-s00000020", "resume-e0009-s00000090"},
+	// One resume checkpoint of its own is not enough: those of the earlier attempt, and their bests, are still
+	// needed.
+	want := map[string][]string{
+		"d18-a1-pod": {
+			"best-e0001", "best-e0002", "best-e0003",
+			"resume-e0001-s00000000", "resume-e0002-s00000010", "resume-e0003-s00000020", "resume-e0009-s00000090",
+		},
 		"d18-a2-pod": {"best-e0003", "resume-e0003-s00000020"},
 		"d18-a3-pod": {"resume-e0001-s00000000"},
 	}
-	if diff := cmp.Diff(want, left()); diff != "" {
-		t.Errorf("left at first:\n%s", diff)
+	if diff := cmp.Diff(want, remaining()); diff != "" {
+		t.Errorf("remaining after the first step:\n%s", diff)
 	}
-	damaged := func(m wire.Manifest) error { // as if those beyond epoch 2 were
+	damaged := func(m wire.Manifest) error { // refuses the checkpoints after epoch 2
 		if m.Epoch > 2 {
 			return ErrDamaged
 		}
 		return nil
 	}
-	if from, _, refused, err := FindResume(wire.LocalURI(store), runUID, trialName, damaged); err != nil || from == nil || from.Manifest.Epoch != 2 {
-		t.Errorf("without what lies beyond epoch 2 found %+v, refused %v, error %v", from, refused, err)
+	from, _, refused, err := FindResume(wire.LocalURI(store), runUID, trialName, damaged)
+	if err != nil || from == nil || from.Manifest.Epoch != 2 {
+		t.Errorf("without the checkpoints after epoch 2: found %+v, refused %v, error %v", from, refused, err)
 	}
 	step(4)
 	step(5)
-	want = map[string][]string{ // the later attempt may still go on from its own
+	want = map[string][]string{ // the later attempt may still resume from its own
 		"d18-a1-pod": {"best-e0002", "resume-e0009-s00000090"},
 		"d18-a2-pod": {"best-e0004", "best-e0005", "resume-e0004-s00000030", "resume-e0005-s00000040"},
 		"d18-a3-pod": {"resume-e0001-s00000000"},
 	}
-	if diff := cmp.Diff(want, left()); diff != "" {
-		t.Errorf("left:\n%s", diff)
+	if diff := cmp.Diff(want, remaining()); diff != "" {
+		t.Errorf("remaining:\n%s", diff)
 	}
 }
 
-func TestASaveThatGoesWrongLeavesNothing(t *testing.T) {
+func TestAFailedSaveLeavesNothing(t *testing.T) {
 	store := t.TempDir()
 	w := newWriter(t, store, "w", 2)
 	c := best(1)
 	c.Tensors[0].Data = c.Tensors[0].Data[:1]
 	if _, err := w.Save(c); err == nil {
-		t.Fatal("a tensor that lacks values was saved")
+		t.Fatal("Save accepted a tensor that lacks values")
 	}
 	if entries, _ := os.ReadDir(filepath.Join(store, runUID, trialName, "w")); len(entries) > 0 {
 		t.Errorf("left behind: %v", entries)
 	}
 	save(t, w, best(1))
 	if _, err := w.Save(best(1)); err == nil {
-		t.Error("a checkpoint was written over another")
+		t.Error("Save overwrote a checkpoint")
 	}
 }

@@ -14,55 +14,63 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Refusal is a resume checkpoint that was passed over, and why.
+// Refusal is a resume checkpoint that FindResume did not use, and the reason.
 type Refusal struct {
 	Dir string
 	Why error
 }
 
-// FindResume returns the resume checkpoint that is furthest on, of any writer of the trial, among those that are whole, that check
-// accepts, and whose best is whole as well (going on from one whose best is lost would end with a worse one). Those
-// that are further on and were refused are returned beside it. Without any, the checkpoint is nil and the trial begins anew. What cannot
-// be read now, and may be later, is an error and no refusal: epochs would be trained again that a stale mount holds.
-func FindResume(uri, runUID, trial string, check func(wire.Manifest) error) (*Checkpoint, wire.CheckpointRef, []Refusal, error) {
+// FindResume returns the trial's resume checkpoint with the most progress, of any writer. The checkpoint is
+// undamaged, check accepts it, and the best checkpoint that it names is undamaged as well: without that best, the
+// trial would end with a worse one. FindResume also returns the checkpoints that it refused: those with a damaged
+// manifest, and unusable ones with more progress. If no checkpoint is usable, the returned checkpoint is nil.
+//
+// A file that cannot be read now, but perhaps later, is an error and not a refusal: otherwise a stale mount would
+// make the trial repeat epochs that the store already has.
+func FindResume(
+	uri, runUID, trial string, check func(wire.Manifest) error,
+) (*Checkpoint, wire.CheckpointRef, []Refusal, error) {
 	root, err := wire.LocalPath(uri)
 	if err != nil {
 		return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look for checkpoints: %w", err)
 	}
-	candidates, refused, err := list(filepath.Join(root, wire.WriterDir(runUID, trial, "")))
+	entries, refused, err := listResume(filepath.Join(root, wire.WriterDir(runUID, trial, "")))
 	if err != nil {
 		return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look for checkpoints: %w", err)
 	}
-	for _, c := range candidates {
-		found, err := loadCandidate(c, check)
+	for _, e := range entries {
+		found, err := e.load(check)
 		if err == nil {
-			return found, wire.CheckpointRef{URI: wire.LocalURI(c.dir), Digest: c.digest}, refused, nil
+			return found, wire.CheckpointRef{URI: wire.LocalURI(e.dir), Digest: e.digest}, refused, nil
 		}
 		if isTransient(err) {
-			return nil, wire.CheckpointRef{}, nil, fmt.Errorf("look at checkpoint %s: %w", c.dir, err)
+			return nil, wire.CheckpointRef{}, nil, fmt.Errorf("read checkpoint %s: %w", e.dir, err)
 		}
-		refused = append(refused, Refusal{c.dir, err})
+		refused = append(refused, Refusal{e.dir, err})
 	}
 	return nil, wire.CheckpointRef{}, refused, nil
 }
 
-// candidate is a resume checkpoint of which only the manifest has been read.
-type candidate struct {
+// resumeEntry is a resume checkpoint of which only the manifest has been read.
+type resumeEntry struct {
 	dir, digest string
 	manifest    wire.Manifest
 }
 
-// isTransient says that reading again may go well: the file system failed, and did not say that something is gone or of another kind.
+// isTransient reports whether reading again may succeed: err is an error of the file system, and the file system did
+// not say that the file is missing or that its directory is none.
 func isTransient(err error) bool {
 	var failed *fs.PathError
-	return errors.As(err, &failed) && !errors.Is(err, ErrDamaged) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
+	permanent := errors.Is(err, ErrDamaged) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	return errors.As(err, &failed) && !permanent
 }
 
-// list finds all resume checkpoints below a trial's directory, the furthest first.
-func list(trialDir string) (found []candidate, refused []Refusal, err error) {
+// listResume returns all resume checkpoints below a trial's directory, the one with the most progress first. refused
+// are those whose manifest is damaged.
+func listResume(trialDir string) (found []resumeEntry, refused []Refusal, err error) {
 	writers, err := os.ReadDir(trialDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil // nobody has written yet
+		return nil, nil, nil // no attempt has written anything yet
 	}
 	if err != nil {
 		return nil, nil, err
@@ -80,8 +88,8 @@ func list(trialDir string) (found []candidate, refused []Refusal, err error) {
 			if !strings.HasPrefix(e.Name(), wire.CheckpointResume+"-") {
 				continue
 			}
-			c := candidate{dir: filepath.Join(trialDir, w.Name(), e.Name())}
-			if c.digest, err = statedDigest(c.dir); err == nil {
+			c := resumeEntry{dir: filepath.Join(trialDir, w.Name(), e.Name())}
+			if c.digest, err = recordedDigest(c.dir); err == nil {
 				c.manifest, err = readManifest(c.dir, c.digest)
 			}
 			if isTransient(err) {
@@ -94,9 +102,13 @@ func list(trialDir string) (found []candidate, refused []Refusal, err error) {
 			found = append(found, c)
 		}
 	}
-	// The same progress by two writers is the same state; the later attempt's has the longer history.
-	slices.SortFunc(found, func(a, b candidate) int {
-		return cmp.Or(compareProgress(b.manifest, a.manifest), cmp.Compare(b.manifest.Attempt, a.manifest.Attempt), cmp.Compare(b.dir, a.dir))
+	// Two writers with the same progress have the same state; the later attempt has the longer history.
+	slices.SortFunc(found, func(a, b resumeEntry) int {
+		return cmp.Or(
+			compareProgress(b.manifest, a.manifest),
+			cmp.Compare(b.manifest.Attempt, a.manifest.Attempt),
+			cmp.Compare(b.dir, a.dir),
+		)
 	})
 	return found, refused, nil
 }
@@ -105,20 +117,22 @@ func compareProgress(a, b wire.Manifest) int {
 	return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Step+int64(a.Skipped), b.Step+int64(b.Skipped)))
 }
 
-func loadCandidate(c candidate, check func(wire.Manifest) error) (*Checkpoint, error) {
-	if c.manifest.Kind != wire.CheckpointResume {
-		return nil, fmt.Errorf("%w: its manifest says that it is a %s checkpoint", ErrDamaged, c.manifest.Kind)
+// load reads the whole checkpoint and verifies it, and the best checkpoint that it names.
+func (e resumeEntry) load(check func(wire.Manifest) error) (*Checkpoint, error) {
+	if e.manifest.Kind != wire.CheckpointResume {
+		return nil, fmt.Errorf("%w: its manifest has the kind %q, not %s",
+			ErrDamaged, e.manifest.Kind, wire.CheckpointResume)
 	}
-	if err := check(c.manifest); err != nil {
+	if err := check(e.manifest); err != nil {
 		return nil, err
 	}
-	loaded, err := load(c.dir, c.digest)
+	loaded, err := load(e.dir, e.digest)
 	if err != nil {
 		return nil, err
 	}
 	if best := loaded.Manifest.Best; best != nil {
 		if _, err := Load(best.Checkpoint); err != nil {
-			return nil, fmt.Errorf("the best that it names: %w", err)
+			return nil, fmt.Errorf("its best checkpoint cannot be used: %w", err)
 		}
 	}
 	return &loaded, nil

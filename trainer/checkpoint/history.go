@@ -8,10 +8,10 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// History reads the reports in the checkpoint in a local directory, verified as Load would, and leaves its weights, which may be
-// hundreds of megabytes, alone.
+// History returns the reports in the checkpoint in a local directory. It verifies them as Load does, but does not
+// read the weights, which may be hundreds of megabytes.
 func History(dir string) ([]wire.Report, error) {
-	digest, err := statedDigest(dir)
+	digest, err := recordedDigest(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read the history of %s: %w", dir, err)
 	}
@@ -21,7 +21,8 @@ func History(dir string) ([]wire.Report, error) {
 	}
 	i := slices.IndexFunc(m.Files, func(f wire.File) bool { return f.Name == wire.HistoryFile })
 	if i < 0 {
-		return nil, fmt.Errorf("read the history of %s: %w: its manifest names no %s", dir, ErrDamaged, wire.HistoryFile)
+		return nil, fmt.Errorf("read the history of %s: %w: its manifest does not list %s",
+			dir, ErrDamaged, wire.HistoryFile)
 	}
 	var history []wire.Report
 	err = readVerified(dir, m.Files[i], func(r io.Reader) (err error) {

@@ -30,6 +30,6 @@ func TestHistoryIsReadWithoutTheWeightsAndVerified(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := History(dir); !errors.Is(err, ErrDamaged) {
-		t.Errorf("of a history that was tampered with: %v", err)
+		t.Errorf("the error for a changed history is %v, want ErrDamaged", err)
 	}
 }

@@ -14,11 +14,11 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// ErrDamaged says that a checkpoint is there and is not what was written.
+// ErrDamaged reports that a checkpoint exists but is no longer what was written.
 var ErrDamaged = errors.New("damaged checkpoint")
 
-// Load reads a checkpoint and verifies every byte of it: the manifest against ref, the files against the manifest. An error is
-// ErrDamaged, fs.ErrNotExist when there is no such directory, or one of the file system.
+// Load reads a checkpoint and verifies every byte: the manifest against ref, and the files against the manifest. The
+// error is ErrDamaged, or fs.ErrNotExist if there is no such directory, or another error of the file system.
 func Load(ref wire.CheckpointRef) (Checkpoint, error) {
 	dir, err := wire.LocalPath(ref.URI)
 	if err != nil {
@@ -31,6 +31,7 @@ func Load(ref wire.CheckpointRef) (Checkpoint, error) {
 	return c, nil
 }
 
+// load reads the checkpoint in dir, whose manifest must have this digest.
 func load(dir, digest string) (Checkpoint, error) {
 	m, err := readManifest(dir, digest)
 	if err != nil {
@@ -45,7 +46,7 @@ func load(dir, digest string) (Checkpoint, error) {
 	return c, c.checkComplete()
 }
 
-// readManifest reads the manifest and checks that it has this digest, of the form sha256:hex.
+// readManifest reads the manifest in dir and checks that it has this digest, which has the form sha256:hex.
 func readManifest(dir, digest string) (wire.Manifest, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return wire.Manifest{}, err
@@ -55,7 +56,8 @@ func readManifest(dir, digest string) (wire.Manifest, error) {
 		return wire.Manifest{}, damagedIfMissing(err)
 	}
 	if got := wire.Digest(text); got != digest {
-		return wire.Manifest{}, fmt.Errorf("%w: %s has the digest %s, not %s", ErrDamaged, wire.ManifestFile, got, digest)
+		return wire.Manifest{}, fmt.Errorf("%w: %s has the digest %s, not %s",
+			ErrDamaged, wire.ManifestFile, got, digest)
 	}
 	m, err := wire.DecodeManifest(text)
 	if err != nil {
@@ -64,8 +66,8 @@ func readManifest(dir, digest string) (wire.Manifest, error) {
 	return m, nil
 }
 
-// readVerified gives a file's content to read and then compares what went through with what the manifest says. What read makes
-// of a damaged file is thrown away with the error.
+// readVerified calls read with the content of a file, and then compares the content's size and digest with the
+// manifest's. A caller must not use what read has made of the content if readVerified returns an error.
 func readVerified(dir string, want wire.File, read func(io.Reader) error) error {
 	f, err := os.Open(filepath.Join(dir, want.Name))
 	if err != nil {
@@ -82,7 +84,7 @@ func readVerified(dir string, want wire.File, read func(io.Reader) error) error 
 	digester := wire.NewDigester()
 	through := io.TeeReader(f, digester)
 	errRead := read(through)
-	if isTransient(errRead) { // reading on may go well again, and the file be what was written
+	if isTransient(errRead) { // the file itself may be undamaged
 		return fmt.Errorf("read %s: %w", want.Name, errRead)
 	}
 	if _, err := io.Copy(io.Discard, through); err != nil {
@@ -97,7 +99,8 @@ func readVerified(dir string, want wire.File, read func(io.Reader) error) error 
 	return nil
 }
 
-// readFile reads one of a checkpoint's files. One that this release does not know is verified and left aside.
+// readFile reads one of the checkpoint's files. It ignores a file that this release does not know: readVerified still
+// verifies that file.
 func (c *Checkpoint) readFile(f wire.File, r io.Reader) (err error) {
 	switch f.Name {
 	case wire.WeightsFile, wire.SlotsFile:
@@ -117,22 +120,25 @@ func (c *Checkpoint) readFile(f wire.File, r io.Reader) (err error) {
 	return nil
 }
 
-// checkComplete: a manifest may list too little.
+// checkComplete returns an error if the files lack something that the manifest describes: a manifest may list too few
+// files.
 func (c Checkpoint) checkComplete() error {
 	if len(c.Tensors) != len(c.Manifest.Roles) {
-		return fmt.Errorf("%w: it holds %d tensors, its manifest names %d", ErrDamaged, len(c.Tensors), len(c.Manifest.Roles))
+		return fmt.Errorf("%w: it has %d tensors, but its manifest lists %d",
+			ErrDamaged, len(c.Tensors), len(c.Manifest.Roles))
 	}
 	if err := c.Tensors.checkAverages(); err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	in := c.Manifest.Input
 	if want := len(c.Manifest.Golden) * in.Size * in.Size * len(in.Channels); len(c.Golden) != want {
-		return fmt.Errorf("%w: %s has %d bytes, %d predictions need %d", ErrDamaged, wire.GoldenFile, len(c.Golden), len(c.Manifest.Golden), want)
+		return fmt.Errorf("%w: %s has %d bytes, but the inputs of %d predictions have %d",
+			ErrDamaged, wire.GoldenFile, len(c.Golden), len(c.Manifest.Golden), want)
 	}
 	return nil
 }
 
-// merge joins two files' tensors, both ordered by name, and gives each its role.
+// merge returns the tensors of two files, each ordered by name, in one order by name, and sets their roles.
 func merge(a, b Tensors, roles map[string]string) (Tensors, error) {
 	all := make(Tensors, 0, len(a)+len(b))
 	for len(a)+len(b) > 0 {
@@ -169,20 +175,21 @@ func readHistory(r io.Reader) ([]wire.Report, error) {
 	}
 }
 
-// Stated is the reference of the checkpoint in a local directory, with the digest that its manifest was written with.
-func Stated(dir string) (wire.CheckpointRef, error) {
+// RefOf returns the reference of the checkpoint in a local directory. Its digest is the one that was recorded when
+// the manifest was written: RefOf does not verify it, Load does.
+func RefOf(dir string) (wire.CheckpointRef, error) {
 	if _, err := os.Stat(dir); err != nil {
-		return wire.CheckpointRef{}, fmt.Errorf("look at checkpoint: %w", err)
+		return wire.CheckpointRef{}, fmt.Errorf("read checkpoint: %w", err)
 	}
-	digest, err := statedDigest(dir)
+	digest, err := recordedDigest(dir)
 	if err != nil {
-		return wire.CheckpointRef{}, fmt.Errorf("look at checkpoint %s: %w", dir, err)
+		return wire.CheckpointRef{}, fmt.Errorf("read checkpoint %s: %w", dir, err)
 	}
 	return wire.CheckpointRef{URI: wire.LocalURI(dir), Digest: digest}, nil
 }
 
-// statedDigest is the digest of the manifest that was noted when it was written.
-func statedDigest(dir string) (string, error) {
+// recordedDigest returns the digest that was recorded in sumFile when the manifest was written.
+func recordedDigest(dir string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, sumFile))
 	if err != nil {
 		return "", damagedIfMissing(err)
@@ -194,7 +201,8 @@ func statedDigest(dir string) (string, error) {
 	return wire.File{Name: name, SHA256: sum}.Digest(), nil
 }
 
-// damagedIfMissing: the directory is there, so a file that is not makes it a damaged one.
+// damagedIfMissing makes fs.ErrNotExist an ErrDamaged as well: the checkpoint's directory exists, so a missing file
+// is damage. Other errors are returned unchanged.
 func damagedIfMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -1,71 +1,49 @@
 package checkpoint
 
-import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
+import "plumbline.dev/plumbline/wire"
 
-	"plumbline.dev/plumbline/failpoint"
-	"plumbline.dev/plumbline/wire"
-)
-
-// saved is what this writer remembers of a checkpoint of its own.
-type saved struct {
+// ownCheckpoint is what a writer remembers of a checkpoint that it has saved.
+type ownCheckpoint struct {
 	name, uri, kind string
-	best            string // resume: uri of the trial's best at that point
-
-	rank wire.EpochValue // best: what it is compared by
+	best            string         // of a resume checkpoint: uri of the trial's best at that point
+	rank            wire.EpochValue // of a best checkpoint: the values that decide which of two is better
 }
 
-// RemoveOvertaken removes those of this writer's own checkpoints that nobody needs any more, and those of earlier attempts that it has
-// overtaken.
+// RemoveOvertaken removes those of this writer's checkpoints that are no longer needed, and those of earlier attempts
+// that this writer's checkpoints replace.
 func (w *Writer) RemoveOvertaken() error {
 	pinned := ""
 	if w.pinned != nil {
 		pinned = w.pinned()
 	}
-	keep, discard := retain(w.mine, w.keepLast, pinned)
-	w.mine = keep
+	keep, discard := retain(w.own, w.keepLast, pinned)
+	w.own = keep
 	for _, s := range discard {
 		if err := remove(w.dir, s.name); err != nil {
 			return err
 		}
 	}
-	return w.supersede(pinned)
+	return w.removeFromEarlier(pinned)
 }
 
-// remove takes the name first, so that a half-removed directory never looks like a checkpoint.
-func remove(dir, name string) error {
-	old := filepath.Join(dir, DiscardedPrefix+strings.TrimPrefix(name, DiscardedPrefix))
-	if name != filepath.Base(old) {
-		if err := os.Rename(filepath.Join(dir, name), old); err != nil {
-			return fmt.Errorf("remove an old checkpoint: %w", err)
-		}
-	}
-	failpoint.Here("checkpoint.discard.after")
-	if err := os.RemoveAll(old); err != nil {
-		return fmt.Errorf("remove an old checkpoint: %w", err)
-	}
-	return nil
-}
-
-// retain divides a writer's checkpoints, oldest first. Kept are
+// retain divides a writer's checkpoints, which are ordered from the oldest to the newest, into those to keep and
+// those to discard. It keeps
 //
-//   - the last resume checkpoints: were the newest damaged, the trial would go on from the one before;
-//   - the best that each of these names, because going on from it needs that one;
-//   - the present best and the one before it, which the operator may still be looking at;
-//   - the pinned one: the last best that the operator was told of. While NATS is away it may be older than all these.
-func retain(mine []saved, keepLast int, pinned string) (keep, discard []saved) {
+//   - the last keepLast resume checkpoints: if the newest is damaged, the trial resumes from the one before;
+//   - the best that each of these names, because resuming needs it;
+//   - the present best and the one before it, which the operator may still have in the run's status;
+//   - the checkpoint with the uri pinned: the last best whose report has been delivered. During an outage of NATS it
+//     may be older than all the others.
+func retain(own []ownCheckpoint, keepLast int, pinned string) (keep, discard []ownCheckpoint) {
 	needed := map[string]bool{pinned: true}
-	left := map[string]int{wire.CheckpointResume: keepLast, wire.CheckpointBest: 2}
-	for i := len(mine) - 1; i >= 0; i-- {
-		if s := mine[i]; left[s.kind] > 0 {
-			left[s.kind]--
+	stillToKeep := map[string]int{wire.CheckpointResume: keepLast, wire.CheckpointBest: 2}
+	for i := len(own) - 1; i >= 0; i-- {
+		if s := own[i]; stillToKeep[s.kind] > 0 {
+			stillToKeep[s.kind]--
 			needed[s.uri], needed[s.best] = true, true
 		}
 	}
-	for _, s := range mine {
+	for _, s := range own {
 		if needed[s.uri] {
 			keep = append(keep, s)
 		} else {

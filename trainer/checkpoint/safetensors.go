@@ -7,7 +7,8 @@ import (
 	"plumbline.dev/plumbline/trainer/safetensors"
 )
 
-// writeTensors streams ts to w. The same tensors give the same bytes. Roles are not in the file: the manifest has them.
+// writeTensors writes ts to w in the safetensors format. The same tensors always give the same bytes. Roles are not
+// written: the manifest has them.
 func writeTensors(w io.Writer, ts Tensors) error {
 	plain := make([]safetensors.Tensor, len(ts))
 	for i, t := range ts {
@@ -16,8 +17,8 @@ func writeTensors(w io.Writer, ts Tensors) error {
 	return safetensors.Write(w, nil, plain)
 }
 
-// readTensors reads what writeTensors wrote, or PyTorch: float32 alone, since training cannot go on exactly from anything less. size
-// is the file's. Roles stay empty.
+// readTensors reads a file of size bytes that writeTensors or PyTorch has written. All tensors must be float32:
+// resuming exactly is impossible with less precision. Roles stay empty.
 func readTensors(r io.Reader, size int64) (Tensors, error) {
 	file, err := safetensors.NewReader(r, size)
 	if err != nil {

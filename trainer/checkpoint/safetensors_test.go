@@ -23,15 +23,17 @@ func TestTensorsSurviveTheirFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := readTensors(&b, int64(b.Len()))
-	if diff := cmp.Diff(tensors(1), got, cmpopts.IgnoreFields(Tensor{}, "Role"), cmpopts.EquateEmpty()); err != nil || diff != "" {
+	diff := cmp.Diff(tensors(1), got, cmpopts.IgnoreFields(Tensor{}, "Role"), cmpopts.EquateEmpty())
+	if err != nil || diff != "" {
 		t.Errorf("error %v, written (-) and read (+):\n%s", err, diff)
 	}
 }
 
-func TestHalfPrecisionIsNoCheckpoint(t *testing.T) {
+func TestATensorOfHalfPrecisionIsRefused(t *testing.T) {
 	header := `{"fc.bias":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}`
 	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header+"\x00\x00\x00\x00"...)
-	if _, err := readTensors(bytes.NewReader(file), int64(len(file))); err == nil || !strings.Contains(err.Error(), "fc.bias is BF16") {
-		t.Errorf("error %v, want one that names the tensor and its type", err)
+	_, err := readTensors(bytes.NewReader(file), int64(len(file)))
+	if err == nil || !strings.Contains(err.Error(), "fc.bias is BF16") {
+		t.Errorf("error %v, want an error that names the tensor and its type", err)
 	}
 }

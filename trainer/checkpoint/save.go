@@ -12,32 +12,34 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Checkpoint is one checkpoint in memory.
+// Checkpoint is a checkpoint in memory.
 type Checkpoint struct {
-	Manifest wire.Manifest // Files is filled in by Save
-	Tensors  Tensors       // best: weights and statistics; resume: the optimizer's slots as well
+	Manifest wire.Manifest // Save computes Files and Roles: they may be empty
+	Tensors  Tensors       // weights and statistics; in a resume checkpoint also slots and averages
 	History  []wire.Report // the trial's reports so far
-	Golden   []uint8       // best: the inputs of Manifest.Golden
+	Golden   []uint8       // in a best checkpoint the input images of Manifest.Golden
 }
 
-// sumFile holds the manifest's own digest, as sha256sum -c reads it: whoever looks for a checkpoint to resume from knows none.
+// sumFile holds the manifest's own digest in the format of sha256sum -c. FindResume reads it, because it gets no
+// digest from its caller.
 const sumFile = wire.ManifestFile + ".sha256"
 
+// Prefixes of names in a store that are not final.
 const (
-	unfinishedPrefix = ".tmp-" // prefix of a directory that is being written
-	DiscardedPrefix  = ".old-" // prefix of a directory that is being removed
+	unfinishedPrefix = ".tmp-" // of a directory that is being written
+	DiscardedPrefix  = ".old-" // of a directory or file that is being removed
 )
 
-// Writer is one pod's own place in a store. It is not safe for concurrent use.
+// Writer writes the checkpoints of one pod. It is not safe for concurrent use.
 type Writer struct {
 	dir      string
 	keepLast int
 	pinned   func() string
-	mine     []saved
+	own      []ownCheckpoint // saved by this writer and not removed, from the oldest to the newest
 }
 
-// NewWriter makes the directory of a writer below uri. keepLast is how many resume checkpoints RemoveOvertaken leaves; pinned, which may
-// be nil, names one more checkpoint to leave alone.
+// NewWriter creates the directory of a writer below uri and returns the Writer. keepLast is the number of resume
+// checkpoints that RemoveOvertaken keeps. pinned, which may be nil, returns the uri of one more checkpoint to keep.
 func NewWriter(uri, runUID, trial, writer string, keepLast int, pinned func() string) (*Writer, error) {
 	root, err := wire.LocalPath(uri)
 	if err != nil {
@@ -50,29 +52,30 @@ func NewWriter(uri, runUID, trial, writer string, keepLast int, pinned func() st
 	return &Writer{dir: dir, keepLast: keepLast, pinned: pinned}, nil
 }
 
-// Dir is the writer's own directory, where nobody else writes.
+// Dir returns the writer's directory. Nobody else writes there.
 func (w *Writer) Dir() string { return w.dir }
 
-// Save commits c. Once it returns, the checkpoint is on the disk and whole, whatever happens to the process or the machine.
+// Save commits c and returns its reference. When Save has returned, the checkpoint is complete and on the disk, and
+// survives a crash of the process or the machine.
 func (w *Writer) Save(c Checkpoint) (wire.CheckpointRef, error) {
 	name := directory(c.Manifest)
 	ref, err := w.save(name, c)
 	if err != nil {
 		return wire.CheckpointRef{}, fmt.Errorf("save checkpoint %s: %w", filepath.Join(w.dir, name), err)
 	}
-	s := saved{name: name, uri: ref.URI, kind: c.Manifest.Kind}
+	s := ownCheckpoint{name: name, uri: ref.URI, kind: c.Manifest.Kind}
 	if c.Manifest.Kind == wire.CheckpointBest {
 		s.rank = rank(c.Manifest)
 	}
 	if c.Manifest.Best != nil {
 		s.best = c.Manifest.Best.Checkpoint.URI
 	}
-	w.mine = append(w.mine, s)
+	w.own = append(w.own, s)
 	return ref, nil
 }
 
-// directory names a checkpoint within its writer's place. A resume checkpoint counts the steps that were skipped, too: no
-// two of one writer have the same name.
+// directory returns the name of a checkpoint's directory in its writer's directory. The step in the name of a resume
+// checkpoint includes skipped steps, so that no two checkpoints of a writer have the same name.
 func directory(m wire.Manifest) string {
 	if m.Kind == wire.CheckpointBest {
 		return fmt.Sprintf("best-e%04d", m.Epoch)
@@ -82,7 +85,7 @@ func directory(m wire.Manifest) string {
 
 func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 	temp, final := filepath.Join(w.dir, unfinishedPrefix+name), filepath.Join(w.dir, name)
-	if err := os.RemoveAll(temp); err != nil { // of a Save that ran into an error
+	if err := os.RemoveAll(temp); err != nil { // left by a Save that returned an error
 		return wire.CheckpointRef{}, err
 	}
 	failpoint.Here("checkpoint.write.before")
@@ -91,7 +94,7 @@ func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 	}
 	digest, err := writeFiles(temp, c)
 	if err != nil {
-		os.RemoveAll(temp) // the disk may be full: leave room for the next
+		os.RemoveAll(temp) // the disk may be full: free the space for the next Save
 		return wire.CheckpointRef{}, err
 	}
 	if err := Sync(temp); err != nil {
@@ -105,7 +108,7 @@ func (w *Writer) save(name string, c Checkpoint) (wire.CheckpointRef, error) {
 	return wire.CheckpointRef{URI: wire.LocalURI(final), Digest: digest}, Sync(w.dir)
 }
 
-// writeFiles writes everything, the manifest last, and returns the manifest's digest.
+// writeFiles writes all files of c into dir, the manifest and its digest last, and returns the digest.
 func writeFiles(dir string, c Checkpoint) (digest string, err error) {
 	if err := c.Tensors.checkAverages(); err != nil {
 		return "", err
@@ -122,25 +125,29 @@ func writeFiles(dir string, c Checkpoint) (digest string, err error) {
 			m.Files = append(m.Files, f)
 		}
 	}
-	if m.Kind == wire.CheckpointBest { // in the order of their names
+	// Files are added in the order of their names.
+	if m.Kind == wire.CheckpointBest {
 		add(wire.GoldenFile, func(w io.Writer) error { _, err := w.Write(c.Golden); return err })
 	}
 	add(wire.HistoryFile, func(w io.Writer) error { return writeHistory(w, c.History) })
 	if m.Kind == wire.CheckpointResume {
-		add(wire.SlotsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.memory()) })
+		add(wire.SlotsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.resumeOnly()) })
 	}
-	add(wire.WeightsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.plain()) })
+	add(wire.WeightsFile, func(w io.Writer) error { return writeTensors(w, c.Tensors.raw()) })
 	if err != nil {
 		return "", err
 	}
 	if err := m.Validate(); err != nil {
-		return "", fmt.Errorf("a manifest that nobody could use: %w", err)
+		return "", fmt.Errorf("the manifest is not valid: %w", err)
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("encode %s: %w", wire.ManifestFile, err)
 	}
-	f, err := writeFile(filepath.Join(dir, wire.ManifestFile), func(w io.Writer) error { _, err := w.Write(append(text, '\n')); return err })
+	f, err := writeFile(filepath.Join(dir, wire.ManifestFile), func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
 	if err != nil {
 		return "", err
 	}
@@ -164,7 +171,7 @@ func writeHistory(w io.Writer, history []wire.Report) error {
 	return err
 }
 
-// writeFile writes and syncs one file, and says what is in it.
+// writeFile writes and syncs one new file, and returns its entry for the manifest.
 func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -185,7 +192,8 @@ func writeFile(path string, write func(io.Writer) error) (wire.File, error) {
 	return digester.File(filepath.Base(path)), f.Close()
 }
 
-// MakeDir makes dir and its parents, each made known to the disk: a rename into a directory that is lost is lost too.
+// MakeDir creates dir and its missing parents, and syncs the parent of each: if a crash loses a directory, it also
+// loses the checkpoints that were renamed into that directory.
 func MakeDir(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -196,18 +204,18 @@ func MakeDir(dir string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) { // another pod may have been faster
+	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) { // another pod may have created it meanwhile
 		return err
 	}
 	return Sync(parent)
 }
 
-// Sync brings a directory's entries, or a file's content, to the disk.
-func Sync(dir string) error {
-	d, err := os.Open(dir)
+// Sync writes a directory's entries, or a file's content, to the disk.
+func Sync(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	return d.Sync()
+	defer f.Close()
+	return f.Sync()
 }

@@ -14,69 +14,72 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// ErrNotStore says that a directory holds something that no trainer puts into a checkpoint store.
+// ErrNotStore reports that a directory contains something that no trainer writes into a checkpoint store.
 var ErrNotStore = errors.New("not a checkpoint store")
 
-// Removal is something below a store that nobody needs any more.
+// Removal is a directory or file below a store that may be removed.
 type Removal struct {
-	Path  string // below the store
+	Path  string // relative to the store
 	Bytes int64
-	Why   string
+	Why   string // the reason, for people
 }
 
-// Stranger is a run's directory of which the keep list says nothing.
-type Stranger struct {
+// UnknownRun is the directory of a run that is neither live nor ended according to the keep list.
+type UnknownRun struct {
 	UID     string
-	Run     wire.Run // as one of its checkpoints has it; empty where none can be read
+	Run     wire.Run // from one of the run's checkpoints; empty if none can be read
 	Bytes   int64
-	Changed time.Time
+	Changed time.Time // of the latest change below the directory
 }
 
-// Findings are what a survey at a store found.
+// Findings are the result of a survey of a store.
 type Findings struct {
-	Removals  []Removal
-	Strangers []Stranger // left as they are
-	Runs      int        // directories of runs
+	Removals    []Removal
+	UnknownRuns []UnknownRun // those of which nothing is removed
+	Runs        int          // number of directories of runs
 }
 
-// CacheName is the directory of decoded images beside the runs'.
+// CacheName is the name of the directory of decoded images in a store, next to the directories of runs.
 const CacheName = "cache"
 
-// Survey says what of the store at root may go, and changes nothing. Whatever the list says, a best stays that a resume checkpoint which
-// stays may need, and so do all bests of a trial of which the list names none: its reports may never have arrived.
+// Survey returns what may be removed from the store at root according to the keep list. It changes nothing. In two
+// cases it keeps best checkpoints that the list does not name: those that a remaining resume checkpoint may need, and
+// all bests of a trial of which the list names none, because the trial's reports may never have arrived.
 func Survey(root string, keep wire.Keep, now time.Time) (Findings, error) {
-	s := surveyor{root: root, keep: keep, now: now, kept: map[string]bool{}, whole: map[string]bool{}}
+	s := surveyor{root: root, keep: keep, now: now, kept: map[string]bool{}, keepsAllBests: map[string]bool{}}
 	runs, err := s.runs()
 	if err != nil {
-		return Findings{}, fmt.Errorf("look at checkpoint store %s: %w", root, err)
+		return Findings{}, fmt.Errorf("survey checkpoint store %s: %w", root, err)
 	}
 	s.found.Runs = len(runs)
 	for _, c := range keep.Checkpoints {
 		s.kept[c] = true
 	}
 	var prune []string
-	for _, uid := range runs { // what stays decides what else must
-		goes, err := s.mayPrune(uid)
+	// First collect everything that must be kept, then what may be removed: one run may need another run's
+	// checkpoint.
+	for _, uid := range runs {
+		mayPrune, err := s.mayPrune(uid)
 		if err != nil {
-			return Findings{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
+			return Findings{}, fmt.Errorf("survey run %s in %s: %w", uid, root, err)
 		}
-		if goes {
+		if mayPrune {
 			prune = append(prune, uid)
 			err = s.keepUnreported(uid)
 		} else {
 			err = s.keepBests(uid)
 		}
 		if err != nil {
-			return Findings{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
+			return Findings{}, fmt.Errorf("survey run %s in %s: %w", uid, root, err)
 		}
 	}
 	for _, uid := range prune {
 		if err := s.pruneRun(uid); err != nil {
-			return Findings{}, fmt.Errorf("look at run %s in %s: %w", uid, root, err)
+			return Findings{}, fmt.Errorf("survey run %s in %s: %w", uid, root, err)
 		}
 	}
 	if err := s.cache(); err != nil {
-		return Findings{}, fmt.Errorf("look at %s: %w", filepath.Join(root, CacheName), err)
+		return Findings{}, fmt.Errorf("survey %s: %w", filepath.Join(root, CacheName), err)
 	}
 	return s.found, nil
 }
@@ -85,12 +88,14 @@ type surveyor struct {
 	root  string
 	keep  wire.Keep
 	now   time.Time
-	kept  map[string]bool // places of checkpoints
-	whole map[string]bool // trials, as <run uid>/<trial>, whose bests all stay
+	kept  map[string]bool // places of checkpoints that must be kept
 	found Findings
+
+	keepsAllBests map[string]bool // trials, as <run uid>/<trial>, of which all best checkpoints are kept
 }
 
-// runs lists the directories of runs. Anything else that no trainer makes means that this is the wrong directory.
+// runs returns the uids of the runs that have a directory in the store. Anything that no trainer creates is an error,
+// because root is then not a checkpoint store.
 func (s *surveyor) runs() (uids []string, err error) {
 	entries, err := os.ReadDir(s.root)
 	if err != nil {
@@ -106,52 +111,61 @@ func (s *surveyor) runs() (uids []string, err error) {
 		case e.IsDir() && s.isRun(name):
 			uids = append(uids, name)
 		default:
-			return nil, fmt.Errorf("%w: %s is neither a run's directory (<run uid>/<trial>/<trial>-a<attempt>-<pod uid>) nor %s; nothing was removed", ErrNotStore, filepath.Join(s.root, name), CacheName)
+			return nil, fmt.Errorf(notStore, ErrNotStore, filepath.Join(s.root, name), CacheName)
 		}
 	}
 	return uids, nil
 }
 
+const notStore = "%w: %s is neither a run's directory (<run uid>/<trial>/<trial>-a<attempt>-<pod uid>) nor %s; " +
+	"nothing was removed"
+
+// isRun reports whether a directory of the store has the structure of a run's directory.
 func (s *surveyor) isRun(uid string) bool {
 	trials, err := os.ReadDir(filepath.Join(s.root, uid))
 	for _, t := range trials {
 		writers, errTrial := os.ReadDir(filepath.Join(s.root, uid, t.Name()))
-		if errTrial != nil || slices.ContainsFunc(writers, func(w fs.DirEntry) bool { return !w.IsDir() || !strings.HasPrefix(w.Name(), t.Name()+"-a") }) {
+		isOther := func(e fs.DirEntry) bool { return !e.IsDir() || !strings.HasPrefix(e.Name(), t.Name()+"-a") }
+		if errTrial != nil || slices.ContainsFunc(writers, isOther) {
 			return false
 		}
 	}
 	return err == nil
 }
 
-// mayPrune says whether anything of a run may go.
-func (s *surveyor) mayPrune(uid string) (goes bool, err error) {
+// mayPrune reports whether anything of a run may be removed. It adds an unknown run of which nothing may be removed
+// to the findings.
+func (s *surveyor) mayPrune(uid string) (ok bool, err error) {
 	switch {
 	case slices.Contains(s.keep.Live, uid):
 		return false, nil
 	case slices.Contains(s.keep.Ended, uid):
 		return true, nil
 	}
-	who := Stranger{UID: uid}
-	if who.Bytes, who.Changed, err = measure(filepath.Join(s.root, uid)); err != nil {
+	unknown := UnknownRun{UID: uid}
+	if unknown.Bytes, unknown.Changed, err = measure(filepath.Join(s.root, uid)); err != nil {
 		return false, err
 	}
-	if s.keep.Unknown && s.idle(who.Changed) {
+	if s.keep.Unknown && s.idle(unknown.Changed) {
 		return true, nil
 	}
-	err = s.manifests(uid, func(m wire.Manifest) { who.Run = m.Run })
-	s.found.Strangers = append(s.found.Strangers, who)
+	err = s.manifests(uid, func(m wire.Manifest) { unknown.Run = m.Run })
+	s.found.UnknownRuns = append(s.found.UnknownRuns, unknown)
 	return false, err
 }
 
+// idle reports whether something that was last changed or used at this time has been idle for the keep list's
+// IdleSeconds.
 func (s *surveyor) idle(changed time.Time) bool {
 	return s.now.Sub(changed) >= time.Duration(s.keep.IdleSeconds)*time.Second
 }
 
-// keepBests keeps what the resume checkpoints of a run that stays need, in whichever run's directory it lies.
+// keepBests keeps the bests that the resume checkpoints of a run need. A best may be in the directory of another run.
 func (s *surveyor) keepBests(uid string) error {
 	return s.manifests(uid, s.keepBest)
 }
 
+// keepBest keeps the best checkpoint that a resume checkpoint names, if it names one.
 func (s *surveyor) keepBest(m wire.Manifest) {
 	if m.Best == nil {
 		return
@@ -161,8 +175,9 @@ func (s *surveyor) keepBest(m wire.Manifest) {
 	}
 }
 
-// keepUnreported keeps all bests of each trial of an ended run of which the keep list names none, and the one that its last resume checkpoint
-// names, in whichever run's directory: which is the trial's best nobody knows, since the last may be newer than that checkpoint.
+// keepUnreported deals with the trials of an ended run of which the keep list names no checkpoint. It keeps all bests
+// of such a trial, and the best that the trial's last resume checkpoint names, which may be in the directory of
+// another run. Nobody knows which of them is the trial's best: a best may be newer than the last resume checkpoint.
 func (s *surveyor) keepUnreported(uid string) error {
 	if !slices.Contains(s.keep.Ended, uid) {
 		return nil
@@ -173,40 +188,43 @@ func (s *surveyor) keepUnreported(uid string) error {
 	}
 	for _, t := range trials {
 		trial := uid + "/" + t.Name()
-		if slices.ContainsFunc(s.keep.Checkpoints, func(place string) bool { return strings.HasPrefix(place, trial+"/") }) {
+		isOfTrial := func(place string) bool { return strings.HasPrefix(place, trial+"/") }
+		if slices.ContainsFunc(s.keep.Checkpoints, isOfTrial) {
 			continue
 		}
-		s.whole[trial] = true
-		found, _, err := list(filepath.Join(s.root, trial))
+		s.keepsAllBests[trial] = true
+		entries, _, err := listResume(filepath.Join(s.root, trial))
 		if err != nil {
 			return err
 		}
-		if len(found) > 0 {
-			s.keepBest(found[0].manifest)
+		if len(entries) > 0 {
+			s.keepBest(entries[0].manifest)
 		}
 	}
 	return nil
 }
 
-// manifests reads those of a run's resume checkpoints. One that is damaged is nothing that anybody goes on from.
+// manifests calls use with the manifest of each of a run's resume checkpoints. It skips damaged ones, because no
+// trial resumes from them.
 func (s *surveyor) manifests(uid string, use func(wire.Manifest)) error {
 	trials, err := os.ReadDir(filepath.Join(s.root, uid))
 	if err != nil {
 		return err
 	}
 	for _, t := range trials {
-		found, _, err := list(filepath.Join(s.root, uid, t.Name()))
+		entries, _, err := listResume(filepath.Join(s.root, uid, t.Name()))
 		if err != nil {
 			return err
 		}
-		for _, c := range found {
-			use(c.manifest)
+		for _, e := range entries {
+			use(e.manifest)
 		}
 	}
 	return nil
 }
 
-// pruneRun takes a run that has ended, or a stranger that may go. Of the latter nothing stays where nothing is kept.
+// pruneRun adds to the findings what may be removed of a run that has ended, or of an unknown run that mayPrune has
+// permitted. The directory of an unknown run may be removed as a whole if nothing in it is kept.
 func (s *surveyor) pruneRun(uid string) error {
 	if !slices.Contains(s.keep.Ended, uid) && !s.keepsAny(uid) {
 		return s.addRemoval(uid, "no run of this uid exists")
@@ -223,15 +241,17 @@ func (s *surveyor) pruneRun(uid string) error {
 	return nil
 }
 
-func (s *surveyor) keepsAny(below string) bool {
+// keepsAny reports whether any checkpoint of a run is kept.
+func (s *surveyor) keepsAny(uid string) bool {
 	for place := range maps.Keys(s.kept) {
-		if strings.HasPrefix(place, below+"/") {
+		if strings.HasPrefix(place, uid+"/") {
 			return true
 		}
 	}
 	return false
 }
 
+// pruneTrial adds to the findings what may be removed of one trial.
 func (s *surveyor) pruneTrial(uid, trial string) error {
 	writers, err := os.ReadDir(filepath.Join(s.root, uid, trial))
 	if err != nil {
@@ -251,7 +271,7 @@ func (s *surveyor) pruneTrial(uid, trial string) error {
 				why = "left by a process that was killed"
 			case strings.HasPrefix(e.Name(), wire.CheckpointResume+"-"):
 				why = "its run has ended"
-			case strings.HasPrefix(e.Name(), wire.CheckpointBest+"-") && !s.whole[uid+"/"+trial]:
+			case strings.HasPrefix(e.Name(), wire.CheckpointBest+"-") && !s.keepsAllBests[uid+"/"+trial]:
 				why = "not its trial's best"
 			}
 			if why != "" {
@@ -264,7 +284,8 @@ func (s *surveyor) pruneTrial(uid, trial string) error {
 	return nil
 }
 
-// cache finds decoded images that nobody has used for long. A file that is used is touched.
+// cache adds to the findings the decoded images that have been idle. A trial that uses a file sets its modification
+// time.
 func (s *surveyor) cache() error {
 	entries, err := os.ReadDir(filepath.Join(s.root, CacheName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -274,19 +295,23 @@ func (s *surveyor) cache() error {
 		return err
 	}
 	for _, e := range entries {
-		ours := strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(e.Name(), DiscardedPrefix), "."), "packed-") // or a half-written one
+		// A half-written file begins with a dot, a half-removed one with DiscardedPrefix.
+		name := strings.TrimPrefix(strings.TrimPrefix(e.Name(), DiscardedPrefix), ".")
 		info, err := e.Info()
 		switch {
-		case !ours || errors.Is(err, fs.ErrNotExist):
+		case !strings.HasPrefix(name, "packed-") || errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return err
 		case info.Mode().IsRegular() && s.idle(info.ModTime()):
-			s.found.Removals = append(s.found.Removals, Removal{filepath.Join(CacheName, e.Name()), info.Size(), "decoded images that nobody has used lately"})
+			s.found.Removals = append(s.found.Removals, Removal{
+				filepath.Join(CacheName, e.Name()), info.Size(), "decoded images that nobody has used lately",
+			})
 		}
 	}
 	return nil
 }
 
+// addRemoval adds a removal of path, which is relative to the store, to the findings.
 func (s *surveyor) addRemoval(path, why string) error {
 	bytes, _, err := measure(filepath.Join(s.root, path))
 	s.found.Removals = append(s.found.Removals, Removal{path, bytes, why})

@@ -14,8 +14,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// write commits a best of epoch 1 and 2 and a resume checkpoint that names the second, or the given one, as one writer of d18.
-func write(t *testing.T, store, run, writer string, of *wire.CheckpointRef) {
+// write commits the bests of epochs 1 and 2 and a resume checkpoint, as a writer of trial d18. The resume checkpoint
+// names bestSoFar or, if that is nil, the best of epoch 2.
+func write(t *testing.T, store, run, writer string, bestSoFar *wire.CheckpointRef) {
 	t.Helper()
 	w, err := NewWriter(wire.LocalURI(store), run, trialName, writer, 2, nil)
 	if err != nil {
@@ -23,16 +24,16 @@ func write(t *testing.T, store, run, writer string, of *wire.CheckpointRef) {
 	}
 	save(t, w, best(1))
 	second := save(t, w, best(2))
-	if of == nil {
-		of = &second
+	if bestSoFar == nil {
+		bestSoFar = &second
 	}
-	c := resume(2, 20, of)
+	c := resume(2, 20, bestSoFar)
 	c.Manifest.Run = wire.Run{Namespace: "default", Name: "erasers", UID: run}
 	save(t, w, c)
 }
 
-// removals looks and says what may go, without the sizes.
-func removals(t *testing.T, store string, keep wire.Keep, now time.Time) (paths []string, strangers []string) {
+// survey returns the findings as text, without sizes: a line for each removal, and a line for each unknown run.
+func survey(t *testing.T, store string, keep wire.Keep, now time.Time) (removals, unknown []string) {
 	t.Helper()
 	s, err := Survey(store, keep, now)
 	if err != nil {
@@ -40,67 +41,102 @@ func removals(t *testing.T, store string, keep wire.Keep, now time.Time) (paths 
 	}
 	for _, r := range s.Removals {
 		if r.Bytes == 0 && !strings.Contains(r.Path, ".tmp") {
-			t.Errorf("%s takes no room", r.Path)
+			t.Errorf("%s has the size 0", r.Path)
 		}
-		paths = append(paths, r.Path+": "+r.Why)
+		removals = append(removals, r.Path+": "+r.Why)
 	}
-	for _, who := range s.Strangers {
-		strangers = append(strangers, who.UID+" "+who.Run.Name)
+	for _, u := range s.UnknownRuns {
+		unknown = append(unknown, u.UID+" "+u.Run.Name)
 	}
-	slices.Sort(paths)
-	return paths, strangers
+	slices.Sort(removals)
+	return removals, unknown
 }
 
-func TestWhatAStoreMayLose(t *testing.T) {
+func TestSurvey(t *testing.T) {
 	const month = 30 * 24 * 3600
 	for name, test := range map[string]struct {
-		keep      wire.Keep
-		now       time.Duration // after everything was written
-		want      []string
-		strangers []string
+		keep    wire.Keep
+		now     time.Duration // since everything was written
+		want    []string
+		unknown []string
 	}{
-		"nothing of anybody without a word": {wire.Keep{IdleSeconds: month}, 0, nil, []string{"r1 erasers", "r2 erasers"}},
-		"of an ended run all but what is named, and nothing of a live one": {
-			wire.Keep{Live: []string{"r2"}, Ended: []string{"r1"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"}, IdleSeconds: month}, 0,
-			[]string{
+		"without any run in the list nothing may be removed": {
+			keep:    wire.Keep{IdleSeconds: month},
+			unknown: []string{"r1 erasers", "r2 erasers"},
+		},
+		"of an ended run everything that is not named, and nothing of a live run": {
+			keep: wire.Keep{
+				Live:        []string{"r2"},
+				Ended:       []string{"r1"},
+				Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"},
+				IdleSeconds: month,
+			},
+			// The resume checkpoint of r2 needs best-e0001 of r1.
+			want: []string{
 				"r1/d18/d18-a1-p/.tmp-resume-e0003-s00000030: left by a process that was killed",
 				"r1/d18/d18-a1-p/resume-e0002-s00000020: its run has ended",
-			}, // r2's resume checkpoint needs r1's best-e0001
-			nil},
-		"of an ended run no best while nobody names one": { // the newest may be newer than the last resume checkpoint
-			wire.Keep{Ended: []string{"r1", "r2"}, IdleSeconds: month}, 0,
-			[]string{
+			},
+		},
+		"of an ended run no best if the list names none": {
+			// The newest best may be newer than the last resume checkpoint.
+			keep: wire.Keep{Ended: []string{"r1", "r2"}, IdleSeconds: month},
+			want: []string{
 				"r1/d18/d18-a1-p/.tmp-resume-e0003-s00000030: left by a process that was killed",
 				"r1/d18/d18-a1-p/resume-e0002-s00000020: its run has ended",
 				"r2/d18/d18-a1-q/resume-e0002-s00000020: its run has ended",
-			}, nil},
-		"of a told run the best that another's resume checkpoint names": {
-			wire.Keep{Ended: []string{"r1", "r2"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002", "r2/d18/d18-a1-q/best-e0002"}, IdleSeconds: month}, 0,
-			[]string{
+			},
+		},
+		"a best that the resume checkpoint of another ended run names": {
+			keep: wire.Keep{
+				Ended:       []string{"r1", "r2"},
+				Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002", "r2/d18/d18-a1-q/best-e0002"},
+				IdleSeconds: month,
+			},
+			want: []string{
 				"r1/d18/d18-a1-p/.tmp-resume-e0003-s00000030: left by a process that was killed",
 				"r1/d18/d18-a1-p/best-e0001: not its trial's best",
 				"r1/d18/d18-a1-p/resume-e0002-s00000020: its run has ended",
 				"r2/d18/d18-a1-q/best-e0001: not its trial's best",
 				"r2/d18/d18-a1-q/resume-e0002-s00000020: its run has ended",
-			}, nil},
-		"a stranger that has not changed for long, whole": {
-			wire.Keep{Live: []string{"r1"}, Unknown: true, IdleSeconds: month}, 31 * 24 * time.Hour,
-			[]string{"cache/packed-aa: decoded images that nobody has used lately", "r2: no run of this uid exists"}, nil},
-		"a stranger of which something is promoted, but for that": {
-			wire.Keep{Live: []string{"r1"}, Checkpoints: []string{"r2/d18/d18-a1-q/best-e0002"}, Unknown: true, IdleSeconds: month}, 31 * 24 * time.Hour,
-			[]string{
+			},
+		},
+		"an unknown run that has been idle, as a whole": {
+			keep: wire.Keep{Live: []string{"r1"}, Unknown: true, IdleSeconds: month},
+			now:  31 * 24 * time.Hour,
+			want: []string{
+				"cache/packed-aa: decoded images that nobody has used lately",
+				"r2: no run of this uid exists",
+			},
+		},
+		"an unknown run that has been idle, except for a promoted checkpoint": {
+			keep: wire.Keep{
+				Live:        []string{"r1"},
+				Checkpoints: []string{"r2/d18/d18-a1-q/best-e0002"},
+				Unknown:     true,
+				IdleSeconds: month,
+			},
+			now: 31 * 24 * time.Hour,
+			want: []string{
 				"cache/packed-aa: decoded images that nobody has used lately",
 				"r2/d18/d18-a1-q/best-e0001: not its trial's best",
 				"r2/d18/d18-a1-q/resume-e0002-s00000020: its run has ended",
-			}, nil},
-		"no stranger that has changed lately": {wire.Keep{Live: []string{"r1"}, Unknown: true, IdleSeconds: month}, 29 * 24 * time.Hour, nil, []string{"r2 erasers"}},
+			},
+		},
+		"no unknown run that has changed lately": {
+			keep:    wire.Keep{Live: []string{"r1"}, Unknown: true, IdleSeconds: month},
+			now:     29 * 24 * time.Hour,
+			unknown: []string{"r2 erasers"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := t.TempDir()
 			write(t, store, "r1", "d18-a1-p", nil)
-			older := wire.CheckpointRef{URI: "file:///elsewhere/r1/d18/d18-a1-p/best-e0001", Digest: "sha256:0"} // r2 went on from r1
+			// r2 has resumed from r1, through another mount path.
+			older := wire.CheckpointRef{URI: "file:///elsewhere/r1/d18/d18-a1-p/best-e0001", Digest: "sha256:0"}
 			write(t, store, "r2", "d18-a1-q", &older)
-			for _, dir := range []string{"r1/d18/d18-a1-p/.tmp-resume-e0003-s00000030", "r1/d18/d18-a1-p/report", "cache", "lost+found"} {
+			for _, dir := range []string{
+				"r1/d18/d18-a1-p/.tmp-resume-e0003-s00000030", "r1/d18/d18-a1-p/report", "cache", "lost+found",
+			} {
 				if err := os.MkdirAll(filepath.Join(store, dir), 0o755); err != nil {
 					t.Fatal(err)
 				}
@@ -108,24 +144,25 @@ func TestWhatAStoreMayLose(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(store, "cache/packed-aa"), []byte("pixels"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			got, strangers := removals(t, store, test.keep, time.Now().Add(test.now))
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("may go:\n%s", diff)
+			removals, unknown := survey(t, store, test.keep, time.Now().Add(test.now))
+			if diff := cmp.Diff(test.want, removals); diff != "" {
+				t.Errorf("may be removed:\n%s", diff)
 			}
-			if diff := cmp.Diff(test.strangers, strangers); diff != "" {
-				t.Errorf("strangers:\n%s", diff)
+			if diff := cmp.Diff(test.unknown, unknown); diff != "" {
+				t.Errorf("unknown runs:\n%s", diff)
 			}
 		})
 	}
 }
 
-// What a prune that was killed left under its other name goes with the next; what is kept can still be loaded.
-func TestAPruneThatWasKilledIsFinishedByTheNext(t *testing.T) {
+// A prune that was killed leaves a directory with DiscardedPrefix. The next prune removes that directory, and a kept
+// checkpoint can still be loaded.
+func TestTheNextPruneFinishesOneThatWasKilled(t *testing.T) {
 	store := t.TempDir()
 	write(t, store, "r1", "d18-a1-p", nil)
 	keep := wire.Keep{Ended: []string{"r1"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"}}
 	old := filepath.Join(store, "r1/d18/d18-a1-p/.old-best-e0001")
-	if err := os.Rename(filepath.Join(store, "r1/d18/d18-a1-p/best-e0001"), old); err != nil { // and killed here
+	if err := os.Rename(filepath.Join(store, "r1/d18/d18-a1-p/best-e0001"), old); err != nil { // then it is killed
 		t.Fatal(err)
 	}
 	s, err := Survey(store, keep, time.Now())
@@ -137,11 +174,11 @@ func TestAPruneThatWasKilledIsFinishedByTheNext(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	left, err := os.ReadDir(filepath.Dir(old))
-	if err != nil || len(left) != 1 || left[0].Name() != "best-e0002" {
-		t.Errorf("left %v, error %v", left, err)
+	remaining, err := os.ReadDir(filepath.Dir(old))
+	if err != nil || len(remaining) != 1 || remaining[0].Name() != "best-e0002" {
+		t.Errorf("remaining: %v, error %v", remaining, err)
 	}
-	ref, err := Stated(filepath.Join(filepath.Dir(old), "best-e0002"))
+	ref, err := RefOf(filepath.Join(filepath.Dir(old), "best-e0002"))
 	if err == nil {
 		_, err = Load(ref)
 	}
@@ -150,13 +187,13 @@ func TestAPruneThatWasKilledIsFinishedByTheNext(t *testing.T) {
 	}
 }
 
-func TestADirectoryThatIsNoStoreIsRefused(t *testing.T) {
+func TestSurveyRefusesADirectoryThatIsNoStore(t *testing.T) {
 	for name, path := range map[string]string{
-		"a file":                            "notes.txt",
-		"a data set":                        "images/GRAY/e0001.png",
-		"a registry of models":              "eraser/1/saved_model.pb",
-		"a writer of another trial":         "r1/d18/d34-a1-p/best-e0001/manifest.json",
-		"something hidden that is not ours": ".git/config/x",
+		"a file":                                "notes.txt",
+		"a data set":                            "images/GRAY/e0001.png",
+		"a registry of models":                  "eraser/1/saved_model.pb",
+		"a writer of another trial":             "r1/d18/d34-a1-p/best-e0001/manifest.json",
+		"a hidden directory of another program": ".git/config/x",
 	} {
 		store := t.TempDir()
 		write(t, store, "r1", "d18-a1-p", nil)

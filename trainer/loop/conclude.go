@@ -73,7 +73,7 @@ func (r *run) addCheckpoints(e *entry, v result, better bool) error {
 // manifest describes the trial as it stands.
 func (r *run) manifest(kind string) wire.Manifest {
 	m := r.Manifest
-	m.Format, m.Version, m.Kind, m.Weights = wire.ManifestForm, wire.Version, kind, r.weightsKind()
+	m.Format, m.Version, m.Kind, m.Weights = wire.ManifestFormat, wire.Version, kind, r.weightsKind()
 	m.Run, m.Trial, m.Writer, m.Attempt = r.Trial.Run, r.Trial.Name, r.Writer, r.Trial.Attempt
 	m.Epoch, m.Step, m.PhaseStep, m.Skipped, m.Seed = r.epoch, r.step, r.phaseStep, r.skipped, r.Trial.Hyperparameters.Seed
 	m.Calibration = wire.Calibration{Shift: r.shift, Temperature: 1, Comparator: ">="}

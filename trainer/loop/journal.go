@@ -96,7 +96,7 @@ func (j *journal) write(e entry) error {
 	var named *wire.CheckpointRef
 	if e.best != nil {
 		m := &e.best.Manifest
-		m.Report, e.best.History = j.sequence, j.history
+		m.LastSequence, e.best.History = j.sequence, j.history
 		ref, err := j.save(*e.best)
 		if err != nil {
 			return err
@@ -114,7 +114,7 @@ func (j *journal) write(e entry) error {
 		}
 	}
 	if e.resume != nil {
-		e.resume.Manifest.Best, e.resume.Manifest.Report, e.resume.History = j.best, j.sequence, j.history
+		e.resume.Manifest.Best, e.resume.Manifest.LastSequence, e.resume.History = j.best, j.sequence, j.history
 		if _, err := j.save(*e.resume); err != nil {
 			return err
 		}

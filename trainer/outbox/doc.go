@@ -1,7 +1,8 @@
-// Package outbox brings a trial's reports to the stream without ever keeping the trial waiting.
+// Package outbox sends a trial's reports to the stream. The trial never waits for NATS.
 //
-// In the walk it stands behind the loop's journal: what the journal spools here goes to NATS JetStream in the background, one
-// report at a time and in order, until each is acknowledged; on the other side ingest folds them. While NATS is away the spool
-// grows and training goes on. A spool lasts no longer than its pod: what it still holds at the end is in the newest checkpoint's
-// history as well, and the next writer tells it again.
+// In the walk it comes after the loop's journal, which appends reports to the spool. A Sender takes them from the
+// spool and sends them to NATS JetStream in the background, one at a time and in order, each until it is
+// acknowledged. On the other side ingest folds them. During an outage of NATS the spool grows and training continues.
+// A spool is lost with its pod. Its reports are also in the history of the newest checkpoint, and the next writer
+// sends them again.
 package outbox

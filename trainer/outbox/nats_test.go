@@ -18,7 +18,8 @@ import (
 
 const runUID = "0a1b2c3d"
 
-// installation is NATS as Plumbline runs it: operator mode, one account with JetStream, users with narrow permissions.
+// installation is a NATS server as Plumbline runs it: operator mode, one account with JetStream, and users with
+// narrow permissions.
 type installation struct {
 	t       *testing.T
 	options *server.Options
@@ -27,11 +28,15 @@ type installation struct {
 }
 
 func newInstallation(t *testing.T) *installation {
-	operator, system, account := key(t, nkeys.CreateOperator), key(t, nkeys.CreateAccount), key(t, nkeys.CreateAccount)
+	operator := key(t, nkeys.CreateOperator)
+	system, account := key(t, nkeys.CreateAccount), key(t, nkeys.CreateAccount)
 	accountClaims := jwt.NewAccountClaims(public(t, account))
-	accountClaims.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: -1, MemoryStorage: -1, Streams: -1, Consumer: -1}
+	accountClaims.Limits.JetStreamLimits = jwt.JetStreamLimits{
+		DiskStorage: -1, MemoryStorage: -1, Streams: -1, Consumer: -1,
+	}
 	resolver := &server.MemAccResolver{}
-	for k, claims := range map[nkeys.KeyPair]*jwt.AccountClaims{account: accountClaims, system: jwt.NewAccountClaims(public(t, system))} {
+	systemClaims := jwt.NewAccountClaims(public(t, system))
+	for k, claims := range map[nkeys.KeyPair]*jwt.AccountClaims{account: accountClaims, system: systemClaims} {
 		if err := resolver.Store(public(t, k), encode(t, claims, operator)); err != nil {
 			t.Fatal(err)
 		}
@@ -41,10 +46,12 @@ func newInstallation(t *testing.T) *installation {
 	i := &installation{t: t, account: account, options: &server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
 		JetStream: true, StoreDir: t.TempDir(),
-		TrustedOperators: []*jwt.OperatorClaims{operatorClaims}, AccountResolver: resolver, SystemAccount: public(t, system),
+		TrustedOperators: []*jwt.OperatorClaims{operatorClaims},
+		AccountResolver:  resolver,
+		SystemAccount:    public(t, system),
 	}}
 	i.start()
-	i.options.Port = i.port() // the same after a restart
+	i.options.Port = i.port() // a restarted server has the same port
 	t.Cleanup(func() { i.stop() })
 	return i
 }
@@ -81,7 +88,7 @@ func (i *installation) stop() {
 	i.server.WaitForShutdown()
 }
 
-// credentials writes a .creds file of a user. permit narrows what it may do.
+// credentials writes the .creds file of a new user to path and returns path. permit restricts the user's permissions.
 func (i *installation) credentials(path string, permit func(*jwt.UserClaims)) string {
 	i.t.Helper()
 	user := key(i.t, nkeys.CreateUser)
@@ -101,17 +108,20 @@ func (i *installation) credentials(path string, permit func(*jwt.UserClaims)) st
 	return path
 }
 
-// ofTheRun are a trial's permissions: publish on its run's subjects, hear its own inbox.
+// ofTheRun gives a user the permissions of a trial: to publish on its run's subjects and to subscribe to its run's
+// inbox.
 func ofTheRun(claims *jwt.UserClaims) {
 	claims.Pub.Allow.Add(wire.RunSubjects(runUID))
 	claims.Sub.Allow.Add(wire.InboxPrefix(runUID) + ".>")
 }
 
-// admin is the operator's side: it makes the stream and reads it.
+// admin returns a connection that may create the stream and read it, as the operator's.
 func (i *installation) admin(options ...nats.Option) jetstream.JetStream {
 	i.t.Helper()
 	file := i.credentials(filepath.Join(i.t.TempDir(), "admin.creds"), func(*jwt.UserClaims) {})
-	conn, err := nats.Connect(i.url(), append(options, nats.UserCredentials(file), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))...)
+	options = append(options,
+		nats.UserCredentials(file), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
+	conn, err := nats.Connect(i.url(), options...)
 	if err != nil {
 		i.t.Fatal(err)
 	}

@@ -15,24 +15,25 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Config says where reports go.
+// Config says where reports are sent, and how long the Sender waits.
 type Config struct {
 	Reports wire.Reports
 	RunUID  string
 	Log     *slog.Logger
-	Ack     time.Duration // how long one attempt waits for the acknowledgement
-	Backoff time.Duration // the first wait after a failure, doubled up to Longest
-	Longest time.Duration
+	Ack     time.Duration // how long the Sender waits for an acknowledgement before it sends the report again
+	Backoff time.Duration // the wait after a first failure; each further failure doubles it
+	Longest time.Duration // the longest wait after a failure
 }
 
-// Waits while NATS is away: soon enough that nobody watching notices, seldom enough for a thousand pods.
+// Default values of Config's waits. After an outage, reports reach a person who is watching within seconds, and a
+// thousand pods that reconnect do not overload the server.
 const (
 	DefaultBackoff = 250 * time.Millisecond
 	DefaultLongest = 5 * time.Second
 	DefaultAck     = 5 * time.Second
 )
 
-// Sender delivers a spool in the background.
+// Sender delivers the reports in a spool in the background.
 type Sender struct {
 	cfg    Config
 	spool  *Spool
@@ -40,14 +41,14 @@ type Sender struct {
 	stream jetstream.JetStream
 	stop   context.CancelFunc
 	done   chan struct{}
-	away   bool // nothing has been delivered since the last failure
+	failed bool // nothing has been delivered since the last failure
 
-	mu      sync.Mutex
-	named   string
-	refused string // why waiting will not help, in words; empty: it may
+	mu           sync.Mutex
+	reportedBest string // see LastReportedBest
+	refused      string // see refusal; empty if waiting may help
 }
 
-// Start begins to deliver. It needs no server to be there yet.
+// Start returns a Sender that has started to deliver. The server need not be reachable yet.
 func Start(cfg Config, spool *Spool) *Sender {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Sender{cfg: cfg, spool: spool, stop: stop, done: make(chan struct{})}
@@ -55,7 +56,8 @@ func Start(cfg Config, spool *Spool) *Sender {
 	return s
 }
 
-// Drain waits until all is delivered, or until ctx ends; then it says how many reports are left behind.
+// Drain blocks until all reports are delivered, or until ctx ends. In the second case its error says how many reports
+// were not delivered, and why.
 func (s *Sender) Drain(ctx context.Context) error {
 	if err := s.spool.awaitEmpty(ctx); err != nil {
 		s.mu.Lock()
@@ -68,7 +70,7 @@ func (s *Sender) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Close stops delivering at once.
+// Close stops delivering at once. Reports that are not delivered stay in the spool.
 func (s *Sender) Close() {
 	s.stop()
 	<-s.done
@@ -77,14 +79,16 @@ func (s *Sender) Close() {
 	}
 }
 
-// LastNamed is the uri of the last checkpoint that a delivered report named: as far as the operator knows, the trial's best.
-func (s *Sender) LastNamed() string {
+// LastReportedBest returns the uri of the checkpoint in the last delivered report that names one. As far as the
+// operator knows, this is the trial's best. The uri is empty before there is one.
+func (s *Sender) LastReportedBest() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.named
+	return s.reportedBest
 }
 
-// work delivers one report after the other. It gives up on none of them: the one after it must not overtake.
+// work delivers one report after the other. It retries each report until it is delivered, because reports must arrive
+// in order.
 func (s *Sender) work(ctx context.Context) {
 	defer close(s.done)
 	wait := s.cfg.Backoff
@@ -101,8 +105,8 @@ func (s *Sender) work(ctx context.Context) {
 			return
 		case err == nil:
 			wait = s.cfg.Backoff
-			if s.away {
-				s.away = false
+			if s.failed {
+				s.failed = false
 				s.setRefused("")
 				s.cfg.Log.Info("reports are delivered again", "waiting", s.spool.Waiting())
 			}
@@ -118,29 +122,32 @@ func (s *Sender) work(ctx context.Context) {
 	}
 }
 
-// logFailure says once that reports wait, and once more when it turns out that waiting will not help.
+// logFailure logs the first failure after a success, and later an explanation from refusal whenever it is a new one.
 func (s *Sender) logFailure(err error) {
 	why := s.refusal(err)
 	switch {
 	case why != "" && s.setRefused(why):
-		s.cfg.Log.Error("reports are refused: training goes on, and they are kept", "waiting", s.spool.Waiting(), "why", why)
-	case why == "" && !s.away:
-		s.cfg.Log.Warn("reports wait: training goes on", "waiting", s.spool.Waiting(), "url", s.cfg.Reports.URL, "error", err)
+		s.cfg.Log.Error("reports are refused: training continues, and the reports are kept",
+			"waiting", s.spool.Waiting(), "why", why)
+	case why == "" && !s.failed:
+		s.cfg.Log.Warn("reports wait for NATS: training continues", "waiting", s.spool.Waiting(),
+			"url", s.cfg.Reports.URL, "error", err)
 	}
-	s.away = true
+	s.failed = true
 }
 
-// setRefused notes why reports are refused and says whether that is new.
+// setRefused stores why reports are refused and reports whether that has changed.
 func (s *Sender) setRefused(why string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := s.refused
+	changed := s.refused != why
 	s.refused = why
-	return was != why
+	return changed
 }
 
-// deliver makes one attempt. It gives the message no id (docs/adr/0012): the stream then holds twice what was acknowledged too late, and
-// the operator's ledger drops that by writer and sequence.
+// deliver sends one report and waits for the acknowledgement. The message has no id (docs/adr/0012): if an
+// acknowledgement comes too late, the stream holds the report twice, and the operator's ledger drops the second by
+// the report's origin.
 func (s *Sender) deliver(ctx context.Context, line []byte) error {
 	var r wire.Report
 	if err := json.Unmarshal(line, &r); err != nil {
@@ -160,28 +167,30 @@ func (s *Sender) deliver(ctx context.Context, line []byte) error {
 	failpoint.Here("publish.after") // it has been acknowledged
 	if r.Checkpoint != nil {
 		s.mu.Lock()
-		s.named = r.Checkpoint.URI
+		s.reportedBest = r.Checkpoint.URI
 		s.mu.Unlock()
 	}
 	return nil
 }
 
-// connect connects once; after that the client reconnects by itself, for ever.
+// connect connects if there is no connection yet. After that the client reconnects by itself, without end.
 func (s *Sender) connect() error {
 	if s.conn != nil && !s.conn.IsClosed() {
 		return nil
 	}
 	options := []nats.Option{
 		nats.Name("plumbline trial of run " + s.cfg.RunUID),
-		nats.CustomInboxPrefix(wire.InboxPrefix(s.cfg.RunUID)), // all that the credential may subscribe to
+		nats.CustomInboxPrefix(wire.InboxPrefix(s.cfg.RunUID)), // the credential may subscribe to nothing else
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(s.reconnectDelay),
 		nats.IgnoreAuthErrorAbort(), // an expired credential is replaced in its file
 		nats.ReconnectBufSize(-1),   // the spool is the buffer
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.cfg.Log.Warn("NATS objects", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			s.cfg.Log.Warn("NATS reported an error", "error", err)
+		}),
 	}
 	if file := s.cfg.Reports.Credentials; file != "" {
-		options = append(options, nats.UserCredentials(file)) // read again at each connect
+		options = append(options, nats.UserCredentials(file)) // the client reads the file at each connect
 	}
 	if file := s.cfg.Reports.CA; file != "" {
 		options = append(options, nats.RootCAs(file))
@@ -199,6 +208,7 @@ func (s *Sender) connect() error {
 	return nil
 }
 
+// reconnectDelay returns how long the client waits before it reconnects after this many attempts.
 func (s *Sender) reconnectDelay(attempts int) time.Duration {
 	wait := s.cfg.Backoff
 	for range attempts {

@@ -20,7 +20,10 @@ import (
 )
 
 func report(sequence int64) wire.Report {
-	return wire.Report{Version: wire.Version, Kind: wire.Heartbeat, RunUID: runUID, Trial: "d18", Depth: 18, Attempt: 1, Writer: "d18-a1-pod", Sequence: sequence, Epochs: 3}
+	return wire.Report{
+		Version: wire.Version, Kind: wire.Heartbeat, RunUID: runUID, Trial: "d18", Depth: 18, Attempt: 1,
+		Writer: "d18-a1-pod", Sequence: sequence, Epochs: 3,
+	}
 }
 
 func appendReports(t *testing.T, s *Spool, from, to int64) {
@@ -32,7 +35,7 @@ func appendReports(t *testing.T, s *Spool, from, to int64) {
 	}
 }
 
-// bench is one sender with its spool and its log.
+// bench is a sender with its spool and its log.
 type bench struct {
 	*Sender
 	spool *Spool
@@ -49,9 +52,18 @@ func startBench(t *testing.T, to wire.Reports) bench {
 		t.Fatal(err)
 	}
 	log := &syncBuffer{}
-	sender := Start(Config{Reports: to, RunUID: runUID, Log: slog.New(slog.NewTextHandler(log, nil)),
-		Ack: time.Second, Backoff: time.Millisecond, Longest: 20 * time.Millisecond}, spool)
-	t.Cleanup(func() { sender.Close(); spool.Close() })
+	sender := Start(Config{
+		Reports: to,
+		RunUID:  runUID,
+		Log:     slog.New(slog.NewTextHandler(log, nil)),
+		Ack:     time.Second,
+		Backoff: time.Millisecond,
+		Longest: 20 * time.Millisecond,
+	}, spool)
+	t.Cleanup(func() {
+		sender.Close()
+		spool.Close()
+	})
 	return bench{sender, spool, log}
 }
 
@@ -64,15 +76,17 @@ func (b bench) drain(t *testing.T) {
 	}
 }
 
-func makeStream(t *testing.T, js jetstream.JetStream) {
+func createStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
-	_, err := js.CreateStream(context.Background(), jetstream.StreamConfig{Name: wire.Stream, Subjects: []string{wire.StreamSubjects}, Storage: jetstream.FileStorage})
+	_, err := js.CreateStream(context.Background(), jetstream.StreamConfig{
+		Name: wire.Stream, Subjects: []string{wire.StreamSubjects}, Storage: jetstream.FileStorage,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// stored reads everything that the stream holds, in its order.
+// stored returns the sequences of all reports in the stream, in the stream's order.
 func stored(t *testing.T, js jetstream.JetStream) (sequences []int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -112,7 +126,7 @@ func upTo(n int64) (all []int64) {
 func TestReportsArriveOnceAndInOrder(t *testing.T) {
 	nats := newInstallation(t)
 	js := nats.admin()
-	makeStream(t, js)
+	createStream(t, js)
 	b := newBench(t, nats.url(), nats.credentials(filepath.Join(t.TempDir(), "run.creds"), ofTheRun))
 	appendReports(t, b.spool, 1, 40)
 	b.drain(t)
@@ -120,14 +134,14 @@ func TestReportsArriveOnceAndInOrder(t *testing.T) {
 		t.Errorf("in the stream:\n%s", diff)
 	}
 	if info, err := b.spool.file.Stat(); err != nil || info.Size() != 0 {
-		t.Errorf("the drained spool takes %d bytes, error %v", info.Size(), err)
+		t.Errorf("the drained spool has %d bytes, error %v", info.Size(), err)
 	}
 }
 
-func TestNATSMayComeLateAndGoAway(t *testing.T) {
+func TestReportsAreDeliveredAfterAnOutageOfNATS(t *testing.T) {
 	nats := newInstallation(t)
 	js := nats.admin()
-	makeStream(t, js)
+	createStream(t, js)
 	creds := nats.credentials(filepath.Join(t.TempDir(), "run.creds"), ofTheRun)
 	nats.stop()
 
@@ -139,9 +153,9 @@ func TestNATSMayComeLateAndGoAway(t *testing.T) {
 	nats.stop()
 	appendReports(t, b.spool, 6, 12)
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // a grace period that is over
+	cancel() // the grace period has ended
 	if err := b.Drain(ctx); err == nil || !strings.Contains(err.Error(), "7 reports were not delivered") {
-		t.Errorf("draining without a server: %v, want 7 reports left behind", err)
+		t.Errorf("draining without a server: %v, want 7 reports that were not delivered", err)
 	}
 	nats.start()
 	b.drain(t)
@@ -151,31 +165,32 @@ func TestNATSMayComeLateAndGoAway(t *testing.T) {
 	b.log.await(t, "reports are delivered again")
 }
 
-func TestAStreamMayComeLate(t *testing.T) {
+func TestReportsWaitForTheStream(t *testing.T) {
 	nats := newInstallation(t)
 	js := nats.admin()
 	b := newBench(t, nats.url(), nats.credentials(filepath.Join(t.TempDir(), "run.creds"), ofTheRun))
 	appendReports(t, b.spool, 1, 3)
 	b.log.await(t, "reports wait")
-	makeStream(t, js)
+	createStream(t, js)
 	b.drain(t)
 	if diff := cmp.Diff(upTo(3), stored(t, js)); diff != "" {
 		t.Errorf("in the stream:\n%s", diff)
 	}
 }
 
-func TestCredentialsAreReadAgainAtEachConnect(t *testing.T) {
+func TestCredentialsAreReadAtEachConnect(t *testing.T) {
 	nats := newInstallation(t)
 	js := nats.admin()
-	makeStream(t, js)
+	createStream(t, js)
 	file := filepath.Join(t.TempDir(), "run.creds")
 	b := newBench(t, nats.url(), nats.credentials(file, func(c *jwt.UserClaims) { ofTheRun(c); c.Expires = 1 }))
 	appendReports(t, b.spool, 1, 3)
 	b.log.await(t, "reports are refused") // this one expired in 1970
 	b.log.await(t, "refuses the run's credential "+file+": it has expired")
 	late, cancel := context.WithCancel(context.Background())
-	cancel() // what a pod says that could not deliver in time
-	if err := b.Drain(late); err == nil || !strings.Contains(err.Error(), "3 reports were not delivered: NATS at "+nats.url()+" refuses the run's credential") {
+	cancel() // the grace period has ended
+	want := "3 reports were not delivered: NATS at " + nats.url() + " refuses the run's credential"
+	if err := b.Drain(late); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("draining with an expired credential: %v", err)
 	}
 	nats.credentials(file, ofTheRun)
@@ -192,9 +207,9 @@ func TestCredentialsAreReadAgainAtEachConnect(t *testing.T) {
 	}
 }
 
-func TestTheLastNamedCheckpointIsADeliveredOne(t *testing.T) {
+func TestTheLastReportedBestIsInADeliveredReport(t *testing.T) {
 	nats := newInstallation(t)
-	makeStream(t, nats.admin())
+	createStream(t, nats.admin())
 	b := newBench(t, nats.url(), nats.credentials(filepath.Join(t.TempDir(), "run.creds"), ofTheRun))
 	named := report(1)
 	named.Checkpoint = &wire.CheckpointRef{URI: "file:///store/best-e0001", Digest: "sha256:1"}
@@ -205,12 +220,12 @@ func TestTheLastNamedCheckpointIsADeliveredOne(t *testing.T) {
 	named.Sequence, named.Checkpoint = 4, &wire.CheckpointRef{URI: "file:///store/best-e0002", Digest: "sha256:2"}
 	b.spool.Append(named)
 	b.log.await(t, "reports wait")
-	if got := b.LastNamed(); got != "file:///store/best-e0001" {
-		t.Errorf("last named %q, want the one whose report was delivered", got)
+	if got := b.LastReportedBest(); got != "file:///store/best-e0001" {
+		t.Errorf("the last reported best is %q, want the checkpoint whose report was delivered", got)
 	}
 }
 
-func TestASpoolKeepsOrderAndGivesSpaceBack(t *testing.T) {
+func TestASpoolKeepsOrderAndFreesDiskSpace(t *testing.T) {
 	dir := t.TempDir()
 	s, err := NewSpool(dir)
 	if err != nil {
@@ -218,7 +233,7 @@ func TestASpoolKeepsOrderAndGivesSpaceBack(t *testing.T) {
 	}
 	defer s.Close()
 	var got []int64
-	take := func() {
+	takeOldest := func() {
 		line, err := s.oldest(context.Background())
 		if err != nil {
 			t.Fatal(err)
@@ -233,31 +248,31 @@ func TestASpoolKeepsOrderAndGivesSpaceBack(t *testing.T) {
 		}
 	}
 	appendReports(t, s, 1, 3)
-	take()
+	takeOldest()
 	appendReports(t, s, 4, 4)
 	for range 3 {
-		take()
+		takeOldest()
 	}
 	appendReports(t, s, 5, 5)
-	take()
+	takeOldest()
 	if diff := cmp.Diff(upTo(5), got); diff != "" {
 		t.Error(diff)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "spool.jsonl")); err != nil || info.Size() != 0 {
-		t.Errorf("an empty spool takes %d bytes, error %v", info.Size(), err)
+		t.Errorf("an empty spool has %d bytes, error %v", info.Size(), err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := s.oldest(ctx); err == nil {
-		t.Error("an empty spool had a report")
+		t.Error("an empty spool returned a report")
 	}
 }
 
-// syncBuffer is a log that a test can wait for.
+// syncBuffer is a log; await blocks until the log contains a text.
 type syncBuffer struct {
 	mu   sync.Mutex
 	b    bytes.Buffer
-	more []chan struct{}
+	more []chan struct{} // closed at the next Write
 }
 
 func (s *syncBuffer) Write(p []byte) (int, error) {
@@ -291,7 +306,7 @@ func (s *syncBuffer) await(t *testing.T, text string) {
 		select {
 		case <-more:
 		case <-limit:
-			t.Fatalf("the log never says %q:\n%s", text, s)
+			t.Fatalf("the log does not contain %q after 30 s:\n%s", text, s)
 		}
 	}
 }

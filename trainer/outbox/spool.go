@@ -12,19 +12,20 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Spool keeps reports in order, in a file, until they are delivered. It is a file and not a slice because an outage may last for
-// days, and reports with scores are large. It is not synced: the directory is lost with the pod, and nothing shorter than that
-// loses what the kernel has taken.
+// Spool keeps reports in order, in a file, until they are delivered. It is a file and not a slice because an outage
+// may last for days, and reports with scores are large. The file is not synced: its directory is lost with the pod
+// anyway, and as long as the pod's node runs, the kernel keeps what was written.
 type Spool struct {
 	mu      sync.Mutex
 	file    *os.File
-	from    int64         // where the oldest waiting report begins
-	to      int64         // where the next will
-	lengths []int64       // of the waiting reports, oldest first
-	changed chan struct{} // closed at the next change
+	from    int64         // offset in file at which the oldest waiting report begins
+	to      int64         // offset in file at which the next report is written
+	lengths []int64       // of the waiting reports in bytes, the oldest first
+	changed chan struct{} // closed when a report is added or dropped, and then replaced
 }
 
-// NewSpool begins an empty spool in dir, which is made.
+// NewSpool creates an empty spool in dir. It creates dir if it does not exist, and empties a spool that is already
+// there.
 func NewSpool(dir string) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
@@ -36,7 +37,7 @@ func NewSpool(dir string) (*Spool, error) {
 	return &Spool{file: f, changed: make(chan struct{})}, nil
 }
 
-// Append adds a report to the end.
+// Append adds a report at the end.
 func (s *Spool) Append(r wire.Report) error {
 	line, err := json.Marshal(r)
 	if err != nil {
@@ -46,7 +47,7 @@ func (s *Spool) Append(r wire.Report) error {
 	defer s.mu.Unlock()
 	line = append(line, '\n')
 	failpoint.Here("spool.append.before")
-	if _, err := s.file.WriteAt(line, s.to); err != nil { // a part that was written is written over by the next
+	if _, err := s.file.WriteAt(line, s.to); err != nil { // the next Append overwrites a line that was partly written
 		return fmt.Errorf("write spool: %w", err)
 	}
 	failpoint.Here("spool.append.after")
@@ -56,17 +57,17 @@ func (s *Spool) Append(r wire.Report) error {
 	return nil
 }
 
-// Waiting counts the reports that are not delivered.
+// Waiting returns the number of reports that are not delivered yet.
 func (s *Spool) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.lengths)
 }
 
-// Close lets go of the file.
+// Close closes the file.
 func (s *Spool) Close() error { return s.file.Close() }
 
-// oldest returns the first report that waits, once there is one.
+// oldest blocks until a report waits, or ctx ends, and returns the oldest waiting report as JSON.
 func (s *Spool) oldest(ctx context.Context) ([]byte, error) {
 	if err := s.await(ctx, func() bool { return len(s.lengths) > 0 }); err != nil {
 		return nil, err
@@ -80,7 +81,8 @@ func (s *Spool) oldest(ctx context.Context) ([]byte, error) {
 	return line[:len(line)-1], nil
 }
 
-// dropOldest takes the oldest off: it is delivered. An empty spool gives its disk space back.
+// dropOldest removes the oldest waiting report, which has been delivered. When no report waits, it frees the disk
+// space.
 func (s *Spool) dropOldest() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,12 +99,12 @@ func (s *Spool) dropOldest() error {
 	return nil
 }
 
-// awaitEmpty waits until everything is delivered.
+// awaitEmpty blocks until all reports are delivered, or ctx ends.
 func (s *Spool) awaitEmpty(ctx context.Context) error {
 	return s.await(ctx, func() bool { return len(s.lengths) == 0 })
 }
 
-// await waits until holds, which is asked under the lock, does.
+// await blocks until holds returns true, or ctx ends. It calls holds with the lock held.
 func (s *Spool) await(ctx context.Context, holds func() bool) error {
 	for {
 		s.mu.Lock()
@@ -119,7 +121,7 @@ func (s *Spool) await(ctx context.Context, holds func() bool) error {
 	}
 }
 
-// wake wakes everyone in await. The lock is held.
+// wake makes all calls of await check their condition again. The caller holds the lock.
 func (s *Spool) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})

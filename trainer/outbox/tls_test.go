@@ -21,21 +21,22 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// A trial trusts the server by the authority in the run's Secret, and says in words what is wrong with another.
+// A trial accepts a certificate of the authority in the run's Secret, and explains what is wrong with another.
 func TestTLS(t *testing.T) {
-	own, ca := selfSigned(t)
-	_, stranger := selfSigned(t)
+	certificate, ca := selfSigned(t)
+	_, otherCA := selfSigned(t)
 	i := newInstallation(t)
 	i.stop()
 	i.options.Port = server.RANDOM_PORT
-	i.options.TLSConfig, i.options.TLS, i.options.TLSTimeout = &tls.Config{Certificates: []tls.Certificate{own}}, true, 10
+	i.options.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	i.options.TLS, i.options.TLSTimeout = true, 10
 	i.start()
 	i.options.Port = i.port()
 	js := i.admin(nats.RootCAs(ca))
-	makeStream(t, js)
+	createStream(t, js)
 	creds := i.credentials(filepath.Join(t.TempDir(), "run.creds"), ofTheRun)
 	for name, tc := range map[string]struct{ ca, want string }{
-		"another authority": {stranger, "has a certificate that the authority in " + stranger + " did not sign"},
+		"another authority": {otherCA, "has a certificate that the authority in " + otherCA + " did not sign"},
 		"no authority":      {"", "has a certificate of an authority that this image does not know"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,22 +54,30 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// selfSigned is a certificate for 127.0.0.1 that signs for itself, and the file to trust it by.
+// selfSigned returns a self-signed certificate for 127.0.0.1, and the path of a PEM file by which a client trusts it.
 func selfSigned(t *testing.T) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	c := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
 	signed, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "ca.crt")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}), 0o600); err != nil {
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{signed}, PrivateKey: key}, file

@@ -1,10 +1,11 @@
-// Package page draws what a trial came to as one HTML page that needs nothing but itself: metrics beside those of a blind model,
-// learning curves, the precision-recall curve with the threshold, what the threshold gets right and wrong, and the worst mistakes as
-// pictures, each with where the network looked.
+// Package page writes the result of a trial as one self-contained HTML page. The page shows the metrics beside the
+// chance level, the learning curves, the precision-recall curve with the threshold, the decisions at the threshold,
+// and pictures of the worst mistakes that show where the network found evidence.
 //
-// In the walk it comes last on the trainer's side: a best checkpoint has been scored, and a person decides whether to promote it.
-// That person reads pictures of parts every day and learning curves seldom, so every figure says in words what it means.
+// In the walk it comes last on the trainer's side: a best checkpoint has been scored, and a person decides whether to
+// promote it. That person sees pictures of parts every day, but learning curves seldom. Therefore each figure on the
+// page has a text that explains it.
 //
-// The package is pure: a Content in, bytes out; no clock, no file, no TensorFlow. Ids, packages and names come from data sets and may
-// hold anything, HTML included; they go through html/template.
+// The package is pure: it makes bytes from a Content, without a clock, files or TensorFlow. Ids, packages and names
+// come from data sets and may contain anything, even HTML, so html/template escapes them.
 package page

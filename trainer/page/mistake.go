@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// Mistakes returns the indices of the samples that a decision by logit >= threshold gets wrong, the furthest from the
-// threshold first: defects that it misses, and normal samples that it calls defects.
+// Mistakes returns the indices of the samples that a decision by logit >= threshold gets wrong: missed are the
+// defects that it calls normal, and alarms are the normal samples that it calls defects. The samples furthest from
+// the threshold come first.
 func Mistakes(samples []Sample, threshold float64) (missed, alarms []int) {
 	for i, s := range samples {
 		switch called := s.Logit >= threshold; {
@@ -17,17 +18,17 @@ func Mistakes(samples []Sample, threshold float64) (missed, alarms []int) {
 			alarms = append(alarms, i)
 		}
 	}
-	away := func(i int) float64 { return math.Abs(samples[i].Logit - threshold) }
-	worst := func(a, b int) int {
-		return cmp.Or(cmp.Compare(away(b), away(a)), cmp.Compare(samples[a].ID, samples[b].ID))
+	distance := func(i int) float64 { return math.Abs(samples[i].Logit - threshold) }
+	byDistance := func(a, b int) int {
+		return cmp.Or(cmp.Compare(distance(b), distance(a)), cmp.Compare(samples[a].ID, samples[b].ID))
 	}
-	slices.SortFunc(missed, worst)
-	slices.SortFunc(alarms, worst)
+	slices.SortFunc(missed, byDistance)
+	slices.SortFunc(alarms, byDistance)
 	return missed, alarms
 }
 
-// Worst picks up to n of the Mistakes, the missed defects first. Of both kinds there are as many, where there are: a
-// set of a hundred false alarms must not hide the one missed defect.
+// Worst returns up to n of the Mistakes, the missed defects first. It returns equally many of both kinds, as long as
+// there are enough of each: a hundred false alarms must not hide the only missed defect.
 func Worst(samples []Sample, threshold float64, n int) []int {
 	missed, alarms := Mistakes(samples, threshold)
 	shown := min(len(missed), max(n-n/2, n-len(alarms)))

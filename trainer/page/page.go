@@ -13,41 +13,42 @@ import (
 // Content is everything that the page shows.
 type Content struct {
 	Manifest   wire.Manifest      // of the best checkpoint
-	Checkpoint wire.CheckpointRef // where it lies
-	Epochs     []wire.Report      // the trial's epochs, ascending, as far as they are known
-	Notes      []string           // what a reader must know before comparing these figures with others
+	Checkpoint wire.CheckpointRef // of the same checkpoint
+	Epochs     []wire.Report      // the epoch reports of the trial that are known, in the order of their epochs
+	Notes      []string           // warnings to read before the figures are compared with others
 
-	Split    string       // what was scored: test, validation, train, all
-	Samples  []Sample     // of it
-	Metrics  wire.Metrics // measured on them, at the manifest's threshold
-	Mistakes []Mistake    // as many of Worst's as there are pictures of
+	Split    string       // the split that was scored: test, validation, train or all
+	Samples  []Sample     // all samples of the split
+	Metrics  wire.Metrics // measured on Samples, at the manifest's threshold
+	Mistakes []Mistake    // those that are shown as pictures, in the order of Worst
 }
 
-// Sample is one sample as the model judged it.
+// Sample is one sample with its labels and the model's score.
 type Sample struct {
 	ID      string
 	Package string
-	Defect  bool    // by its label, corrections applied
-	Given   bool    // a defect by the label that it had at first
+	Defect  bool    // whether the label is defect, with corrections
+	Given   bool    // whether the label is defect as given in labels.csv, without corrections
 	Logit   float64 // calibrated
 }
 
-// Mistake is a sample that was judged wrongly, with what the model saw.
+// Mistake is a sample that the model judged wrongly, with its image and where the model found evidence.
 type Mistake struct {
 	Sample
-	Pixels          []uint8 // [Size,Size,Channels], as Manifest.Input says
+	Pixels          []uint8 // [Size,Size,len(Channels)], as in Manifest.Input
 	ClassActivation Heat
 	GradCAM         Heat
 }
 
-// Heat is where in an image the evidence for a defect lies: Side x Side values in [0,1], row by row, of which 1 stands for Peak.
+// Heat is the evidence for a defect in Side x Side places of an image. Values are in [0,1], row by row; 1 stands for
+// Peak.
 type Heat struct {
 	Side   int
 	Values []float32
-	Peak   float32 // 0: nothing spoke for a defect
+	Peak   float32 // 0: there is no evidence for a defect
 }
 
-// Judged are the samples as score takes them.
+// Judged returns the samples as package score needs them.
 func Judged(samples []Sample) []score.Sample {
 	judged := make([]score.Sample, len(samples))
 	for i, s := range samples {
@@ -65,11 +66,11 @@ var (
 	pageTemplate = template.Must(template.New("page").Parse(pageText))
 )
 
-// Write writes the page.
+// Write writes the page to w. The same Content always gives the same bytes.
 func Write(w io.Writer, content Content) error {
 	v, err := newView(content)
 	if err != nil {
-		return fmt.Errorf("draw the page of %s: %w", content.Manifest.Trial, err)
+		return fmt.Errorf("write the page of trial %s: %w", content.Manifest.Trial, err)
 	}
 	return pageTemplate.Execute(w, v)
 }

@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"image/png"
 	"math"
 	"math/rand/v2"
@@ -18,10 +19,11 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "overwrite the golden files")
 
-// The golden file is the page without its style and without the bytes of its pictures: read it as prose.
-func TestThePageReadsAsItShould(t *testing.T) {
+// The golden file is the page without its style and without the bytes of its pictures, so that it can be read as
+// prose.
+func TestThePageIsTheGoldenOne(t *testing.T) {
 	got := regexp.MustCompile(`(?s)<style>.*</style>`).ReplaceAllString(write(t, example()), "<style>…</style>")
 	got = regexp.MustCompile(`data:image/png;base64,[A-Za-z0-9+/=]+`).ReplaceAllString(got, "data:…")
 	const file = "testdata/report.html"
@@ -35,18 +37,19 @@ func TestThePageReadsAsItShould(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("the page is another one; see what changed, then -update:\n%s", diff)
+		t.Errorf("the page has changed; read the difference, and run the test with -update if it is right:\n%s", diff)
 	}
 }
 
-// An id comes from a file that a stranger may have written, and the page is opened by somebody with access to the line.
-func TestNothingOfADataSetBecomesMarkup(t *testing.T) {
+// An id comes from a file that anybody may have written. The page is opened by a person with access to the line.
+func TestNoTextOfADataSetBecomesMarkup(t *testing.T) {
 	const evil = `<img src=x onerror=alert(1)>"'&{{.}} url(javascript:1)`
 	content := example()
 	content.Split, content.Notes = evil, []string{evil}
 	content.Manifest.Trial, content.Manifest.Writer, content.Manifest.Run.Name = evil, evil, evil
 	content.Manifest.Input.Channels = []string{evil, "NORMAL"}
-	content.Manifest.Settings.Dataset.URI, content.Manifest.Settings.Pretrained = evil, &wire.Pretrained{URI: evil, InputAdaptation: evil}
+	content.Manifest.Settings.Dataset.URI = evil
+	content.Manifest.Settings.Pretrained = &wire.Pretrained{URI: evil, InputAdaptation: evil}
 	content.Manifest.Digests.Data, content.Checkpoint.URI = evil, evil
 	for i := range content.Samples {
 		content.Samples[i].ID, content.Samples[i].Package = evil, evil
@@ -59,15 +62,16 @@ func TestNothingOfADataSetBecomesMarkup(t *testing.T) {
 		t.Error("an id became an element")
 	}
 	if n := strings.Count(text, "&lt;img src=x onerror=alert(1)&gt;"); n < 20 {
-		t.Errorf("the name stands %d times on the page, escaped; it should be told wherever it belongs", n)
+		t.Errorf("the escaped name is %d times on the page, want at least 20", n)
 	}
-	tags := regexp.MustCompile(`<[a-z]+[^>]*`)
-	if got, want := len(tags.FindAllString(text, -1)), len(tags.FindAllString(write(t, example()), -1)); got < want || got > want+3 { // notes and pretrained weights add lines
-		t.Errorf("the page has %d elements, with harmless names %d", got, want)
+	elements := func(html string) int { return len(regexp.MustCompile(`<[a-z]+[^>]*`).FindAllString(html, -1)) }
+	// Notes and pretrained weights add up to three elements.
+	if got, want := elements(text), elements(write(t, example())); got < want || got > want+3 {
+		t.Errorf("the page has %d elements, but with harmless names %d", got, want)
 	}
 }
 
-func TestThePageNeedsNothingFromOutside(t *testing.T) {
+func TestThePageIsSelfContained(t *testing.T) {
 	text := write(t, example())
 	for _, reference := range regexp.MustCompile(`(?:src|href|url)[=(]"?[^"')>]*`).FindAllString(text, -1) {
 		if !strings.Contains(reference, "data:image/png;base64,") {
@@ -75,32 +79,69 @@ func TestThePageNeedsNothingFromOutside(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "<script") || strings.Contains(text, "ZgotmplZ") {
-		t.Error("the page has a script, or something that the template refused")
+		t.Error("the page has a script, or html/template has refused a value")
 	}
 	if write(t, example()) != text {
 		t.Error("the same content gave two pages")
 	}
 }
 
-func TestThePageOfWhatIsNotThere(t *testing.T) {
+func TestThePageOfAnIncompleteContent(t *testing.T) {
 	for name, c := range map[string]struct {
 		change    func(*Content)
 		say, hide string
 	}{
-		"no history":            {func(content *Content) { content.Epochs = nil }, "Are probabilities true?", "while training"},
-		"an epoch that failed":  {func(content *Content) { content.Epochs[2].Metrics, content.Epochs[2].NotFinite = nil, "all are NaN" }, "AUC-PR while training", "NaN"},
-		"no epoch was measured": {func(content *Content) { content.Epochs = []wire.Report{{Epoch: 1, TrainLoss: 1}} }, "Loss while training", "AUC-PR while training"},
-		"no mistakes": {func(content *Content) {
-			content.Mistakes = nil
-			for i := range content.Samples {
-				content.Samples[i].Logit = 5 * float64(2*class(content.Samples[i].Defect)-1)
-			}
-		}, "every sample of this split is judged as it is labelled", "<article"},
-		"no pictures":     {func(content *Content) { content.Mistakes = nil }, "no pictures were asked for", "<article"},
-		"a blind model":   {func(content *Content) { content.Metrics.AUCPRLow = 0.1 }, "that it has learned anything is not shown", ""},
-		"validation":      {func(content *Content) { content.Split = "validation" }, "selected on: epoch 4", "held out"},
-		"one epoch alone": {func(content *Content) { content.Epochs, content.Manifest.Epoch = content.Epochs[:1], 1 }, "AUC-PR while training", "NaN"},
-		"scores far out":  {func(content *Content) { content.Samples[0].Logit = 4000 }, "calibrated probability", "NaN"},
+		"no history": {
+			change: func(content *Content) { content.Epochs = nil },
+			say:    "Are the probabilities right?",
+			hide:   "during training",
+		},
+		"an epoch without metrics": {
+			change: func(content *Content) {
+				content.Epochs[2].Metrics, content.Epochs[2].NotFinite = nil, "all are NaN"
+			},
+			say:  "AUC-PR during training",
+			hide: "NaN",
+		},
+		"no epoch with metrics": {
+			change: func(content *Content) { content.Epochs = []wire.Report{{Epoch: 1, TrainLoss: 1}} },
+			say:    "Loss during training",
+			hide:   "AUC-PR during training",
+		},
+		"no mistakes": {
+			change: func(content *Content) {
+				content.Mistakes = nil
+				for i := range content.Samples {
+					content.Samples[i].Logit = 5 * float64(2*class(content.Samples[i].Defect)-1)
+				}
+			},
+			say:  "the decision agrees with the label of every sample in this split",
+			hide: "<article",
+		},
+		"no pictures": {
+			change: func(content *Content) { content.Mistakes = nil },
+			say:    "made without pictures",
+			hide:   "<article",
+		},
+		"an interval that reaches the chance level": {
+			change: func(content *Content) { content.Metrics.AUCPRLow = 0.1 },
+			say:    "these samples do not show that the model has learned anything",
+		},
+		"the validation split": {
+			change: func(content *Content) { content.Split = "validation" },
+			say:    "used for selection: epoch 4",
+			hide:   "not used for training or selection",
+		},
+		"a single epoch": {
+			change: func(content *Content) { content.Epochs, content.Manifest.Epoch = content.Epochs[:1], 1 },
+			say:    "AUC-PR during training",
+			hide:   "NaN",
+		},
+		"a score far from all others": {
+			change: func(content *Content) { content.Samples[0].Logit = 4000 },
+			say:    "calibrated probability",
+			hide:   "NaN",
+		},
 	} {
 		content := example()
 		c.change(&content)
@@ -116,10 +157,22 @@ func TestWriteRefuses(t *testing.T) {
 		spoil func(*Content)
 		want  string
 	}{
-		"no defect":            {func(content *Content) { content.Samples = content.Samples[:0] }, "the test split: no defect among the samples"},
-		"a score that is NaN":  {func(content *Content) { content.Samples[3].Logit = math.NaN() }, "a score is NaN or Inf"},
-		"a cut-off picture":    {func(content *Content) { content.Mistakes[0].Pixels = content.Mistakes[0].Pixels[1:] }, "511 bytes of pixels"},
-		"a map of other sides": {func(content *Content) { content.Mistakes[0].GradCAM.Side = 3 }, "its Grad-CAM, layer 3 has 4 values and a side of 3"},
+		"no defect": {
+			spoil: func(content *Content) { content.Samples = content.Samples[:0] },
+			want:  "the test split: no defect among the samples",
+		},
+		"a score that is NaN": {
+			spoil: func(content *Content) { content.Samples[3].Logit = math.NaN() },
+			want:  "a score is NaN or Inf",
+		},
+		"an image that lacks a byte": {
+			spoil: func(content *Content) { content.Mistakes[0].Pixels = content.Mistakes[0].Pixels[1:] },
+			want:  "511 bytes of pixels",
+		},
+		"a heat with the wrong side": {
+			spoil: func(content *Content) { content.Mistakes[0].GradCAM.Side = 3 },
+			want:  "its Grad-CAM, layer 3 has 4 values and a side of 3",
+		},
 	} {
 		content := example()
 		c.spoil(&content)
@@ -142,13 +195,40 @@ func TestWorst(t *testing.T) {
 		n    int
 		want []string
 	}{
-		"the furthest of either kind first": {many, 4, []string{"missed by far", "missed a little", "alarm 3", "alarm 2"}},
-		"one kind leaves room to the other": {many, 6, []string{"missed by far", "missed a little", "alarm 3", "alarm 2", "alarm 2 too", "alarm 1"}},
-		"an odd place goes to a defect":     {many, 1, []string{"missed by far"}},
-		"more room than mistakes":           {many, 20, []string{"missed by far", "missed a little", "alarm 3", "alarm 2", "alarm 2 too", "alarm 1"}},
-		"alarms alone":                      {many[2:], 3, []string{"alarm 3", "alarm 2", "alarm 2 too"}},
-		"misses alone":                      {many[:4], 3, []string{"missed by far", "missed a little"}},
-		"none":                              {many[2:4], 3, nil},
+		"the furthest of each kind first": {
+			in:   many,
+			n:    4,
+			want: []string{"missed by far", "missed a little", "alarm 3", "alarm 2"},
+		},
+		"few of one kind leave room for the other": {
+			in:   many,
+			n:    6,
+			want: []string{"missed by far", "missed a little", "alarm 3", "alarm 2", "alarm 2 too", "alarm 1"},
+		},
+		"if only one fits, it is a defect": {
+			in:   many,
+			n:    1,
+			want: []string{"missed by far"},
+		},
+		"more room than mistakes": {
+			in:   many,
+			n:    20,
+			want: []string{"missed by far", "missed a little", "alarm 3", "alarm 2", "alarm 2 too", "alarm 1"},
+		},
+		"only false alarms": {
+			in:   many[2:],
+			n:    3,
+			want: []string{"alarm 3", "alarm 2", "alarm 2 too"},
+		},
+		"only missed defects": {
+			in:   many[:4],
+			n:    3,
+			want: []string{"missed by far", "missed a little"},
+		},
+		"no mistakes": {
+			in: many[2:4],
+			n:  3,
+		},
 	} {
 		var got []string
 		for _, i := range Worst(c.in, 1, c.n) {
@@ -171,7 +251,7 @@ func TestHeatIsStrongestWhereTheMapSays(t *testing.T) {
 	}
 }
 
-func TestASheetShowsEveryChannelThrice(t *testing.T) {
+func TestASheetHasThreeRowsOfChannels(t *testing.T) {
 	m := example().Mistakes[0]
 	sheet, err := Sheet(m.Pixels, 16, 2, m.ClassActivation, m.GradCAM)
 	if err != nil {
@@ -184,47 +264,77 @@ func TestASheetShowsEveryChannelThrice(t *testing.T) {
 	if err := png.Encode(&b, sheet); err != nil {
 		t.Error(err)
 	}
-	if _, err := Sheet(m.Pixels, 17, 2, m.ClassActivation, m.GradCAM); err == nil || !strings.Contains(err.Error(), "512 bytes") {
+	_, err = Sheet(m.Pixels, 17, 2, m.ClassActivation, m.GradCAM)
+	if err == nil || !strings.Contains(err.Error(), "512 bytes") {
 		t.Errorf("pixels of another size: %v", err)
 	}
 }
 
 func TestPercent(t *testing.T) {
-	for in, want := range map[float64]string{0: "0 %", 0.00001: "below 0.05 %", 0.0312: "3.1 %", 0.5: "50 %", 0.999: "99.9 %", 0.99999: "above 99.95 %", 1: "100 %", 0.05: "5 %", 1 - 0.8: "20 %"} {
+	for in, want := range map[float64]string{
+		0:       "0 %",
+		0.00001: "below 0.05 %",
+		0.0312:  "3.1 %",
+		0.05:    "5 %",
+		1 - 0.8: "20 %",
+		0.5:     "50 %",
+		0.999:   "99.9 %",
+		0.99999: "above 99.95 %",
+		1:       "100 %",
+	} {
 		if got := percent(in); got != want {
-			t.Errorf("%v is told as %q, want %q", in, got, want)
+			t.Errorf("percent(%v) is %q, want %q", in, got, want)
 		}
 	}
 }
 
-// example is a trial of five epochs whose fourth was the best, scored on a test split.
+// example returns the content of a trial of five epochs, of which the fourth was the best, scored on a test split.
 func example() Content {
 	h, imbalance := wire.Recipe(wire.PresetDefault, false)
 	h.Epochs, h.ImageSize = 5, 32
 	metrics := func(epoch int) *wire.Metrics {
 		v := []float64{0.35, 0.55, 0.71, 0.84, 0.82}[epoch-1]
-		return &wire.Metrics{AUCPR: v, AUCPRLow: v - 0.13, AUCPRHigh: v + 0.09, F1: 0.78, Precision: 0.8, Recall: 0.76, Threshold: -0.4, Loss: 0.9 - v/2, Prevalence: 0.25, Samples: 60}
+		return &wire.Metrics{
+			AUCPR: v, AUCPRLow: v - 0.13, AUCPRHigh: v + 0.09, F1: 0.78, Precision: 0.8, Recall: 0.76,
+			Threshold: -0.4, Loss: 0.9 - v/2, Prevalence: 0.25, Samples: 60,
+		}
 	}
 	content := Content{
 		Manifest: wire.Manifest{
-			Run: wire.Run{Namespace: "inspection", Name: "erasers"}, Trial: "d18", Writer: "d18-a1-pod", Attempt: 1, Epoch: 4, Step: 240, Seed: 1,
-			Architecture: wire.Architecture{Depth: 18, Block: "v1.5", Parameters: 11180000}, Weights: "ema",
-			Input:       wire.Input{Channels: []string{"GRAY", "NORMAL"}, Size: 16},
-			Calibration: wire.Calibration{Shift: 0.55, Temperature: 1.3, Threshold: -0.4, Comparator: ">="}, Metrics: metrics(4),
-			Digests:  wire.Digests{Data: "sha256:da7a", Labels: "sha256:1abe", Overlay: "sha256:c0de", Split: "sha256:5b17"},
-			Settings: wire.Trial{Version: wire.Version, Name: "d18", Depth: 18, Hyperparameters: h, Imbalance: imbalance},
-			Numerics: wire.Numerics{TensorFlow: "2.18.1", ISA: "avx2", Threads: 2, Precision: "float32", Device: "cpu"},
+			Run:          wire.Run{Namespace: "inspection", Name: "erasers"},
+			Trial:        "d18",
+			Writer:       "d18-a1-pod",
+			Attempt:      1,
+			Epoch:        4,
+			Step:         240,
+			Seed:         1,
+			Architecture: wire.Architecture{Depth: 18, Block: "v1.5", Parameters: 11180000},
+			Weights:      "ema",
+			Input:        wire.Input{Channels: []string{"GRAY", "NORMAL"}, Size: 16},
+			Calibration:  wire.Calibration{Shift: 0.55, Temperature: 1.3, Threshold: -0.4, Comparator: ">="},
+			Metrics:      metrics(4),
+			Digests: wire.Digests{
+				Data: "sha256:da7a", Labels: "sha256:1abe", Overlay: "sha256:c0de", Split: "sha256:5b17",
+			},
+			Settings: wire.Trial{
+				Version: wire.Version, Name: "d18", Depth: 18, Hyperparameters: h, Imbalance: imbalance,
+			},
+			Numerics: wire.Numerics{
+				TensorFlow: "2.18.1", ISA: "avx2", Threads: 2, Precision: "float32", Device: "cpu",
+			},
 		},
 		Checkpoint: wire.CheckpointRef{URI: "file:///store/run/d18/d18-a1-pod/best-e0004", Digest: "sha256:c4ec"},
 		Notes:      []string{"The corrections are not those of training."},
 		Split:      "test",
 	}
 	for epoch := 1; epoch <= 5; epoch++ {
-		content.Epochs = append(content.Epochs, wire.Report{Kind: wire.Epoch, Epoch: epoch, Epochs: 5, TrainLoss: 0.8 / float64(epoch), Metrics: metrics(epoch)})
+		content.Epochs = append(content.Epochs, wire.Report{
+			Kind: wire.Epoch, Epoch: epoch, Epochs: 5, TrainLoss: 0.8 / float64(epoch), Metrics: metrics(epoch),
+		})
 	}
 	random := rand.New(rand.NewPCG(3, 3))
 	for i := range 60 {
-		s := Sample{ID: "e" + string(rune('0'+i/10)) + string(rune('0'+i%10)), Package: "p" + string(rune('a'+i/5)), Defect: i%4 == 1}
+		s := Sample{ID: fmt.Sprintf("e%02d", i), Package: "p" + string(rune('a'+i/5)), Defect: i%4 == 1}
 		s.Given = s.Defect != (i == 9)
 		s.Logit = 1.6*random.NormFloat64() - 2
 		if s.Defect {

@@ -13,11 +13,12 @@ import (
 	"golang.org/x/image/draw"
 )
 
-// largest side of a picture in the page, in pixels: a dozen mistakes of six channels stay below 10 MB, and a defect of a few pixels
-// in an image of the usual 224 keeps all of them.
+// largest is the largest side of a picture in the page, in pixels. A page with a dozen mistakes of six channels stays
+// below 10 MB, and images of the usual 224 pixels are not scaled down, so that a defect of a few pixels stays
+// visible.
 const largest = 256
 
-// channel is one channel of an image in shades of grey. pixels: [size,size,channels] -> size x size
+// channel returns one channel of an image in shades of grey. pixels: [size,size,channels] -> size x size
 func channel(pixels []uint8, size, channels, which int) *image.Gray {
 	g := image.NewGray(image.Rect(0, 0, size, size))
 	for i := range g.Pix {
@@ -26,7 +27,8 @@ func channel(pixels []uint8, size, channels, which int) *image.Gray {
 	return g
 }
 
-// mean of all channels: what heat is laid over, since a map is of the whole image and not of one channel.
+// mean returns the mean of all channels in shades of grey. Heat is drawn over it, because heat belongs to the whole
+// image and not to one channel. pixels: [size,size,channels] -> size x size
 func mean(pixels []uint8, size, channels int) *image.Gray {
 	g := image.NewGray(image.Rect(0, 0, size, size))
 	for i := range g.Pix {
@@ -39,8 +41,9 @@ func mean(pixels []uint8, size, channels int) *image.Gray {
 	return g
 }
 
-// layer is heat as a picture to be laid over an image: clear where there is none, yellow, then red where it is strongest. Between the
-// middles of its places it is interpolated; the few places that a network has would look like a chessboard.
+// layer returns a picture of the heat to draw over an image: transparent without heat, yellow with little, red with
+// most. The picture is interpolated between the centres of the places, because the few places that a network has
+// would otherwise look like a chessboard.
 func (h Heat) layer(side int) *image.NRGBA {
 	l := image.NewNRGBA(image.Rect(0, 0, side, side))
 	for y := range side {
@@ -51,7 +54,7 @@ func (h Heat) layer(side int) *image.NRGBA {
 	return l
 }
 
-// at interpolates between the four places around a pixel of a picture of this side.
+// at returns the heat at a pixel of a picture of this side, interpolated between the four places around the pixel.
 func (h Heat) at(x, y, side int) float64 {
 	place := func(pixel int) (low, high int, share float64) {
 		at := (float64(pixel)+0.5)*float64(h.Side)/float64(side) - 0.5
@@ -65,13 +68,18 @@ func (h Heat) at(x, y, side int) float64 {
 	return (v(x0, y0)*(1-dx)+v(x1, y0)*dx)*(1-dy) + (v(x0, y1)*(1-dx)+v(x1, y1)*dx)*dy
 }
 
-// glow is the colour of a heat in [0,1]. Its opacity stays below 3/4, so that what is under it can still be judged, and falls off
-// faster than the heat, so that little of it is no veil over the whole image.
+// glow returns the colour of a heat in [0,1]. The opacity stays below 3/4, so that the image under the heat can still
+// be judged. It falls faster than the heat, so that a little heat everywhere does not veil the whole image.
 func glow(v float64) color.NRGBA {
-	return color.NRGBA{R: uint8(255 - 45*v), G: uint8(214 * (1 - v)), B: uint8(40 * v), A: uint8(185 * v * math.Sqrt(v))}
+	return color.NRGBA{
+		R: uint8(255 - 45*v),
+		G: uint8(214 * (1 - v)),
+		B: uint8(40 * v),
+		A: uint8(185 * v * math.Sqrt(v)),
+	}
 }
 
-// shrunk is an image at most so many pixels wide.
+// shrunk returns a square image, scaled down to side x side pixels if it is larger.
 func shrunk(img image.Image, side int) image.Image {
 	if img.Bounds().Dx() <= side {
 		return img
@@ -81,7 +89,7 @@ func shrunk(img image.Image, side int) image.Image {
 	return small
 }
 
-// dataURI is a picture that needs no file.
+// dataURI returns an image as the URI of a PNG, to embed it in the page.
 func dataURI(img image.Image) (template.URL, error) {
 	var b bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
@@ -91,11 +99,13 @@ func dataURI(img image.Image) (template.URL, error) {
 	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())), nil
 }
 
-// Sheet lays an image out for the eye: its channels in a row, below them the same under class activation, then under Grad-CAM. Small
-// images are enlarged, pixel by pixel. pixels: [size,size,channels]
+// Sheet returns a picture with three rows: the channels of an image, the channels with class activation over them,
+// and the channels with Grad-CAM over them. Each pixel of a small image becomes a square of pixels. pixels:
+// [size,size,channels]
 func Sheet(pixels []uint8, size, channels int, class, gradCAM Heat) (*image.NRGBA, error) {
 	if size < 1 || len(pixels) != size*size*channels {
-		return nil, fmt.Errorf("draw %d channels of %dx%d pixels: %d bytes", channels, size, size, len(pixels))
+		return nil, fmt.Errorf("draw %d channels of %dx%d pixels: got %d bytes of pixels",
+			channels, size, size, len(pixels))
 	}
 	const gap = 4
 	side := size * max(1, (largest/2+size-1)/size)

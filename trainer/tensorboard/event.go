@@ -8,9 +8,10 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Fields are written in the order of their numbers, and those that are zero are left out, as every generated encoder does it.
+// The functions in this file write fields in the order of their numbers and leave out fields that are zero, as
+// generated encoders do.
 
-// fileVersion opens an event file: values are where this format has them.
+// fileVersion is the version of the format of an event file, which the file's first event states.
 const fileVersion = "brain.Event:2"
 
 // Numbers of TensorFlow's types, from types.proto.
@@ -22,30 +23,31 @@ const (
 // dataClass is how TensorBoard stores a plug-in's values.
 type dataClass uint64
 
+// Values of TensorFlow's enum DataClass, from summary.proto.
 const (
 	classScalar dataClass = 1
 	classTensor dataClass = 2
 	classBlobs  dataClass = 3
 )
 
-// value is one Summary.Value: what a tag shows at a step.
+// value is one Summary.Value: the value of a tag at a step.
 type value struct {
 	tag      string
 	plugin   string
 	content  []byte // the plug-in's own message
 	class    dataClass
-	about    string // Markdown, shown where a reader asks what the tag is
+	about    string // the tag's description in Markdown
 	scalar   float32
-	tensor   []byte // a TensorProto; nil: scalar is the value
-	nickname string // shown instead of the tag
+	tensor   []byte // a TensorProto; if it is nil, the value is scalar
+	nickname string // TensorBoard shows it instead of the tag
 }
 
-// encodeVersion makes the first Event of a file.
+// encodeVersion encodes the first Event of a file.
 func encodeVersion(at time.Time) []byte {
 	return appendString(appendDouble(nil, 1, seconds(at)), 3, fileVersion)
 }
 
-// encodeEvent makes an Event of what is shown at one step.
+// encodeEvent encodes an Event with the values of one step.
 func encodeEvent(at time.Time, step int, values []value) []byte {
 	e := appendVarint(appendDouble(nil, 1, seconds(at)), 2, uint64(step))
 	var summary []byte
@@ -58,7 +60,8 @@ func encodeEvent(at time.Time, step int, values []value) []byte {
 func (v value) encode() []byte {
 	b := appendString(nil, 1, v.tag)
 	if v.tensor == nil {
-		b = protowire.AppendFixed32(protowire.AppendTag(b, 2, protowire.Fixed32Type), math.Float32bits(v.scalar)) // 0 is a value, too
+		// A scalar of 0 is written as well: it is a value.
+		b = protowire.AppendFixed32(protowire.AppendTag(b, 2, protowire.Fixed32Type), math.Float32bits(v.scalar))
 	} else {
 		b = appendBytes(b, 8, v.tensor)
 	}
@@ -72,7 +75,7 @@ func (v value) encode() []byte {
 	return appendBytes(b, 9, appendVarint(metadata, 4, uint64(v.class)))
 }
 
-// encodeFloats makes a TensorProto of float32 in this shape.
+// encodeFloats encodes a TensorProto of float32 with this shape.
 func encodeFloats(values []float32, shape ...int) []byte {
 	content := make([]byte, 0, 4*len(values))
 	for _, v := range values {
@@ -85,12 +88,12 @@ func encodeFloats(values []float32, shape ...int) []byte {
 	return t
 }
 
-// encodeStrings makes a TensorProto of strings in a row.
+// encodeStrings encodes a TensorProto with one dimension of strings.
 func encodeStrings(values ...[]byte) []byte {
 	return appendStrings(appendBytes(appendVarint(nil, 1, typeString), 2, encodeShape([]int{len(values)})), values)
 }
 
-// encodeText makes a TensorProto of a single string.
+// encodeText encodes a TensorProto with a single string and no dimension.
 func encodeText(s string) []byte {
 	return appendStrings(appendBytes(appendVarint(nil, 1, typeString), 2, nil), [][]byte{[]byte(s)})
 }
@@ -102,7 +105,7 @@ func appendStrings(t []byte, values [][]byte) []byte {
 	return t
 }
 
-// encodeShape makes a TensorShapeProto.
+// encodeShape encodes a TensorShapeProto.
 func encodeShape(shape []int) (b []byte) {
 	for _, size := range shape {
 		b = appendBytes(b, 2, appendVarint(nil, 1, uint64(size)))
@@ -110,6 +113,7 @@ func encodeShape(shape []int) (b []byte) {
 	return b
 }
 
+// seconds returns the time in seconds since 1970.
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
@@ -133,7 +137,7 @@ func appendString(b []byte, field protowire.Number, s string) []byte {
 	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
 }
 
-// appendFixed and appendFlag write a zero as well: in a choice of fields, which one is there says what it is.
+// appendFixed and appendFlag write a zero as well: in a oneof, the field that is present gives the type.
 func appendFixed(b []byte, field protowire.Number, v float64) []byte {
 	return protowire.AppendFixed64(protowire.AppendTag(b, field, protowire.Fixed64Type), math.Float64bits(v))
 }
@@ -142,7 +146,7 @@ func appendFlag(b []byte, field protowire.Number, v bool) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), protowire.EncodeBool(v))
 }
 
-// appendBytes writes an empty message or element as well: its being there says something.
+// appendBytes writes an empty message or element as well: its presence has a meaning.
 func appendBytes(b []byte, field protowire.Number, v []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), v)
 }

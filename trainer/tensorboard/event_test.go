@@ -9,13 +9,13 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The file is made by hack/reference/check_events.py golden, with Python's encoders and TensorBoard's own summaries.
-func TestEventsAreThoseThatPythonWrites(t *testing.T) {
+// hack/reference/check_events.py golden writes the file with Python's encoders and TensorBoard's own summaries.
+func TestEventsAreTheBytesThatPythonWrites(t *testing.T) {
 	want, err := os.ReadFile("testdata/python.tfevents")
 	if err != nil {
 		t.Fatal(err)
 	}
-	began, later := time.UnixMilli(1764150000250), time.UnixMilli(1764150061500)
+	started, later := time.UnixMilli(1764150000250), time.UnixMilli(1764150061500)
 	var scores []wire.SampleScore
 	labels := []int{0, 1, 1, 0, 1, 0, 0, 1}
 	for i, logit := range []float64{-2.5, 3.25, 0, 0.75, -1.125, 0.75, -40, 40} {
@@ -25,15 +25,23 @@ func TestEventsAreThoseThatPythonWrites(t *testing.T) {
 	wait := scalar(nil, "throughput/input_wait", "", 0)
 	var got []byte
 	for _, event := range [][]byte{
-		encodeVersion(began),
-		encodeEvent(began, 0, []value{
-			{tag: "settings", plugin: "text", class: classTensor, about: "what it was told", tensor: encodeText(table([]wire.Setting{{Name: "depth", Text: "18"}}))},
-			hyperparameters("d18-a1-local", began, []wire.Setting{{Name: "depth", Text: "18", Value: 18.0}}),
+		encodeVersion(started),
+		encodeEvent(started, 0, []value{
+			{
+				tag: "settings", plugin: "text", class: classTensor,
+				about:  "all settings of the trial",
+				tensor: encodeText(table([]wire.Setting{{Name: "depth", Text: "18"}})),
+			},
+			hyperparameters("d18-a1-local", started, []wire.Setting{{Name: "depth", Text: "18", Value: 18.0}}),
 			intervalChart(),
 		}),
 		encodeEvent(later, 300, []value{
 			loss[0], wait[0], curveValue(scores),
-			{tag: "mistakes/missed", plugin: "images", class: classBlobs, about: "defects", tensor: encodeStrings([]byte("2"), []byte("1"), []byte("a picture"), nil)},
+			{
+				tag: "mistakes/missed", plugin: "images", class: classBlobs,
+				about:  "defects",
+				tensor: encodeStrings([]byte("2"), []byte("1"), []byte("a picture"), nil),
+			},
 		}),
 	} {
 		got = appendRecord(got, event)
@@ -43,6 +51,8 @@ func TestEventsAreThoseThatPythonWrites(t *testing.T) {
 		for at < min(len(got), len(want)) && got[at] == want[at] {
 			at++
 		}
-		t.Errorf("%d bytes, want %d; they differ from byte %d on:\n got %q\nwant %q", len(got), len(want), at, got[at:min(at+80, len(got))], want[at:min(at+80, len(want))])
+		gotNext, wantNext := got[at:min(at+80, len(got))], want[at:min(at+80, len(want))]
+		t.Errorf("got %d bytes, want %d; the first different byte is %d:\n got %q\nwant %q",
+			len(got), len(want), at, gotNext, wantNext)
 	}
 }

@@ -10,28 +10,34 @@ import (
 )
 
 const (
-	pictured = 4  // mistakes of either kind that are shown as pictures: at 224 pixels and six channels about 1.4 MB a new best in all
-	listed   = 20 // mistakes of either kind that are listed by name
+	// maxPictures is how many mistakes of each kind are shown as pictures. At 224 pixels and six channels, the
+	// pictures of a new best have about 1.4 MB in all.
+	maxPictures = 4
+	// maxListed is how many mistakes of each kind are listed by name.
+	maxListed = 20
 )
 
-// mistakeValues show the validation samples that a new best is wrong about, the worst first: pictures, and a list of which they are,
-// since TensorBoard has no captions.
+// mistakeValues returns the validation samples that a new best decides wrongly, the worst first: as pictures, and as
+// a list of their ids, because TensorBoard's pictures have no captions.
 func mistakeValues(r wire.Report, samples Samples) ([]value, error) {
 	missed, alarms := mistakes(r.Scores, r.Metrics.Threshold)
-	text := fmt.Sprintf("Threshold %.4g on the calibrated logit, a probability of %.4f.\n", r.Metrics.Threshold, score.Probability(r.Metrics.Threshold))
+	threshold := r.Metrics.Threshold
+	text := fmt.Sprintf("The threshold is %.4g on the calibrated logit, which is a probability of %.4f.\n",
+		threshold, score.Probability(threshold))
 	text += listMistakes("Defects missed", missed) + listMistakes("Normal samples called defects", alarms)
 	values := []value{{
 		tag: "mistakes/list", plugin: "text", class: classTensor,
-		about: "validation samples that the new best is wrong about, the worst first", tensor: encodeText(text),
+		about:  "Validation samples that the new best decides wrongly, the worst first",
+		tensor: encodeText(text),
 	}}
 	for _, kind := range []struct {
 		tag, about string
 		of         []wire.SampleScore
 	}{
-		{"mistakes/missed", "defects that the new best lets pass", missed},
-		{"mistakes/false_alarms", "normal samples that the new best calls defects", alarms},
+		{"mistakes/missed", "Defects that the new best calls normal", missed},
+		{"mistakes/false_alarms", "Normal samples that the new best calls defects", alarms},
 	} {
-		pictures, err := samples.draw(kind.of[:min(pictured, len(kind.of))])
+		pictures, err := samples.draw(kind.of[:min(maxPictures, len(kind.of))])
 		if err != nil {
 			return nil, err
 		}
@@ -40,13 +46,14 @@ func mistakeValues(r wire.Report, samples Samples) ([]value, error) {
 		}
 		values = append(values, value{
 			tag: kind.tag, plugin: "images", class: classBlobs, tensor: encodeStrings(pictures...),
-			about: fmt.Sprintf("%s, in the order of `mistakes/list`. Channels, row by row: %s", kind.about, strings.Join(samples.Channels, ", ")),
+			about: fmt.Sprintf("%s, in the order of `mistakes/list`. Channels, row by row: %s",
+				kind.about, strings.Join(samples.Channels, ", ")),
 		})
 	}
 	return values, nil
 }
 
-// mistakes are the page.Mistakes among these scores.
+// mistakes returns the scores whose decision is wrong, in the order of page.Mistakes.
 func mistakes(scores []wire.SampleScore, threshold float64) (missed, alarms []wire.SampleScore) {
 	samples := make([]page.Sample, len(scores))
 	for i, s := range scores {
@@ -62,6 +69,7 @@ func mistakes(scores []wire.SampleScore, threshold float64) (missed, alarms []wi
 	return pick(missedAt), pick(alarmsAt)
 }
 
+// listMistakes returns a table of the first maxListed mistakes in Markdown, under the heading what.
 func listMistakes(what string, of []wire.SampleScore) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s: %d\n", what, len(of))
@@ -69,16 +77,16 @@ func listMistakes(what string, of []wire.SampleScore) string {
 		return b.String()
 	}
 	b.WriteString("\n| sample | package | probability | logit |\n|---|---|---|---|\n")
-	for _, s := range of[:min(listed, len(of))] {
+	for _, s := range of[:min(maxListed, len(of))] {
 		fmt.Fprintf(&b, "| %s | %s | %.4f | %.3f |\n", cell(s.ID), cell(s.Group), score.Probability(s.Logit), s.Logit)
 	}
-	if more := len(of) - listed; more > 0 {
-		fmt.Fprintf(&b, "\nand %d more\n", more)
+	if more := len(of) - maxListed; more > 0 {
+		fmt.Fprintf(&b, "\n%d more are not listed.\n", more)
 	}
 	return b.String()
 }
 
-// cell keeps a name from ending its column.
+// cell escapes a text for a cell of a Markdown table.
 func cell(s string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s)
 }

@@ -15,8 +15,13 @@ import (
 
 func TestTheWorstMistakesComeFirst(t *testing.T) {
 	missed, alarms := mistakes([]wire.SampleScore{
-		{ID: "found", Label: 1, Logit: 2}, {ID: "at the threshold", Label: 1, Logit: 0.5}, {ID: "just missed", Label: 1, Logit: 0.25},
-		{ID: "far off", Label: 1, Logit: -4}, {ID: "passed", Label: 0, Logit: -1}, {ID: "b", Label: 0, Logit: 1}, {ID: "a", Label: 0, Logit: 1},
+		{ID: "found", Label: 1, Logit: 2},
+		{ID: "at the threshold", Label: 1, Logit: 0.5},
+		{ID: "just missed", Label: 1, Logit: 0.25},
+		{ID: "far off", Label: 1, Logit: -4},
+		{ID: "passed", Label: 0, Logit: -1},
+		{ID: "b", Label: 0, Logit: 1},
+		{ID: "a", Label: 0, Logit: 1},
 		{ID: "worst", Label: 0, Logit: 3},
 	}, 0.5)
 	if diff := cmp.Diff([]string{"far off", "just missed"}, ids(missed)); diff != "" {
@@ -34,9 +39,11 @@ func ids(of []wire.SampleScore) (all []string) {
 	return all
 }
 
-// Four channels of 2x2 pixels; channel c of the second sample is 10c at each pixel.
+// The samples have four channels of 2x2 pixels. Each pixel of channel c of the second sample is 10c.
 func TestChannelsLieSideBySide(t *testing.T) {
-	s := Samples{IDs: []string{"e1", "e2"}, Size: 2, Channels: []string{"AM", "GRAY", "G", "R"}, Images: make([]uint8, 16, 32)}
+	s := Samples{
+		IDs: []string{"e1", "e2"}, Size: 2, Channels: []string{"AM", "GRAY", "G", "R"}, Images: make([]uint8, 16, 32),
+	}
 	for range 4 {
 		s.Images = append(s.Images, 0, 10, 20, 30)
 	}
@@ -51,7 +58,9 @@ func TestChannelsLieSideBySide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at, want := range map[image.Point]uint8{{0, 0}: 0, {4, 0}: 10, {5, 1}: 10, {8, 0}: 20, {0, 4}: 30, {1, 5}: 30, {2, 0}: 0, {4, 4}: 0} {
+	for at, want := range map[image.Point]uint8{
+		{0, 0}: 0, {4, 0}: 10, {5, 1}: 10, {8, 0}: 20, {0, 4}: 30, {1, 5}: 30, {2, 0}: 0, {4, 4}: 0,
+	} {
 		if got := picture.At(at.X, at.Y).(color.Gray).Y; got != want {
 			t.Errorf("the pixel at %v is %d, want %d", at, got, want)
 		}
@@ -64,15 +73,16 @@ func TestALargePictureIsScaledDown(t *testing.T) {
 	copy(s.Images[1024:], []uint8{0, 100})
 	picture := s.picture(0)
 	if side := picture.Bounds().Dx(); side != 512 {
-		t.Errorf("it is %d pixels wide, want 512", side)
+		t.Errorf("the picture is %d pixels wide, want 512", side)
 	}
 	if got := picture.GrayAt(0, 0).Y; got != 100 {
 		t.Errorf("the first pixel is %d, want the mean of four, 100", got)
 	}
 }
 
-func TestASampleThatIsNotThere(t *testing.T) {
-	if _, err := (Samples{IDs: []string{"e1"}}).draw([]wire.SampleScore{{ID: "e7"}}); err == nil || !strings.Contains(err.Error(), "e7") {
+func TestAPictureOfAnUnknownSampleIsRefused(t *testing.T) {
+	_, err := (Samples{IDs: []string{"e1"}}).draw([]wire.SampleScore{{ID: "e7"}})
+	if err == nil || !strings.Contains(err.Error(), "e7") {
 		t.Errorf("error %v does not name the sample", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Samples are the images that reports name.
+// Samples holds the images of the samples whose scores are in reports.
 type Samples struct {
 	IDs      []string // [n]
 	Images   []uint8  // [n,Size,Size,len(Channels)]
@@ -21,12 +21,15 @@ type Samples struct {
 }
 
 const (
-	across  = 3   // channels in a row of a picture
-	gap     = 2   // pixels between channels
-	largest = 768 // pixels a picture is wide, gaps apart: more is scaled down, or a large run would fill the store with pictures
+	across = 3 // channels in a row of a picture
+	gap    = 2 // pixels between channels
+	// largest is the largest width of a picture in pixels, without gaps. A larger picture is scaled down, so that a
+	// large run does not fill the store with pictures.
+	largest = 768
 )
 
-// draw returns what the images plug-in stores: width and height, as text, then a PNG for each sample; nil without samples.
+// draw returns the strings that the images plug-in stores: width and height as text, and then a PNG for each sample.
+// It returns nil if of is empty. All samples have the same size.
 func (s Samples) draw(of []wire.SampleScore) ([][]byte, error) {
 	if len(of) == 0 {
 		return nil, nil
@@ -40,7 +43,7 @@ func (s Samples) draw(of []wire.SampleScore) ([][]byte, error) {
 		picture := s.picture(i)
 		if all == nil {
 			size := picture.Bounds().Size()
-			all = append(all, strconv.AppendInt(nil, int64(size.X), 10), strconv.AppendInt(nil, int64(size.Y), 10))
+			all = append(all, []byte(strconv.Itoa(size.X)), []byte(strconv.Itoa(size.Y)))
 		}
 		var b bytes.Buffer
 		if err := png.Encode(&b, picture); err != nil {
@@ -51,12 +54,12 @@ func (s Samples) draw(of []wire.SampleScore) ([][]byte, error) {
 	return all, nil
 }
 
-// picture lays a sample's channels side by side, each in shades of grey.
+// picture returns a sample's channels side by side, each in shades of grey.
 func (s Samples) picture(sample int) *image.Gray {
 	c := len(s.Channels)
 	columns := min(c, across)
 	rows := (c + columns - 1) / columns
-	shrink := (columns*s.Size + largest - 1) / largest // this many pixels squared become one
+	shrink := (columns*s.Size + largest - 1) / largest // shrink x shrink pixels become one
 	side := s.Size / shrink
 	picture := image.NewGray(image.Rect(0, 0, columns*(side+gap)-gap, rows*(side+gap)-gap))
 	pixels := s.Images[sample*s.Size*s.Size*c:]

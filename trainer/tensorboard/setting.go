@@ -9,8 +9,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// settingValues show what a trial was told: all of it as a table, what a sweep varies as hyperparameters that TensorBoard sorts and
-// filters by, and a chart that draws AUC-PR with its interval around it.
+// settingValues returns the settings of a trial: all of them as a table, and those that differ between trials as
+// hyperparameters, by which TensorBoard sorts and filters. It also returns a chart of the AUC-PR with its interval.
 func settingValues(t wire.Trial, writer string, first wire.Report) ([]value, error) {
 	settings, err := trialSettings(t)
 	if err != nil {
@@ -22,20 +22,26 @@ func settingValues(t wire.Trial, writer string, first wire.Report) ([]value, err
 		{Name: "digests.data", Text: d.Data}, {Name: "digests.labels", Text: d.Labels},
 		{Name: "digests.overlay", Text: d.Overlay}, {Name: "digests.split", Text: d.Split},
 	}, settings...)
+	compared := slices.DeleteFunc(settings, func(s wire.Setting) bool { return !isCompared(s.Name) })
 	return []value{
-		{tag: "settings", plugin: "text", class: classTensor, about: "everything that the trial was told", tensor: encodeText(table(all))},
-		hyperparameters(writer, first.Time, slices.DeleteFunc(settings, func(s wire.Setting) bool { return !varied(s.Name) })),
+		{
+			tag: "settings", plugin: "text", class: classTensor,
+			about:  "All settings of the trial",
+			tensor: encodeText(table(all)),
+		},
+		hyperparameters(writer, first.Time, compared),
 		intervalChart(),
 	}, nil
 }
 
-// trialSettings lists what a trial was told, in the order in which wire.Trial declares it. Where reports and other work go is no setting.
+// trialSettings returns the settings of a trial, in the order in which wire.Trial declares them. It leaves out where
+// the trial sends reports and does other work.
 func trialSettings(t wire.Trial) ([]wire.Setting, error) {
 	t.Reports, t.Scratch, t.Result = wire.Reports{}, "", ""
 	return wire.Settings(t)
 }
 
-// table leaves out what is not set.
+// table returns a Markdown table of the settings that are set.
 func table(settings []wire.Setting) string {
 	var b strings.Builder
 	b.WriteString("| setting | value |\n|---|---|\n")
@@ -47,15 +53,16 @@ func table(settings []wire.Setting) string {
 	return b.String()
 }
 
-// varied says whether trials are compared by a setting; the rest says where things are.
-func varied(name string) bool {
+// isCompared reports whether trials are compared by a setting. The other settings are locations and names.
+func isCompared(name string) bool {
 	section, _, _ := strings.Cut(name, ".")
 	return slices.Contains([]string{"depth", "threads", "gpu", "pretrained", "hyperparameters", "imbalance"}, section)
 }
 
-// hyperparameters is the plug-in's SessionStartInfo. Each writer is a group of its own, and so a row of the table: it shows the mean
-// over a group, and the mean of an attempt that was killed early and of the one that went on means nothing.
-func hyperparameters(group string, began time.Time, settings []wire.Setting) value {
+// hyperparameters returns the SessionStartInfo of the hyperparameters plug-in. TensorBoard's table has a row for each
+// group and shows the mean over the group. Each writer is a group by itself, because a mean over an attempt that was
+// killed early and the attempt that resumed would mean nothing.
+func hyperparameters(group string, started time.Time, settings []wire.Setting) value {
 	var info []byte
 	for _, s := range settings {
 		var v []byte // a google.protobuf.Value
@@ -70,14 +77,14 @@ func hyperparameters(group string, began time.Time, settings []wire.Setting) val
 		name := strings.TrimPrefix(s.Name, "hyperparameters.")
 		info = appendBytes(info, 1, appendBytes(appendString(nil, 1, name), 2, v))
 	}
-	info = appendDouble(appendString(info, 4, group), 5, seconds(began))
+	info = appendDouble(appendString(info, 4, group), 5, seconds(started))
 	return value{
 		tag: "_hparams_/session_start_info", plugin: "hparams", class: classTensor,
 		content: appendBytes(nil, 3, info), tensor: encodeFloats(nil, 0),
 	}
 }
 
-// intervalChart is a Layout of the custom-scalars plug-in with one chart, the same in all runs.
+// intervalChart returns a Layout of the custom scalars plug-in with one chart, which is the same in all runs.
 func intervalChart() value {
 	series := appendString(appendString(appendString(nil, 1, tagEach), 2, tagLow), 3, tagHigh)
 	chart := appendBytes(appendString(nil, 1, "AUC-PR and its 95 % interval"), 3, appendBytes(nil, 1, series))

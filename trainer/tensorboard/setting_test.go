@@ -7,23 +7,30 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestSettings(t *testing.T) {
+func TestTheTableOfSettings(t *testing.T) {
 	hyper, imbalance := wire.Recipe(wire.PresetDefault, true)
 	settings, err := trialSettings(wire.Trial{
-		Name: "d50", Depth: 50, Threads: 4, Dataset: wire.Dataset{URI: "file:///data/a|b"}, Hyperparameters: hyper, Imbalance: imbalance,
-		Pretrained: &wire.Pretrained{InputAdaptation: wire.AdaptMapped, Colours: map[string]string{"AM": "mean"}},
-		Reports:    wire.Reports{URL: "nats://server", Credentials: "/secret/user.creds"}, Scratch: "/scratch", Result: "/result",
+		Name:            "d50",
+		Depth:           50,
+		Threads:         4,
+		Dataset:         wire.Dataset{URI: "file:///data/a|b"},
+		Hyperparameters: hyper,
+		Imbalance:       imbalance,
+		Pretrained:      &wire.Pretrained{InputAdaptation: wire.AdaptMapped, Colours: map[string]string{"AM": "mean"}},
+		Reports:         wire.Reports{URL: "nats://server", Credentials: "/secret/user.creds"},
+		Scratch:         "/scratch",
+		Result:          "/result",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := table(settings)
 	for what, line := range map[string]string{
-		"a number as it was written": "| hyperparameters.epsilon | 1e-8 |",
-		"a setting in a setting":     "| hyperparameters.augment.shift | 0.04 |",
-		"a setting that is zero":     "| hyperparameters.labelSmoothing | 0 |",
-		"a map":                      "| pretrained.colours.AM | mean |",
-		"a name that holds a bar":    `| dataset.uri | file:///data/a\|b |`,
+		"a number as in JSON":    "| hyperparameters.epsilon | 1e-8 |",
+		"a nested setting":       "| hyperparameters.augment.shift | 0.04 |",
+		"a setting that is zero": "| hyperparameters.labelSmoothing | 0 |",
+		"a map":                  "| pretrained.colours.AM | mean |",
+		"a value with a bar":     `| dataset.uri | file:///data/a\|b |`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("%s: %s is not in\n%s", what, line, text)

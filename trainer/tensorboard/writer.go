@@ -9,7 +9,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Config is what reports do not say.
+// Config holds what a Writer needs and no report contains.
 type Config struct {
 	Trial   wire.Trial
 	Writer  string
@@ -17,19 +17,20 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Writer writes the event file of one attempt. It is not safe for concurrent use, nor need it be: reports come one after another.
+// Writer writes the event file of one attempt. It is not safe for concurrent use: the trial makes one report at a
+// time.
 type Writer struct {
 	Config
-	file   *os.File // nil before the first report, and once something could not be written
-	broken bool
-	epoch  int          // the last one that is in the file
-	best   *wire.Report // the last new best
+	file   *os.File     // nil before the first report and after Close
+	broken bool         // a write has failed: nothing more is written
+	epoch  int          // the last epoch in the file
+	best   *wire.Report // the report of the last new best
 }
 
-// New writes nothing yet.
+// New returns a Writer. It creates the file when it receives the first report.
 func New(cfg Config) *Writer { return &Writer{Config: cfg} }
 
-// After returns a spool that shows each report once the one given has it.
+// After returns a function that calls spool with a report and, if spool returns no error, shows the report.
 func (w *Writer) After(spool func(wire.Report) error) func(wire.Report) error {
 	return func(r wire.Report) error {
 		if err := spool(r); err != nil {
@@ -40,23 +41,25 @@ func (w *Writer) After(spool func(wire.Report) error) func(wire.Report) error {
 	}
 }
 
-// Show shows a report. What cannot be written is given up, with one warning: training goes on, and the next attempt, or whoever
-// reads the reports, has it all.
+// Show adds a report to the file. If a write fails, Show logs one warning, and the Writer writes nothing more.
+// Training continues, and nothing is lost: the file of the next attempt contains the whole trial, and so do the
+// reports.
 func (w *Writer) Show(r wire.Report) {
 	if w.broken {
 		return
 	}
 	if err := w.write(r); err != nil {
-		w.Log.Warn("TensorBoard will not see more of this attempt; training goes on", "error", err)
+		w.Log.Warn("the event file cannot be written: TensorBoard shows no more of this attempt, training continues",
+			"error", err)
 		w.Close()
 		w.broken = true
 	}
 }
 
-// Close ends the file. It holds what was reported: nothing waits to be written.
+// Close closes the file. Show has already written every report.
 func (w *Writer) Close() {
 	if w.file != nil {
-		w.file.Close() // an error would be one of a write, and each of those was looked at
+		w.file.Close() // every write has already been checked for errors
 		w.file = nil
 	}
 }
@@ -64,20 +67,21 @@ func (w *Writer) Close() {
 func (w *Writer) write(r wire.Report) error {
 	if w.file == nil {
 		if err := w.open(r); err != nil {
-			return fmt.Errorf("begin an event file: %w", err)
+			return fmt.Errorf("create the event file: %w", err)
 		}
 	}
 	step, values, err := w.valuesOf(r)
 	if err != nil || len(values) == 0 {
 		return err
 	}
-	return w.append(encodeEvent(r.Time, step, values))
+	return w.writeEvents(encodeEvent(r.Time, step, values))
 }
 
-// valuesOf says what a report adds, and at which step: steps are epochs, which trials of different batch sizes have in common.
+// valuesOf returns the values that a report adds, and their step. The step is the epoch, so that trials with
+// different batch sizes can be compared.
 func (w *Writer) valuesOf(r wire.Report) (step int, values []value, err error) {
 	switch {
-	case r.Kind == wire.Epoch && r.Epoch > w.epoch: // TensorBoard drops what it has when steps go back
+	case r.Kind == wire.Epoch && r.Epoch > w.epoch: // a smaller step would make TensorBoard drop the points after it
 		w.epoch = r.Epoch
 		values = epochValues(r)
 		if r.Checkpoint != nil && r.Metrics != nil {
@@ -95,30 +99,32 @@ func (w *Writer) valuesOf(r wire.Report) (step int, values []value, err error) {
 		}
 		return r.Epoch, values, nil
 	case r.Kind == wire.Finished && r.Test != nil && w.best != nil:
-		return w.best.Epoch, testValues(*r.Test), nil // the best was measured, and not the last epoch's weights
+		return w.best.Epoch, testValues(*r.Test), nil // the test used the weights of the best epoch, not of the last
 	}
 	return 0, nil, nil
 }
 
-// open begins the file with the settings. A writer's name is never used again, so a file that is there already is this process'.
+// open creates the file and writes the settings into it. Every writer has another name, so a file that already exists
+// is this process' own.
 func (w *Writer) open(r wire.Report) error {
 	root, err := wire.LocalPath(w.Trial.Checkpoint.URI)
 	if err != nil {
 		return err
 	}
 	name := fmt.Sprintf("events.out.tfevents.%010d.%s", r.Time.Unix(), w.Writer)
-	if w.file, err = os.Create(filepath.Join(root, wire.WriterDir(w.Trial.Run.UID, w.Trial.Name, w.Writer), name)); err != nil {
+	dir := filepath.Join(root, wire.WriterDir(w.Trial.Run.UID, w.Trial.Name, w.Writer))
+	if w.file, err = os.Create(filepath.Join(dir, name)); err != nil {
 		return err
 	}
 	settings, err := settingValues(w.Trial, w.Writer, r)
 	if err != nil {
 		return err
 	}
-	return w.append(encodeVersion(r.Time), encodeEvent(r.Time, 0, settings))
+	return w.writeEvents(encodeVersion(r.Time), encodeEvent(r.Time, 0, settings))
 }
 
-// append writes events at once, so that TensorBoard sees them now and a killed pod loses none.
-func (w *Writer) append(events ...[]byte) error {
+// writeEvents writes events without a buffer, so that TensorBoard sees them at once and a killed pod loses none.
+func (w *Writer) writeEvents(events ...[]byte) error {
 	var b []byte
 	for _, e := range events {
 		b = appendRecord(b, e)

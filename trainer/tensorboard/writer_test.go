@@ -26,9 +26,12 @@ func started() wire.Report {
 	return wire.Report{Kind: wire.Started, Time: noon, Epochs: 4, Digests: wire.Digests{Data: "sha256:da7a"}}
 }
 
-// epoch reports this AUC-PR; the rest follows from nothing and is not looked at.
+// epoch returns the report of epoch n with this AUC-PR. The other values do not matter.
 func epoch(n int, aucPR float64) wire.Report {
-	return wire.Report{Kind: wire.Epoch, Time: noon.Add(time.Duration(n) * time.Minute), Epoch: n, Epochs: 4, TrainLoss: 0.5, Metrics: &wire.Metrics{AUCPR: aucPR}}
+	return wire.Report{
+		Kind: wire.Epoch, Time: noon.Add(time.Duration(n) * time.Minute), Epoch: n, Epochs: 4,
+		TrainLoss: 0.5, Metrics: &wire.Metrics{AUCPR: aucPR},
+	}
 }
 
 func newBest(r wire.Report, scores ...wire.SampleScore) wire.Report {
@@ -37,10 +40,12 @@ func newBest(r wire.Report, scores ...wire.SampleScore) wire.Report {
 }
 
 func finished(aucPR float64) wire.Report {
-	return wire.Report{Kind: wire.Finished, Time: noon.Add(time.Hour), Epoch: 4, Epochs: 4, Test: &wire.Metrics{AUCPR: aucPR}}
+	return wire.Report{
+		Kind: wire.Finished, Time: noon.Add(time.Hour), Epoch: 4, Epochs: 4, Test: &wire.Metrics{AUCPR: aucPR},
+	}
 }
 
-func TestWhatTensorBoardIsShown(t *testing.T) {
+func TestThePointsInAnEventFile(t *testing.T) {
 	unmeasured := epoch(2, 0)
 	unmeasured.Metrics, unmeasured.NotFinite = nil, "3 of 9 validation scores are NaN or Inf"
 	for name, c := range map[string]struct {
@@ -53,22 +58,27 @@ func TestWhatTensorBoardIsShown(t *testing.T) {
 			tag:     "auc_pr/epoch", want: []string{"1: 0.5", "2: 0.25", "3: 0.75"},
 		},
 		"the best so far never falls": {
-			reports: []wire.Report{started(), newBest(epoch(1, 0.5)), epoch(2, 0.25), newBest(epoch(3, 0.75)), epoch(4, 0.5)},
-			tag:     "auc_pr/best", want: []string{"1: 0.5", "2: 0.5", "3: 0.75", "4: 0.75"},
+			reports: []wire.Report{
+				started(), newBest(epoch(1, 0.5)), epoch(2, 0.25), newBest(epoch(3, 0.75)), epoch(4, 0.5),
+			},
+			tag: "auc_pr/best", want: []string{"1: 0.5", "2: 0.5", "3: 0.75", "4: 0.75"},
 		},
-		"a resumed trial begins with what it did before, once": {
-			reports: []wire.Report{{Kind: wire.Resumed, Time: noon, Epoch: 2, Epochs: 4}, started(), newBest(epoch(1, 0.5)), epoch(2, 0.25), epoch(3, 0.25)},
-			tag:     "auc_pr/best", want: []string{"1: 0.5", "2: 0.5", "3: 0.5"},
+		"a resumed trial begins with its history, once": {
+			reports: []wire.Report{
+				{Kind: wire.Resumed, Time: noon, Epoch: 2, Epochs: 4},
+				started(), newBest(epoch(1, 0.5)), epoch(2, 0.25), epoch(3, 0.25),
+			},
+			tag: "auc_pr/best", want: []string{"1: 0.5", "2: 0.5", "3: 0.5"},
 		},
-		"an epoch that is told twice is one point": {
+		"an epoch that is reported twice is one point": {
 			reports: []wire.Report{started(), epoch(1, 0.5), epoch(1, 0.5), epoch(2, 0.25)},
 			tag:     "auc_pr/epoch", want: []string{"1: 0.5", "2: 0.25"},
 		},
-		"what is not finite is no point": {
+		"an epoch without metrics is no point": {
 			reports: []wire.Report{started(), epoch(1, 0.5), unmeasured, epoch(3, 0.25)},
 			tag:     "auc_pr/epoch", want: []string{"1: 0.5", "3: 0.25"},
 		},
-		"it has a loss all the same": {
+		"an epoch without metrics has a training loss": {
 			reports: []wire.Report{started(), epoch(1, 0.5), unmeasured},
 			tag:     "loss/train", want: []string{"1: 0.5", "2: 0.5"},
 		},
@@ -77,8 +87,11 @@ func TestWhatTensorBoardIsShown(t *testing.T) {
 			tag:     "test/auc_pr", want: []string{"2: 0.625"},
 		},
 		"a heartbeat shows nothing": {
-			reports: []wire.Report{started(), {Kind: wire.Heartbeat, Time: noon, Throughput: &wire.Throughput{ImagesPerSecond: 9}}},
-			tag:     "throughput/images_per_second",
+			reports: []wire.Report{
+				started(),
+				{Kind: wire.Heartbeat, Time: noon, Throughput: &wire.Throughput{ImagesPerSecond: 9}},
+			},
+			tag: "throughput/images_per_second",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +107,7 @@ func TestWhatTensorBoardIsShown(t *testing.T) {
 	}
 }
 
-func TestTheFirstTagIsWhatDecidesTheSweep(t *testing.T) {
+func TestTheFirstTagIsTheMetricThatDecidesTheSweep(t *testing.T) {
 	w := newWriter(t, t.TempDir(), nil)
 	defer w.Close()
 	for _, r := range []wire.Report{started(), newBest(epoch(1, 0.5)), finished(0.5)} {
@@ -111,7 +124,7 @@ func TestTheFirstTagIsWhatDecidesTheSweep(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeWrittenStopsNothing(t *testing.T) {
+func TestAFailedWriteDoesNotStopTheTrial(t *testing.T) {
 	var log bytes.Buffer
 	gone := filepath.Join(t.TempDir(), "gone")
 	w := newWriter(t, gone, &log)
@@ -140,29 +153,32 @@ func TestAReportThatIsNotSpooledIsNotShown(t *testing.T) {
 		t.Errorf("error %v, want %v", err, full)
 	}
 	if w.file != nil {
-		t.Errorf("%s was begun", w.file.Name())
+		t.Errorf("the file %s was created", w.file.Name())
 	}
 }
 
-// newWriter writes below root; log may be nil.
+// newWriter returns a Writer that writes below root. log may be nil.
 func newWriter(t *testing.T, root string, log *bytes.Buffer) *Writer {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	if log != nil {
 		logger = slog.New(slog.NewTextHandler(log, nil))
 	}
-	trial := wire.Trial{Name: "d18", Depth: 18, Run: wire.Run{UID: "run-uid"}, Checkpoint: wire.Checkpoint{URI: wire.LocalURI(root)}}
+	trial := wire.Trial{
+		Name: "d18", Depth: 18, Run: wire.Run{UID: "run-uid"}, Checkpoint: wire.Checkpoint{URI: wire.LocalURI(root)},
+	}
 	if err := os.MkdirAll(filepath.Join(root, wire.WriterDir("run-uid", "d18", "d18-a1-pod")), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return New(Config{Trial: trial, Writer: "d18-a1-pod", Log: logger})
 }
 
-// points reads a writer's file back: what each tag shows, in order; of what is no scalar, the step alone.
+// points reads the writer's file and returns the values of each tag in order, as "step: value". A value that is no
+// scalar is returned as its step alone.
 func points(t *testing.T, w *Writer) map[string][]string {
 	t.Helper()
 	if w.broken {
-		t.Fatal("the writer gave up")
+		t.Fatal("a write has failed")
 	}
 	b, err := os.ReadFile(w.file.Name())
 	if err != nil {
@@ -191,7 +207,7 @@ func points(t *testing.T, w *Writer) map[string][]string {
 	return found
 }
 
-// fields splits a message; lengths are taken off.
+// fields returns the fields of a message by their numbers, without the lengths of strings and messages.
 func fields(t *testing.T, message []byte) map[protowire.Number][][]byte {
 	t.Helper()
 	all := map[protowire.Number][][]byte{}
