@@ -26,7 +26,7 @@ func TestNoTrialEndsForGoodWithUndeliveredReports(t *testing.T) {
 		"done":                     {nil, true, wire.ExitInterrupted, "training is done"},
 		"diverged":                 {diverged, true, wire.ExitInterrupted, "training diverged in epoch 3"},
 		"a step that does not fit": {loop.ErrMemory, true, wire.ExitInterrupted, "out of memory"},
-		"a store that failed":      {loop.ErrNotKept, true, wire.ExitStore, ""}, // is retried anyway
+		"a store that failed":      {loop.ErrStore, true, wire.ExitStore, ""}, // is retried anyway
 		"diverged, all delivered":  {diverged, false, wire.ExitDiverged, ""},
 		"interrupted":              {loop.ErrInterrupted, true, wire.ExitInterrupted, ""},
 	} {

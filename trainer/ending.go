@@ -66,7 +66,7 @@ func endingOf(err error) *ending {
 	case errors.Is(err, loop.ErrMemory): // a retry would end in the same way
 		err = fmt.Errorf("%w; %s", err, accumulateHint)
 		return &ending{code: wire.ExitSettings, reason: "OutOfMemory", err: err}
-	case errors.Is(err, loop.ErrNotKept):
+	case errors.Is(err, loop.ErrStore):
 		return &ending{code: wire.ExitStore, reason: "StoreFailed", err: err}
 	case errors.Is(err, loop.ErrInterrupted), errors.Is(err, context.Canceled):
 		return &ending{code: wire.ExitInterrupted, reason: "Interrupted", err: err}

@@ -39,7 +39,7 @@ func TestPruneRemovesWhatIsNotNeededAndSaysSo(t *testing.T) {
 	}
 	run := func(code int, say string, more ...string) {
 		t.Helper()
-		p := runPod(t, append([]string{"prune", "--checkpoints", store, "--keep", list}, more...), nil, "", nil)
+		p := runVerb(t, append([]string{"prune", "--checkpoints", store, "--keep", list}, more...)...)
 		if p.code != code || !strings.Contains(p.out+p.log, say) {
 			t.Errorf("exit %d, want %d and %q:\n%s%s", p.code, code, say, p.out, p.log)
 		}

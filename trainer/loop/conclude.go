@@ -154,26 +154,26 @@ func (r *run) finish(ctx context.Context) (Outcome, error) {
 	report := r.newReport(wire.Finished)
 	report.Message = fmt.Sprintf("the best is epoch %d", best.Epoch)
 	if r.epoch < r.epochs {
-		report.Message += fmt.Sprintf("; training ended after %d of %d epochs, because %d brought nothing better",
+		report.Message += fmt.Sprintf("; training ended after %d of %d epochs, because the last %d were not better",
 			r.epoch, r.epochs, r.Trial.Hyperparameters.Patience)
 	}
 	if len(r.data.Test) == 0 {
 		report.Message += "; there is no test split to score it on"
-	} else if err := r.test(ctx, *best, &report); err != nil {
+	} else if err := r.scoreTestSplit(ctx, *best, &report); err != nil {
 		return r.stop(err)
 	}
 	r.journal.put(entry{report: &report})
 	return r.outcome(report.Test), r.journal.flush()
 }
 
-// test restores the best and scores it on the test split. It adds the metrics to the report, or the reason why there
-// are none.
-func (r *run) test(ctx context.Context, best wire.BestSoFar, report *wire.Report) error {
+// scoreTestSplit restores the best and scores it on the test split. It adds the metrics to the report, or the reason
+// why there are none.
+func (r *run) scoreTestSplit(ctx context.Context, best wire.BestSoFar, report *wire.Report) error {
 	loaded, err := checkpoint.Load(best.Checkpoint)
 	if err != nil {
 		// The store lost or damaged the best. The next attempt resumes from before this best and finds it again, or
 		// uses it if it can be read by then.
-		return fmt.Errorf("%w: score the best on the test split: %w", ErrNotKept, err)
+		return fmt.Errorf("%w: score the best on the test split: %w", ErrStore, err)
 	}
 	if err := r.model.Restore(Inference, loaded.Tensors); err != nil {
 		return fmt.Errorf("score the best on the test split: %w", err)

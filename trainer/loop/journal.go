@@ -89,7 +89,7 @@ func (j *journal) work() {
 		if j.err() == nil { // after an error nothing more is written, because the order would be broken
 			if err := j.write(e); err != nil {
 				j.mu.Lock()
-				j.failed = fmt.Errorf("%w: %w", ErrNotKept, err)
+				j.failed = fmt.Errorf("%w: %w", ErrStore, err)
 				j.mu.Unlock()
 			}
 		}

@@ -137,7 +137,7 @@ func TestPatienceEndsATrial(t *testing.T) {
 	if out.Best.Epoch != 2 || out.Epoch != 4 {
 		t.Errorf("the best is epoch %d, the last epoch is %d, want 2 and 4", out.Best.Epoch, out.Epoch)
 	}
-	const says = "training ended after 4 of 9 epochs, because 2 brought nothing better"
+	const says = "training ended after 4 of 9 epochs, because the last 2 were not better"
 	last := tr.reports[len(tr.reports)-1]
 	if last.Kind != wire.Finished || !strings.Contains(last.Message, says) {
 		t.Errorf("the last report is %+v, want a message with %q", last, says)

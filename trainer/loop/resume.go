@@ -89,7 +89,7 @@ func (r *run) takeOver(m wire.Manifest) (*checkpoint.Checkpoint, error) {
 	best, err := checkpoint.Load(m.Best.Checkpoint)
 	if err != nil {
 		// The best was whole a moment ago. The next attempt resumes from what the older run has by then.
-		return nil, fmt.Errorf("%w: copy the best of run %s: %w", ErrNotKept, m.Run.UID, err)
+		return nil, fmt.Errorf("%w: copy the best of run %s: %w", ErrStore, m.Run.UID, err)
 	}
 	best.Manifest.Run, best.Manifest.Writer, best.Manifest.Attempt = r.Trial.Run, r.Writer, r.Trial.Attempt
 	return &best, nil

@@ -69,9 +69,8 @@ type Outcome struct {
 var (
 	// ErrInterrupted says that the context ended. A resume checkpoint holds everything.
 	ErrInterrupted = errors.New("interrupted")
-	// ErrNotKept says that the store or the spool failed: a checkpoint or a report could not be written, or the best
-	// could not be read.
-	ErrNotKept = errors.New("a checkpoint or report cannot be stored")
+	// ErrStore says that a checkpoint or a report could not be written, or that a best checkpoint could not be read.
+	ErrStore = errors.New("the checkpoint store or the spool of reports failed")
 )
 
 // Diverged is the error of a training that met NaN or Inf and would meet them again.
@@ -89,7 +88,7 @@ func (d *Diverged) Error() string {
 
 // Run trains a trial to its end: from its beginning if from is nil, else from that resume checkpoint. When ctx ends Run
 // finishes the present step, saves a resume checkpoint and returns ErrInterrupted. It returns *Diverged if training
-// diverged, and an error that wraps ErrNotKept if the store or the spool failed.
+// diverged, and an error that wraps ErrStore if the store or the spool failed.
 func Run(
 	ctx context.Context, cfg Config, model Stepper, data Data, from *checkpoint.Checkpoint, world World,
 ) (Outcome, error) {

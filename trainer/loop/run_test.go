@@ -33,9 +33,9 @@ func TestATrialLearnsAndReportsItsCheckpoints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := story(tr.reports)
-	if !strings.HasPrefix(told, "started:0 epoch:1* ") || !strings.HasSuffix(told, " finished:4") {
-		t.Errorf("the story is %q", told)
+	words := story(tr.reports)
+	if !strings.HasPrefix(words, "started:0 epoch:1* ") || !strings.HasSuffix(words, " finished:4") {
+		t.Errorf("the story is %q", words)
 	}
 	best := wire.Candidate{Value: -1}
 	for i, r := range tr.reports {
@@ -172,8 +172,8 @@ func (tr *trial) undisturbed() end {
 // runAgain makes two attempts. It expects that the store fails the first one, and that the second one finishes.
 func (tr *trial) runAgain() Outcome {
 	tr.t.Helper()
-	if _, err := tr.run(context.Background(), tr.logistic()); !errors.Is(err, ErrNotKept) {
-		tr.t.Fatalf("error %v, want %v", err, ErrNotKept)
+	if _, err := tr.run(context.Background(), tr.logistic()); !errors.Is(err, ErrStore) {
+		tr.t.Fatalf("error %v, want %v", err, ErrStore)
 	}
 	out, err := tr.run(context.Background(), tr.logistic())
 	if err != nil {
@@ -496,7 +496,7 @@ func TestHeartbeatsComeWhileAnEpochIsLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := story(c.History); strings.Contains(got, "heartbeat") {
-		t.Errorf("the history %q keeps heartbeats", got)
+		t.Errorf("the history %q has heartbeats", got)
 	}
 }
 

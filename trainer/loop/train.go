@@ -30,9 +30,9 @@ func (r *run) train(ctx context.Context) error {
 		if err := r.journal.err(); err != nil {
 			return err
 		}
-		asked := r.Now()
+		waitedFrom := r.Now()
 		batch := batches.next()
-		r.inputWait += r.Now().Sub(asked)
+		r.inputWait += r.Now().Sub(waitedFrom)
 		result, err := r.model.Step(batch, r.params())
 		batches.reuse(batch)
 		if err != nil {
