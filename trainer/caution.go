@@ -7,18 +7,26 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// cautions are what somebody who chose these settings should know: nothing here is wrong, and all of it surprises.
+// Cautions about settings.
+const (
+	smoothed = "labelSmoothing %v moves probabilities towards one half, and the correction for class weights " +
+		"does not undo that: the probabilities are not calibrated"
+	countedTwice = "samplerWeight %v and lossWeight %v together count rare defects more than once: " +
+		"a sum above 1 costs precision"
+	emulated = "this CPU has no instructions for bfloat16: it is emulated, and slower than float32"
+)
+
+// cautions returns notes for the person who chose these settings. None of them is an error, but each has an effect that
+// surprises.
 func cautions(h wire.Hyperparameters, i wire.Imbalance, gpu bool) (notes []string) {
-	caution := func(when bool, format string, args ...any) {
-		if when {
-			notes = append(notes, fmt.Sprintf(format, args...))
-		}
+	if h.LabelSmoothing > 0 {
+		notes = append(notes, fmt.Sprintf(smoothed, h.LabelSmoothing))
 	}
-	caution(h.LabelSmoothing > 0,
-		"label smoothing %v bends probabilities towards one half: undoing the class weights' shift no longer gives calibrated ones", h.LabelSmoothing)
-	caution(i.SamplerWeight+i.LossWeight > 1,
-		"sampler weight %v and loss weight %v together count rare defects more than once: exponents above 1 in sum cost precision", i.SamplerWeight, i.LossWeight)
-	caution(h.Precision == wire.BFloat16 && !gpu && session.EmulatesBFloat16(),
-		"this CPU has no instructions for bfloat16: it is emulated, and slower than float32")
+	if i.SamplerWeight+i.LossWeight > 1 {
+		notes = append(notes, fmt.Sprintf(countedTwice, i.SamplerWeight, i.LossWeight))
+	}
+	if h.Precision == wire.BFloat16 && !gpu && session.EmulatesBFloat16() {
+		notes = append(notes, emulated)
+	}
 	return notes
 }

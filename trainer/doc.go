@@ -1,7 +1,8 @@
-// Command plumbline-trainer trains ResNets on TensorFlow. In the walk it is what an attempt's pod runs: it obeys the wire.Trial that
-// the operator wrote, keeps checkpoints, reports, and answers through its exit code and its last word. The publishing Job runs it as
-// well. It also works by itself: fit trains one depth on one machine, evaluate judges its best checkpoint, explain shows where it
-// looked, export writes it as a SavedModel, predict asks a published or exported model.
+// Command plumbline-trainer trains ResNets on TensorFlow. In the walk it runs in an attempt's pod: it reads the
+// wire.Trial that the operator wrote, trains, writes checkpoints, sends reports, and ends with an exit code and a
+// termination message. The publishing Job and the Job of `plumb prune` run it too. It also works on one machine: fit
+// trains one depth, evaluate measures its best checkpoint, explain shows where the network looked, export writes a
+// SavedModel, and predict asks a published or exported model.
 //
-// The wiring of everything else is here and nowhere else: dataset -> session (resnet) -> loop -> checkpoint, outbox, export, page.
+// This package wires all the others together: dataset -> session (resnet) -> loop -> checkpoint, outbox, export, page.
 package main

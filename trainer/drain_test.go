@@ -13,21 +13,22 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// What a trial has not told, only another attempt can tell: one that would end for good ends as interrupted while NATS is away.
-func TestNoTrialEndsForGoodWithReportsUntold(t *testing.T) {
+// Only another attempt can send the reports that this one did not deliver. Therefore an attempt after which none would
+// follow ends as interrupted while NATS is away.
+func TestNoTrialEndsForGoodWithUndeliveredReports(t *testing.T) {
 	diverged := &loop.Diverged{Epoch: 3, Why: "NaN"}
 	for name, test := range map[string]struct {
-		trained error
-		untold  bool
-		code    int
-		say     string
+		trained     error // the error of training
+		undelivered bool  // a report is not delivered
+		code        int
+		say         string // a part of the error; "" if it must wrap the error of training
 	}{
-		"done":                        {nil, true, wire.ExitInterrupted, "training is done"},
-		"diverged":                    {diverged, true, wire.ExitInterrupted, "training diverged in epoch 3"},
-		"a step that does not fit":    {loop.ErrMemory, true, wire.ExitInterrupted, "out of memory"},
-		"a store that failed":         {loop.ErrNotKept, true, wire.ExitStore, ""}, // tried again anyway
-		"diverged, and all was told":  {diverged, false, wire.ExitDiverged, ""},
-		"interrupted, and not all is": {loop.ErrInterrupted, true, wire.ExitInterrupted, ""},
+		"done":                     {nil, true, wire.ExitInterrupted, "training is done"},
+		"diverged":                 {diverged, true, wire.ExitInterrupted, "training diverged in epoch 3"},
+		"a step that does not fit": {loop.ErrMemory, true, wire.ExitInterrupted, "out of memory"},
+		"a store that failed":      {loop.ErrStore, true, wire.ExitStore, ""}, // is retried anyway
+		"diverged, all delivered":  {diverged, false, wire.ExitDiverged, ""},
+		"interrupted":              {loop.ErrInterrupted, true, wire.ExitInterrupted, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spool, err := outbox.NewSpool(t.TempDir())
@@ -35,16 +36,23 @@ func TestNoTrialEndsForGoodWithReportsUntold(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer spool.Close()
-			if test.untold {
+			if test.undelivered {
 				if err := spool.Append(wire.Report{}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			log := slog.New(slog.DiscardHandler)
-			sender := outbox.Start(outbox.Config{Reports: wire.Reports{URL: "nats://127.0.0.1:1"}, Log: log, Ack: time.Second, Backoff: time.Second, Longest: time.Second}, spool)
+			sender := outbox.Start(outbox.Config{
+				Reports: wire.Reports{URL: "nats://127.0.0.1:1"},
+				Log:     log,
+				Ack:     time.Second,
+				Backoff: time.Second,
+				Longest: time.Second,
+			}, spool)
 			defer sender.Close()
 			wait := 10 * time.Millisecond
-			err = drain(context.Background(), sender, drainLimits{finished: wait, failed: wait, interrupted: wait}, log, test.trained)
+			limits := drainLimits{finished: wait, failed: wait, interrupted: wait}
+			err = drain(context.Background(), sender, limits, log, test.trained)
 			if e := endingOf(err); e.code != test.code || !strings.Contains(err.Error(), test.say) {
 				t.Errorf("exit %d, %v, want exit %d, …%s…", e.code, err, test.code, test.say)
 			}

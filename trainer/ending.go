@@ -15,35 +15,43 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// ending is how the program ends: what an error means for its exit code and for a pod's last word.
+// ending is an error with its meaning for the program's exit code and for a pod's termination message.
 type ending struct {
-	code   int
+	code   int    // the exit code, see wire/exit.go
 	reason string // one CamelCase word
 	where  string // file and line, or the object, that the error is about
 	err    error
-	logged bool // it stands in the log already
+	logged bool // the error is in the log already
 }
 
 func (e *ending) Error() string { return e.err.Error() }
 func (e *ending) Unwrap() error { return e.err }
 
+// settingsError returns the ending of a program whose settings or flags are wrong.
 func settingsError(err error) error {
 	return &ending{code: wire.ExitSettings, reason: "BadSettings", err: err}
 }
 
+// dataError returns the ending of a program whose data or checkpoint is wrong.
 func dataError(where string, err error) error {
 	return &ending{code: wire.ExitData, reason: "BadData", where: where, err: err}
 }
 
+// missingError returns the ending of a program whose input does not exist.
 func missingError(where string, err error) error {
 	return &ending{code: wire.ExitNoInput, reason: "NoInput", where: where, err: err}
 }
 
+// storeError returns the ending of a program that cannot read or write a store or a disk.
 func storeError(where string, err error) error {
 	return &ending{code: wire.ExitStore, reason: "StoreFailed", where: where, err: err}
 }
 
-// endingOf is the one table from an error to an ending. Whatever nobody foresaw is our own fault.
+// accumulateHint says what to change when a step does not fit into the device's memory.
+const accumulateHint = "accumulate divides a batch into parts: twice its present value halves the memory of a step, " +
+	"and trains on the same batch"
+
+// endingOf returns the ending for an error. An error that it does not know is a fault of this program.
 func endingOf(err error) *ending {
 	var known *ending
 	var problems *dataset.ProblemsError
@@ -55,10 +63,10 @@ func endingOf(err error) *ending {
 		return &ending{code: wire.ExitData, reason: "BadData", where: lineOf(problems.Problems[0]), err: err}
 	case errors.As(err, &diverged):
 		return &ending{code: wire.ExitDiverged, reason: "Diverged", err: err}
-	case errors.Is(err, loop.ErrMemory): // it would happen again
-		return &ending{code: wire.ExitSettings, reason: "OutOfMemory", err: fmt.Errorf(
-			"%w; accumulate works through the same batch in smaller parts: twice its present value halves what a step needs", err)}
-	case errors.Is(err, loop.ErrNotKept):
+	case errors.Is(err, loop.ErrMemory): // a retry would end in the same way
+		err = fmt.Errorf("%w; %s", err, accumulateHint)
+		return &ending{code: wire.ExitSettings, reason: "OutOfMemory", err: err}
+	case errors.Is(err, loop.ErrStore):
 		return &ending{code: wire.ExitStore, reason: "StoreFailed", err: err}
 	case errors.Is(err, loop.ErrInterrupted), errors.Is(err, context.Canceled):
 		return &ending{code: wire.ExitInterrupted, reason: "Interrupted", err: err}
@@ -68,6 +76,7 @@ func endingOf(err error) *ending {
 	return &ending{code: wire.ExitInternal, reason: "Internal", err: err}
 }
 
+// lineOf returns file and line of a problem, or the file if there is no line.
 func lineOf(p dataset.Problem) string {
 	if p.Line == 0 {
 		return p.File
@@ -75,7 +84,8 @@ func lineOf(p dataset.Problem) string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// writeResult writes a pod's result where the kubelet looks for it.
+// writeResult writes a pod's result to file, which the kubelet reads as the termination message. It does nothing if
+// file is empty.
 func writeResult(file string, r wire.Result) error {
 	if file == "" {
 		return nil
@@ -88,7 +98,7 @@ func writeResult(file string, r wire.Result) error {
 	return nil
 }
 
-// isMissing says that a path is not there, and not merely out of reach.
+// isMissing reports whether a path does not exist. It is false for a path that exists but cannot be read.
 func isMissing(path string) bool {
 	_, err := os.Stat(path)
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) // a file where a directory should be

@@ -8,12 +8,19 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// epochsOf is what is known of the trial's epochs. A best checkpoint holds the reports before its own; those after it stand in the
-// resume checkpoints beside it, of which the longest history is taken that names this very checkpoint. Without any, the manifest still
-// tells the checkpoint's own epoch.
+// epochsOf returns the known epoch reports of a best checkpoint's trial. The checkpoint's history ends before the
+// report of its own epoch, and its manifest has that epoch's metrics. Later epochs are in the histories of the resume
+// checkpoints beside it: the longest history that names this checkpoint is returned, if there is one.
 func epochsOf(c checkpoint.Checkpoint, ref wire.CheckpointRef) []wire.Report {
 	m := c.Manifest
-	own := wire.Report{Kind: wire.Epoch, Epoch: m.Epoch, Epochs: m.Settings.Hyperparameters.Epochs, Step: m.Step, Metrics: m.Metrics, Checkpoint: &ref}
+	own := wire.Report{
+		Kind:       wire.Epoch,
+		Epoch:      m.Epoch,
+		Epochs:     m.Settings.Hyperparameters.Epochs,
+		Step:       m.Step,
+		Metrics:    m.Metrics,
+		Checkpoint: &ref,
+	}
 	longest := byEpoch(append(slices.Clone(c.History), own))
 	dir, err := wire.LocalPath(ref.URI)
 	if err != nil {
@@ -23,21 +30,26 @@ func epochsOf(c checkpoint.Checkpoint, ref wire.CheckpointRef) []wire.Report {
 	if err != nil {
 		return longest
 	}
+	namesIt := func(r wire.Report) bool { return r.Checkpoint != nil && r.Checkpoint.Digest == ref.Digest }
 	for _, resume := range resumes {
 		history, err := checkpoint.History(resume)
-		names := slices.ContainsFunc(history, func(r wire.Report) bool { return r.Checkpoint != nil && r.Checkpoint.Digest == ref.Digest })
-		if epochs := byEpoch(history); err == nil && names && len(epochs) >= len(longest) {
+		if err != nil || !slices.ContainsFunc(history, namesIt) {
+			continue
+		}
+		if epochs := byEpoch(history); len(epochs) >= len(longest) {
 			longest = epochs
 		}
 	}
 	return longest
 }
 
-// byEpoch leaves the epochs' reports, one each, in order. What was told again comes later and says the same.
+// byEpoch returns one report for each epoch, ordered by epoch. Of several reports about an epoch it takes the last,
+// which says the same as the others: a resumed trial sent it again.
 func byEpoch(reports []wire.Report) []wire.Report {
 	var epochs []wire.Report
 	for _, r := range reports {
-		i, found := slices.BinarySearchFunc(epochs, r.Epoch, func(a wire.Report, epoch int) int { return a.Epoch - epoch })
+		compare := func(a wire.Report, epoch int) int { return a.Epoch - epoch }
+		i, found := slices.BinarySearchFunc(epochs, r.Epoch, compare)
 		switch {
 		case r.Kind != wire.Epoch:
 		case found:

@@ -18,22 +18,32 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-const evaluateHelp = `Judge a best checkpoint on a split of the data set that it was trained on, at the threshold that it carries.
+const evaluateHelp = `Measure a best checkpoint on a split of the data set that it was trained on, at the threshold
+that the checkpoint holds.
 
-With --out it leaves there
-  ` + pageFile + `      metrics, curves, and the worst mistakes as pictures, with where the network looked; needs nothing but itself
-  ` + metricsFile + `    one line for each epoch of the trial that is known, and one for this evaluation
-  ` + predictionsFile + `  what the model says of every sample
+With --out DIR the verb writes these files into DIR:
+  ` + pageFile + `      a page with metrics, curves, and the worst mistakes as pictures with heat maps;
+                   a browser shows it without any other file
+  ` + metricsFile + `    one line for each known epoch of the trial, and one for this evaluation
+  ` + predictionsFile + `  the prediction for every sample
 
-The test split may be scored again as often as you like: the figures are the same each time. What you then do because of them is
-selection, and whoever selects on the test split has none left. For other data take --split all.`
+You may score the test split as often as you like: the figures are the same each time. But if you then choose a
+checkpoint or a setting because of them, the test split has selected something, and its figures flatter. To evaluate
+on other data use --split all.`
 
-const evaluateExample = `  plumbline-trainer evaluate --checkpoint out/fit/d18/d18-a1-local/best-e0005 --data erasers --out evaluation
+const evaluateExample = `  plumbline-trainer evaluate --checkpoint out/fit/d18/d18-a1-local/best-e0005 \
+      --data erasers --out evaluation
   plumbline-trainer evaluate --checkpoint best-e0005 --data erasers --split validation -o json | jq .metrics.aucPR`
 
-// evaluateOptions are evaluate's flags.
+// Help of flags that several verbs have.
+const (
+	checkpointFlag = "directory of a best checkpoint"
+	threadsFlag    = "number of TensorFlow threads"
+)
+
+// evaluateOptions holds the flags of evaluate.
 type evaluateOptions struct {
-	source
+	dataFlags
 	checkpoint, out, output string
 	threads                 int
 }
@@ -41,44 +51,40 @@ type evaluateOptions struct {
 func newEvaluateCommand(p *program) *cobra.Command {
 	var o evaluateOptions
 	cmd := &cobra.Command{
-		Use: "evaluate --checkpoint DIR --data DIR", Short: "Judge a checkpoint on a split, and report it", Long: evaluateHelp, Example: evaluateExample, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return evaluate(cmd.Context(), p, o) },
+		Use:     "evaluate --checkpoint DIR --data DIR",
+		Short:   "Measure a checkpoint on a split of the data set",
+		Long:    evaluateHelp,
+		Example: evaluateExample,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return evaluate(cmd.Context(), p, o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.checkpoint, "checkpoint", "", "directory of a best checkpoint")
+	f.StringVar(&o.checkpoint, "checkpoint", "", checkpointFlag)
 	o.bind(f)
 	o.bindSplit(f, "test")
-	f.StringVar(&o.out, "out", "", "directory for the report; made where it is not there")
-	f.StringVarP(&o.output, "output", "o", "table", "format: table or json")
-	f.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads for TensorFlow")
+	f.StringVar(&o.out, "out", "", "directory to write the report to; created if it does not exist")
+	f.StringVarP(&o.output, "output", "o", "table", "format of the output: table or json")
+	f.IntVar(&o.threads, "threads", runtime.NumCPU(), threadsFlag)
 	require(cmd, "checkpoint", "data")
 	return cmd
 }
 
-// require makes flags mandatory.
-func require(cmd *cobra.Command, names ...string) {
-	for _, name := range names {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // a name that is not a flag's
-		}
-	}
-}
-
 func evaluate(ctx context.Context, p *program, o evaluateOptions) error {
 	if !slices.Contains([]string{"table", "json"}, o.output) {
-		return settingsError(fmt.Errorf("--output %q is neither table nor json", o.output))
+		return settingsError(fmt.Errorf("--output %q must be table or json", o.output))
 	}
 	c, ref, err := openBest(o.checkpoint)
 	if err != nil {
 		return err
 	}
-	on, err := o.load(ctx, o.checkpoint, c.Manifest)
+	set, err := o.load(ctx, o.checkpoint, c.Manifest)
 	if err != nil {
 		return err
 	}
 	screen := newScreen(p.err)
-	screen.linef("scoring %d samples of the %s split with depth %d, epoch %d", len(on.samples), on.split, c.Manifest.Architecture.Depth, c.Manifest.Epoch)
-	for _, note := range on.notes {
+	screen.linef("scoring %d samples of the %s split with depth %d, epoch %d",
+		len(set.samples), set.split, c.Manifest.Architecture.Depth, c.Manifest.Epoch)
+	for _, note := range set.notes {
 		screen.linef("note: %s", note)
 	}
 	model, err := openModel(c, o.threads)
@@ -86,7 +92,7 @@ func evaluate(ctx context.Context, p *program, o evaluateOptions) error {
 		return err
 	}
 	defer model.Close()
-	e, err := judge(ctx, model, c, ref, on, screen)
+	e, err := newEvaluation(ctx, model, c, ref, set, screen)
 	screen.clear()
 	if err != nil {
 		return err
@@ -102,7 +108,8 @@ func evaluate(ctx context.Context, p *program, o evaluateOptions) error {
 	return e.printTable(p.out, o.out)
 }
 
-// printTable says what fit's summary says, and what the threshold gets wrong.
+// printTable prints the same table as fit's summary, and how many samples the threshold gets wrong. out is the
+// directory of the report, or empty.
 func (e evaluation) printTable(w io.Writer, out string) error {
 	m := e.checkpoint.Manifest
 	table := newMetricsTable(w)
@@ -110,22 +117,25 @@ func (e evaluation) printTable(w io.Writer, out string) error {
 		table.row("validation", *m.Metrics, selectedOn(m.Epoch, m.Calibration.Threshold))
 	}
 	table.row(e.split, e.metrics, map[string]string{
-		"test": "selected nothing", "validation": selectedOn(m.Epoch, m.Calibration.Threshold),
-		"train": "was trained on", "all": "some of it was trained on",
+		"test":       "selected nothing",
+		"validation": selectedOn(m.Epoch, m.Calibration.Threshold),
+		"train":      "was trained on",
+		"all":        "some of it was trained on",
 	}[e.split])
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	c := score.At(page.Judged(e.samples), m.Calibration.Threshold)
-	_, err := fmt.Fprintf(w, "\n%d of %d defects are found and %d are missed; of %d normal samples %d are false alarms\n",
-		c.TruePositive, c.TruePositive+c.FalseNegative, c.FalseNegative, c.FalsePositive+c.TrueNegative, c.FalsePositive)
+	_, err := fmt.Fprintf(w, "\n%d of %d defects are found, %d are missed; %d of %d normal samples are false alarms\n",
+		c.TruePositive, c.TruePositive+c.FalseNegative, c.FalseNegative,
+		c.FalsePositive, c.FalsePositive+c.TrueNegative)
 	if err == nil && out != "" {
 		_, err = fmt.Fprintf(w, "\nreport      %s\n", filepath.Join(out, pageFile))
 	}
 	return err
 }
 
-// printJSON is for programs.
+// printJSON prints the evaluation for programs. out is the directory of the report, or empty.
 func (e evaluation) printJSON(w io.Writer, out string) error {
 	m := e.checkpoint.Manifest
 	answer := struct {
@@ -136,7 +146,7 @@ func (e evaluation) printJSON(w io.Writer, out string) error {
 		Epoch      int                `json:"epoch"`
 		Split      string             `json:"split"`
 		Metrics    wire.Metrics       `json:"metrics"`
-		Validation *wire.Metrics      `json:"validation,omitempty"` // "selected on"
+		Validation *wire.Metrics      `json:"validation,omitempty"` // of the split that selected epoch and threshold
 		Confusion  struct {
 			TruePositive  int `json:"truePositive"`
 			FalsePositive int `json:"falsePositive"`
@@ -144,10 +154,17 @@ func (e evaluation) printJSON(w io.Writer, out string) error {
 			TrueNegative  int `json:"trueNegative"`
 		} `json:"confusion"`
 		Notes  []string `json:"notes,omitempty"`
-		Report string   `json:"report,omitempty"` // file
+		Report string   `json:"report,omitempty"` // the page's file
 	}{
-		Checkpoint: e.ref, Run: m.Run, Trial: m.Trial, Depth: m.Architecture.Depth, Epoch: m.Epoch,
-		Split: e.split, Metrics: e.metrics, Validation: m.Metrics, Notes: e.notes,
+		Checkpoint: e.ref,
+		Run:        m.Run,
+		Trial:      m.Trial,
+		Depth:      m.Architecture.Depth,
+		Epoch:      m.Epoch,
+		Split:      e.split,
+		Metrics:    e.metrics,
+		Validation: m.Metrics,
+		Notes:      e.notes,
 	}
 	c := score.At(page.Judged(e.samples), m.Calibration.Threshold)
 	answer.Confusion.TruePositive, answer.Confusion.FalsePositive = c.TruePositive, c.FalsePositive
@@ -160,19 +177,23 @@ func (e evaluation) printJSON(w io.Writer, out string) error {
 	return encoder.Encode(answer)
 }
 
+// selectedOn is the note on the metrics of the validation split.
 func selectedOn(epoch int, threshold float64) string {
 	return fmt.Sprintf("epoch %d and threshold %.4f were selected on it", epoch, threshold)
 }
 
-// metricsTable has a line for each split.
+// metricsTable is a table of metrics with one line for each split. Its owner must call Flush.
 type metricsTable struct{ *tabwriter.Writer }
 
+// newMetricsTable returns a table with its header.
 func newMetricsTable(w io.Writer) metricsTable {
 	t := metricsTable{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
-	fmt.Fprintln(t, strings.Join([]string{"", "AUC-PR", "95 % INTERVAL", "BLIND", "F1", "PRECISION", "RECALL", "SAMPLES", ""}, "\t"))
+	header := []string{"", "AUC-PR", "95 % INTERVAL", "CHANCE LEVEL", "F1", "PRECISION", "RECALL", "SAMPLES", ""}
+	fmt.Fprintln(t, strings.Join(header, "\t"))
 	return t
 }
 
+// row adds the metrics of one split. note says what the split was used for.
 func (t metricsTable) row(name string, m wire.Metrics, note string) {
 	fmt.Fprintf(t, "%s\t%.4f\t%.3f to %.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%d\t%s\n",
 		name, m.AUCPR, m.AUCPRLow, m.AUCPRHigh, m.Prevalence, m.F1, m.Precision, m.Recall, m.Samples, note)

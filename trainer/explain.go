@@ -18,33 +18,43 @@ import (
 	"plumbline.dev/plumbline/trainer/page"
 )
 
-const explainHelp = `Draw where a checkpoint's network finds evidence for a defect in single samples.
+const explainHelp = `Draw heat maps of single samples: where the network of a checkpoint finds evidence for a defect.
 
-Each sample becomes one PNG: its channels side by side; below them the same under class activation, which adds up to the score and
-has the last stage's coarse grid; below these under Grad-CAM at the third stage, twice as fine. Yellow is little and red is most,
-scaled to each map's own strongest place.`
+Each sample becomes one PNG file with three rows:
+  1. the channels of the sample, side by side;
+  2. the channels under the class activation map, whose values add up to the score. It has the coarse grid of the last
+     stage;
+  3. the channels under Grad-CAM of the third stage, whose grid is twice as fine.
 
-// explainOptions are explain's flags.
+Yellow means little evidence and red means much. Each map is scaled to its own strongest place.`
+
+const explainExample = `  plumbline-trainer explain --checkpoint out/fit/d18/d18-a1-local/best-e0005 --data erasers \
+      --id e0007,e0012 --out explained`
+
+// explainOptions holds the flags of explain.
 type explainOptions struct {
-	source
+	dataFlags
 	checkpoint, out string
 	ids             []string
 	threads         int
 }
 
 func newExplainCommand(p *program) *cobra.Command {
-	o := explainOptions{source: source{split: "all"}}
+	o := explainOptions{dataFlags: dataFlags{split: "all"}}
 	cmd := &cobra.Command{
-		Use: "explain --checkpoint DIR --data DIR --id ID[,ID] --out DIR", Short: "Draw where the network looked", Long: explainHelp, Args: cobra.NoArgs,
-		Example: "  plumbline-trainer explain --checkpoint out/fit/d18/d18-a1-local/best-e0005 --data erasers --id e0007,e0012 --out explained",
+		Use:     "explain --checkpoint DIR --data DIR --id ID[,ID] --out DIR",
+		Short:   "Draw where the network looked",
+		Long:    explainHelp,
+		Example: explainExample,
+		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return explain(cmd.Context(), p, o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.checkpoint, "checkpoint", "", "directory of a best checkpoint")
+	f.StringVar(&o.checkpoint, "checkpoint", "", checkpointFlag)
 	o.bind(f)
-	f.StringSliceVar(&o.ids, "id", nil, "samples, as labels.csv names them; separated by commas, or given again")
-	f.StringVar(&o.out, "out", "", "directory for the pictures; made where it is not there")
-	f.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads for TensorFlow")
+	f.StringSliceVar(&o.ids, "id", nil, "ids of samples, as in labels.csv; separate them by commas, or repeat the flag")
+	f.StringVar(&o.out, "out", "", "directory to write the pictures to; created if it does not exist")
+	f.IntVar(&o.threads, "threads", runtime.NumCPU(), threadsFlag)
 	require(cmd, "checkpoint", "data", "id", "out")
 	return cmd
 }
@@ -54,11 +64,11 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 	if err != nil {
 		return err
 	}
-	on, err := o.load(ctx, o.checkpoint, c.Manifest)
+	set, err := o.load(ctx, o.checkpoint, c.Manifest)
 	if err != nil {
 		return err
 	}
-	at, err := positions(on.samples, o.ids)
+	at, err := positions(set.samples, o.ids)
 	if err != nil {
 		return missingError(o.data, fmt.Errorf("%s: %w", o.data, err))
 	}
@@ -70,12 +80,12 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return storeError(o.out, err)
 	}
-	e := evaluation{checkpoint: c, ref: ref, subject: on}
+	e := evaluation{checkpoint: c, ref: ref, sampleSet: set}
 	in, calibration := c.Manifest.Input, c.Manifest.Calibration
 	table := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tPROBABILITY\tDECISION\tLABEL\tFILE")
 	screen := newScreen(p.err)
-	for k, i := range at { // one by one: a person names few, and sees the first at once
+	for k, i := range at { // one by one: a person names few samples, and wants to see the first one at once
 		screen.count("drawing", k, len(at))
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -84,7 +94,8 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 		if err != nil {
 			return err
 		}
-		sheet, err := page.Sheet(pixels, in.Size, len(in.Channels), pageHeat(explanations[0].ClassActivation), pageHeat(explanations[0].GradCAM))
+		activation, gradCAM := pageHeat(explanations[0].ClassActivation), pageHeat(explanations[0].GradCAM)
+		sheet, err := page.Sheet(pixels, in.Size, len(in.Channels), activation, gradCAM)
 		if err != nil {
 			return err
 		}
@@ -92,19 +103,20 @@ func explain(ctx context.Context, p *program, o explainOptions) error {
 		if err := png.Encode(&picture, sheet); err != nil {
 			return err
 		}
-		sample := on.samples[i]
-		file := filepath.Join(o.out, sample.ID+".png") // dataset refuses ids that are no file names
+		sample := set.samples[i]
+		file := filepath.Join(o.out, sample.ID+".png") // safe: dataset refuses ids that are no file names
 		if err := os.WriteFile(file, picture.Bytes(), 0o644); err != nil {
 			return storeError(file, err)
 		}
 		logit := (float64(explanations[0].Score) - calibration.Shift) / calibration.Temperature
-		fmt.Fprintf(table, "%s\t%.4f\t%s\t%s\t%s\n", sample.ID, score.Probability(logit), labelName(logit >= calibration.Threshold), labelName(sample.Defect), file)
+		decision, label := labelName(logit >= calibration.Threshold), labelName(sample.Defect)
+		fmt.Fprintf(table, "%s\t%.4f\t%s\t%s\t%s\n", sample.ID, score.Probability(logit), decision, label, file)
 	}
 	screen.clear()
 	return table.Flush()
 }
 
-// find looks up ids and names those that no sample has.
+// positions returns the positions of the samples with these ids, each once. If no sample has an id, the error names it.
 func positions(samples []page.Sample, ids []string) (at []int, err error) {
 	var unknown []string
 	for _, id := range ids {
@@ -117,7 +129,8 @@ func positions(samples []page.Sample, ids []string) (at []int, err error) {
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, fmt.Errorf("no sample is called %s; the ids are the first column of labels.csv, such as %s", strings.Join(unknown, ", "), samples[0].ID)
+		return nil, fmt.Errorf("no sample has the id %s; the ids are the first column of labels.csv, such as %s",
+			strings.Join(unknown, ", "), samples[0].ID)
 	}
 	return at, nil
 }

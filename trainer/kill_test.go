@@ -17,18 +17,19 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// asProgram makes this test's binary the trainer itself, so that there is a process to kill.
+// asProgram is an environment variable. With it this test's binary acts as the trainer, so that there is a process to
+// kill.
 const asProgram = "PLUMBLINE_TEST_AS_TRAINER"
 
-// kills is how many processes must have died by SIGKILL; PLUMBLINE_KILLS asks for more of them.
+// kills is how many processes the test kills at least. The environment variable PLUMBLINE_KILLS changes it.
 const kills = 20
 
-// killsEach trial at most: it must come to its end some time.
-const killsEach = 7
+// maxKills is how many processes of one trial are killed at most, so that the trial ends some time.
+const maxKills = 7
 
-// Processes of a trial are killed at moments of chance; whatever the moment, the weights, the
-// optimizer's memory and the best come out as the bytes of a trial that nobody disturbed. Everything that could be forgotten is on:
-// averages, AdamW, parts of batches, augmentation, patience.
+// Processes of a trial are killed at random moments. Weights, the optimizer's memory and the best must then be the same
+// bytes as those of an undisturbed trial. Every setting that has a state is on: averages, AdamW, parts of batches,
+// augmentation, patience.
 func TestATrialKilledAtAnyMomentEndsInTheSameBytes(t *testing.T) {
 	want := kills
 	if n, err := strconv.Atoi(os.Getenv("PLUMBLINE_KILLS")); err == nil {
@@ -41,11 +42,11 @@ func TestATrialKilledAtAnyMomentEndsInTheSameBytes(t *testing.T) {
 		h.Augment = wire.Augment{Shift: 0.05, Rotate: 5, Gain: 0.1, Offset: 0.1, ChannelDropout: 0.1, Noise: 0.05}
 		return tr
 	}
-	calm := t.TempDir()
-	if life := live(t, trial(calm), 0); life.killed() {
-		t.Fatalf("the undisturbed trial: %s", life)
+	undisturbed := t.TempDir()
+	if p := runProcess(t, trial(undisturbed), 0); p.killed() {
+		t.Fatalf("the undisturbed trial: %s", p)
 	}
-	expected := outcome(t, calm)
+	expected := readOutcome(t, undisturbed)
 
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -55,47 +56,49 @@ func TestATrialKilledAtAnyMomentEndsInTheSameBytes(t *testing.T) {
 		store := t.TempDir()
 		tr := trial(store)
 		for ; ; tr.Attempt++ {
-			// Some die while they start or read the data; most while they train, validate, or write. The last is left alone.
+			// Some die while they start or read the data, most while they train, validate or write. The last one lives.
 			lines := 1 + random.IntN(5)
-			if tr.Attempt > killsEach {
+			if tr.Attempt > maxKills {
 				lines = 0
 			}
-			life := live(t, tr, lines, time.Duration(random.IntN(2000))*time.Millisecond)
-			if !life.killed() {
+			p := runProcess(t, tr, lines, time.Duration(random.IntN(2000))*time.Millisecond)
+			if !p.killed() {
 				break
 			}
 			killed++
 		}
 		finished++
-		for name, got := range outcome(t, store) {
+		for name, got := range readOutcome(t, store) {
 			if !bytes.Equal(got, expected[name]) {
-				t.Errorf("%s differs from an undisturbed trial's after %d attempts (seed %d)", name, tr.Attempt, seed)
+				t.Errorf("%s differs from that of an undisturbed trial, after %d attempts (seed %d)",
+					name, tr.Attempt, seed)
 			}
 		}
 		os.RemoveAll(store)
 	}
-	t.Logf("%d processes were killed, %d trials ended", killed, finished)
+	t.Logf("%d processes were killed, %d trials finished", killed, finished)
 }
 
-// life is one process of the trainer.
-type life struct {
+// process is an ended process of the trainer.
+type process struct {
 	err error
 	log string
 }
 
-func (l life) killed() bool   { return l.err != nil }
-func (l life) String() string { return fmt.Sprintf("%v\n%s", l.err, l.log) }
+func (p process) killed() bool   { return p.err != nil }
+func (p process) String() string { return fmt.Sprintf("%v\n%s", p.err, p.log) }
 
-// live runs a trial in a process of its own. With a number of lines it is killed so long after it has logged that many of them that
-// tell of progress; one that ends otherwise than by that, and not well, fails the test.
-func live(t *testing.T, tr wire.Trial, lines int, after ...time.Duration) life {
+// runProcess runs a trial in a separate process. If lines is above 0 it kills the process: after[0] later than the
+// process has logged that many lines of level INFO. The test fails if the process fails without having been killed.
+func runProcess(t *testing.T, tr wire.Trial, lines int, after ...time.Duration) process {
 	t.Helper()
 	text, err := json.Marshal(tr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0], "run")
-	cmd.Env = append(os.Environ(), asProgram+"=1", wire.EnvTrial+"="+string(text), fmt.Sprintf("%s=pod%d", wire.EnvPodUID, tr.Attempt))
+	cmd.Env = append(os.Environ(), asProgram+"=1", wire.EnvTrial+"="+string(text),
+		fmt.Sprintf("%s=pod%d", wire.EnvPodUID, tr.Attempt))
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -117,21 +120,22 @@ func live(t *testing.T, tr wire.Trial, lines int, after ...time.Duration) life {
 		}
 	}
 	err = cmd.Wait()
-	l := life{err, log.String()}
+	p := process{err, log.String()}
 	if code := cmd.ProcessState.ExitCode(); err != nil && (code != -1 || !shot) {
-		t.Fatalf("attempt %d ended by itself: %s", tr.Attempt, l)
+		t.Fatalf("attempt %d failed although it was not killed: %s", tr.Attempt, p)
 	}
-	return l
+	return p
 }
 
-// outcome is what a trial leaves: the last resume checkpoint and the last best.
-func outcome(t *testing.T, store string) map[string][]byte {
+// readOutcome reads what a trial has left: the files of its last resume checkpoint and of its last best.
+func readOutcome(t *testing.T, store string) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
 	for name, pattern := range map[string]string{
-		"weights": "resume-e0005-s*/" + wire.WeightsFile, "memory": "resume-e0005-s*/" + wire.SlotsFile,
+		"weights": "resume-e0005-s*/" + wire.WeightsFile,
+		"memory":  "resume-e0005-s*/" + wire.SlotsFile,
 	} {
-		// Two attempts may both have come to the end: the first could have been killed before it said so.
+		// Two attempts may both have trained to the end, if the first was killed before it could report that.
 		found, err := filepath.Glob(filepath.Join(store, "run-uid/d18/*", pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no %s in %s, error %v", pattern, store, err)

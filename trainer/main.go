@@ -17,21 +17,28 @@ import (
 )
 
 func main() {
-	// The first signal asks; a second one is not held back.
+	// The first signal ends ctx, so that the program can save its work. A second signal kills the program.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, stop)
-	os.Exit(execute(ctx, os.Args[1:], program{env: os.Getenv, out: os.Stdout, err: os.Stderr, drainLimits: usualDrainLimits, exit: os.Exit}))
+	os.Exit(execute(ctx, os.Args[1:], program{
+		env:         os.Getenv,
+		out:         os.Stdout,
+		err:         os.Stderr,
+		drainLimits: usualDrainLimits,
+		exit:        os.Exit,
+	}))
 }
 
-// program is what the verbs touch of the process that they run in.
+// program holds what the verbs use of the process that they run in.
 type program struct {
 	env         func(string) string
 	out, err    io.Writer
-	json        bool // logs
+	json        bool // log lines are JSON
 	drainLimits drainLimits
-	exit        func(code int) // at once, whatever else runs: see trainWatched
+	exit        func(code int) // ends the process at once, even while other goroutines run; see trainWatched
 }
 
+// log returns a logger that writes to the program's error output.
 func (p *program) log() *slog.Logger {
 	if p.json {
 		return slog.New(slog.NewJSONHandler(p.err, nil))
@@ -39,37 +46,60 @@ func (p *program) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.err, nil))
 }
 
-const rootHelp = `Trains ResNets of one depth each on labelled images, with TensorFlow, from Go.
+const rootHelp = `plumbline-trainer trains ResNets on labelled images, with TensorFlow, and makes models of the results.
+One call of it trains one depth.
 
-In a cluster the operator runs it: "run" trains the trial that ` + wire.EnvTrial + ` describes, "publish" publishes the checkpoint that
-` + wire.EnvPublication + ` names. On one machine "fit" trains, "evaluate" judges the result and "explain" shows where it looked; "publish" with flags makes a
-model of it, "export" a SavedModel beside any registry, and "predict" asks either. "prune" removes checkpoints that nobody needs.
+On one machine you use "fit" to train, "evaluate" to measure the result, "explain" to see where the network looked,
+"publish" to make a version of a model from it, and "predict" to ask that model. Each verb has its own --help.
+
+In a cluster the operator starts it. "run" trains the trial that ` + wire.EnvTrial + ` describes. "publish" without
+flags publishes the checkpoint that ` + wire.EnvPublication + ` names. "prune" is run by a Job of "plumb prune".
 
 Exit codes:
-  0   done
-  64  a setting or flag that cannot be obeyed      70  a fault of this program
-  65  the data set or a checkpoint is wrong        74  a store cannot be read or written
-  66  the data set or a checkpoint is not there    75  interrupted; a checkpoint was written, start again to go on
-  69  a GPU was promised and there is none         76  training diverged: loss or gradients stayed NaN or Inf
-                                                   77  stalled: no step ended for as long as stallSeconds says`
+  0   Success.
+  64  A flag or a setting is wrong, or a step does not fit into memory.
+  65  The data set, a checkpoint or a model is wrong or damaged.
+  66  The data set, a checkpoint or another input does not exist.
+  69  A GPU was requested, and TensorFlow finds none.
+  70  An internal error: a fault of this program.
+  74  A store or a disk cannot be read or written.
+  75  Interrupted, after a checkpoint was written, or reports could not be delivered. The same command resumes.
+  76  Training diverged: the loss or the gradients stayed NaN or Inf.
+  77  Stalled: no step or other work has ended for stallTimeoutSeconds.`
+
+const rootExample = `  # Make a data set of look-alike images, train depth 18 on it, and measure the best checkpoint.
+  # "fit" prints the directory of that checkpoint.
+  plumb dataset synth --out erasers --samples 480 --prevalence 0.3 --min-severity 0.7 --label-noise 0 --seed 7
+  plumbline-trainer fit --data erasers --depth 18 --out out --epochs 8 --image-size 64 --batch-size 16
+  plumbline-trainer evaluate --checkpoint out/fit/d18/d18-a1-local/best-e0005 --data erasers --out evaluation
+
+  # Make a model of that checkpoint, and ask it.
+  plumbline-trainer publish --checkpoint out/fit/d18/d18-a1-local/best-e0005 --registry models --model erasers
+  plumbline-trainer predict --model models/erasers --data erasers --split test`
 
 // execute runs one command line and returns the exit code.
 func execute(ctx context.Context, args []string, p program) int {
 	root := &cobra.Command{
-		Use: "plumbline-trainer", Short: "Train and publish ResNets", Long: rootHelp,
-		SilenceErrors: true, SilenceUsage: true, CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Use:               "plumbline-trainer",
+		Short:             "Train and publish ResNets",
+		Long:              rootHelp,
+		Example:           rootExample,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetArgs(args)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
-	format := root.PersistentFlags().String("log-format", "text", "log lines as text or json")
-	started := false // else the command line itself was wrong
+	format := root.PersistentFlags().String("log-format", "text", "format of log lines: text or json")
+	started := false // stays false if the command line itself is wrong
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil { // cobra itself looks later, when the verb counts as started
+		// cobra checks these later too, but then the verb would count as started.
+		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
 			return err
 		}
 		if *format != "text" && *format != "json" {
-			return fmt.Errorf("--log-format %q is neither text nor json", *format)
+			return fmt.Errorf("--log-format %q must be text or json", *format)
 		}
 		p.json, started = *format == "json", true
 		return nil
@@ -92,8 +122,23 @@ func execute(ctx context.Context, args []string, p program) int {
 }
 
 func newVersionCommand(p *program) *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print versions", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		_, err := fmt.Fprintf(p.out, "plumbline-trainer %s\nwire %s\nTensorFlow %s, %s\n", wire.Release, wire.Version, session.Version(), session.ISA())
-		return err
-	}}
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the versions of this program, of its wire format, and of TensorFlow",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(p.out, "plumbline-trainer %s\nwire %s\nTensorFlow %s, %s\n",
+				wire.Release, wire.Version, session.Version(), session.ISA())
+			return err
+		},
+	}
+}
+
+// require makes flags mandatory.
+func require(cmd *cobra.Command, names ...string) {
+	for _, name := range names {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the command has no flag of this name
+		}
+	}
 }

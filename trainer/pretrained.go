@@ -13,43 +13,44 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// initialWeights are what training begins with.
+// initialWeights are the weights that training begins with.
 type initialWeights struct {
 	architecture resnet.Architecture
-	weights      checkpoint.Tensors // nil: random ones. The head's are not among them
-	digest       string             // of the file they came from
+	weights      checkpoint.Tensors // without the head's, which start random; nil: all weights start random
+	digest       string             // of the file that the weights were read from
 }
 
-// loadPretrained reads the weights that a trial starts from, and fits them to the channels of the data. The network becomes the one
-// that they were trained in.
+// loadPretrained reads the weights that a trial starts from, and adapts them to the channels of the data. The
+// architecture that it returns is the one in which they were trained.
 func (a attempt) loadPretrained(channels []string) (initialWeights, error) {
-	s := initialWeights{architecture: resnet.Of(a.trial.Depth)}
+	start := initialWeights{architecture: resnet.Of(a.trial.Depth)}
 	from := a.trial.Pretrained
 	if from == nil {
-		return s, nil
+		return start, nil
 	}
 	path, err := wire.LocalPath(from.URI)
 	if err != nil {
-		return s, settingsError(fmt.Errorf("pretrained weights: %w", err))
+		return start, settingsError(fmt.Errorf("pretrained weights: %w", err))
 	}
 	mix, err := pretrained.NewMix(*from, channels)
 	if err != nil {
-		return s, settingsError(fmt.Errorf("pretrained weights for the channels %v: %w", channels, err))
+		return start, settingsError(fmt.Errorf("pretrained weights for the channels %v: %w", channels, err))
 	}
 	w, err := pretrained.Read(path, a.trial.Depth)
 	if err != nil {
-		return s, pretrainedError(path, err)
+		return start, pretrainedError(path, err)
 	}
-	s.architecture.Block, s.architecture.Epsilon, s.digest = w.Block, w.Epsilon, w.Digest
+	start.architecture.Block, start.architecture.Epsilon, start.digest = w.Block, w.Epsilon, w.Digest
 	for _, t := range w.Adapted(mix) {
-		s.weights = append(s.weights, checkpoint.Tensor{Name: t.Name, Shape: t.Shape, Data: t.Data})
+		start.weights = append(start.weights, checkpoint.Tensor{Name: t.Name, Shape: t.Shape, Data: t.Data})
 	}
-	a.log.Info("pretrained weights are read", "file", path, "digest", w.Digest, "block", w.Block, "epsilon", w.Epsilon,
+	a.log.Info("pretrained weights read", "file", path, "digest", w.Digest, "block", w.Block, "epsilon", w.Epsilon,
 		"inputAdaptation", from.InputAdaptation, "channels", len(channels))
-	return s, nil
+	return start, nil
 }
 
-// pretrainedError: a file of the wrong content, or out of reach, stays so; a disk that fails may pass.
+// pretrainedError returns the ending for a file of weights that cannot be used. A retry does not help if the content is
+// wrong, or if the file is missing or must not be read. It may help if a disk fails.
 func pretrainedError(path string, err error) error {
 	var unfit *pretrained.Unfit
 	switch {
@@ -61,9 +62,9 @@ func pretrainedError(path string, err error) error {
 	return storeError(path, err)
 }
 
-// restoreInto gives a model the weights; those that are not among them stay random.
-func (s initialWeights) restoreInto(model *session.Model) error {
-	if s.weights == nil {
+// restoreInto sets a model's weights. Weights that are not in start stay random.
+func (start initialWeights) restoreInto(model *session.Model) error {
+	if start.weights == nil {
 		return nil
 	}
 	tensors, err := model.Snapshot(loop.Inference)
@@ -71,7 +72,7 @@ func (s initialWeights) restoreInto(model *session.Model) error {
 		return err
 	}
 	given := map[string]checkpoint.Tensor{}
-	for _, t := range s.weights {
+	for _, t := range start.weights {
 		given[t.Name] = t
 	}
 	for i, t := range tensors {

@@ -18,7 +18,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// pretrainedFile holds depth 18 in Keras' way; every value of a tensor is the length of its name.
+// pretrainedFile writes weights of depth 18 with the block and the epsilon of Keras. Every value of a tensor is the
+// length of the tensor's name.
 func pretrainedFile(t *testing.T) string {
 	t.Helper()
 	shapes := pretrained.Backbone(18)
@@ -28,10 +29,12 @@ func pretrainedFile(t *testing.T) string {
 		for _, d := range shapes[name] {
 			n *= d
 		}
-		ts = append(ts, safetensors.Tensor{Name: name, Shape: shapes[name], Data: slices.Repeat([]float32{float32(len(name))}, n)})
+		data := slices.Repeat([]float32{float32(len(name))}, n)
+		ts = append(ts, safetensors.Tensor{Name: name, Shape: shapes[name], Data: data})
 	}
 	var b bytes.Buffer
-	if err := safetensors.Write(&b, map[string]string{pretrained.MetaBlock: "v1", pretrained.MetaEpsilon: "0.001"}, ts); err != nil {
+	meta := map[string]string{pretrained.MetaBlock: "v1", pretrained.MetaEpsilon: "0.001"}
+	if err := safetensors.Write(&b, meta, ts); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "resnet18.safetensors")
@@ -41,27 +44,39 @@ func pretrainedFile(t *testing.T) string {
 	return path
 }
 
+// startingFrom returns an attempt that starts from these weights.
 func startingFrom(path string, depth int, colours map[string]string) attempt {
 	p := &wire.Pretrained{URI: wire.LocalURI(path), InputAdaptation: wire.AdaptMapped, Colours: colours}
 	return attempt{trial: wire.Trial{Depth: depth, Pretrained: p}, log: slog.New(slog.DiscardHandler)}
 }
 
 func TestTrainingStartsFromPretrainedWeights(t *testing.T) {
-	s, err := startingFrom(pretrainedFile(t), 18, map[string]string{"R": "R", "W": "mean"}).loadPretrained([]string{"R", "W"})
+	colours := map[string]string{"R": "R", "W": "mean"}
+	start, err := startingFrom(pretrainedFile(t), 18, colours).loadPretrained([]string{"R", "W"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.architecture.Block != "v1" || s.architecture.Epsilon != 1e-3 || s.architecture.Classes != 2 || !strings.HasPrefix(s.digest, "sha256:") {
-		t.Errorf("starts as %+v from %s", s.architecture, s.digest)
+	if a := start.architecture; a.Block != "v1" || a.Epsilon != 1e-3 || a.Classes != 2 {
+		t.Errorf("the architecture is %+v", a)
 	}
-	hyper, _ := wire.Recipe(wire.PresetDefault, true) // with averages, which begin there too
+	if !strings.HasPrefix(start.digest, "sha256:") {
+		t.Errorf("the digest of the weights is %s", start.digest)
+	}
+	hyper, _ := wire.Recipe(wire.PresetDefault, true) // with averages, which start from the same weights
 	hyper.ImageSize = 32
-	model, err := session.New(session.Config{Architecture: s.architecture, Channels: 2, Mean: []float64{1, 1}, Std: []float64{1, 1}, Hyper: hyper, Threads: 2})
+	model, err := session.New(session.Config{
+		Architecture: start.architecture,
+		Channels:     2,
+		Mean:         []float64{1, 1},
+		Std:          []float64{1, 1},
+		Hyper:        hyper,
+		Threads:      2,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer model.Close()
-	if err := s.restoreInto(model); err != nil {
+	if err := start.restoreInto(model); err != nil {
 		t.Fatal(err)
 	}
 	all, err := model.Snapshot(loop.Resume)
@@ -75,7 +90,7 @@ func TestTrainingStartsFromPretrainedWeights(t *testing.T) {
 		switch {
 		case x.Role == wire.RoleSlot || strings.HasPrefix(name, "fc."):
 			continue
-		case name == "conv1.weight": // red's kernel, of which R has 3/4, and all of green's and blue's
+		case name == "conv1.weight": // R has 3/4 of red's; W has the rest, and all of green's and blue's
 			for i, share := range []float32{.75, 2.25} {
 				if got := x.Data[i*49]; got < share*want-1e-4 || got > share*want+1e-4 {
 					t.Errorf("channel %d of %s is %v, want %v", i, x.Name, got, share*want)
@@ -86,12 +101,12 @@ func TestTrainingStartsFromPretrainedWeights(t *testing.T) {
 		}
 		checked++
 	}
-	if checked != 200 { // 20 kernels and 20 batch norms of four, and the averages of all
-		t.Errorf("%d tensors were looked at, want 200", checked)
+	if checked != 200 { // 20 kernels, 20 batch norms with four tensors each, and the averages of all these
+		t.Errorf("%d tensors were checked, want 200", checked)
 	}
 }
 
-func TestPretrainedWeightsThatNobodyCanStartFrom(t *testing.T) {
+func TestPretrainedWeightsThatCannotBeUsed(t *testing.T) {
 	path := pretrainedFile(t)
 	short := filepath.Join(t.TempDir(), "short.safetensors")
 	b, err := os.ReadFile(path)
@@ -102,18 +117,47 @@ func TestPretrainedWeightsThatNobodyCanStartFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	both := map[string]string{"R": "R", "W": "mean"}
+	elsewhere := attempt{trial: wire.Trial{Pretrained: &wire.Pretrained{URI: "s3://weights"}}}
 	for name, test := range map[string]struct {
 		from attempt
 		code int
 		want string
 	}{
-		"a channel without a colour":  {startingFrom(path, 18, map[string]string{"R": "R"}), wire.ExitSettings, "channel W is given no colour"},
-		"a location elsewhere":        {attempt{trial: wire.Trial{Pretrained: &wire.Pretrained{URI: "s3://weights"}}}, wire.ExitSettings, "s3://weights"},
-		"a file that is not there":    {startingFrom(path+"x", 18, both), wire.ExitNoInput, path + "x"},
-		"a file below another":        {startingFrom(path+"/x", 18, both), wire.ExitNoInput, path + "/x"},
-		"a file that is cut":          {startingFrom(short, 18, both), wire.ExitData, short},
-		"weights of another depth":    {startingFrom(path, 34, both), wire.ExitData, "not a ResNet of depth 34, and seems to be of depth 18"},
-		"a directory instead of file": {startingFrom(filepath.Dir(path), 18, both), wire.ExitData, "regular file"},
+		"a channel without a colour": {
+			from: startingFrom(path, 18, map[string]string{"R": "R"}),
+			code: wire.ExitSettings,
+			want: "channel W is given no colour",
+		},
+		"a location that is not a local path": {
+			from: elsewhere,
+			code: wire.ExitSettings,
+			want: "s3://weights",
+		},
+		"a file that does not exist": {
+			from: startingFrom(path+"x", 18, both),
+			code: wire.ExitNoInput,
+			want: path + "x",
+		},
+		"a path below a file": {
+			from: startingFrom(path+"/x", 18, both),
+			code: wire.ExitNoInput,
+			want: path + "/x",
+		},
+		"a truncated file": {
+			from: startingFrom(short, 18, both),
+			code: wire.ExitData,
+			want: short,
+		},
+		"weights of another depth": {
+			from: startingFrom(path, 34, both),
+			code: wire.ExitData,
+			want: "not a ResNet of depth 34, and seems to be of depth 18",
+		},
+		"a directory instead of a file": {
+			from: startingFrom(filepath.Dir(path), 18, both),
+			code: wire.ExitData,
+			want: "regular file",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := test.from.loadPretrained([]string{"R", "W"})

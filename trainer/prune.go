@@ -15,27 +15,36 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-const pruneHelp = `Remove from a checkpoint store what no run and no model version needs.
+const pruneHelp = `Remove from a checkpoint store everything that no run and no model version needs.
 
-The keep list (JSON, see wire/keep.go) says which runs are live, which have ended, and which checkpoints are kept. Live runs are left
-whole. Of ended ones go the resume checkpoints, the bests that were beaten, and what killed processes left; reports, event files and
-all that is named stay, and so does the best that a resume checkpoint which stays may need. A list older than 15 minutes is refused:
-somebody may have retried an old run since. Directories of runs that are in neither
-list are left, and named: they may be another cluster's. Decoded images go when nobody has used them for as long as the list says.
+The keep list (JSON, see wire/keep.go) names the live runs, the ended runs, and the checkpoints that must stay.
+  - Live runs: nothing is removed.
+  - Ended runs: resume checkpoints, bests that a later best has beaten, and leftovers of killed processes are removed.
+    Reports, event files and every checkpoint in the list stay. So does the best that a remaining resume checkpoint
+    may need.
+  - Runs that the list does not name: nothing is removed, and the output names them. They may belong to another
+    cluster.
+  - Decoded images are removed if nobody has used them for the time that the list states.
 
-Kill it at any moment and start it again: what is half removed no longer bears its name. "plumb prune" makes the list and the Job.`
+A list that is older than 15 minutes is refused, because somebody may have retried an old run since it was made.
+
+You may stop this program at any time, and start it again: it renames a directory before it deletes it.
+"plumb prune" makes the list, and the Job that runs this program.`
 
 func newPruneCommand(p *program) *cobra.Command {
 	var dir, keep string
 	var dryRun bool
 	cmd := &cobra.Command{
-		Use: "prune --checkpoints DIR --keep FILE", Short: "Remove checkpoints that nobody needs", Long: pruneHelp, Args: cobra.NoArgs,
+		Use:     "prune --checkpoints DIR --keep FILE",
+		Short:   "Remove checkpoints that are not needed any more",
+		Long:    pruneHelp,
 		Example: "  plumbline-trainer prune --checkpoints /checkpoints --keep keep.json --dry-run",
+		Args:    cobra.NoArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&dir, "checkpoints", "", "directory of the store")
-	f.StringVar(&keep, "keep", "", "file with the keep list; - reads it from standard input")
-	f.BoolVar(&dryRun, "dry-run", false, "say what would go, and remove nothing")
+	f.StringVar(&dir, "checkpoints", "", "directory of the checkpoint store")
+	f.StringVar(&keep, "keep", "", "file of the keep list; - reads it from standard input")
+	f.BoolVar(&dryRun, "dry-run", false, "print what would be removed, and remove nothing")
 	require(cmd, "checkpoints", "keep")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		list, err := readKeep(keep, cmd.InOrStdin(), time.Now())
@@ -47,6 +56,7 @@ func newPruneCommand(p *program) *cobra.Command {
 	return cmd
 }
 
+// readKeep reads the keep list from a file, or from stdin if the file is "-". It refuses a list that is too old.
 func readKeep(file string, stdin io.Reader, now time.Time) (wire.Keep, error) {
 	read := func() ([]byte, error) { return os.ReadFile(file) }
 	if file == "-" {
@@ -54,7 +64,8 @@ func readKeep(file string, stdin io.Reader, now time.Time) (wire.Keep, error) {
 	}
 	text, err := read()
 	if err != nil {
-		return wire.Keep{}, missingError(file, fmt.Errorf("read the keep list that --keep names (plumb prune makes it): %w", err))
+		err = fmt.Errorf("read the keep list that --keep names (plumb prune makes it): %w", err)
+		return wire.Keep{}, missingError(file, err)
 	}
 	keep, err := wire.DecodeKeep(text)
 	if err == nil {
@@ -66,13 +77,15 @@ func readKeep(file string, stdin io.Reader, now time.Time) (wire.Keep, error) {
 	return keep, nil
 }
 
+// prune surveys the store in dir and removes what the keep list does not protect. With dryRun it only prints that.
 func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.Writer) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
 	if isMissing(dir) {
-		return missingError(dir, fmt.Errorf("there is no checkpoint store at %s: --checkpoints names where the store's volume is mounted", dir))
+		return missingError(dir, fmt.Errorf("there is no checkpoint store at %s: "+
+			"--checkpoints must name the directory where its volume is mounted", dir))
 	}
 	found, err := checkpoint.Survey(dir, keep, time.Now())
 	switch {
@@ -91,7 +104,7 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 	var bytes int64
 	for _, r := range found.Removals {
 		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted after %s: start it again to go on: %w", formatBytes(bytes), ctx.Err())
+			return fmt.Errorf("interrupted after %s; the same command continues: %w", formatBytes(bytes), ctx.Err())
 		}
 		if !dryRun {
 			if err := checkpoint.Remove(filepath.Join(dir, r.Path)); err != nil {
@@ -101,7 +114,8 @@ func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.
 		bytes += r.Bytes
 		fmt.Fprintf(out, "%-12s  %9s  %s (%s)\n", did, formatBytes(r.Bytes), r.Path, r.Why)
 	}
-	_, err = fmt.Fprintf(out, "%s %d things, %s, of %d runs in %s\n", did, len(found.Removals), formatBytes(bytes), found.Runs, dir)
+	_, err = fmt.Fprintf(out, "%s %d files and directories, %s, of %d runs in %s\n",
+		did, len(found.Removals), formatBytes(bytes), found.Runs, dir)
 	return err
 }
 
@@ -111,10 +125,11 @@ func describeUnknown(s checkpoint.UnknownRun) string {
 	if s.Run.Name != "" {
 		name += " (" + s.Run.Namespace + "/" + s.Run.Name + ")"
 	}
-	return fmt.Sprintf("%s: not a run that the keep list knows; last changed %s", name, s.Changed.UTC().Format(time.DateOnly))
+	changed := s.Changed.UTC().Format(time.DateOnly)
+	return fmt.Sprintf("%s: a run that the keep list does not name; last changed %s", name, changed)
 }
 
-// formatBytes in the units that people compare disks in.
+// formatBytes formats a size in decimal units, as disks are sold.
 func formatBytes(bytes int64) string {
 	value, unit := float64(bytes), "B"
 	for _, next := range []string{"kB", "MB", "GB", "TB"} {

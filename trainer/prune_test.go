@@ -12,7 +12,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestPruneSaysWhatGoesAndLeavesTheRest(t *testing.T) {
+func TestPruneRemovesWhatIsNotNeededAndSaysSo(t *testing.T) {
 	store := t.TempDir()
 	for _, name := range []string{"best-e0001", "best-e0002", "resume-e0002-s00000020", "report"} {
 		dir := filepath.Join(store, "r1/d18/d18-a1-p", name)
@@ -39,7 +39,7 @@ func TestPruneSaysWhatGoesAndLeavesTheRest(t *testing.T) {
 	}
 	run := func(code int, say string, more ...string) {
 		t.Helper()
-		p := runPod(t, append([]string{"prune", "--checkpoints", store, "--keep", list}, more...), nil, "", nil)
+		p := runVerb(t, append([]string{"prune", "--checkpoints", store, "--keep", list}, more...)...)
 		if p.code != code || !strings.Contains(p.out+p.log, say) {
 			t.Errorf("exit %d, want %d and %q:\n%s%s", p.code, code, say, p.out, p.log)
 		}
@@ -62,15 +62,15 @@ func TestPruneSaysWhatGoesAndLeavesTheRest(t *testing.T) {
 	keep(wire.Keep{Made: time.Now().Add(-wire.KeepMaxAge - time.Minute), Ended: []string{"r1"}})
 	run(wire.ExitSettings, "run plumb prune again")
 	keep(wire.Keep{})
-	run(0, "left             6.0 kB  r1: not a run that the keep list knows")
+	run(0, "left             6.0 kB  r1: a run that the keep list does not name")
 	keep(wire.Keep{Ended: []string{"r1"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"}})
 	run(0, "would remove     1.5 kB  r1/d18/d18-a1-p/best-e0001 (not its trial's best)", "--dry-run")
 	if got := left(); got != "best-e0001 best-e0002 report resume-e0002-s00000020" {
-		t.Errorf("a dry run leaves %s", got)
+		t.Errorf("after a dry run there is %s", got)
 	}
-	run(0, "removed 2 things, 3.0 kB, of 1 runs in "+store)
+	run(0, "removed 2 files and directories, 3.0 kB, of 1 runs in "+store)
 	if got := left(); got != "best-e0002 report" {
-		t.Errorf("left are %s", got)
+		t.Errorf("after prune there is %s", got)
 	}
 	if err := os.WriteFile(filepath.Join(store, "notes.txt"), nil, 0o644); err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 	"plumbline.dev/plumbline/trainer/checkpoint"
 )
 
-// versionDir finds a version: dir itself, or the highest number below it, which is the one that TensorFlow Serving
-// serves.
+// versionDir returns the directory of a model version: dir itself if it is one, else the highest numbered one below
+// dir. TensorFlow Serving serves the same one.
 func versionDir(dir string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "saved_model.pb")); err == nil {
 		return dir, nil
@@ -23,12 +23,12 @@ func versionDir(dir string) (string, error) {
 	}
 	if highest == 0 {
 		return "", missingError(dir, fmt.Errorf(
-			"%s is neither a version of a model (with saved_model.pb) nor a model with numbered versions", dir))
+			"%s is neither a version of a model (it has no saved_model.pb) nor a model with numbered versions", dir))
 	}
 	return filepath.Join(dir, fmt.Sprint(highest)), nil
 }
 
-// highestVersion is 0 where there is none.
+// highestVersion returns the highest version number in a model's directory, or 0 if there is none.
 func highestVersion(dir string) (int64, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,9 +43,9 @@ func highestVersion(dir string) (int64, error) {
 	return highest, err
 }
 
-// newStagingDir makes a directory beside the versions, which no server takes for one, and removes what killed pods left
-// of this version. It takes their names first: should another pod be at work in one of them after all, its own rename
-// then fails, where it might have made half a version visible.
+// newStagingDir makes a directory beside the versions, whose name no server treats as a version. It also removes the
+// directories that killed pods left of this version. Each is renamed before it is deleted. If another pod still works
+// in one of them, that pod's own rename fails then; otherwise the rename might make half a version visible.
 func newStagingDir(model string, number int64) (temp string, err error) {
 	if err := checkpoint.MakeDir(model); err != nil {
 		return "", err
@@ -58,7 +58,7 @@ func newStagingDir(model string, number int64) (temp string, err error) {
 		}
 		for _, dir := range found {
 			err := checkpoint.Remove(dir)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) { // that pod has just made its version of it
+			if err != nil && !errors.Is(err, fs.ErrNotExist) { // not there: that pod has just renamed it to its version
 				return "", err
 			}
 		}
@@ -66,5 +66,5 @@ func newStagingDir(model string, number int64) (temp string, err error) {
 	if temp, err = os.MkdirTemp(model, prefix); err != nil {
 		return "", err
 	}
-	return temp, os.Chmod(temp, 0o755) // servers run as somebody else
+	return temp, os.Chmod(temp, 0o755) // model servers run as another user
 }

@@ -9,53 +9,64 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// findResume looks for what an earlier attempt saved and, where there is none and the trial is told to, for what an older run left.
+// findResume returns the checkpoint that the trial resumes from, or nil if it starts from the beginning. It looks for a
+// checkpoint of an earlier attempt and then, if the trial names an older run, for one of that run.
 func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
-	from, refused, err := a.findOf(a.trial.Run.UID, cfg.CheckResume)
+	from, refused, err := a.findIn(a.trial.Run.UID, cfg.CheckResume)
 	older := a.trial.Checkpoint.ResumeFrom
 	switch {
 	case err != nil || from != nil:
 		return from, err
 	case older != "":
-		return a.findOlder(older, cfg)
+		return a.findInOlderRun(older, cfg)
 	case len(refused) > 0 && !a.mayStartOver:
-		return nil, settingsError(fmt.Errorf("%s cannot be gone on from: %w", refused[0].Dir, refused[0].Why))
+		return nil, settingsError(fmt.Errorf("cannot resume from %s: %w", refused[0].Dir, refused[0].Why))
 	}
-	a.log.Info("beginning", "depth", a.trial.Depth, "pretrained", a.trial.Pretrained != nil, "seed", a.trial.Hyperparameters.Seed)
+	a.log.Info("training starts from the beginning",
+		"depth", a.trial.Depth, "pretrained", a.trial.Pretrained != nil, "seed", a.trial.Hyperparameters.Seed)
 	return nil, nil
 }
 
-// findOlder finds what an older run left of the trial. To begin anew instead would be no answer: whoever asked for the older run's
-// progress must know that there is none.
-func (a attempt) findOlder(run string, cfg loop.Config) (*checkpoint.Checkpoint, error) {
-	from, refused, err := a.findOf(run, cfg.CheckResumeFromOlderRun)
+// withoutResume ends the errors of findInOlderRun.
+const withoutResume = "; a run without checkpoint.resumeFrom starts from the beginning"
+
+// findInOlderRun returns the checkpoint that an older run left of the trial. It returns an error if there is none or if
+// it does not fit. Starting from the beginning instead would hide from the user that the older run's progress is lost.
+func (a attempt) findInOlderRun(run string, cfg loop.Config) (*checkpoint.Checkpoint, error) {
+	from, refused, err := a.findIn(run, cfg.CheckResumeFromOlderRun)
 	if err != nil || from != nil {
 		return from, err
 	}
-	const out = "; a run without checkpoint.resumeFrom begins anew"
+	cannot := func(r checkpoint.Refusal) error {
+		return fmt.Errorf("cannot resume from %s of run %s: %w%s", r.Dir, run, r.Why, withoutResume)
+	}
 	for _, r := range refused {
 		if other := (*wire.OtherSettingsError)(nil); errors.As(r.Why, &other) {
-			return nil, settingsError(fmt.Errorf("run %s's %s cannot be gone on from: %w"+out, run, r.Dir, r.Why))
+			return nil, settingsError(cannot(r))
 		}
 	}
 	if len(refused) > 0 {
-		return nil, dataError(refused[0].Dir, fmt.Errorf("run %s's %s cannot be gone on from: %w"+out, run, refused[0].Dir, refused[0].Why))
+		return nil, dataError(refused[0].Dir, cannot(refused[0]))
 	}
 	where := a.trial.Checkpoint.URI + "/" + wire.WriterDir(run, a.trial.Name, "")
-	return nil, missingError(where, fmt.Errorf("run %s has left no checkpoint of %s: %s holds none, since it never came that far, or it was pruned"+out, run, a.trial.Name, where))
+	return nil, missingError(where, fmt.Errorf("run %s has left no checkpoint of %s: there is none in %s, "+
+		"because that trial never saved one, or because it was pruned%s", run, a.trial.Name, where, withoutResume))
 }
 
-// findOf looks for a run's newest checkpoint of the trial that can be gone on from, and tells of those that cannot.
-func (a attempt) findOf(run string, check func(wire.Manifest) error) (*checkpoint.Checkpoint, []checkpoint.Refusal, error) {
+// findIn returns a run's newest checkpoint that the trial can resume from, or nil, and the newer ones that it refused.
+func (a attempt) findIn(
+	run string, check func(wire.Manifest) error,
+) (*checkpoint.Checkpoint, []checkpoint.Refusal, error) {
 	from, ref, refused, err := checkpoint.FindResume(a.trial.Checkpoint.URI, run, a.trial.Name, check)
 	if err != nil {
 		return nil, nil, storeError(a.trial.Checkpoint.URI, err)
 	}
 	for _, r := range refused {
-		a.log.Warn("checkpoint passed over", "checkpoint", r.Dir, "why", r.Why)
+		a.log.Warn("cannot resume from a checkpoint", "checkpoint", r.Dir, "why", r.Why)
 	}
 	if from != nil {
-		a.log.Info("going on from a checkpoint", "checkpoint", ref.URI, "epoch", from.Manifest.Epoch, "step", from.Manifest.Step)
+		a.log.Info("resuming from a checkpoint",
+			"checkpoint", ref.URI, "epoch", from.Manifest.Epoch, "step", from.Manifest.Step)
 	}
 	return from, refused, nil
 }

@@ -16,70 +16,103 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// drainLimits are how long the end waits for reports to be delivered.
+// drainLimits are how long a trial waits at its end until its reports are delivered.
 type drainLimits struct{ finished, failed, interrupted time.Duration }
 
-// usualDrainLimits: a finished trial waits longest, since exit 0 says that everything is in the stream, and another attempt would cost
-// more than waiting. An interrupted one has a grace period to think of.
+// usualDrainLimits are the limits of a pod. A finished trial waits longest, because exit code 0 says that all reports
+// are in the stream, and because another attempt would cost more than waiting. An interrupted trial waits shortest,
+// because its pod is killed after the grace period.
 var usualDrainLimits = drainLimits{finished: 2 * time.Minute, failed: 30 * time.Second, interrupted: 10 * time.Second}
+
+const runHelp = `Train the trial that the environment variable ` + wire.EnvTrial + ` describes. The operator
+starts this in a pod; to train on one machine use "fit".
+
+` + wire.EnvTrial + ` holds the trial as JSON (see wire/trial.go), and ` + wire.EnvPodUID + ` the uid of the pod.
+If checkpoints of an earlier attempt exist, the trial resumes from the newest. The exit code and the result, a JSON
+document in the file that the trial names, tell the operator how the attempt ended.`
+
+const runExample = `  ` + wire.EnvTrial + `="$(cat trial.json)" ` + wire.EnvPodUID + `=pod1 plumbline-trainer run`
 
 func newRunCommand(p *program) *cobra.Command {
 	return &cobra.Command{
-		Use: "run", Short: "Train the trial that " + wire.EnvTrial + " describes (in a pod)", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runTrial(cmd.Context(), p) },
+		Use:     "run",
+		Short:   "Train the trial that " + wire.EnvTrial + " describes (in a pod)",
+		Long:    runHelp,
+		Example: runExample,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runTrial(cmd.Context(), p) },
 	}
 }
 
-// runTrial trains a pod's trial and leaves its last word.
+// runTrial trains a pod's trial and writes the pod's termination message.
 func runTrial(ctx context.Context, p *program) error {
 	log := p.log()
 	text := p.env(wire.EnvTrial)
 	t, err := wire.DecodeTrial([]byte(text))
 	if err != nil {
-		return endPod(resultFile(text), log, loop.Outcome{}, settingsError(err))
+		return endPod(log, resultFile(text), loop.Outcome{}, settingsError(err))
 	}
 	uid := p.env(wire.EnvPodUID)
 	if uid == "" {
-		return endPod(t.Result, log, loop.Outcome{}, settingsError(fmt.Errorf("%s is not set: without the pod's uid two attempts could write to one place", wire.EnvPodUID)))
+		err := fmt.Errorf("%s is not set: without the pod's uid two attempts could write to the same directory",
+			wire.EnvPodUID)
+		return endPod(log, t.Result, loop.Outcome{}, settingsError(err))
 	}
 	log = log.With("trial", t.Name, "attempt", t.Attempt)
-	log.Info("trial begins", "run", t.Run.Namespace+"/"+t.Run.Name, "depth", t.Depth, "threads", t.Threads, "gpu", t.GPU, "release", wire.Release)
+	log.Info("attempt starts", "run", t.Run.Namespace+"/"+t.Run.Name,
+		"depth", t.Depth, "threads", t.Threads, "gpu", t.GPU, "release", wire.Release)
 	out, err := runWithOutbox(ctx, t, uid, p, log)
-	return endPod(t.Result, log, out, err)
+	return endPod(log, t.Result, out, err)
 }
 
-// trainWatched trains with a watchdog beside it. A step that hangs cannot be interrupted, so there is nothing to clean up after: the pod says
-// what it did last, and ends. What was committed stays valid, and the next attempt goes on from there.
+// trainWatched trains with a watchdog beside it. A step that hangs cannot be interrupted. Therefore, on a stall, the
+// process writes its termination message and ends at once, without cleaning up. Its committed checkpoints stay valid,
+// and the next attempt resumes from them.
 func (a attempt) trainWatched(ctx context.Context, p *program) (loop.Outcome, error) {
 	if a.trial.StallSeconds == 0 {
 		return a.train(ctx)
 	}
 	dog := watchdog.New(time.Duration(a.trial.StallSeconds) * time.Second)
 	a.worked = dog.Worked
-	looks := time.NewTicker(dog.Every())
-	defer looks.Stop()
-	defer dog.Watch(looks.C, func(s watchdog.Stall) {
-		_ = endPodWithError(a.log, a.trial.Result, &ending{code: wire.ExitStalled, reason: "Stalled", err: s}, s.Epoch) // it ends all the same
+	checks := time.NewTicker(dog.Every())
+	defer checks.Stop()
+	stop := dog.Watch(checks.C, func(s watchdog.Stall) {
+		stalled := &ending{code: wire.ExitStalled, reason: "Stalled", err: s}
+		_ = endPodWithError(a.log, a.trial.Result, stalled, s.Epoch) // the process ends even if this fails
 		p.exit(wire.ExitStalled)
-	})()
+	})
+	defer stop()
 	return a.train(ctx)
 }
 
-// runWithOutbox trains with a spool and, where there is a server, a sender behind it.
-func runWithOutbox(ctx context.Context, t wire.Trial, podUID string, p *program, log *slog.Logger) (loop.Outcome, error) {
+// runWithOutbox trains with a spool of reports and, if there is a server, a sender that delivers them.
+func runWithOutbox(
+	ctx context.Context, t wire.Trial, podUID string, p *program, log *slog.Logger,
+) (loop.Outcome, error) {
 	spool, err := outbox.NewSpool(t.Scratch)
 	if err != nil {
 		return loop.Outcome{}, storeError(t.Scratch, err)
 	}
 	defer spool.Close()
-	a := attempt{trial: t, writer: t.Writer(podUID), gpu: t.GPU && p.env(wire.EnvSimulatedGPU) != "1", log: log, spool: spool.Append, mayStartOver: true}
+	a := attempt{
+		trial:        t,
+		writer:       t.Writer(podUID),
+		gpu:          t.GPU && p.env(wire.EnvSimulatedGPU) != "1",
+		log:          log,
+		spool:        spool.Append,
+		mayStartOver: true,
+	}
 	if t.Reports.URL == "" {
-		log.Warn("reports stay in the checkpoints: there is no server to send them to")
+		log.Warn("no server is configured: reports are kept only in the checkpoints")
 		return a.trainWatched(ctx, p)
 	}
 	sender := outbox.Start(outbox.Config{
-		Reports: t.Reports, RunUID: t.Run.UID, Log: log,
-		Ack: outbox.DefaultAck, Backoff: outbox.DefaultBackoff, Longest: outbox.DefaultLongest,
+		Reports: t.Reports,
+		RunUID:  t.Run.UID,
+		Log:     log,
+		Ack:     outbox.DefaultAck,
+		Backoff: outbox.DefaultBackoff,
+		Longest: outbox.DefaultLongest,
 	}, spool)
 	defer sender.Close()
 	a.pinned = sender.LastReportedBest
@@ -87,9 +120,12 @@ func runWithOutbox(ctx context.Context, t wire.Trial, podUID string, p *program,
 	return out, drain(ctx, sender, p.drainLimits, log, err)
 }
 
-// drain gives the reports time to be delivered. A trial that is done, well or for good, and could not tell it has not ended yet: the next
-// attempt tells what the last checkpoint holds, and comes to the same end. Without one the reports, which may name the sweep's best,
-// would never be told.
+// drain waits until the reports are delivered, within a limit, and returns the error with which the attempt ends.
+// trained is the error of training.
+//
+// If reports are not delivered, an attempt after which no other would follow (because training is done, or because it
+// failed in a way that is never retried) ends as interrupted. Then another attempt follows, sends the reports of the
+// last checkpoint, and ends in the same way. Otherwise the reports, which may name the sweep's best, would be lost.
 func drain(ctx context.Context, sender *outbox.Sender, limits drainLimits, log *slog.Logger, trained error) error {
 	limit := limits.failed
 	switch {
@@ -105,40 +141,48 @@ func drain(ctx context.Context, sender *outbox.Sender, limits drainLimits, log *
 	case err == nil:
 		return trained
 	case trained == nil:
-		return undelivered(fmt.Errorf("training is done, but %w; the next attempt tells them", err))
+		return undelivered(fmt.Errorf("training is done, but %w; the next attempt sends them", err))
 	case wire.Classify(wire.Ended{ExitCode: int32(endingOf(trained).code)}).Retry() == wire.RetryNever:
-		return undelivered(fmt.Errorf("%v; but %w; the next attempt tells them, and ends for good", trained, err))
+		// trained is not wrapped: it must not decide how this attempt ends.
+		return undelivered(fmt.Errorf("%s; but %w; the next attempt sends them, and then ends in the same way",
+			trained.Error(), err))
 	}
-	log.Warn("reports are left behind; the next attempt tells them from the last checkpoint", "error", err)
+	log.Warn("reports are not delivered; the next attempt sends those that the last checkpoint holds", "error", err)
 	return trained
 }
 
+// undelivered returns the ending of an attempt that could not deliver its reports.
 func undelivered(why error) error {
 	return &ending{code: wire.ExitInterrupted, reason: "ReportsUndelivered", err: why}
 }
 
-// endPod ends a pod: the log and the termination message say the same.
-func endPod(file string, log *slog.Logger, out loop.Outcome, err error) error {
+// endPod reports how the attempt ended, in the log and in the termination message, which it writes to file.
+func endPod(log *slog.Logger, file string, out loop.Outcome, err error) error {
 	if err == nil {
-		log.Info("trial is done", "epoch", out.Epoch, "best", out.Best.Epoch, "aucPR", fmt.Sprintf("%.4g", out.Best.Metrics.AUCPR), "checkpoint", out.Best.Checkpoint.URI)
-		return writeResult(file, wire.Result{Reason: "Succeeded", Epoch: out.Epoch, Message: fmt.Sprintf("the best is epoch %d with an AUC-PR of %.4f", out.Best.Epoch, out.Best.Metrics.AUCPR)})
+		best := out.Best
+		log.Info("trial done", "epoch", out.Epoch, "best", best.Epoch,
+			"aucPR", fmt.Sprintf("%.4g", best.Metrics.AUCPR), "checkpoint", best.Checkpoint.URI)
+		message := fmt.Sprintf("the best is epoch %d with an AUC-PR of %.4f", best.Epoch, best.Metrics.AUCPR)
+		return writeResult(file, wire.Result{Reason: "Succeeded", Epoch: out.Epoch, Message: message})
 	}
 	return endPodWithError(log, file, err, out.Epoch)
 }
 
-// endPodWithError says an error in the log and in the pod's last word.
+// endPodWithError reports an error in the log and in the termination message. It returns the error, as an ending.
 func endPodWithError(log *slog.Logger, file string, err error, epoch int) error {
 	e := *endingOf(err)
 	e.logged = true
 	log.Error("the pod ends without success", "reason", e.reason, "exitCode", e.code, "where", e.where, "error", err)
-	return errors.Join(&e, writeResult(file, wire.Result{Reason: e.reason, Message: err.Error(), Where: e.where, Epoch: epoch}))
+	result := wire.Result{Reason: e.reason, Message: err.Error(), Where: e.where, Epoch: epoch}
+	return errors.Join(&e, writeResult(file, result))
 }
 
-// resultFile finds where to leave the last word in a document that could not be read otherwise.
+// resultFile returns the file for the termination message that a document names. It works with a document that is
+// otherwise invalid, and returns "" if the document names no file.
 func resultFile(text string) string {
 	var d struct {
 		Result string `json:"result"`
 	}
-	_ = json.Unmarshal([]byte(text), &d) // nothing found: nowhere to write
+	_ = json.Unmarshal([]byte(text), &d) // after an error Result is empty
 	return d.Result
 }

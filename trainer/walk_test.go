@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,36 +21,69 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// These tests run the program as a pod does, on TensorFlow and JetStream, at toy size: depth 18, 32x32 pixels, two epochs.
+// These tests run the program as a pod does, with TensorFlow and JetStream, at toy size: depth 18, 32x32 pixels, two
+// epochs.
 
-// pod is one process of the trainer, as far as it can be told from inside.
+// pod is the result of one command line.
 type pod struct {
 	code   int
-	result wire.Result
+	result wire.Result // what the pod wrote as its termination message
 	out    string
 	log    string
 }
 
-// runPod runs one command line. after, which may be nil, is called with all of the log at each new line; its cancel is SIGTERM.
-func runPod(t *testing.T, args []string, env map[string]string, result string, after func(log string, cancel func())) pod {
+// expect checks how the pod ended: its exit code, the reason of its result, and a part of the result's message.
+func (p pod) expect(t *testing.T, code int, reason, message string) {
+	t.Helper()
+	if p.code != code || p.result.Reason != reason || !strings.Contains(p.result.Message, message) {
+		t.Errorf("exit %d, result %+v, want exit %d, %s, and a message with %q\n%s",
+			p.code, p.result, code, reason, message, p.log)
+	}
+}
+
+// expectLog checks the exit code and a part of the log.
+func (p pod) expectLog(t *testing.T, code int, log string) {
+	t.Helper()
+	if p.code != code || !strings.Contains(p.log, log) {
+		t.Errorf("exit %d and the log %q, want exit %d and a log with %q", p.code, p.log, code, log)
+	}
+}
+
+// runVerb runs one command line without environment.
+func runVerb(t *testing.T, args ...string) pod {
+	t.Helper()
+	return runPod(t, args, nil, "", nil)
+}
+
+// observer is called after each new line with the whole log. sigterm acts on the pod as SIGTERM would.
+type observer func(log string, sigterm func())
+
+// runPod runs one command line. result is the file of the pod's result. after may be nil.
+func runPod(t *testing.T, args []string, env map[string]string, result string, after observer) pod {
 	t.Helper()
 	return runPodThatWaits(t, time.Minute, args, env, result, after)
 }
 
-// runPodThatWaits waits so long for reports to be delivered.
-func runPodThatWaits(t *testing.T, wait time.Duration, args []string, env map[string]string, result string, after func(log string, cancel func())) pod {
+// runPodThatWaits is runPod with a limit on how long the pod waits for its reports to be delivered.
+func runPodThatWaits(
+	t *testing.T, wait time.Duration, args []string, env map[string]string, result string, after observer,
+) pod {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var out bytes.Buffer
-	log := &watched{after: func(text string) {
+	log := &observedLog{after: func(text string) {
 		if after != nil {
 			after(text, cancel)
 		}
 	}}
-	p := pod{code: execute(ctx, args, program{env: func(name string) string { return env[name] }, out: &out, err: log,
-		drainLimits: drainLimits{finished: wait, failed: wait, interrupted: wait}})}
-	p.out, p.log = out.String(), log.b.String()
+	code := execute(ctx, args, program{
+		env:         func(name string) string { return env[name] },
+		out:         &out,
+		err:         log,
+		drainLimits: drainLimits{finished: wait, failed: wait, interrupted: wait},
+	})
+	p := pod{code: code, out: out.String(), log: log.b.String()}
 	if text, err := os.ReadFile(result); err == nil {
 		if p.result, err = wire.DecodeResult(text); err != nil {
 			t.Fatalf("%v\n%s", err, p.log)
@@ -59,13 +93,14 @@ func runPodThatWaits(t *testing.T, wait time.Duration, args []string, env map[st
 	return p
 }
 
-type watched struct {
+// observedLog is a log whose writer calls a function after each line.
+type observedLog struct {
 	mu    sync.Mutex
 	b     bytes.Buffer
 	after func(string)
 }
 
-func (w *watched) Write(line []byte) (int, error) {
+func (w *observedLog) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.b.Write(line)
@@ -73,16 +108,22 @@ func (w *watched) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// easySet makes a small easy data set and says where it is.
+// easySet makes a small data set that is easy to learn, once for all tests, and returns its directory.
 var easySet = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(shared, "erasers")
 	_, err := synth.Write(context.Background(), synth.Spec{
-		Samples: 60, Prevalence: 0.4, MinSeverity: 0.9, Seed: 3, Size: 32, PackageSize: 5, Channels: []string{"GRAY", "NORMAL"},
+		Samples:     60,
+		Prevalence:  0.4,
+		MinSeverity: 0.9,
+		Seed:        3,
+		Size:        32,
+		PackageSize: 5,
+		Channels:    []string{"GRAY", "NORMAL"},
 	}, dir, false, nil)
 	return dir, err
 })
 
-// shared lasts as long as the tests.
+// shared is a directory that exists as long as the tests run.
 var shared string
 
 func TestMain(m *testing.M) {
@@ -98,6 +139,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// toyTrial returns a trial of two epochs on the easy data set. store is the directory for checkpoints, and url is the
+// NATS server's address, or empty.
 func toyTrial(t *testing.T, store, url string) wire.Trial {
 	t.Helper()
 	data, err := easySet()
@@ -108,16 +151,24 @@ func toyTrial(t *testing.T, store, url string) wire.Trial {
 	hyper, imbalance := wire.Recipe(wire.PresetDefault, false)
 	hyper.Epochs, hyper.BatchSize, hyper.ImageSize, hyper.WarmupEpochs = 2, 8, 32, 1
 	return wire.Trial{
-		Version: wire.Version, Run: wire.Run{Namespace: "default", Name: "erasers", UID: "run-uid"}, Name: "d18", Depth: 18, Attempt: 1, Threads: 2,
+		Version:         wire.Version,
+		Run:             wire.Run{Namespace: "default", Name: "erasers", UID: "run-uid"},
+		Name:            "d18",
+		Depth:           18,
+		Attempt:         1,
+		Threads:         2,
 		Dataset:         wire.Dataset{URI: wire.LocalURI(data), Split: wire.DefaultSplit()},
-		Hyperparameters: hyper, Imbalance: imbalance,
-		Checkpoint: wire.DefaultCheckpoint(wire.LocalURI(store)),
-		Reports:    wire.Reports{URL: url},
-		Scratch:    scratch, Result: filepath.Join(scratch, "termination-log"),
+		Hyperparameters: hyper,
+		Imbalance:       imbalance,
+		Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(store)),
+		Reports:         wire.Reports{URL: url},
+		Scratch:         scratch,
+		Result:          filepath.Join(scratch, "termination-log"),
 	}
 }
 
-func runTrialPod(t *testing.T, trial wire.Trial, after func(string, func()), env ...string) pod {
+// runTrialPod runs a trial as its pod would. env holds further environment variables: names and values by turns.
+func runTrialPod(t *testing.T, trial wire.Trial, after observer, env ...string) pod {
 	t.Helper()
 	variables := environment(t, trial)
 	for i := 0; i+1 < len(env); i += 2 {
@@ -126,6 +177,7 @@ func runTrialPod(t *testing.T, trial wire.Trial, after func(string, func()), env
 	return runPod(t, []string{"run"}, variables, trial.Result, after)
 }
 
+// environment returns the environment of a trial's pod.
 func environment(t *testing.T, trial wire.Trial) map[string]string {
 	t.Helper()
 	text, err := json.Marshal(trial)
@@ -135,10 +187,18 @@ func environment(t *testing.T, trial wire.Trial) map[string]string {
 	return map[string]string{wire.EnvTrial: string(text), wire.EnvPodUID: fmt.Sprintf("pod%d", trial.Attempt)}
 }
 
-// stream is a JetStream with the stream of reports.
+// stream starts a NATS server with the stream of reports. It returns the server's address and a function that reads all
+// reports.
 func stream(t *testing.T) (url string, reports func() []wire.Report) {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir()})
+	s, err := server.NewServer(&server.Options{
+		Host:      "127.0.0.1",
+		Port:      server.RANDOM_PORT,
+		NoLog:     true,
+		NoSigs:    true,
+		JetStream: true,
+		StoreDir:  t.TempDir(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +218,8 @@ func stream(t *testing.T) (url string, reports func() []wire.Report) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
-	str, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: wire.Stream, Subjects: []string{wire.StreamSubjects}})
+	config := jetstream.StreamConfig{Name: wire.Stream, Subjects: []string{wire.StreamSubjects}}
+	str, err := js.CreateStream(ctx, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,25 +243,25 @@ func stream(t *testing.T) (url string, reports func() []wire.Report) {
 	}
 }
 
-// undisturbed trains a trial to its end, once for all tests, and says where its checkpoints are.
+// undisturbed trains a trial to its end, once for all tests, and returns the directory of its checkpoints.
 func undisturbed(t *testing.T) (store string) {
 	t.Helper()
 	store = filepath.Join(shared, "store")
-	calmOnce.Do(func() { calmPod = runTrialPod(t, toyTrial(t, store, ""), nil) })
-	if p := calmPod; p.code != 0 || p.result.Reason != "Succeeded" || p.result.Epoch != 2 {
-		t.Fatalf("exit %d, last word %+v\n%s", p.code, p.result, p.log)
+	undisturbedOnce.Do(func() { undisturbedPod = runTrialPod(t, toyTrial(t, store, ""), nil) })
+	if p := undisturbedPod; p.code != 0 || p.result.Reason != "Succeeded" || p.result.Epoch != 2 {
+		t.Fatalf("exit %d, result %+v\n%s", p.code, p.result, p.log)
 	}
 	return store
 }
 
 var (
-	calmOnce sync.Once
-	calmPod  pod
+	undisturbedOnce sync.Once
+	undisturbedPod  pod
 )
 
-// A trial that SIGTERM interrupts and another attempt finishes leaves the same bytes as one that nobody disturbed.
-func TestATrialOnTensorFlowGoesOnExactly(t *testing.T) {
-	calm := undisturbed(t)
+// A trial that SIGTERM interrupts and that another attempt finishes leaves the same bytes as an undisturbed one.
+func TestATrialOnTensorFlowResumesExactly(t *testing.T) {
+	undisturbedStore := undisturbed(t)
 	url, reports := stream(t)
 	store := t.TempDir()
 	trial := toyTrial(t, store, url)
@@ -210,54 +271,58 @@ func TestATrialOnTensorFlowGoesOnExactly(t *testing.T) {
 		}
 	})
 	if first.code != wire.ExitInterrupted || first.result.Reason != "Interrupted" {
-		t.Fatalf("exit %d, last word %+v, want an interruption\n%s", first.code, first.result, first.log)
+		t.Fatalf("exit %d, result %+v, want an interruption\n%s", first.code, first.result, first.log)
 	}
 	trial.Attempt = 2
-	if second := runTrialPod(t, trial, nil); second.code != 0 || !strings.Contains(second.log, "going on from a checkpoint") {
-		t.Fatalf("exit %d, last word %+v\n%s", second.code, second.result, second.log)
+	second := runTrialPod(t, trial, nil)
+	if second.code != 0 || !strings.Contains(second.log, "resuming from a checkpoint") {
+		t.Fatalf("exit %d, result %+v\n%s", second.code, second.result, second.log)
 	}
 
 	for _, name := range []string{"resume-e0002-s*/" + wire.WeightsFile, "resume-e0002-s*/" + wire.SlotsFile} {
-		want, got := onlyFile(t, calm, name), onlyFile(t, store, name)
+		want, got := onlyFile(t, undisturbedStore, name), onlyFile(t, store, name)
 		if !bytes.Equal(want, got) {
 			t.Errorf("%s differs between an undisturbed trial and an interrupted one", name)
 		}
 	}
-	var kinds []string
-	for _, r := range reports() {
-		if r.Kind != wire.Heartbeat {
-			kinds = append(kinds, fmt.Sprintf("%s:%d", r.Kind, r.Epoch))
-		}
-	}
-	if got, want := strings.Join(kinds, " "), "started:0 epoch:1 resumed:1 started:0 epoch:1 epoch:2 finished:2"; got != want {
+	const want = "started:0 epoch:1 resumed:1 started:0 epoch:1 epoch:2 finished:2"
+	isHeartbeat := func(r wire.Report) bool { return r.Kind == wire.Heartbeat }
+	if got := story(slices.DeleteFunc(reports(), isHeartbeat)); got != want {
 		t.Errorf("the stream holds %q, want %q", got, want)
 	}
 }
 
-// Exit 0 says that every report is in the stream. A trial that cannot say so is interrupted, and its next attempt only tells.
+// story returns one word for each report: its kind and its epoch.
+func story(reports []wire.Report) string {
+	var words []string
+	for _, r := range reports {
+		words = append(words, fmt.Sprintf("%s:%d", r.Kind, r.Epoch))
+	}
+	return strings.Join(words, " ")
+}
+
+// Exit code 0 says that every report is in the stream. A trial whose reports are not delivered ends as interrupted. Its
+// next attempt trains nothing and sends them.
 func TestATrialWhoseReportsAreNotDeliveredHasNotSucceeded(t *testing.T) {
 	store := undisturbed(t)
 	away := toyTrial(t, store, "nats://127.0.0.1:1")
 	away.Attempt = 2
 	p := runPodThatWaits(t, time.Millisecond, []string{"run"}, environment(t, away), away.Result, nil)
 	if p.code != wire.ExitInterrupted || p.result.Reason != "ReportsUndelivered" {
-		t.Errorf("with NATS away: exit %d, last word %+v\n%s", p.code, p.result, p.log)
+		t.Errorf("while NATS is away: exit %d, result %+v\n%s", p.code, p.result, p.log)
 	}
 	url, reports := stream(t)
 	back := toyTrial(t, store, url)
 	back.Attempt = 3
 	if p := runTrialPod(t, back, nil); p.code != 0 || strings.Contains(p.log, "epoch done") {
-		t.Errorf("with NATS back: exit %d, last word %+v\n%s", p.code, p.result, p.log)
+		t.Errorf("when NATS is back: exit %d, result %+v\n%s", p.code, p.result, p.log)
 	}
-	var kinds []string
-	for _, r := range reports() {
-		kinds = append(kinds, fmt.Sprintf("%s:%d", r.Kind, r.Epoch))
-	}
-	if got, want := strings.Join(kinds, " "), "resumed:2 started:0 epoch:1 epoch:2 finished:2"; got != want {
+	if got, want := story(reports()), "resumed:2 started:0 epoch:1 epoch:2 finished:2"; got != want {
 		t.Errorf("the stream holds %q, want %q", got, want)
 	}
 }
 
+// onlyFile reads the only file of this name that a trial has left.
 func onlyFile(t *testing.T, store, name string) []byte {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(store, "run-uid/d18/*", name))
@@ -271,7 +336,7 @@ func onlyFile(t *testing.T, store, name string) []byte {
 	return b
 }
 
-func TestWhatCannotBeTrainedEndsAtOnceInWords(t *testing.T) {
+func TestATrialThatCannotStartSaysWhy(t *testing.T) {
 	data, err := easySet()
 	if err != nil {
 		t.Fatal(err)
@@ -283,53 +348,87 @@ func TestWhatCannotBeTrainedEndsAtOnceInWords(t *testing.T) {
 	if err := os.Remove(filepath.Join(damaged, "images/GRAY/e0007.png")); err != nil {
 		t.Fatal(err)
 	}
+	notADirectory := wire.LocalURI(filepath.Join(data, "labels.csv"))
 	for name, test := range map[string]struct {
-		change     func(*wire.Trial)
-		code       int
-		reason     string
-		where, say string
+		change func(*wire.Trial)
+		code   int
+		reason string
+		where  string
+		say    string // a part of the message
 	}{
-		"an image is missing": {func(tr *wire.Trial) { tr.Dataset.URI = wire.LocalURI(damaged) },
-			wire.ExitData, "BadData", filepath.Join(damaged, "labels.csv") + ":8", "e0007"},
-		"the data set is not there": {func(tr *wire.Trial) { tr.Dataset.URI = "file:///nowhere/erasers" },
-			wire.ExitNoInput, "NoInput", "/nowhere/erasers", "is not there"},
-		"the corrections are not there": {func(tr *wire.Trial) { tr.Dataset.Corrections = "file:///nowhere/corrections.csv" },
-			wire.ExitNoInput, "NoInput", "/nowhere/corrections.csv", "is not there"},
-		"a setting that cannot be obeyed": {func(tr *wire.Trial) { tr.Hyperparameters.BatchSize = 1 },
-			wire.ExitSettings, "BadSettings", "", "batchSize 1 is below 2"},
-		"a split that leaves a fold without defects": {func(tr *wire.Trial) { tr.Dataset.Split.Test = 0.01 },
-			wire.ExitData, "BadData", data, "test part"},
-		"a GPU was promised": {func(tr *wire.Trial) { tr.GPU = true },
-			wire.ExitDevice, "NoDevice", "", "a GPU was requested"},
-		"the store cannot be written": {func(tr *wire.Trial) { tr.Checkpoint.URI = wire.LocalURI(filepath.Join(data, "labels.csv")) },
-			wire.ExitStore, "StoreFailed", wire.LocalURI(filepath.Join(data, "labels.csv")), "not a directory"},
+		"an image is missing": {
+			change: func(tr *wire.Trial) { tr.Dataset.URI = wire.LocalURI(damaged) },
+			code:   wire.ExitData,
+			reason: "BadData",
+			where:  filepath.Join(damaged, "labels.csv") + ":8",
+			say:    "e0007",
+		},
+		"the data set does not exist": {
+			change: func(tr *wire.Trial) { tr.Dataset.URI = "file:///nowhere/erasers" },
+			code:   wire.ExitNoInput,
+			reason: "NoInput",
+			where:  "/nowhere/erasers",
+			say:    "does not exist",
+		},
+		"the corrections do not exist": {
+			change: func(tr *wire.Trial) { tr.Dataset.Corrections = "file:///nowhere/corrections.csv" },
+			code:   wire.ExitNoInput,
+			reason: "NoInput",
+			where:  "/nowhere/corrections.csv",
+			say:    "does not exist",
+		},
+		"a setting is out of its range": {
+			change: func(tr *wire.Trial) { tr.Hyperparameters.BatchSize = 1 },
+			code:   wire.ExitSettings,
+			reason: "BadSettings",
+			say:    "batchSize 1 is below 2",
+		},
+		"a split without defects": {
+			change: func(tr *wire.Trial) { tr.Dataset.Split.Test = 0.01 },
+			code:   wire.ExitData,
+			reason: "BadData",
+			where:  data,
+			say:    "test part",
+		},
+		"a GPU was requested and there is none": {
+			change: func(tr *wire.Trial) { tr.GPU = true },
+			code:   wire.ExitDevice,
+			reason: "NoDevice",
+			say:    "a GPU was requested",
+		},
+		"the store is not a directory": {
+			change: func(tr *wire.Trial) { tr.Checkpoint.URI = notADirectory },
+			code:   wire.ExitStore,
+			reason: "StoreFailed",
+			where:  notADirectory,
+			say:    "not a directory",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trial := toyTrial(t, t.TempDir(), "")
 			test.change(&trial)
 			p := runTrialPod(t, trial, nil)
-			if p.code != test.code || p.result.Reason != test.reason || p.result.Where != test.where || !strings.Contains(p.result.Message, test.say) {
-				t.Errorf("exit %d, last word %+v, want exit %d, %s at %s: …%s…", p.code, p.result, test.code, test.reason, test.where, test.say)
+			p.expect(t, test.code, test.reason, test.say)
+			if p.result.Where != test.where {
+				t.Errorf("the result is about %q, want %q", p.result.Where, test.where)
 			}
 		})
 	}
-	if p := runPod(t, []string{"run"}, nil, "", nil); p.code != wire.ExitSettings {
+	if p := runVerb(t, "run"); p.code != wire.ExitSettings {
 		t.Errorf("without %s: exit %d, want %d", wire.EnvTrial, p.code, wire.ExitSettings)
 	}
-	if p := runPod(t, []string{"fit", "--depht", "18"}, nil, "", nil); p.code != wire.ExitSettings || !strings.Contains(p.log, "unknown flag") {
-		t.Errorf("a mistyped flag: exit %d\n%s", p.code, p.log)
-	}
+	runVerb(t, "fit", "--depht", "18").expectLog(t, wire.ExitSettings, "unknown flag")
 }
 
-func TestASimulatedGPUIsTrainedWithoutOne(t *testing.T) {
+func TestASimulatedGPUNeedsNoGPU(t *testing.T) {
 	trial := toyTrial(t, t.TempDir(), "")
 	trial.GPU = true
 	p := runTrialPod(t, trial, func(log string, sigterm func()) {
-		if strings.Contains(log, "msg=beginning ") {
-			sigterm() // it came past the check
+		if strings.Contains(log, "training starts from the beginning") {
+			sigterm() // the check for a GPU is over
 		}
 	}, wire.EnvSimulatedGPU, "1")
 	if p.code != wire.ExitInterrupted {
-		t.Errorf("exit %d, last word %+v, want an interruption\n%s", p.code, p.result, p.log)
+		t.Errorf("exit %d, result %+v, want an interruption\n%s", p.code, p.result, p.log)
 	}
 }

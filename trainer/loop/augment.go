@@ -7,24 +7,32 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Augmentation says how each image of a batch is changed inside the graph.
+// Augmentation holds the random changes that the graph applies to the images of one batch: N images of C channels.
 type Augmentation struct {
-	Transforms []float32 // [N,8] from a place in the new image to one in the old: x' = t0 x + t1 y + t2, y' = t3 x + t4 y + t5
-	Gain       []float32 // [N,C] of the normalised channel
-	Offset     []float32 // [N,C] added to it then
-	Key        [2]int32  // of the noise; for the part of a batch that begins with its k-th sample the second number is k higher
+	// Transforms has the shape [N,8]. Each row maps a place (x, y) in the new image to a place (x', y') in the old one:
+	// x' = t0 x + t1 y + t2, y' = t3 x + t4 y + t5. t6 and t7 are 0.
+	Transforms []float32
+	// Gain has the shape [N,C]. A normalised channel is multiplied by it.
+	Gain []float32
+	// Offset has the shape [N,C]. It is added to the normalised channel after the gain.
+	Offset []float32
+	// Key is the key of the noise. A part of a batch that begins at the batch's k-th sample uses a second number that
+	// is k higher.
+	Key [2]int32
 }
 
-// augmentation draws the changes of the n samples that an epoch has at position from. They follow from (seed, epoch, position) alone:
-// neither threads nor an interruption change them.
+// augmentation draws the changes for n samples of an epoch, from the position `from` on. It returns nil when nothing is
+// augmented. The changes follow from (seed, epoch, position) alone, so neither threads nor an interruption alter them.
 func augmentation(a wire.Augment, seed int64, epoch, from, n int, d Data) *Augmentation {
 	if !a.Any() {
 		return nil
 	}
 	c := len(d.Channels)
 	out := &Augmentation{
-		Transforms: make([]float32, 0, 8*n), Gain: make([]float32, 0, c*n), Offset: make([]float32, 0, c*n),
-		Key: [2]int32{int32(seed) ^ int32(epoch)<<16, int32(from)},
+		Transforms: make([]float32, 0, 8*n),
+		Gain:       make([]float32, 0, c*n),
+		Offset:     make([]float32, 0, c*n),
+		Key:        [2]int32{int32(seed) ^ int32(epoch)<<16, int32(from)},
 	}
 	for k := range n {
 		random := rand.New(rand.NewPCG(uint64(seed)^0x617567, uint64(epoch)<<32|uint64(from+k))) // "aug"
@@ -35,11 +43,11 @@ func augmentation(a wire.Augment, seed int64, epoch, from, n int, d Data) *Augme
 		dx, dy := within(a.Shift)*side, within(a.Shift)*side
 		out.Transforms = append(out.Transforms, transform(turn, dx, dy, (side-1)/2)...)
 
-		kept := random.IntN(c) // the channel that is never dropped
+		kept := random.IntN(c) // this channel is never dropped
 		for channel := range c {
 			gain, offset := 1+within(a.Gain), within(a.Offset)
 			if random.Float64() < a.ChannelDropout && channel != kept {
-				gain, offset = 0, 0 // a normalised channel's mean
+				gain, offset = 0, 0 // the mean of a normalised channel is 0
 			}
 			out.Gain, out.Offset = append(out.Gain, float32(gain)), append(out.Offset, float32(offset))
 		}
@@ -47,7 +55,8 @@ func augmentation(a wire.Augment, seed int64, epoch, from, n int, d Data) *Augme
 	return out
 }
 
-// transform turns about the centre and moves by (dx, dy) pixels.
+// transform returns the row of Augmentation.Transforms that turns an image about its centre by turn, in radians, and
+// shifts it by (dx, dy) pixels. centre is the x and the y of the centre.
 func transform(turn, dx, dy, centre float64) []float32 {
 	sin, cos := math.Sincos(turn)
 	return []float32{

@@ -2,17 +2,18 @@ package loop
 
 import "iter"
 
-// How many images are worked on together. The first is a multiple of the second, so that only the last run of a network
-// has fewer images than it may have.
+// Limits on how many images are processed together. GatherAtOnce is a multiple of RunAtOnce, so only the last run of a
+// network has fewer images than it may have.
 const (
-	// GatherAtOnce bounds the images that are in memory for one call of a model, and how long an interruption waits for
-	// that call.
+	// GatherAtOnce bounds how many images are in memory for one call of a model. It also bounds how long an
+	// interruption waits for that call.
 	GatherAtOnce = 64
-	// RunAtOnce bounds the images of one run of a network that scores, and so the memory of its activations.
+	// RunAtOnce bounds how many images one run of a network scores, and with them the memory of its activations.
 	RunAtOnce = 32
 )
 
-// Parts cuts n images into parts of at most so many, and yields where each begins and ends.
+// Parts divides n images into parts of at most `most`. It yields the first index of each part and the index after its
+// last.
 func Parts(n, most int) iter.Seq2[int, int] {
 	return func(yield func(from, to int) bool) {
 		for from := 0; from < n; from += most {

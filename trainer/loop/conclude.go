@@ -10,7 +10,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// conclude ends an epoch: it is counted, its weights are kept where they are the best so far or it is time to, and it is reported.
+// conclude ends an epoch: it counts the epoch, saves checkpoints if the weights are the best so far or a resume
+// checkpoint is due, and reports.
 func (r *run) conclude(v result) error {
 	r.epoch++
 	trainLoss := r.unfinished.LossSum / float64(r.unfinished.Steps-r.unfinished.Skipped)
@@ -18,10 +19,11 @@ func (r *run) conclude(v result) error {
 
 	report := r.newReport(wire.Epoch)
 	report.TrainLoss, report.NotFinite = trainLoss, v.notFinite
-	report.LearningRate = learningRate(r.Trial.Hyperparameters, r.steps, r.epoch*r.steps-1)
+	report.LearningRate = learningRate(r.Trial.Hyperparameters, r.stepsPerEpoch, r.epoch*r.stepsPerEpoch-1)
 	report.Throughput = &wire.Throughput{
-		ImagesPerSecond: perSecond(r.trained, r.seconds), EpochSeconds: r.lastReport.Sub(r.began).Seconds(),
-		InputWait: r.waited.Seconds() / max(r.seconds, 1e-9),
+		ImagesPerSecond: perSecond(r.trainedImages, r.trainSeconds),
+		EpochSeconds:    r.lastReport.Sub(r.began).Seconds(),
+		InputWait:       r.inputWait.Seconds() / max(r.trainSeconds, 1e-9),
 	}
 	better := false
 	if v.notFinite == "" {
@@ -40,8 +42,8 @@ func (r *run) conclude(v result) error {
 	return nil
 }
 
-// addCheckpoints takes one snapshot for both kinds of checkpoint. It waits until the one before is written, so that memory
-// holds one copy of the weights and not a queue of them.
+// addCheckpoints adds to an entry the checkpoints that are due. Both kinds share one snapshot. It blocks until the
+// snapshot before is written, so that memory holds one copy of the weights and not a queue of copies.
 func (r *run) addCheckpoints(e *entry, v result, better bool) error {
 	resume := r.epoch%r.Trial.Checkpoint.EveryEpochs == 0 || r.over()
 	if !better && !resume {
@@ -65,21 +67,22 @@ func (r *run) addCheckpoints(e *entry, v result, better bool) error {
 	}
 	if resume {
 		e.resume = &checkpoint.Checkpoint{Manifest: r.manifest(wire.CheckpointResume), Tensors: tensors}
-		r.saved = r.position()
+		r.savedPosition = r.position()
 	}
 	return nil
 }
 
-// manifest describes the trial as it stands.
+// manifest returns the manifest of a checkpoint of this kind, for the present state of the trial.
 func (r *run) manifest(kind string) wire.Manifest {
 	m := r.Manifest
 	m.Format, m.Version, m.Kind, m.Weights = wire.ManifestFormat, wire.Version, kind, r.weightsKind()
 	m.Run, m.Trial, m.Writer, m.Attempt = r.Trial.Run, r.Trial.Name, r.Writer, r.Trial.Attempt
-	m.Epoch, m.Step, m.PhaseStep, m.Skipped, m.Seed = r.epoch, r.step, r.phaseStep, r.skipped, r.Trial.Hyperparameters.Seed
+	m.Epoch, m.Step, m.PhaseStep, m.Skipped = r.epoch, r.step, r.phaseStep, r.skipped
+	m.Seed = r.Trial.Hyperparameters.Seed
 	m.Calibration = wire.Calibration{Shift: r.shift, Temperature: 1, Comparator: ">="}
 	m.Digests, m.Settings = r.data.Digests, r.Trial
 	if kind == wire.CheckpointResume && r.Trial.Hyperparameters.Precision == wire.Float16 {
-		scale := r.scale
+		scale := r.lossScale
 		m.LossScale = &scale
 	}
 	if kind == wire.CheckpointResume && r.unfinished != (wire.Unfinished{}) {
@@ -89,7 +92,7 @@ func (r *run) manifest(kind string) wire.Manifest {
 	return m
 }
 
-// weightsKind says which weights are evaluated and kept.
+// weightsKind returns which weights are evaluated and saved: "ema" for averages, else "raw".
 func (r *run) weightsKind() string {
 	if r.Trial.Hyperparameters.EMA > 0 {
 		return "ema"
@@ -97,82 +100,101 @@ func (r *run) weightsKind() string {
 	return "raw"
 }
 
-// logEpoch is the line that a person reads in the pod's log.
+// logEpoch logs one line about an epoch, for a person who reads the pod's log.
 func (r *run) logEpoch(report wire.Report, v result, better bool) {
 	args := []any{"epoch", fmt.Sprintf("%d/%d", r.epoch, r.epochs), "trainLoss", round(report.TrainLoss)}
 	if m := report.Metrics; m != nil {
-		args = append(args, "aucPR", round(m.AUCPR), "interval", fmt.Sprintf("%.3f..%.3f", m.AUCPRLow, m.AUCPRHigh), "f1", round(m.F1), "loss", round(m.Loss), "best", better)
+		interval := fmt.Sprintf("%.3f..%.3f", m.AUCPRLow, m.AUCPRHigh)
+		args = append(args, "aucPR", round(m.AUCPR), "interval", interval)
+		args = append(args, "f1", round(m.F1), "loss", round(m.Loss), "best", better)
 	} else {
 		args = append(args, "notFinite", v.notFinite)
 	}
-	args = append(args, "imagesPerSecond", round(report.Throughput.ImagesPerSecond), "seconds", round(report.Throughput.EpochSeconds))
+	speed := report.Throughput
+	args = append(args, "imagesPerSecond", round(speed.ImagesPerSecond), "seconds", round(speed.EpochSeconds))
 	if r.skipped > 0 {
 		args = append(args, "skippedSteps", r.skipped)
 	}
 	r.Log.Info("epoch done", args...)
 }
 
-// round leaves four digits, which is what a log line is read for.
+// round formats a number with four digits, enough for a log line.
 func round(x float64) string { return fmt.Sprintf("%.4g", x) }
 
-// stop ends a run before its time. An interrupted one is saved where it is, unless a checkpoint holds that already.
+// stop ends a run early, because of the error why. It saves an interrupted run, unless the last resume checkpoint
+// already holds its position.
 func (r *run) stop(why error) (Outcome, error) {
-	if errors.Is(why, ErrInterrupted) && r.position() != r.saved {
+	if errors.Is(why, ErrInterrupted) && r.position() != r.savedPosition {
 		r.journal.reserveSnapshot()
 		tensors, err := r.model.Snapshot(Resume)
 		if err != nil {
-			return r.outcome(nil), fmt.Errorf("save what was learned before %w: %w", why, err)
+			return r.outcome(nil), fmt.Errorf("save a checkpoint when training was %w: %w", why, err)
 		}
-		r.journal.put(entry{resume: &checkpoint.Checkpoint{Manifest: r.manifest(wire.CheckpointResume), Tensors: tensors}})
+		saved := checkpoint.Checkpoint{Manifest: r.manifest(wire.CheckpointResume), Tensors: tensors}
+		r.journal.put(entry{resume: &saved})
 	}
 	if err := r.journal.flush(); err != nil && !errors.Is(why, err) {
-		return r.outcome(nil), fmt.Errorf("%w; training had stopped: %v", err, why)
+		// why is not wrapped: the failed write decides how the attempt ends.
+		return r.outcome(nil), fmt.Errorf("%w; training had already stopped: %s", err, why.Error())
 	}
 	return r.outcome(nil), why
 }
 
-// finish scores the best, and nothing else, on the test split, once, and tells it.
+// finish ends a run that has trained to its end. It scores the best, and nothing else, once on the test split, and
+// reports the result.
 func (r *run) finish(ctx context.Context) (Outcome, error) {
 	if err := r.journal.flush(); err != nil {
 		return r.outcome(nil), err
 	}
 	best := r.journal.best
 	if best == nil {
-		return r.stop(&Diverged{Epoch: r.epoch, Step: r.step, Why: "in no epoch were all validation scores finite, so there is no best"})
+		const why = "no epoch had finite validation scores, so there is no best"
+		return r.stop(&Diverged{Epoch: r.epoch, Step: r.step, Why: why})
 	}
 	report := r.newReport(wire.Finished)
 	report.Message = fmt.Sprintf("the best is epoch %d", best.Epoch)
 	if r.epoch < r.epochs {
-		report.Message += fmt.Sprintf("; ended after %d of %d epochs, since %d brought nothing better", r.epoch, r.epochs, r.Trial.Hyperparameters.Patience)
+		report.Message += fmt.Sprintf("; training ended after %d of %d epochs, because the last %d were not better",
+			r.epoch, r.epochs, r.Trial.Hyperparameters.Patience)
 	}
-	if len(r.data.Test) > 0 {
-		loaded, err := checkpoint.Load(best.Checkpoint)
-		if err != nil { // the store's fault: the next attempt goes on from before this best, or from the same once it can be read
-			return r.stop(fmt.Errorf("%w: score the best on the test split: %w", ErrNotKept, err))
-		}
-		if err := r.model.Restore(Inference, loaded.Tensors); err != nil {
-			return r.stop(fmt.Errorf("score the best on the test split: %w", err))
-		}
-		samples, bad, err := r.evaluate(ctx, r.data.Test, best.Calibration)
-		if err != nil {
-			return r.stop(err)
-		}
-		if bad > 0 {
-			report.NotFinite = fmt.Sprintf("%d of %d test scores are NaN or Inf", bad, len(samples))
-		} else {
-			test, err := score.Measure(samples, best.Calibration.Threshold, r.Trial.Hyperparameters.Seed)
-			if err != nil {
-				return r.stop(fmt.Errorf("measure the test split: %w", err))
-			}
-			report.Test, report.Weights = &test, r.weightsKind()
-		}
-	} else {
+	if len(r.data.Test) == 0 {
 		report.Message += "; there is no test split to score it on"
+	} else if err := r.scoreTestSplit(ctx, *best, &report); err != nil {
+		return r.stop(err)
 	}
 	r.journal.put(entry{report: &report})
 	return r.outcome(report.Test), r.journal.flush()
 }
 
+// scoreTestSplit restores the best and scores it on the test split. It adds the metrics to the report, or the reason
+// why there are none.
+func (r *run) scoreTestSplit(ctx context.Context, best wire.BestSoFar, report *wire.Report) error {
+	loaded, err := checkpoint.Load(best.Checkpoint)
+	if err != nil {
+		// The store lost or damaged the best. The next attempt resumes from before this best and finds it again, or
+		// uses it if it can be read by then.
+		return fmt.Errorf("%w: score the best on the test split: %w", ErrStore, err)
+	}
+	if err := r.model.Restore(Inference, loaded.Tensors); err != nil {
+		return fmt.Errorf("score the best on the test split: %w", err)
+	}
+	samples, bad, err := r.evaluate(ctx, r.data.Test, best.Calibration)
+	if err != nil {
+		return err
+	}
+	if bad > 0 {
+		report.NotFinite = fmt.Sprintf("%d of %d test scores are NaN or Inf", bad, len(samples))
+		return nil
+	}
+	metrics, err := score.Measure(samples, best.Calibration.Threshold, r.Trial.Hyperparameters.Seed)
+	if err != nil {
+		return fmt.Errorf("measure the test split: %w", err)
+	}
+	report.Test, report.Weights = &metrics, r.weightsKind()
+	return nil
+}
+
+// outcome returns the outcome of the run so far. test may be nil.
 func (r *run) outcome(test *wire.Metrics) Outcome {
 	return Outcome{Epoch: r.epoch, Step: r.step, Best: r.journal.best, Test: test}
 }

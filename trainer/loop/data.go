@@ -7,20 +7,21 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Data is the packed data set and how it was divided.
+// Data holds the packed data set and its split.
 type Data struct {
 	Images   []uint8  // [samples,S,S,C]
 	Size     int      // S
-	Channels []string // C names
-	Labels   []int32  // [samples]; 0 normal, 1 defect
+	Channels []string // the names of the C channels
+	Labels   []int32  // [samples]; 0 is normal, 1 is a defect
 	IDs      []string // [samples]
-	Groups   []string // [samples]; packages, "" where there are none
+	Groups   []string // [samples]; the sample's package, "" if it has none
 	Digests  wire.Digests
 
 	Train, Validation, Test []int // indices of samples, ascending
 }
 
-// gather copies the images at these indices into into, which grows where it must. -> [len(indices),S,S,C]
+// gather copies the images at these indices into the memory of `into`, or into new memory if that is too small.
+// -> [len(indices),S,S,C]
 func (d Data) gather(into []uint8, indices []int) []uint8 {
 	n := d.Size * d.Size * len(d.Channels)
 	into = into[:0]
@@ -38,9 +39,9 @@ func (d Data) counts(indices []int) (n [2]int) {
 	return n
 }
 
-// Normalisation returns mean and standard deviation of each channel over the training fold, on the 0-255 scale. The sums are
-// whole numbers, so their order does not matter. A channel that never changes tells nothing; its deviation is given as 1,
-// which makes it a plane of zeros, and it is named in note.
+// Normalisation returns the mean and the standard deviation of each channel over the training fold, on the 0-255 scale.
+// The sums are whole numbers, so their order does not matter. A constant channel tells the model nothing. Its deviation
+// is returned as 1, which makes the normalised channel a plane of zeros, and note names the last such channel.
 func (d Data) Normalisation() (mean, std []float64, note string) {
 	c := len(d.Channels)
 	sum, squares := make([]uint64, c), make([]uint64, c)
@@ -58,17 +59,22 @@ func (d Data) Normalisation() (mean, std []float64, note string) {
 		std[k] = math.Sqrt(math.Max(0, float64(squares[k])/n-mean[k]*mean[k]))
 		if std[k] == 0 {
 			std[k] = 1
-			note = fmt.Sprintf("channel %s has one value in all of the training fold and tells the model nothing", d.Channels[k])
+			note = fmt.Sprintf(constantChannel, d.Channels[k])
 		}
 	}
 	return mean, std, note
 }
 
-// check refuses data that could not be trained on. dataset.Split has said the same in better words; this guards the loop.
+// constantChannel is the note on a channel that never changes.
+const constantChannel = "channel %s has the same value in the whole training fold, so it tells the model nothing"
+
+// check returns an error if the data cannot be trained on. It guards the loop against a caller's mistake: dataset.Split
+// has already explained bad data to the user.
 func (d Data) check() error {
 	n, image := len(d.Labels), d.Size*d.Size*len(d.Channels)
 	if len(d.Images) != n*image || len(d.IDs) != n || len(d.Groups) != n {
-		return fmt.Errorf("data of %d labels, %d ids, %d groups and %d bytes, where an image has %d", n, len(d.IDs), len(d.Groups), len(d.Images), image)
+		return fmt.Errorf("the parts of the data do not fit together: %d labels, %d ids, %d groups, "+
+			"%d bytes of images of %d bytes each", n, len(d.IDs), len(d.Groups), len(d.Images), image)
 	}
 	for name, fold := range map[string][]int{"training": d.Train, "validation": d.Validation} {
 		if c := d.counts(fold); c[0] == 0 || c[1] == 0 {
@@ -76,7 +82,7 @@ func (d Data) check() error {
 		}
 	}
 	if c := d.counts(d.Test); len(d.Test) > 0 && c[1] == 0 {
-		return fmt.Errorf("the test fold has %d samples and no defect: nothing could be measured on it", len(d.Test))
+		return fmt.Errorf("the test fold has %d samples and no defect, so nothing can be measured on it", len(d.Test))
 	}
 	return nil
 }

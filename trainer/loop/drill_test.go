@@ -16,18 +16,19 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
+// Environment of the processes of TestOneLife.
 const (
 	lifeStore   = "PLUMBLINE_TEST_STORE"
 	lifeAttempt = "PLUMBLINE_TEST_ATTEMPT"
 	lifeArm     = "PLUMBLINE_TEST_ARM"    // the failpoint that is armed
-	lifeReport  = "PLUMBLINE_TEST_REPORT" // once this report has been told
+	lifeReport  = "PLUMBLINE_TEST_REPORT" // the sequence of the report after which it is armed
 )
 
-// TestOneLife is one attempt in a process of its own, for the drill below to kill.
+// TestOneLife is one attempt in a separate process, which the drill below kills.
 func TestOneLife(t *testing.T) {
 	store := os.Getenv(lifeStore)
 	if store == "" {
-		t.Skip("a process of TestATrialKilledAtAnyWriteEndsInTheSameBytes")
+		t.Skip("TestATrialKilledAtAnyWriteEndsInTheSameBytes runs this test in a separate process")
 	}
 	tr := newTrial(t)
 	tr.store, tr.config.Trial.Checkpoint.URI = store, wire.LocalURI(store)
@@ -47,14 +48,20 @@ func TestOneLife(t *testing.T) {
 	}
 }
 
-// Chance rarely hits the moment between a rename and what follows it. Here a trial's process dies at every write of a checkpoint in
-// turn, and each time the next attempt ends in the bytes of one that nobody disturbed.
+// A process that is killed at random rarely dies between a rename and the step after it. Here it dies at every write
+// of a checkpoint in turn. Each time the next attempt ends in the bytes of an undisturbed trial.
 func TestATrialKilledAtAnyWriteEndsInTheSameBytes(t *testing.T) {
 	want := newTrial(t).undisturbed()
-	for _, point := range []string{"checkpoint.write.before", "checkpoint.file.after", "checkpoint.rename.before", "checkpoint.rename.after", "checkpoint.discard.after"} {
-		for report := 1; report <= 4; report++ { // started, and three epochs
+	for _, point := range []string{
+		"checkpoint.write.before",
+		"checkpoint.file.after",
+		"checkpoint.rename.before",
+		"checkpoint.rename.after",
+		"checkpoint.discard.after",
+	} {
+		for report := 1; report <= 4; report++ { // the trial's start, and three epochs
 			t.Run(fmt.Sprintf("%s after report %d", point, report), func(t *testing.T) {
-				t.Parallel() // most of the time goes into fsync
+				t.Parallel() // fsync takes most of the time
 				store, armed := t.TempDir(), t.TempDir()
 				killed := 0
 				for attempt := 0; ; attempt++ {
@@ -70,9 +77,9 @@ func TestATrialKilledAtAnyWriteEndsInTheSameBytes(t *testing.T) {
 					}
 				}
 				if killed != 1 {
-					t.Error("nothing was killed")
+					t.Error("no attempt was killed")
 				}
-				// Killed after its last write, the first attempt leaves the same state as the second.
+				// If the first attempt is killed after its last write, it leaves the same state as the second.
 				last := fmt.Sprintf("%s/run-uid/d18/*/resume-e0004-s%08d", store, 4*5)
 				found, err := filepath.Glob(last)
 				if err != nil || len(found) == 0 {
@@ -80,8 +87,9 @@ func TestATrialKilledAtAnyWriteEndsInTheSameBytes(t *testing.T) {
 				}
 				tr := newTrial(t)
 				for _, dir := range found {
-					if !bytes.Equal(tr.read(dir, wire.WeightsFile), want.Weights) || !bytes.Equal(tr.read(dir, wire.SlotsFile), want.Slots) {
-						t.Errorf("%s differs from an undisturbed trial's", dir)
+					weights, slots := tr.read(dir, wire.WeightsFile), tr.read(dir, wire.SlotsFile)
+					if !bytes.Equal(weights, want.Weights) || !bytes.Equal(slots, want.Slots) {
+						t.Errorf("%s differs from that of an undisturbed trial", dir)
 					}
 				}
 			})

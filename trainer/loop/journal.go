@@ -9,9 +9,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// journal writes checkpoints and reports in the background, strictly in the order in which they are put in: a report that
-// names a checkpoint comes after that checkpoint's commit, sequence numbers have no gaps, and a resume checkpoint's history
-// holds every report before it. Steps go on meanwhile.
+// journal writes checkpoints and reports in the background, while training continues. It writes them strictly in the
+// order in which they were put in. Therefore a report that names a checkpoint comes after that checkpoint's commit,
+// sequence numbers have no gaps, and a resume checkpoint's history holds every report before it.
 type journal struct {
 	writer   string
 	trial    wire.Trial
@@ -23,38 +23,45 @@ type journal struct {
 	mu     sync.Mutex
 	failed error
 
-	// Owned by the goroutine; others may look after a flush.
+	// Owned by the goroutine; others may read these fields after a flush.
 	sequence int64
-	history  []wire.Report // without heartbeats, which nobody wants to hear twice
+	history  []wire.Report // without heartbeats, which are of no use when they are sent again
 	best     *wire.BestSoFar
 }
 
-// entry is what is written together, in this order.
+// entry is a group of things that are written together, in the order of the fields. Any of them may be nil.
 type entry struct {
-	best    *checkpoint.Checkpoint // then report names it
+	best    *checkpoint.Checkpoint // if set, the report of this entry names it
 	report  *wire.Report
 	resume  *checkpoint.Checkpoint
-	flushed chan struct{} // closed when everything before it is written
+	flushed chan struct{} // closed when this entry and all entries before it are written
 }
 
-// waiting entries do not hold up training; there is about one heartbeat in ten seconds.
-const waiting = 1024
+// maxQueued is how many entries may wait to be written before put blocks training. While a store hangs, one heartbeat
+// in ten seconds fills the queue in almost three hours.
+const maxQueued = 1024
 
+// newJournal starts a journal. Its caller must call finish.
 func newJournal(cfg Config, world World) *journal {
 	j := &journal{
-		writer: cfg.Writer, trial: cfg.Trial, world: world,
-		entries: make(chan entry, waiting), snapshot: make(chan struct{}, 1), done: make(chan struct{}),
+		writer:   cfg.Writer,
+		trial:    cfg.Trial,
+		world:    world,
+		entries:  make(chan entry, maxQueued),
+		snapshot: make(chan struct{}, 1),
+		done:     make(chan struct{}),
 	}
 	go j.work()
 	return j
 }
 
-// reserveSnapshot waits until no snapshot is in memory. The next entry must bring one.
+// reserveSnapshot blocks until no snapshot is in memory. The next entry must hold a checkpoint.
 func (j *journal) reserveSnapshot() { j.snapshot <- struct{}{} }
 
+// put adds an entry.
 func (j *journal) put(e entry) { j.entries <- e }
 
-// flush waits until everything is written.
+// flush blocks until every entry so far is written. It returns the first error of any write.
 func (j *journal) flush() error {
 	flushed := make(chan struct{})
 	j.put(entry{flushed: flushed})
@@ -62,24 +69,27 @@ func (j *journal) flush() error {
 	return j.err()
 }
 
+// finish blocks until every entry is written, and ends the journal.
 func (j *journal) finish() {
 	close(j.entries)
 	<-j.done
 }
 
+// err returns the first error of any write, so far.
 func (j *journal) err() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.failed
 }
 
+// work writes the entries until finish is called.
 func (j *journal) work() {
 	defer close(j.done)
 	for e := range j.entries {
-		if j.err() == nil { // after an error nothing more is written: the order would be broken
+		if j.err() == nil { // after an error nothing more is written, because the order would be broken
 			if err := j.write(e); err != nil {
 				j.mu.Lock()
-				j.failed = fmt.Errorf("%w: %w", ErrNotKept, err)
+				j.failed = fmt.Errorf("%w: %w", ErrStore, err)
 				j.mu.Unlock()
 			}
 		}
@@ -92,6 +102,7 @@ func (j *journal) work() {
 	}
 }
 
+// write writes one entry and updates the journal's state.
 func (j *journal) write(e entry) error {
 	var named *wire.CheckpointRef
 	if e.best != nil {
@@ -105,7 +116,7 @@ func (j *journal) write(e entry) error {
 		named = &ref
 	}
 	if e.report != nil {
-		r := *e.report // the loop still reads its own
+		r := *e.report // a copy, because the loop still reads its report
 		if named != nil {
 			r.Checkpoint = named
 		}
@@ -121,27 +132,30 @@ func (j *journal) write(e entry) error {
 	}
 	if e.best != nil || e.resume != nil {
 		if err := j.world.Store.RemoveOvertaken(); err != nil {
-			j.world.Log.Warn("an old checkpoint stays", "error", err)
+			j.world.Log.Warn("cannot remove an old checkpoint", "error", err)
 		}
 	}
 	return nil
 }
 
+// save commits a checkpoint and tells the watchdog.
 func (j *journal) save(c checkpoint.Checkpoint) (wire.CheckpointRef, error) {
 	ref, err := j.world.Store.Save(c)
 	if err == nil {
-		j.world.Worked(c.Manifest.Epoch, fmt.Sprintf("the writing of the %s checkpoint of step %d", c.Manifest.Kind, c.Manifest.Step))
+		m := c.Manifest
+		j.world.Worked(m.Epoch, fmt.Sprintf("the writing of the %s checkpoint of step %d", m.Kind, m.Step))
 	}
 	return ref, err
 }
 
-// spool gives a report this writer's identity and the next sequence, and spools it.
+// spool gives a report this writer's identity and the next sequence number, and spools it.
 func (j *journal) spool(r wire.Report) error {
 	j.sequence++
-	r.Version, r.RunUID, r.Trial, r.Attempt, r.Writer, r.Sequence = wire.Version, j.trial.Run.UID, j.trial.Name, j.trial.Attempt, j.writer, j.sequence
+	r.Version, r.RunUID, r.Trial, r.Attempt = wire.Version, j.trial.Run.UID, j.trial.Name, j.trial.Attempt
+	r.Writer, r.Sequence = j.writer, j.sequence
 	r = shrink(r)
 	if err := r.Validate(); err != nil {
-		return fmt.Errorf("a report that nobody would take: %w", err)
+		return fmt.Errorf("a report that the operator would refuse: %w", err)
 	}
 	if r.Kind != wire.Heartbeat {
 		j.history = append(j.history, r)
@@ -152,9 +166,10 @@ func (j *journal) spool(r wire.Report) error {
 	return nil
 }
 
-// shrink takes off a report what would make it too large to be read: the scores, which say so then.
+// shrink returns a report that is small enough to be read. It shortens a long message. If the scores make the report
+// too large it removes them, and the message says so.
 func shrink(r wire.Report) wire.Report {
-	if len(r.Message) > wire.MaxMessageRunes { // bytes: never more runes than these
+	if len(r.Message) > wire.MaxMessageRunes { // a text never has more runes than bytes
 		r.Message = string([]rune(r.Message)[:min(wire.MaxMessageRunes, len([]rune(r.Message)))])
 	}
 	if r.Scores == nil {
@@ -164,7 +179,10 @@ func shrink(r wire.Report) wire.Report {
 	if err == nil && len(text) <= wire.MaxReportBytes && len(r.Scores) <= wire.MaxScores {
 		return r
 	}
-	r.Message = fmt.Sprintf("the scores of %d validation samples are left out: a report may have %d bytes", len(r.Scores), wire.MaxReportBytes)
+	r.Message = fmt.Sprintf(scoresLeftOut, len(r.Scores), wire.MaxScores, wire.MaxReportBytes)
 	r.Scores = nil
 	return r
 }
+
+// scoresLeftOut is the message of a report whose scores were removed.
+const scoresLeftOut = "the scores of %d validation samples are left out: a report holds at most %d scores and %d bytes"

@@ -8,32 +8,41 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// logistic is the Stepper of these tests: logistic regression on pixels, trained by AdamW, with a running mean of what it sees
-// for a statistic, averages of both, and half of its weights for a head. Like the real one it has no randomness of its own, so whatever differs between two runs is the loop's doing.
+// logistic is the Stepper of these tests: logistic regression on pixels, trained by AdamW. Half of its weights are its
+// head. Its statistic is a running mean of its scores, and it can average both. Like session.Model it has no
+// randomness, so the loop causes every difference between two runs.
 type logistic struct {
-	image      int // bytes
-	weights    []float32
-	m, v       []float32
-	seen       []float32 // [1], batch normalisation's place: moves in Step while the head is trained, is used in Evaluate
-	averages   bool      // are kept, of the two
-	weightsAvg []float32
-	seenAvg    []float32
-	steps      int // taken by this process
-	evaluated  int
-	spoilStep  func(taken int) bool             // makes a step not finite
-	spoilScore func(call int, scores []float32) // changes what Evaluate returns
-	after      func(steps, evaluated int)       // each call: tests interrupt here
+	image       int // bytes of an image
+	weights     []float32
+	m, v        []float32
+	mean        []float32 // [1], like a batch-norm statistic: Step moves it in the head phase, Evaluate subtracts it
+	averages    bool      // whether averages of weights and mean are evaluated and saved
+	weightsAvg  []float32
+	meanAvg     []float32
+	steps       int // calls of Step
+	evaluations int // calls of Evaluate
+
+	spoilStep  func(taken int) bool             // reports whether this step is not finite; may be nil
+	spoilScore func(call int, scores []float32) // changes the scores that Evaluate returns; may be nil
+	after      func(steps, evaluations int)     // is called after each Step and Evaluate; tests interrupt here
 }
 
 func newLogistic(image int) *logistic {
 	return &logistic{
-		image: image, weights: make([]float32, image), m: make([]float32, image), v: make([]float32, image), seen: make([]float32, 1),
-		weightsAvg: make([]float32, image), seenAvg: make([]float32, 1),
+		image:      image,
+		weights:    make([]float32, image),
+		m:          make([]float32, image),
+		v:          make([]float32, image),
+		mean:       make([]float32, 1),
+		weightsAvg: make([]float32, image),
+		meanAvg:    make([]float32, 1),
 	}
 }
 
+// raw returns the score of an image before the mean is subtracted.
 func (l *logistic) raw(image []uint8) float32 { return dot(l.weights, image) }
 
+// dot returns the inner product of weights and pixels, which are scaled to -0.5 to 0.5.
 func dot(weights []float32, image []uint8) (z float32) {
 	for k, v := range image {
 		z += weights[k] * (float32(v)/255 - 0.5)
@@ -66,7 +75,7 @@ func (l *logistic) Step(b Batch, p StepParams) (StepResult, error) {
 	trained := len(gradient)
 	if p.Phase == Head {
 		trained /= 2
-		l.seen[0] = 0.9*l.seen[0] + 0.1*mean
+		l.mean[0] = 0.9*l.mean[0] + 0.1*mean
 	}
 	for k := range trained {
 		g := gradient[k] / total
@@ -77,7 +86,7 @@ func (l *logistic) Step(b Batch, p StepParams) (StepResult, error) {
 		l.weights[k] -= p.LearningRate * float32(m/(math.Sqrt(v)+1e-8))
 		l.weightsAvg[k] += p.Average * (l.weights[k] - l.weightsAvg[k])
 	}
-	l.seenAvg[0] += p.Average * (l.seen[0] - l.seenAvg[0])
+	l.meanAvg[0] += p.Average * (l.mean[0] - l.meanAvg[0])
 	return StepResult{Loss: loss / total, Finite: true}, nil
 }
 
@@ -85,7 +94,7 @@ func (l *logistic) Restart() error {
 	clear(l.m)
 	clear(l.v)
 	copy(l.weightsAvg, l.weights)
-	copy(l.seenAvg, l.seen)
+	copy(l.meanAvg, l.mean)
 	return nil
 }
 
@@ -94,33 +103,35 @@ func (l *logistic) Reestimate(images []uint8, n, k int) error {
 	for i := range n {
 		mean += l.raw(images[i*l.image:(i+1)*l.image]) / float32(n)
 	}
-	l.seen[0] += (mean - l.seen[0]) / float32(k)
+	l.mean[0] += (mean - l.mean[0]) / float32(k)
 	return nil
 }
 
 func (l *logistic) Evaluate(images []uint8, n int) ([]float32, error) {
-	defer l.called(&l.evaluated)
+	defer l.called(&l.evaluations)
 	scores := make([]float32, n)
-	weights, seen := l.weights, l.seen
+	weights, mean := l.weights, l.mean
 	if l.averages {
-		weights, seen = l.weightsAvg, l.seenAvg
+		weights, mean = l.weightsAvg, l.meanAvg
 	}
 	for i := range scores {
-		scores[i] = dot(weights, images[i*l.image:(i+1)*l.image]) - seen[0]
+		scores[i] = dot(weights, images[i*l.image:(i+1)*l.image]) - mean[0]
 	}
 	if l.spoilScore != nil {
-		l.spoilScore(l.evaluated+1, scores)
+		l.spoilScore(l.evaluations+1, scores)
 	}
 	return scores, nil
 }
 
+// called counts a call, and lets the test act after it.
 func (l *logistic) called(counter *int) {
 	*counter++
 	if l.after != nil {
-		l.after(l.steps, l.evaluated)
+		l.after(l.steps, l.evaluations)
 	}
 }
 
+// tensors returns all tensors, ordered by name, without copying them.
 func (l *logistic) tensors() Tensors {
 	ts := Tensors{
 		{Name: "adamw.m/fc.weight", Role: wire.RoleSlot, Shape: []int{l.image}, Data: l.m},
@@ -128,11 +139,11 @@ func (l *logistic) tensors() Tensors {
 	}
 	if l.averages {
 		ts = append(ts,
-			Tensor{Name: "average/fc.seen", Role: wire.RoleAverage, Shape: []int{1}, Data: l.seenAvg},
+			Tensor{Name: "average/fc.seen", Role: wire.RoleAverage, Shape: []int{1}, Data: l.meanAvg},
 			Tensor{Name: "average/fc.weight", Role: wire.RoleAverage, Shape: []int{l.image}, Data: l.weightsAvg})
 	}
 	return append(ts,
-		Tensor{Name: "fc.seen", Role: wire.RoleStatistic, Shape: []int{1}, Data: l.seen},
+		Tensor{Name: "fc.seen", Role: wire.RoleStatistic, Shape: []int{1}, Data: l.mean},
 		Tensor{Name: "fc.weight", Role: wire.RoleWeight, Shape: []int{l.image}, Data: l.weights})
 }
 
@@ -157,7 +168,7 @@ func (l *logistic) Restore(kind Kind, from Tensors) error {
 	}
 	for i, t := range own {
 		if from[i].Name != t.Name || len(from[i].Data) != len(t.Data) {
-			return fmt.Errorf("tensor %s where %s belongs", from[i].Name, t.Name)
+			return fmt.Errorf("tensor %s, want %s", from[i].Name, t.Name)
 		}
 		copy(t.Data, from[i].Data)
 	}

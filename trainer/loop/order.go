@@ -7,7 +7,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// sampler says which samples an epoch trains on. It has no state: an epoch's order follows from the seed and the epoch's number.
+// sampler decides which samples an epoch trains on, and in which order. It has no state: an epoch's order follows from
+// the seed and the epoch's number.
 type sampler struct {
 	byClass  [2][]int // indices of samples
 	exponent float64  // a sample of class c is drawn with weight n_c^-exponent
@@ -22,8 +23,9 @@ func newSampler(d Data, exponent float64, seed int64) sampler {
 	return s
 }
 
-// order returns the n samples of an epoch, in order. With an exponent they are drawn with replacement, each sample of class c
-// with weight n_c^-exponent; without one, every sample comes once before any comes again.
+// order returns the indices of an epoch's n samples, in order. With an exponent above 0 they are drawn with
+// replacement, each sample of class c with weight n_c^-exponent. With the exponent 0 every sample comes once before
+// any comes again.
 func (s sampler) order(epoch, n int) []int {
 	random := rand.New(rand.NewPCG(uint64(s.seed), uint64(epoch)))
 	order := make([]int, 0, n)
@@ -46,15 +48,17 @@ func (s sampler) order(epoch, n int) []int {
 	return order
 }
 
-// shareOfDefects among the draws: the weights of class c sum to n_c n_c^-a.
+// shareOfDefects returns the expected share of defects among the draws. The weights of class c sum to n_c n_c^-a, where
+// a is the exponent.
 func (s sampler) shareOfDefects() float64 {
 	normal := math.Pow(float64(len(s.byClass[0])), 1-s.exponent)
 	defect := math.Pow(float64(len(s.byClass[1])), 1-s.exponent)
 	return defect / (normal + defect)
 }
 
-// lossWeight is what a defect counts in the loss where a normal sample counts 1; the loss divides by the sum of weights, so that a
-// scale of both would change nothing.
+// lossWeight returns the weight of a defect in the loss, where the weight of a normal sample is 1. Only their ratio
+// matters, because the loss divides by the sum of the weights. EffectiveNumber, if it is set, comes before LossWeight;
+// its formula is that of Cui et al., "Class-Balanced Loss Based on Effective Number of Samples".
 func lossWeight(counts [2]int, i wire.Imbalance) float64 {
 	normal, defect := float64(counts[0]), float64(counts[1])
 	if beta := i.EffectiveNumber; beta > 0 {
@@ -63,9 +67,9 @@ func lossWeight(counts [2]int, i wire.Imbalance) float64 {
 	return math.Pow(normal/defect, i.LossWeight)
 }
 
-// learningRate of the head at the step at position (from 0) out of perEpoch steps an epoch. While the head alone is trained it
-// is the peak; then it rises linearly over the warm-up's steps, and follows the schedule: a cosine would reach 0 one step
-// after the last.
+// learningRate returns the head's learning rate at a step. position counts the trial's steps from 0; an epoch has
+// perEpoch steps. In the head phase the rate is the peak. In the main phase it rises linearly over the steps of the
+// warm-up, and then follows the schedule. A cosine would reach 0 one step after the last.
 func learningRate(h wire.Hyperparameters, perEpoch, position int) float64 {
 	position -= h.HeadEpochs * perEpoch
 	warmup, total := h.WarmupEpochs*perEpoch, (h.Epochs-h.HeadEpochs)*perEpoch
@@ -80,8 +84,9 @@ func learningRate(h wire.Hyperparameters, perEpoch, position int) float64 {
 	return h.LearningRate * (1 + math.Cos(math.Pi*float64(position-warmup)/float64(total-warmup))) / 2
 }
 
-// averageShare is how much of the new weights goes into their averages at a phase's t-th step: 1 - min(decay, (1+t)/(10+t)). The
-// first steps are forgotten faster, or the averages would be about the weights that training began with.
+// averageShare returns the share of the new weights in the averages at a phase's t-th step, t from 1:
+// 1 - min(decay, (1+t)/(10+t)). The first steps have a larger share; otherwise the averages would stay close to the
+// weights that training began with.
 func averageShare(decay float64, t int64) float64 {
 	if decay == 0 {
 		return 0
@@ -89,14 +94,16 @@ func averageShare(decay float64, t int64) float64 {
 	return 1 - min(decay, float64(1+t)/float64(10+t))
 }
 
-// The loss of float16 training is multiplied by a power of two that is as high as gradients bear: half of it after a step whose
-// gradients overflowed, twice after so many that did not (Micikevicius et al., "Mixed Precision Training").
+// The loss of float16 training is multiplied by a power of two, as large as the gradients allow without overflowing. It
+// is halved after a step whose gradients overflowed, and doubled after raiseAfter steps in a row that did not overflow
+// (Micikevicius et al., "Mixed Precision Training").
 const (
 	firstScale   = 1 << 15
 	highestScale = 1 << 24
 	raiseAfter   = 2000 // steps
 )
 
+// nextScale returns the loss scale after a step. finite reports whether the gradients of that step were finite.
 func nextScale(s wire.LossScale, finite bool) wire.LossScale {
 	if !finite {
 		return wire.LossScale{Value: max(1, s.Value/2)}

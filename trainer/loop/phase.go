@@ -8,7 +8,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// phase is what the next step trains.
+// phase returns the phase of the next step.
 func (r *run) phase() Phase {
 	if r.epoch < r.Trial.Hyperparameters.HeadEpochs {
 		return Head
@@ -16,11 +16,12 @@ func (r *run) phase() Phase {
 	return All
 }
 
-// over says whether the trial has trained long enough.
-func (r *run) over() bool { return r.epoch >= r.epochs || r.exhausted() }
+// over reports whether training has ended: all epochs are done, or early stopping ended it.
+func (r *run) over() bool { return r.epoch >= r.epochs || r.outOfPatience() }
 
-// exhausted says whether it has waited in vain for a better epoch. The epochs of the head do not count: they only prepare.
-func (r *run) exhausted() bool {
+// outOfPatience reports whether as many epochs as patience allows have passed without a better one. Epochs of the head
+// phase do not count, because they only prepare.
+func (r *run) outOfPatience() bool {
 	h := r.Trial.Hyperparameters
 	last := h.HeadEpochs
 	if r.best != nil {
@@ -29,15 +30,15 @@ func (r *run) exhausted() bool {
 	return h.Patience > 0 && r.epoch-last >= h.Patience
 }
 
-// enter prepares the phase that trains everything, before its first step. What is done here can be done again: an interrupted trial
-// comes by once more, and ends in the same state.
-func (r *run) enter(ctx context.Context) error {
+// enterMainPhase prepares the phase that trains everything. It acts only before the first step of that phase. It is
+// idempotent: a trial that resumes at this boundary runs it again with the same result.
+func (r *run) enterMainPhase(ctx context.Context) error {
 	h := r.Trial.Hyperparameters
 	frozen := h.BatchNorm == wire.BatchNormFreeze
 	if r.epoch != h.HeadEpochs || r.unfinished.Steps > 0 || h.HeadEpochs == 0 && !frozen {
 		return nil
 	}
-	if frozen { // what is frozen must fit this data, seen through the new first convolution
+	if frozen { // statistics that stay fixed must fit this data, as the new first convolution passes it on
 		if err := r.reestimate(ctx); err != nil {
 			return err
 		}
@@ -46,7 +47,7 @@ func (r *run) enter(ctx context.Context) error {
 	return r.model.Restart()
 }
 
-// reestimate sets the running statistics to their mean over the training fold, each sample once, as it is.
+// reestimate sets the running statistics to their mean over the training fold: each sample once, without augmentation.
 func (r *run) reestimate(ctx context.Context) error {
 	h := r.Trial.Hyperparameters
 	fold := append([]int{}, r.data.Train...)
@@ -54,7 +55,8 @@ func (r *run) reestimate(ctx context.Context) error {
 	random.Shuffle(len(fold), func(i, j int) { fold[i], fold[j] = fold[j], fold[i] })
 	size := min(h.BatchSize/h.Accumulate, len(fold))
 	var images []uint8
-	for k := 1; k*size <= len(fold); k++ { // batches count alike, so the rest that fills none is left out
+	// Each batch has the same weight in the mean, so the samples that do not fill a last batch are left out.
+	for k := 1; k*size <= len(fold); k++ {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}

@@ -14,12 +14,12 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// watcher notes what a model is asked to do.
+// watcher is a model that records its calls.
 type watcher struct {
 	*logistic
 	steps       []StepParams
-	restarts    []int // how many steps had been taken
-	reestimated []int // likewise, once for each batch
+	restarts    []int // for each restart, how many steps came before it
+	reestimated []int // for each re-estimated batch, how many steps came before it
 }
 
 func (w *watcher) Step(b Batch, p StepParams) (StepResult, error) {
@@ -38,7 +38,7 @@ func (w *watcher) Reestimate(images []uint8, n, k int) error {
 }
 
 func TestTheHeadIsTrainedFirst(t *testing.T) {
-	tr := newTrial(t) // one epoch of the head out of four, five steps each
+	tr := newTrial(t) // one epoch of head phase, three of main phase; five steps each
 	w := &watcher{logistic: tr.logistic()}
 	if _, err := tr.run(context.Background(), w); err != nil {
 		t.Fatal(err)
@@ -51,22 +51,27 @@ func TestTheHeadIsTrainedFirst(t *testing.T) {
 	cosine := func(step float64) float32 { return float32(0.01 * (1 + math.Cos(math.Pi*step/10))) }
 	average := func(t float64) float32 { return float32(1 - min(0.9, (1+t)/(10+t))) }
 	want := []StepParams{
-		{Head, 1, 0.02, average(1), 0}, {Head, 5, 0.02, average(5), 0}, // at the peak from the first step on
-		{All, 1, 0.004, average(1), 0}, {All, 5, 0.02, average(5), 0}, // warms up with a fresh optimizer
-		{All, 6, cosine(0), average(6), 0}, {All, 15, cosine(9), average(15), 0},
+		// The head phase has the peak rate from its first step on.
+		{Head, 1, 0.02, average(1), 0},
+		{Head, 5, 0.02, average(5), 0},
+		// The main phase begins with a warm-up and a fresh optimizer.
+		{All, 1, 0.004, average(1), 0},
+		{All, 5, 0.02, average(5), 0},
+		{All, 6, cosine(0), average(6), 0},
+		{All, 15, cosine(9), average(15), 0},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-7)); diff != "" {
 		t.Errorf("steps:\n%s", diff)
 	}
 	if diff := cmp.Diff([]int{5}, w.restarts); diff != "" {
-		t.Errorf("the optimizer began anew after these steps:\n%s", diff)
+		t.Errorf("steps after which the optimizer was restarted:\n%s", diff)
 	}
 	if diff := cmp.Diff([]int{5, 5, 5, 5, 5}, w.reestimated); diff != "" { // 40 samples in batches of 8
-		t.Errorf("statistics were re-estimated after these steps:\n%s", diff)
+		t.Errorf("steps after which statistics were re-estimated:\n%s", diff)
 	}
 }
 
-func TestFromRandomWeightsThereIsOnePhase(t *testing.T) {
+func TestTrainingFromRandomWeightsHasOnePhase(t *testing.T) {
 	tr := newTrial(t)
 	h := &tr.config.Trial.Hyperparameters
 	h.HeadEpochs, h.BatchNorm, h.Schedule = 0, wire.BatchNormTrain, wire.Constant
@@ -78,12 +83,15 @@ func TestFromRandomWeightsThereIsOnePhase(t *testing.T) {
 		t.Errorf("restarts after %v, re-estimation after %v", w.restarts, w.reestimated)
 	}
 	first, last := w.steps[0], w.steps[19]
-	if first.Phase != All || first.LearningRate != 0.004 || last.Phase != All || last.PhaseStep != 20 || last.LearningRate != 0.02 {
-		t.Errorf("first %+v, last %+v", first, last)
+	if first.Phase != All || first.LearningRate != 0.004 {
+		t.Errorf("the first step is %+v", first)
+	}
+	if last.Phase != All || last.PhaseStep != 20 || last.LearningRate != 0.02 {
+		t.Errorf("the last step is %+v", last)
 	}
 }
 
-func TestAveragesAreWhatIsKept(t *testing.T) {
+func TestAveragesAreEvaluatedAndSaved(t *testing.T) {
 	tr := newTrial(t)
 	model := tr.logistic()
 	out, err := tr.run(context.Background(), model)
@@ -94,8 +102,11 @@ func TestAveragesAreWhatIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if best.Manifest.Weights != "ema" || len(best.Tensors) != 2 || best.Tensors[1].Name != "fc.weight" || best.Tensors[1].Role != wire.RoleWeight {
-		t.Errorf("the best holds %q weights: %+v", best.Manifest.Weights, best.Tensors)
+	if best.Manifest.Weights != "ema" || len(best.Tensors) != 2 {
+		t.Fatalf("the best holds %q weights: %+v", best.Manifest.Weights, best.Tensors)
+	}
+	if weights := best.Tensors[1]; weights.Name != "fc.weight" || weights.Role != wire.RoleWeight {
+		t.Errorf("the best's second tensor is %+v", weights)
 	}
 	for _, r := range tr.reports {
 		if r.Metrics != nil && r.Weights != "ema" {
@@ -105,7 +116,7 @@ func TestAveragesAreWhatIsKept(t *testing.T) {
 }
 
 func TestPatienceEndsATrial(t *testing.T) {
-	worse := func(l *logistic) { // from the third epoch on every score is turned around
+	worse := func(l *logistic) { // from the third epoch on every score has the opposite sign
 		l.spoilScore = func(call int, scores []float32) {
 			for i := range scores {
 				if call > 2 {
@@ -123,12 +134,16 @@ func TestPatienceEndsATrial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if out.Best.Epoch != 2 || out.Epoch != 4 {
+		t.Errorf("the best is epoch %d, the last epoch is %d, want 2 and 4", out.Best.Epoch, out.Epoch)
+	}
+	const says = "training ended after 4 of 9 epochs, because the last 2 were not better"
 	last := tr.reports[len(tr.reports)-1]
-	if out.Best.Epoch != 2 || out.Epoch != 4 || last.Kind != wire.Finished || !strings.Contains(last.Message, "ended after 4 of 9 epochs, since 2 brought nothing better") {
-		t.Errorf("best %d, epochs %d, last report %+v", out.Best.Epoch, out.Epoch, last)
+	if last.Kind != wire.Finished || !strings.Contains(last.Message, says) {
+		t.Errorf("the last report is %+v, want a message with %q", last, says)
 	}
 
-	// A trial that is taken up again where it ended has nothing left to train.
+	// A trial that resumes where it ended has nothing left to train.
 	again := tr.logistic()
 	if out, err = tr.run(context.Background(), again); err != nil || again.steps != 0 || out.Epoch != 4 {
 		t.Errorf("again: %d steps, epoch %d, %v", again.steps, out.Epoch, err)
@@ -144,10 +159,11 @@ func TestAugmentation(t *testing.T) {
 		dropped := 0
 		for i := range 200 {
 			x := got.Transforms[8*i:][:8]
-			if norm := math.Hypot(float64(x[0]), float64(x[1])); math.Abs(norm-1) > 1e-6 || x[0] < -1e-6 || x[0] != x[4] || x[1] != -x[3] || x[6] != 0 || x[7] != 0 {
+			norm := math.Hypot(float64(x[0]), float64(x[1]))
+			if math.Abs(norm-1) > 1e-6 || x[0] < -1e-6 || x[0] != x[4] || x[1] != -x[3] || x[6] != 0 || x[7] != 0 {
 				t.Fatalf("sample %d: %v is not a turn by at most 90 degrees", i, x)
 			}
-			// The centre stays where it is but for the shift, at most a quarter of the side.
+			// Only the shift moves the centre, by at most a quarter of the side.
 			for _, row := range [][]float32{x[:3], x[3:6]} {
 				c := float64(row[0])*15.5 + float64(row[1])*15.5 + float64(row[2])
 				if math.Abs(c-15.5) > 8+1e-4 {
@@ -167,26 +183,29 @@ func TestAugmentation(t *testing.T) {
 				}
 			}
 			if kept == 0 {
-				t.Errorf("sample %d lost all its channels", i)
+				t.Errorf("all channels of sample %d were dropped", i)
 			}
 		}
-		if dropped < 120 || dropped > 280 { // of 600; 200 expected, since one of three always stays
+		if dropped < 120 || dropped > 280 { // of 600; 200 are expected, because one of three always stays
 			t.Errorf("%d channels were dropped", dropped)
 		}
 	})
 	t.Run("follows from seed, epoch and position alone", func(t *testing.T) {
 		part := augmentation(a, 1, 3, 20, 4, d)
 		if diff := cmp.Diff(got.Transforms[8*4:8*8], part.Transforms); diff != "" {
-			t.Errorf("samples 20 to 23 by themselves:\n%s", diff)
+			t.Errorf("samples 20 to 23, drawn with the others (-) and alone (+):\n%s", diff)
 		}
-		for name, other := range map[string]*Augmentation{"epoch": augmentation(a, 1, 4, 16, 4, d), "seed": augmentation(a, 2, 3, 16, 4, d)} {
+		for name, other := range map[string]*Augmentation{
+			"epoch": augmentation(a, 1, 4, 16, 4, d),
+			"seed":  augmentation(a, 2, 3, 16, 4, d),
+		} {
 			if cmp.Equal(got.Gain[:12], other.Gain) {
 				t.Errorf("another %s changes nothing", name)
 			}
 		}
 	})
 	if augmentation(wire.Augment{}, 1, 1, 0, 4, d) != nil {
-		t.Error("no augmentation is something")
+		t.Error("the augmentation is not nil although the settings ask for none")
 	}
 }
 
@@ -198,9 +217,11 @@ func TestLossWeight(t *testing.T) {
 		"none":                     {wire.Imbalance{}, 1},
 		"in full":                  {wire.Imbalance{LossWeight: 1}, 9},
 		"half way":                 {wire.Imbalance{LossWeight: 0.5}, 3},
-		"effective number":         {wire.Imbalance{EffectiveNumber: 0.99}, (1 - math.Pow(0.99, 90)) / (1 - math.Pow(0.99, 10))},
 		"effective number near 1":  {wire.Imbalance{EffectiveNumber: 0.9999999}, 9},
-		"effective number, nearly": {wire.Imbalance{EffectiveNumber: 1e-9}, 1},
+		"effective number, near 0": {wire.Imbalance{EffectiveNumber: 1e-9}, 1},
+		"effective number": {
+			wire.Imbalance{EffectiveNumber: 0.99}, (1 - math.Pow(0.99, 90)) / (1 - math.Pow(0.99, 10)),
+		},
 	} {
 		if got := lossWeight([2]int{90, 10}, tc.imbalance); math.Abs(got-tc.want) > 1e-4 {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
@@ -227,12 +248,11 @@ func TestLossScale(t *testing.T) {
 		s = nextScale(s, false)
 	}
 	if s.Value != 1 {
-		t.Errorf("the scale falls to %v", s.Value)
+		t.Errorf("the lowest scale is %v, want 1", s.Value)
 	}
 }
 
-// The scale belongs to what an interrupted trial must not forget.
-func TestALossScaleIsResumed(t *testing.T) {
+func TestAResumedTrialKeepsItsLossScale(t *testing.T) {
 	tr := newTrial(t)
 	tr.config.Trial.Hyperparameters.Precision = wire.Float16
 	spoilt := tr.logistic()
@@ -251,6 +271,6 @@ func TestALossScaleIsResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := w.steps[0].LossScale; got != firstScale/2 {
-		t.Errorf("goes on with the scale %v, want %v", got, firstScale/2)
+		t.Errorf("the trial resumes with the scale %v, want %v", got, firstScale/2)
 	}
 }

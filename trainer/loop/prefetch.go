@@ -1,25 +1,30 @@
 package loop
 
-// prefetcher assembles an epoch's batches ahead of the steps that train on them. What is in them follows from the order alone, so that it
-// does not matter when they are made.
+// prefetcher assembles an epoch's batches before the steps need them. The content of a batch follows from the epoch's
+// order alone, so it does not matter when the batch is made.
 type prefetcher struct {
 	ready chan Batch
-	free  chan []uint8 // images of batches that were trained on
+	free  chan []uint8 // memory of the images of batches that were trained on
 	quit  chan struct{}
 	ended chan struct{}
 }
 
-// ahead is how many batches may be ready.
-const ahead = 2
+// maxReady is how many batches may wait for their step.
+const maxReady = 2
 
-// prefetch starts with the batch that comes after the first `from` of the next epoch.
+// prefetch starts a prefetcher for the next epoch. It leaves out the epoch's first `from` batches.
 func (r *run) prefetch(from int) *prefetcher {
-	p := &prefetcher{ready: make(chan Batch, ahead), free: make(chan []uint8, ahead+1), quit: make(chan struct{}), ended: make(chan struct{})}
+	p := &prefetcher{
+		ready: make(chan Batch, maxReady),
+		free:  make(chan []uint8, maxReady+1),
+		quit:  make(chan struct{}),
+		ended: make(chan struct{}),
+	}
 	h, epoch := r.Trial.Hyperparameters, r.epoch+1
-	order := r.sampler.order(epoch, r.steps*h.BatchSize)
+	order := r.sampler.order(epoch, r.stepsPerEpoch*h.BatchSize)
 	go func() {
 		defer close(p.ended)
-		for k := from; k < r.steps; k++ {
+		for k := from; k < r.stepsPerEpoch; k++ {
 			var images []uint8
 			select {
 			case images = <-p.free:
@@ -37,18 +42,24 @@ func (r *run) prefetch(from int) *prefetcher {
 	return p
 }
 
+// batch returns the batch of the chosen samples, without augmentation. It puts the images into the memory of images.
 func (r *run) batch(images []uint8, chosen []int) Batch {
-	b := Batch{Images: r.data.gather(images, chosen), Labels: make([]int32, len(chosen)), Weights: make([]float32, len(chosen))}
+	b := Batch{
+		Images:  r.data.gather(images, chosen),
+		Labels:  make([]int32, len(chosen)),
+		Weights: make([]float32, len(chosen)),
+	}
 	for k, i := range chosen {
 		b.Labels[k] = r.data.Labels[i]
-		b.Weights[k] = r.weights[r.data.Labels[i]]
+		b.Weights[k] = r.classWeights[r.data.Labels[i]]
 	}
 	return b
 }
 
+// next returns the next batch, and blocks until it is ready.
 func (p *prefetcher) next() Batch { return <-p.ready }
 
-// reuse takes the memory of a batch that was trained on, for a later batch.
+// reuse takes back the memory of a batch that was trained on, for a later batch.
 func (p *prefetcher) reuse(b Batch) {
 	select {
 	case p.free <- b.Images:
@@ -56,6 +67,7 @@ func (p *prefetcher) reuse(b Batch) {
 	}
 }
 
+// stop ends the prefetcher and blocks until its goroutine has ended.
 func (p *prefetcher) stop() {
 	close(p.quit)
 	<-p.ended

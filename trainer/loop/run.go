@@ -13,15 +13,16 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Config is what a trial is told before it starts.
+// Config describes a trial before it starts.
 type Config struct {
 	Trial    wire.Trial
-	Writer   string
-	Manifest wire.Manifest // what all checkpoints of the trial have in common; Run fills in the rest
-	Note     string        // for people, in the trial's first report: what they must know about the data
+	Writer   string        // the writer of the checkpoints and reports
+	Manifest wire.Manifest // the fields that all checkpoints of the trial share; Run fills in the others
+	Note     string        // what people must know about data and settings; it goes into the trial's first report
 }
 
-// CheckResume returns a *wire.OtherSettingsError if the trial may not resume from an earlier attempt's checkpoint with this manifest.
+// CheckResume returns a *wire.OtherSettingsError if the trial may not resume from an earlier attempt's checkpoint with
+// this manifest.
 func (c Config) CheckResume(m wire.Manifest) error { return m.CheckResume(c.settled()) }
 
 // CheckResumeFromOlderRun is CheckResume for a checkpoint of an older run.
@@ -36,58 +37,61 @@ func (c Config) settled() wire.Manifest {
 	return m
 }
 
-// World is what a run touches outside of itself.
+// World holds what a run uses outside of itself.
 type World struct {
 	Store    *checkpoint.Writer
-	Spool    func(wire.Report) error // keeps a report until it is delivered; must not wait for the network
+	Spool    func(wire.Report) error // stores a report until it is delivered; must not wait for the network
 	Now      func() time.Time
 	Log      *slog.Logger
-	Progress func(Progress) // may be nil; called after every step
+	Progress func(Progress) // is called after every step; may be nil
 
-	// Worked, which may be nil, is told what has just come to an end and how many epochs are finished: for a watchdog. It is called
-	// from several goroutines.
+	// Worked is called whenever a piece of work has ended, for a watchdog. epoch is the number of finished epochs, and
+	// what names the work. It is called from several goroutines. It may be nil.
 	Worked func(epoch int, what string)
 }
 
-// Progress is where a run stands, for a progress bar.
+// Progress is the position of a run, for a progress bar.
 type Progress struct {
-	Epoch, Epochs   int // the one being trained, from 1
+	Epoch, Epochs   int // Epoch is the one that is being trained, from 1
 	Step, Steps     int // of this epoch
 	Loss            float32
 	ImagesPerSecond float64
 }
 
-// Outcome is what a run came to.
+// Outcome is the result of a run.
 type Outcome struct {
 	Epoch int   // finished epochs
-	Step  int64 // optimizer steps
+	Step  int64 // applied optimizer steps
 	Best  *wire.BestSoFar
-	Test  *wire.Metrics // the best, on the test split; nil unless the run finished and there is one
+	Test  *wire.Metrics // of the best on the test split; nil if the run has not finished or there is no test split
 }
 
 var (
-	// ErrInterrupted says that the context ended; a resume checkpoint holds everything.
+	// ErrInterrupted says that the context ended. A resume checkpoint holds everything.
 	ErrInterrupted = errors.New("interrupted")
-	// ErrNotKept says that a checkpoint or a report could not be written.
-	ErrNotKept = errors.New("what was learned cannot be kept")
+	// ErrStore says that a checkpoint or a report could not be written, or that a best checkpoint could not be read.
+	ErrStore = errors.New("the checkpoint store or the spool of reports failed")
 )
 
-// Diverged says that training ran into NaN or Inf and would do so again.
+// Diverged is the error of a training that met NaN or Inf and would meet them again.
 type Diverged struct {
-	Epoch        int   // the one being trained
+	Epoch        int   // the epoch that was being trained
 	Step         int64 // applied optimizer steps so far
 	LearningRate float64
 	Why          string
 }
 
 func (d *Diverged) Error() string {
-	return fmt.Sprintf("training diverged in epoch %d after %d steps, at learning rate %.3g: %s; a lower learning rate or more warm-up epochs may help",
-		d.Epoch, d.Step, d.LearningRate, d.Why)
+	return fmt.Sprintf("training diverged in epoch %d after %d steps, at learning rate %.3g: %s; "+
+		"a lower learning rate or more warm-up epochs may help", d.Epoch, d.Step, d.LearningRate, d.Why)
 }
 
-// Run trains a trial from its beginning, or from where a resume checkpoint left it. When ctx ends it finishes the step at hand,
-// saves a resume checkpoint and returns ErrInterrupted.
-func Run(ctx context.Context, cfg Config, model Stepper, data Data, from *checkpoint.Checkpoint, world World) (Outcome, error) {
+// Run trains a trial to its end: from its beginning if from is nil, else from that resume checkpoint. When ctx ends Run
+// finishes the present step, saves a resume checkpoint and returns ErrInterrupted. It returns *Diverged if training
+// diverged, and an error that wraps ErrStore if the store or the spool failed.
+func Run(
+	ctx context.Context, cfg Config, model Stepper, data Data, from *checkpoint.Checkpoint, world World,
+) (Outcome, error) {
 	if err := data.check(); err != nil {
 		return Outcome{}, err
 	}
@@ -97,7 +101,7 @@ func Run(ctx context.Context, cfg Config, model Stepper, data Data, from *checkp
 		return Outcome{}, err
 	}
 	for !r.over() {
-		if err := r.enter(ctx); err != nil {
+		if err := r.enterMainPhase(ctx); err != nil {
 			return r.stop(err)
 		}
 		if err := r.train(ctx); err != nil {
@@ -114,35 +118,37 @@ func Run(ctx context.Context, cfg Config, model Stepper, data Data, from *checkp
 	return r.finish(ctx)
 }
 
-// run is one trial being trained by one pod.
+// run is one trial that one pod trains.
 type run struct {
 	Config
 	World
-	model   Stepper
-	data    Data
-	sampler sampler
-	weights [2]float32 // of a class in the loss
-	shift   float64    // of a score, by sampler and weights
-	epochs  int
-	steps   int // an epoch
-	journal *journal
+	model         Stepper
+	data          Data
+	sampler       sampler
+	classWeights  [2]float32 // the weight of each class in the loss
+	shift         float64    // by how much the sampler and the class weights raise every score
+	epochs        int
+	stepsPerEpoch int
+	journal       *journal
 
-	epoch      int              // finished
-	step       int64            // applied optimizer steps
-	phaseStep  int64            // of these, the phase's
-	skipped    int              // steps whose gradients were not finite
-	scale      wire.LossScale   // used by float16 alone
-	unfinished wire.Unfinished  // the epoch being trained
-	best       *wire.EpochValue // nil before the first epoch that could be measured
-	saved      int              // position that the last resume checkpoint holds
+	epoch         int              // finished epochs
+	step          int64            // applied optimizer steps
+	phaseStep     int64            // applied optimizer steps of the present phase
+	skipped       int              // steps whose gradients were not finite
+	lossScale     wire.LossScale   // used by float16 alone
+	unfinished    wire.Unfinished  // the epoch that is being trained
+	best          *wire.EpochValue // nil before the first epoch that could be measured
+	savedPosition int              // the position that the last resume checkpoint holds
 
-	began      time.Time     // this process' part of the epoch
-	trained    int           // images in it
-	waited     time.Duration // in which no batch was ready
-	seconds    float64       // that training them took, once it is over
-	lastReport time.Time     // when the last report was made
+	// Measurements of the present epoch, or of the part of it that this process trains.
+	began         time.Time
+	trainedImages int
+	inputWait     time.Duration // how long steps waited for a batch
+	trainSeconds  float64       // how long training took; set when the last step has ended
+	lastReport    time.Time     // when the last report was made
 }
 
+// newRun returns a run at the beginning of its trial, with a journal that must be finished.
 func newRun(cfg Config, model Stepper, data Data, world World) *run {
 	h, imbalance := cfg.Trial.Hyperparameters, cfg.Trial.Imbalance
 	if world.Worked == nil {
@@ -151,13 +157,16 @@ func newRun(cfg Config, model Stepper, data Data, world World) *run {
 	counts := data.counts(data.Train)
 	weight := lossWeight(counts, imbalance)
 	return &run{
-		Config: cfg, World: world, model: model, data: data,
-		sampler: newSampler(data, imbalance.SamplerWeight, h.Seed),
-		weights: [2]float32{1, float32(weight)},
-		shift:   score.PriorShift(counts[0], counts[1], imbalance.SamplerWeight, 0) + math.Log(weight),
-		scale:   wire.LossScale{Value: firstScale},
-		epochs:  h.Epochs,
-		steps:   (len(data.Train) + h.BatchSize - 1) / h.BatchSize,
-		journal: newJournal(cfg, world),
+		Config:        cfg,
+		World:         world,
+		model:         model,
+		data:          data,
+		sampler:       newSampler(data, imbalance.SamplerWeight, h.Seed),
+		classWeights:  [2]float32{1, float32(weight)},
+		shift:         score.PriorShift(counts[0], counts[1], imbalance.SamplerWeight, 0) + math.Log(weight),
+		lossScale:     wire.LossScale{Value: firstScale},
+		epochs:        h.Epochs,
+		stepsPerEpoch: (len(data.Train) + h.BatchSize - 1) / h.BatchSize,
+		journal:       newJournal(cfg, world),
 	}
 }

@@ -19,10 +19,10 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
+func TestATrialLearnsAndReportsItsCheckpoints(t *testing.T) {
 	tr := newTrial(t)
 	tr.spool = func(r wire.Report) error {
-		if r.Checkpoint != nil { // committed before it is told
+		if r.Checkpoint != nil { // it must be committed before it is reported
 			if _, err := checkpoint.Load(*r.Checkpoint); err != nil {
 				t.Errorf("report %d names a checkpoint that is not there: %v", r.Sequence, err)
 			}
@@ -33,8 +33,9 @@ func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(story(tr.reports), "started:0 epoch:1* ") || !strings.HasSuffix(story(tr.reports), " finished:4") {
-		t.Errorf("the story is %q", story(tr.reports))
+	words := story(tr.reports)
+	if !strings.HasPrefix(words, "started:0 epoch:1* ") || !strings.HasSuffix(words, " finished:4") {
+		t.Errorf("the story is %q", words)
 	}
 	best := wire.EpochValue{Value: -1}
 	for i, r := range tr.reports {
@@ -49,8 +50,10 @@ func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
 		}
 		c := wire.EpochValue{Epoch: r.Epoch, Value: r.Metrics.AUCPR}
 		better := wire.BetterEpoch(c, best)
-		if better != (r.Checkpoint != nil) || better != (len(r.Scores) == len(tr.data.Validation)) {
-			t.Errorf("epoch %d (AUC-PR %.4f): better %v, checkpoint %v, %d scores", r.Epoch, c.Value, better, r.Checkpoint, len(r.Scores))
+		scored := len(r.Scores) == len(tr.data.Validation)
+		if better != (r.Checkpoint != nil) || better != scored {
+			t.Errorf("epoch %d (AUC-PR %.4f): better %v, checkpoint %v, %d scores",
+				r.Epoch, c.Value, better, r.Checkpoint, len(r.Scores))
 		}
 		if better {
 			best = c
@@ -59,14 +62,15 @@ func TestATrialLearnsAndTellsWhatItKept(t *testing.T) {
 	if out.Best.Epoch != best.Epoch || out.Best.Metrics.AUCPR != best.Value {
 		t.Errorf("the best is %+v, want %+v", out.Best, best)
 	}
-	if prevalence := 1.0 / 3; out.Test == nil || out.Test.AUCPR < prevalence+0.3 || out.Best.Metrics.AUCPRLow < prevalence {
-		t.Errorf("nothing was learned: validation %+v, test %+v", out.Best.Metrics, out.Test)
+	const prevalence = 1.0 / 3
+	if out.Test == nil || out.Test.AUCPR < prevalence+0.3 || out.Best.Metrics.AUCPRLow < prevalence {
+		t.Errorf("the model is at chance level: validation %+v, test %+v", out.Best.Metrics, out.Test)
 	}
 	if diff := cmp.Diff(out.Test, tr.reports[len(tr.reports)-1].Test); diff != "" {
 		t.Errorf("the finished report's test metrics:\n%s", diff)
 	}
 
-	// What the best checkpoint says of itself can be computed again from it alone.
+	// The best checkpoint's recorded predictions can be computed again from that checkpoint alone.
 	c, err := checkpoint.Load(out.Best.Checkpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -100,14 +104,15 @@ func indexOf(ids []string, id string) int {
 	return -1
 }
 
-// end is what a trial leaves behind that must not depend on what happened to it on the way.
+// end is what a trial leaves behind that must not depend on interruptions.
 type end struct {
 	Weights, Slots []byte // of the last resume checkpoint
-	Best           []byte // the best's weights
+	Best           []byte // weights of the best
 	Epochs         []wire.Report
 	Test           *wire.Metrics
 }
 
+// end reads what the trial has left behind.
 func (tr *trial) end(out Outcome) end {
 	tr.t.Helper()
 	h := tr.config.Trial.Hyperparameters
@@ -118,7 +123,12 @@ func (tr *trial) end(out Outcome) end {
 		tr.t.Fatalf("%d checkpoints are named %s", len(found), last)
 	}
 	best, _ := wire.LocalPath(out.Best.Checkpoint.URI)
-	e := end{Weights: tr.read(found[0], wire.WeightsFile), Slots: tr.read(found[0], wire.SlotsFile), Best: tr.read(best, wire.WeightsFile), Test: out.Test}
+	e := end{
+		Weights: tr.read(found[0], wire.WeightsFile),
+		Slots:   tr.read(found[0], wire.SlotsFile),
+		Best:    tr.read(best, wire.WeightsFile),
+		Test:    out.Test,
+	}
 	for _, r := range tr.reports {
 		if r.Kind == wire.Epoch {
 			e.Epochs = append(e.Epochs, r)
@@ -135,24 +145,35 @@ func (tr *trial) read(dir, file string) []byte {
 	return b
 }
 
-// Who told a report, when, how fast it went and where the checkpoint lies may differ; nothing else.
-var sameEnd = cmp.Options{cmpopts.IgnoreFields(wire.Report{}, "Attempt", "Writer", "Sequence", "Time", "Throughput", "ComputedBy", "Checkpoint")}
+// sameFiles reports whether two trials left the same bytes.
+func (e end) sameFiles(other end) bool {
+	return bytes.Equal(e.Weights, other.Weights) && bytes.Equal(e.Slots, other.Slots) && bytes.Equal(e.Best, other.Best)
+}
 
+// otherFiles is the error of a test in which sameFiles is false.
+const otherFiles = "weights, slots or the best's weights differ from those of an undisturbed trial"
+
+// sameEnd ignores who sent a report, when, at what speed, and where the checkpoint is. Nothing else may differ.
+var sameEnd = cmp.Options{cmpopts.IgnoreFields(wire.Report{},
+	"Attempt", "Writer", "Sequence", "Time", "Throughput", "ComputedBy", "Checkpoint")}
+
+// undisturbed runs a trial of the same settings without interruption.
 func (tr *trial) undisturbed() end {
-	calm := newTrial(tr.t)
-	calm.config.Trial.Hyperparameters, calm.config.Trial.Imbalance = tr.config.Trial.Hyperparameters, tr.config.Trial.Imbalance
-	out, err := calm.run(context.Background(), calm.logistic())
+	other := newTrial(tr.t)
+	other.config.Trial.Hyperparameters = tr.config.Trial.Hyperparameters
+	other.config.Trial.Imbalance = tr.config.Trial.Imbalance
+	out, err := other.run(context.Background(), other.logistic())
 	if err != nil {
 		tr.t.Fatal(err)
 	}
-	return calm.end(out)
+	return other.end(out)
 }
 
-// runAgain has the store fail the first attempt, and the second one come to the end.
+// runAgain makes two attempts. It expects that the store fails the first one, and that the second one finishes.
 func (tr *trial) runAgain() Outcome {
 	tr.t.Helper()
-	if _, err := tr.run(context.Background(), tr.logistic()); !errors.Is(err, ErrNotKept) {
-		tr.t.Fatalf("error %v, want %v", err, ErrNotKept)
+	if _, err := tr.run(context.Background(), tr.logistic()); !errors.Is(err, ErrStore) {
+		tr.t.Fatalf("error %v, want %v", err, ErrStore)
 	}
 	out, err := tr.run(context.Background(), tr.logistic())
 	if err != nil {
@@ -161,8 +182,11 @@ func (tr *trial) runAgain() Outcome {
 	return out
 }
 
-// runInterrupted makes attempts until one gets to the end; each is interrupted when stop says so.
-func (tr *trial) runInterrupted(stop func(attempt, steps, evaluated int) bool) Outcome {
+// stopper reports whether an attempt is interrupted now. steps and evaluated count its calls of Step and Evaluate.
+type stopper func(attempt, steps, evaluated int) bool
+
+// runInterrupted makes attempts until one finishes. It interrupts each when stop says so.
+func (tr *trial) runInterrupted(stop stopper) Outcome {
 	tr.t.Helper()
 	for {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -189,31 +213,32 @@ func TestAnInterruptedTrialEndsInTheSameBytes(t *testing.T) {
 		tr.config.Trial.Imbalance.SamplerWeight = sampler
 		want := tr.undisturbed()
 		total := 4 * 5
-		cases := map[string]func(attempt, steps, evaluated int) bool{
-			"every third step":     func(_, steps, _ int) bool { return steps == 3 },
-			"every validation":     func(_, _, evaluated int) bool { return evaluated == 1 },
-			"the test, then again": func(attempt, _, evaluated int) bool { return evaluated == 5 || attempt == 2 },
+		cases := map[string]stopper{
+			"every third step": func(_, steps, _ int) bool { return steps == 3 },
+			"every validation": func(_, _, evaluated int) bool { return evaluated == 1 },
+			"the test, twice":  func(attempt, _, evaluated int) bool { return evaluated == 5 || attempt == 2 },
 		}
 		for k := 1; k <= total; k++ {
-			cases[fmt.Sprintf("after step %d", k)] = func(attempt, steps, _ int) bool { return attempt == 1 && steps == k }
+			name := fmt.Sprintf("after step %d", k)
+			cases[name] = func(attempt, steps, _ int) bool { return attempt == 1 && steps == k }
 		}
 		for name, stop := range cases {
 			if sampler == 0 && strings.HasPrefix(name, "after step") {
-				continue // once is enough
+				continue // one sampler is enough
 			}
 			t.Run(fmt.Sprintf("sampler %v, %s", sampler, name), func(t *testing.T) {
-				t.Parallel() // most of the time goes into fsync
+				t.Parallel() // fsync takes most of the time
 				tr := newTrial(t)
 				tr.config.Trial.Imbalance.SamplerWeight = sampler
 				got := tr.end(tr.runInterrupted(stop))
 				if tr.attempt == 1 && !strings.HasPrefix(name, "the test") {
 					t.Error("was never interrupted")
 				}
-				if !bytes.Equal(got.Weights, want.Weights) || !bytes.Equal(got.Slots, want.Slots) || !bytes.Equal(got.Best, want.Best) {
-					t.Error("weights, slots or the best's weights differ from an undisturbed trial's")
+				if !got.sameFiles(want) {
+					t.Error(otherFiles)
 				}
 				if diff := cmp.Diff(want.Epochs, got.Epochs, sameEnd); diff != "" {
-					t.Errorf("epochs told, undisturbed (-) and interrupted (+):\n%s", diff)
+					t.Errorf("reported epochs, undisturbed (-) and interrupted (+):\n%s", diff)
 				}
 				if diff := cmp.Diff(want.Test, got.Test); diff != "" {
 					t.Errorf("test metrics:\n%s", diff)
@@ -223,7 +248,7 @@ func TestAnInterruptedTrialEndsInTheSameBytes(t *testing.T) {
 	}
 }
 
-// A pod that is killed leaves what was committed. Here it dies on its n-th report, before anything later is written.
+// A killed pod leaves what it has committed. In this test the pod dies at its n-th report: nothing later is written.
 func TestAKilledTrialEndsInTheSameBytes(t *testing.T) {
 	want := newTrial(t).undisturbed()
 	for n := int64(1); n <= 6; n++ {
@@ -238,17 +263,17 @@ func TestAKilledTrialEndsInTheSameBytes(t *testing.T) {
 			}
 			out := tr.runAgain()
 			got := tr.end(out)
-			if !bytes.Equal(got.Weights, want.Weights) || !bytes.Equal(got.Slots, want.Slots) || !bytes.Equal(got.Best, want.Best) {
-				t.Error("weights, slots or the best's weights differ from an undisturbed trial's")
+			if !got.sameFiles(want) {
+				t.Error(otherFiles)
 			}
 			if diff := cmp.Diff(want.Epochs, got.Epochs, sameEnd); diff != "" {
-				t.Errorf("epochs told, undisturbed (-) and killed (+):\n%s", diff)
+				t.Errorf("reported epochs, undisturbed (-) and killed (+):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestADamagedCheckpointIsPassedOver(t *testing.T) {
+func TestADamagedCheckpointIsNotResumed(t *testing.T) {
 	tr := newTrial(t)
 	want := tr.undisturbed()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -275,15 +300,15 @@ func TestADamagedCheckpointIsPassedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	if first := tr.reports[0]; first.Kind != wire.Resumed || first.Step != 10 {
-		t.Errorf("went on with %+v, want the checkpoint of step 10", first)
+		t.Errorf("resumed with %+v, want the checkpoint of step 10", first)
 	}
 	if got := tr.end(out); !bytes.Equal(got.Weights, want.Weights) || !bytes.Equal(got.Slots, want.Slots) {
-		t.Error("weights or slots differ from an undisturbed trial's")
+		t.Error("weights or slots differ from those of an undisturbed trial")
 	}
 }
 
-// A best that was lost or damaged after the last epoch is the store's fault, which the next attempt makes good: it goes on from before
-// that best and finds it again.
+// If the store loses or damages the best after the last epoch, the next attempt resumes from before that best and finds
+// it again.
 func TestABestThatIsLostAtTheEndIsTrainedAgain(t *testing.T) {
 	want := newTrial(t).undisturbed()
 	for name, lose := range map[string]func(dir string) error{
@@ -304,8 +329,9 @@ func TestABestThatIsLostAtTheEndIsTrainedAgain(t *testing.T) {
 				return nil
 			}
 			out := tr.runAgain()
-			if again, _ := wire.LocalPath(out.Best.Checkpoint.URI); again == lost || !bytes.Equal(tr.read(again, wire.WeightsFile), want.Best) {
-				t.Errorf("the best is %s, lost was %s", again, lost)
+			again, _ := wire.LocalPath(out.Best.Checkpoint.URI)
+			if again == lost || !bytes.Equal(tr.read(again, wire.WeightsFile), want.Best) {
+				t.Errorf("the best is %s, the lost one was %s", again, lost)
 			}
 			if diff := cmp.Diff(want.Test, out.Test); diff != "" {
 				t.Errorf("test metrics:\n%s", diff)
@@ -314,7 +340,7 @@ func TestABestThatIsLostAtTheEndIsTrainedAgain(t *testing.T) {
 	}
 }
 
-func TestAResumingWriterTellsAgainWhatWasTold(t *testing.T) {
+func TestAResumingWriterReportsTheHistoryAgain(t *testing.T) {
 	tr := newTrial(t)
 	stop := func(attempt, steps, _ int) bool { return attempt <= 2 && steps == 7 }
 	var first []wire.Report
@@ -327,16 +353,17 @@ func TestAResumingWriterTellsAgainWhatWasTold(t *testing.T) {
 	tr.runInterrupted(stop)
 	want := "resumed:2 ~resumed:1 ~started:0 ~epoch:1* ~epoch:2"
 	if got := strings.ReplaceAll(story(tr.reports), "2*", "2"); !strings.HasPrefix(got, want) || tr.attempt != 3 {
-		t.Errorf("attempt %d tells %q, want %q first", tr.attempt, got, want)
+		t.Errorf("attempt %d reports %q, want %q first", tr.attempt, got, want)
 	}
 	for _, again := range tr.reports {
 		if again.Kind == wire.Epoch && again.Epoch == 1 {
-			// Attempt 2 had told it again already; the origin is still attempt 1.
+			// Attempt 2 has already reported it again; its origin is still attempt 1.
 			if diff := cmp.Diff(&wire.Origin{Writer: "d18-a1-pod1", Sequence: 2}, again.ComputedBy); diff != "" {
 				t.Errorf("origin:\n%s", diff)
 			}
-			if diff := cmp.Diff(first[1], again, cmpopts.IgnoreFields(wire.Report{}, "Attempt", "Writer", "Sequence", "ComputedBy")); diff != "" {
-				t.Errorf("told first (-) and again (+):\n%s", diff)
+			ignore := cmpopts.IgnoreFields(wire.Report{}, "Attempt", "Writer", "Sequence", "ComputedBy")
+			if diff := cmp.Diff(first[1], again, ignore); diff != "" {
+				t.Errorf("reported first (-) and again (+):\n%s", diff)
 			}
 		}
 	}
@@ -359,6 +386,13 @@ func TestAResumeUnderOtherNumericsSaysSo(t *testing.T) {
 
 func TestNaNAndInf(t *testing.T) {
 	never := func(int) bool { return false }
+	everySecond := func(spoil func(scores []float32)) func(int, []float32) {
+		return func(call int, scores []float32) {
+			if call%2 == 0 {
+				spoil(scores)
+			}
+		}
+	}
 	for name, test := range map[string]struct {
 		spoilStep   func(taken int) bool
 		spoilScore  func(call int, scores []float32)
@@ -366,26 +400,36 @@ func TestNaNAndInf(t *testing.T) {
 		wantError   string
 		wantSkipped int
 	}{
-		"a step now and then is skipped": {
-			func(taken int) bool { return taken%4 == 0 }, nil, "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4", "", 5},
-		"a whole epoch ends the trial, the best stays": {
-			func(taken int) bool { return taken > 5 }, nil, "started:0 epoch:1*", "diverged in epoch 2 after 5 steps, at learning rate", 0},
-		"validation without a number is a reason": {
-			never, func(call int, scores []float32) {
-				if call%2 == 0 {
-					scores[3] = float32(math.NaN())
+		"single steps are skipped": {
+			spoilStep:   func(taken int) bool { return taken%4 == 0 },
+			want:        "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4",
+			wantSkipped: 5,
+		},
+		"an epoch of skipped steps ends the trial, and its best stays": {
+			spoilStep: func(taken int) bool { return taken > 5 },
+			want:      "started:0 epoch:1*",
+			wantError: "diverged in epoch 2 after 5 steps, at learning rate",
+		},
+		"an epoch with a validation score that is NaN has no metrics": {
+			spoilStep:  never,
+			spoilScore: everySecond(func(scores []float32) { scores[3] = float32(math.NaN()) }),
+			want:       "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4",
+		},
+		"an epoch with huge validation scores has no metrics": {
+			spoilStep: never,
+			spoilScore: everySecond(func(scores []float32) {
+				for i := range scores {
+					scores[i] *= 1e30
 				}
-			}, "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4", "", 0},
-		"scores that are finite and beyond any use are a reason": {
-			never, func(call int, scores []float32) {
-				if call%2 == 0 {
-					for i := range scores {
-						scores[i] *= 1e30
-					}
-				}
-			}, "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4", "", 0},
-		"no epoch with numbers ends the trial": {
-			never, func(_ int, scores []float32) { scores[0] = float32(math.Inf(1)) }, "started:0 epoch:1 epoch:2 epoch:3 epoch:4", "no best", 0},
+			}),
+			want: "started:0 epoch:1* epoch:2 epoch:3 epoch:4 finished:4",
+		},
+		"a trial without any metrics fails": {
+			spoilStep:  never,
+			spoilScore: func(_ int, scores []float32) { scores[0] = float32(math.Inf(1)) },
+			want:       "started:0 epoch:1 epoch:2 epoch:3 epoch:4",
+			wantError:  "no best",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := newTrial(t)
@@ -396,7 +440,10 @@ func TestNaNAndInf(t *testing.T) {
 				t.Errorf("story %q, want %q", got, test.want)
 			}
 			var diverged *Diverged
-			if (err != nil) != (test.wantError != "") || err != nil && (!errors.As(err, &diverged) || !strings.Contains(err.Error(), test.wantError)) {
+			if (err != nil) != (test.wantError != "") {
+				t.Errorf("error %v, want %q", err, test.wantError)
+			}
+			if err != nil && (!errors.As(err, &diverged) || !strings.Contains(err.Error(), test.wantError)) {
 				t.Errorf("error %v, want %q", err, test.wantError)
 			}
 			if want := int64(20 - test.wantSkipped); err == nil && out.Step != want {
@@ -406,7 +453,7 @@ func TestNaNAndInf(t *testing.T) {
 	}
 }
 
-// simple leaves out which of the later epochs was a best.
+// simple removes from a story which of the epochs after the first was a best.
 func simple(story string) string {
 	first, rest, _ := strings.Cut(story, "epoch:2")
 	return first + "epoch:2" + strings.ReplaceAll(rest, "*", "")
@@ -426,7 +473,7 @@ func TestTwentySkippedStepsInARowEndATrial(t *testing.T) {
 
 func TestHeartbeatsComeWhileAnEpochIsLong(t *testing.T) {
 	tr := newTrial(t)
-	tr.step = 2 * time.Second // a look at the clock: about one a step
+	tr.step = 2 * time.Second // the loop reads the clock about once in a step
 	if _, err := tr.run(context.Background(), tr.logistic()); err != nil {
 		t.Fatal(err)
 	}
@@ -449,7 +496,7 @@ func TestHeartbeatsComeWhileAnEpochIsLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := story(c.History); strings.Contains(got, "heartbeat") {
-		t.Errorf("the history %q keeps heartbeats", got)
+		t.Errorf("the history %q has heartbeats", got)
 	}
 }
 
@@ -458,10 +505,10 @@ func TestACheckpointOfOtherSettingsIsRefused(t *testing.T) {
 	m := tr.config.Manifest
 	m.Settings = tr.config.Trial
 	if err := tr.config.CheckResume(m); err != nil {
-		t.Fatalf("its own manifest does not fit: %v", err)
+		t.Fatalf("the trial's own manifest does not fit: %v", err)
 	}
 	for name, change := range map[string]func(*wire.Manifest){
-		"architecture 50":          nil,
+		"architecture":             func(m *wire.Manifest) { m.Architecture.Depth = 50 },
 		"learning rate":            func(m *wire.Manifest) { m.Settings.Hyperparameters.LearningRate *= 2 },
 		"sampler weight":           func(m *wire.Manifest) { m.Settings.Imbalance.SamplerWeight = 0 },
 		"labels":                   func(m *wire.Manifest) { m.Digests.Labels = "sha256:other" },
@@ -470,12 +517,9 @@ func TestACheckpointOfOtherSettingsIsRefused(t *testing.T) {
 		"mean of the training set": func(m *wire.Manifest) { m.Input.Mean = []float64{1, 2} },
 	} {
 		other := m
-		if change == nil {
-			change = func(m *wire.Manifest) { m.Architecture.Depth = 50 }
-		}
 		change(&other)
 		if err := tr.config.CheckResume(other); err == nil {
-			t.Errorf("%s: a checkpoint that differs in it fits", name)
+			t.Errorf("a checkpoint with another %s fits", name)
 		}
 	}
 }

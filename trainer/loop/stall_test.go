@@ -12,8 +12,9 @@ import (
 	"plumbline.dev/plumbline/trainer/watchdog"
 )
 
-// A step that hangs is noticed although nothing of the loop runs any more: not before it is time, and with a word on what was done last.
-func TestAStepThatHangsIsNoticed(t *testing.T) {
+// The watchdog notices a step that hangs, although the loop does not run any more. It waits for its limit, and names
+// the last work that ended.
+func TestTheWatchdogNoticesAStepThatHangs(t *testing.T) {
 	tr := newTrial(t)
 	dog := watchdog.New(100 * time.Second)
 	tr.worked = dog.Worked
@@ -24,7 +25,7 @@ func TestAStepThatHangsIsNoticed(t *testing.T) {
 	hangs, released := make(chan struct{}), make(chan struct{})
 	model := tr.logistic()
 	model.after = func(steps, _ int) {
-		if steps == 8 { // the third of the second epoch: it has been computed and never comes back
+		if steps == 8 { // the third of the second epoch: it has been computed, but its call does not return
 			close(hangs)
 			<-released
 		}
@@ -39,7 +40,7 @@ func TestAStepThatHangsIsNoticed(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	for i := 0; len(stalls) == 0; i++ {
 		if i > 1000 {
-			t.Fatal("nobody noticed")
+			t.Fatal("the watchdog reports no stall")
 		}
 		select {
 		case ticks <- now:
@@ -49,10 +50,13 @@ func TestAStepThatHangsIsNoticed(t *testing.T) {
 		}
 	}
 	s := <-stalls
-	// The checkpoint of epoch 1 is written in the background and may be what came to its end last.
-	if waited := now.Sub(time.Unix(1_700_000_000, 0)); waited < 100*time.Second || s.Epoch != 1 ||
-		!strings.Contains(s.Error(), "since step 2 of epoch 2") && !strings.Contains(s.Error(), "checkpoint of step 5") {
+	if waited := now.Sub(time.Unix(1_700_000_000, 0)); waited < 100*time.Second || s.Epoch != 1 {
 		t.Errorf("after %v: %+v", waited, s)
+	}
+	// The checkpoint of epoch 1 is written in the background, and may have ended last.
+	text := s.Error()
+	if !strings.Contains(text, "since step 2 of epoch 2") && !strings.Contains(text, "checkpoint of step 5") {
+		t.Errorf("the stall says %q", text)
 	}
 	cancel()
 	close(released)
@@ -61,8 +65,8 @@ func TestAStepThatHangsIsNoticed(t *testing.T) {
 	}
 }
 
-// Whatever a trial does for long tells that it is being done.
-func TestWorkIsToldOf(t *testing.T) {
+// Every long piece of work calls Worked when a part of it has ended.
+func TestLongWorkTellsTheWatchdog(t *testing.T) {
 	tr := newTrial(t)
 	var mu sync.Mutex
 	var done []string
@@ -75,11 +79,15 @@ func TestWorkIsToldOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"step 1 of epoch 1", "step 5 of epoch 4", "a batch of the re-estimation before epoch 2", "a batch of the evaluation after 5 steps",
-		"the writing of the best checkpoint of step 5", "the writing of the resume checkpoint of step 20",
+		"step 1 of epoch 1",
+		"step 5 of epoch 4",
+		"a batch of the re-estimation before epoch 2",
+		"a batch of the evaluation after 5 steps",
+		"the writing of the best checkpoint of step 5",
+		"the writing of the resume checkpoint of step 20",
 	} {
 		if !slices.Contains(done, want) {
-			t.Errorf("nothing was told of %s: %q", want, done)
+			t.Errorf("Worked was not called for %s: %q", want, done)
 		}
 	}
 }

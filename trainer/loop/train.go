@@ -9,29 +9,30 @@ import (
 )
 
 const (
-	// maxSkipped steps in a row end a trial: weights do not change in such a step, so only luck with the next batch could help.
+	// maxSkipped is how many skipped steps in a row end a trial. A skipped step does not change the weights, so only
+	// another batch could help.
 	maxSkipped = 20
-	// heartbeat is how long a trial is silent at most while it trains.
+	// heartbeat is the longest time without a report while a trial trains.
 	heartbeat = 10 * time.Second
 )
 
-// train takes the steps of the next epoch, or those that are left of it. It returns ErrInterrupted between two steps, and
-// *Diverged when gradients stay NaN or Inf.
+// train takes the steps of the next epoch, or the remaining steps of an unfinished one. It returns ErrInterrupted if
+// ctx has ended before a step, and *Diverged if gradients stay NaN or Inf.
 func (r *run) train(ctx context.Context) error {
-	r.began, r.trained, r.waited = r.Now(), 0, 0
+	r.began, r.trainedImages, r.inputWait = r.Now(), 0, 0
 	size := r.Trial.Hyperparameters.BatchSize
 	batches := r.prefetch(r.unfinished.Steps)
 	defer batches.stop()
-	for r.unfinished.Steps < r.steps {
+	for r.unfinished.Steps < r.stepsPerEpoch {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
 		if err := r.journal.err(); err != nil {
 			return err
 		}
-		asked := r.Now()
+		waitedFrom := r.Now()
 		batch := batches.next()
-		r.waited += r.Now().Sub(asked)
+		r.inputWait += r.Now().Sub(waitedFrom)
 		result, err := r.model.Step(batch, r.params())
 		batches.reuse(batch)
 		if err != nil {
@@ -41,34 +42,39 @@ func (r *run) train(ctx context.Context) error {
 			return err
 		}
 		r.Worked(r.epoch, fmt.Sprintf("step %d of epoch %d", r.unfinished.Steps, r.epoch+1))
-		r.trained += size
+		r.trainedImages += size
 		r.showProgress(result)
 	}
-	r.seconds = r.Now().Sub(r.began).Seconds()
+	r.trainSeconds = r.Now().Sub(r.began).Seconds()
 	if r.unfinished.Skipped == r.unfinished.Steps {
-		return r.diverged("no step of the whole epoch had finite gradients")
+		return r.diverged("no step of the epoch had finite gradients")
 	}
 	return nil
 }
 
+// params returns the parameters of the next step.
 func (r *run) params() StepParams {
 	return StepParams{
-		Phase: r.phase(), PhaseStep: r.phaseStep + 1, LearningRate: float32(r.learningRate()),
-		Average:   float32(averageShare(r.Trial.Hyperparameters.EMA, r.phaseStep+1)),
-		LossScale: float32(r.scale.Value),
+		Phase:        r.phase(),
+		PhaseStep:    r.phaseStep + 1,
+		LearningRate: float32(r.learningRate()),
+		Average:      float32(averageShare(r.Trial.Hyperparameters.EMA, r.phaseStep+1)),
+		LossScale:    float32(r.lossScale.Value),
 	}
 }
 
-// position counts all steps taken since the trial began, skipped ones included: the schedule follows it.
-func (r *run) position() int { return r.epoch*r.steps + r.unfinished.Steps }
+// position returns the number of steps since the trial began, skipped ones included. The schedule follows it.
+func (r *run) position() int { return r.epoch*r.stepsPerEpoch + r.unfinished.Steps }
 
+// learningRate returns the learning rate of the next step.
 func (r *run) learningRate() float64 {
-	return learningRate(r.Trial.Hyperparameters, r.steps, r.position())
+	return learningRate(r.Trial.Hyperparameters, r.stepsPerEpoch, r.position())
 }
 
+// count updates the counters after a step. It returns *Diverged if too many steps in a row were skipped.
 func (r *run) count(result StepResult) error {
 	r.unfinished.Steps++
-	r.scale = nextScale(r.scale, result.Finite)
+	r.lossScale = nextScale(r.lossScale, result.Finite)
 	if result.Finite {
 		r.step++
 		r.phaseStep++
@@ -79,25 +85,34 @@ func (r *run) count(result StepResult) error {
 	r.skipped++
 	r.unfinished.Skipped++
 	r.unfinished.SkippedInARow++
-	r.Log.Warn("step skipped: its gradients are not finite", "epoch", r.epoch+1, "step", r.unfinished.Steps, "loss", result.Loss)
+	r.Log.Warn("step skipped: its loss or gradients are not finite",
+		"epoch", r.epoch+1, "step", r.unfinished.Steps, "loss", result.Loss)
 	if r.unfinished.SkippedInARow >= maxSkipped {
 		return r.diverged(fmt.Sprintf("the gradients of %d steps in a row were NaN or Inf", maxSkipped))
 	}
 	return nil
 }
 
+// diverged returns a *Diverged that describes the step that was just taken.
 func (r *run) diverged(why string) error {
-	r.unfinished.Steps-- // the learning rate of the step that was just taken
+	r.unfinished.Steps-- // so that learningRate returns the rate of that step
 	defer func() { r.unfinished.Steps++ }()
 	return &Diverged{Epoch: r.epoch + 1, Step: r.step, LearningRate: r.learningRate(), Why: why}
 }
 
-// showProgress shows the step and, now and then, reports that the trial is alive.
+// showProgress shows the step, and sends a heartbeat if there was no report for a while.
 func (r *run) showProgress(result StepResult) {
 	now := r.Now()
-	speed := perSecond(r.trained, now.Sub(r.began).Seconds())
+	speed := perSecond(r.trainedImages, now.Sub(r.began).Seconds())
 	if r.Progress != nil {
-		r.Progress(Progress{Epoch: r.epoch + 1, Epochs: r.epochs, Step: r.unfinished.Steps, Steps: r.steps, Loss: result.Loss, ImagesPerSecond: speed})
+		r.Progress(Progress{
+			Epoch:           r.epoch + 1,
+			Epochs:          r.epochs,
+			Step:            r.unfinished.Steps,
+			Steps:           r.stepsPerEpoch,
+			Loss:            result.Loss,
+			ImagesPerSecond: speed,
+		})
 	}
 	if now.Sub(r.lastReport) >= heartbeat {
 		report := r.newReport(wire.Heartbeat)
@@ -106,6 +121,7 @@ func (r *run) showProgress(result StepResult) {
 	}
 }
 
+// perSecond returns n / seconds, and 0 if no time has passed.
 func perSecond(n int, seconds float64) float64 {
 	if seconds <= 0 {
 		return 0
@@ -113,7 +129,7 @@ func perSecond(n int, seconds float64) float64 {
 	return float64(n) / seconds
 }
 
-// newReport returns a report of the trial as it stands.
+// newReport returns a report about the present state of the trial. The journal adds the writer's identity.
 func (r *run) newReport(kind wire.ReportKind) wire.Report {
 	r.lastReport = r.Now()
 	return wire.Report{

@@ -14,7 +14,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// trial is one trial as these tests run it: a small noisy data set, a checkpoint store, and as many attempts as a test makes.
+// trial is the trial of a test: a small noisy data set, a checkpoint store, and as many attempts as the test makes.
 type trial struct {
 	t       *testing.T
 	store   string
@@ -22,18 +22,23 @@ type trial struct {
 	config  Config
 	attempt int
 	clock   time.Time
-	step    time.Duration // that the clock goes on at each look
+	step    time.Duration // by how much the clock advances each time it is read
 	spool   func(wire.Report) error
 	worked  func(epoch int, what string)
-	reports []wire.Report // by the last attempt
+	reports []wire.Report // of the last attempt
 }
 
 const imageSide, imageChannels = 4, 2
 
+// newTrial returns a trial of toyRecipe that has made no attempt. Every third of its samples is a defect.
 func newTrial(t *testing.T) *trial {
 	random := rand.New(rand.NewPCG(1, 2))
 	image := imageSide * imageSide * imageChannels
-	d := Data{Size: imageSide, Channels: []string{"AM", "GRAY"}, Digests: wire.Digests{Data: "sha256:d", Labels: "sha256:l", Split: "sha256:s"}}
+	d := Data{
+		Size:     imageSide,
+		Channels: []string{"AM", "GRAY"},
+		Digests:  wire.Digests{Data: "sha256:d", Labels: "sha256:l", Split: "sha256:s"},
+	}
 	for i := range 90 {
 		label := int32(0)
 		if i%3 == 0 {
@@ -60,30 +65,44 @@ func newTrial(t *testing.T) *trial {
 	}
 	mean, std, _ := d.Normalisation()
 	store := t.TempDir()
-	return &trial{t: t, store: store, data: d, clock: time.Unix(1_700_000_000, 0), step: time.Millisecond, config: Config{
+	config := Config{
 		Trial: wire.Trial{
-			Version: wire.Version, Run: wire.Run{Namespace: "default", Name: "erasers", UID: "run-uid"}, Name: "d18", Depth: 18, Threads: 1,
+			Version:         wire.Version,
+			Run:             wire.Run{Namespace: "default", Name: "erasers", UID: "run-uid"},
+			Name:            "d18",
+			Depth:           18,
+			Threads:         1,
 			Dataset:         wire.Dataset{URI: "file:///data", Split: wire.DefaultSplit()},
 			Hyperparameters: toyRecipe(),
 			Imbalance:       wire.Imbalance{SamplerWeight: 0.5},
 			Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(store)),
 		},
 		Manifest: wire.Manifest{
-			Architecture: wire.Architecture{Depth: 18}, Classes: []string{"normal", "defect"}, Positive: "defect",
-			Input:    wire.Input{Channels: d.Channels, Size: imageSide, Mean: mean, Std: std},
-			Digests:  d.Digests,
-			Numerics: wire.Numerics{TensorFlow: "none", Threads: 1, Precision: "float32", Device: "cpu"},
+			Architecture: wire.Architecture{Depth: 18},
+			Classes:      []string{"normal", "defect"},
+			Positive:     "defect",
+			Input:        wire.Input{Channels: d.Channels, Size: imageSide, Mean: mean, Std: std},
+			Digests:      d.Digests,
+			Numerics:     wire.Numerics{TensorFlow: "none", Threads: 1, Precision: "float32", Device: "cpu"},
 		},
-	}}
+	}
+	return &trial{
+		t:      t,
+		store:  store,
+		data:   d,
+		config: config,
+		clock:  time.Unix(1_700_000_000, 0),
+		step:   time.Millisecond,
+	}
 }
 
-// run makes one attempt, from the newest checkpoint there is.
+// run makes one attempt, which resumes from the newest checkpoint of the trial if there is one.
 func (tr *trial) run(ctx context.Context, model Stepper) (Outcome, error) {
 	tr.t.Helper()
 	return tr.runFrom(ctx, model, tr.find(tr.config.Trial.Run.UID, tr.config.CheckResume))
 }
 
-// find looks for what a run left of the trial.
+// find returns the checkpoint that a run left of the trial and that fits, or nil.
 func (tr *trial) find(run string, fits func(wire.Manifest) error) *checkpoint.Checkpoint {
 	tr.t.Helper()
 	from, _, refused, err := checkpoint.FindResume(tr.config.Trial.Checkpoint.URI, run, "d18", fits)
@@ -96,13 +115,15 @@ func (tr *trial) find(run string, fits func(wire.Manifest) error) *checkpoint.Ch
 	return from
 }
 
+// runFrom makes one attempt from this checkpoint, or from the beginning if it is nil.
 func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Checkpoint) (Outcome, error) {
 	tr.t.Helper()
 	tr.attempt++
 	c := tr.config
 	c.Trial.Attempt = tr.attempt
 	c.Writer = c.Trial.Writer("pod" + string(rune('0'+tr.attempt)))
-	store, err := checkpoint.NewWriter(c.Trial.Checkpoint.URI, c.Trial.Run.UID, "d18", c.Writer, c.Trial.Checkpoint.KeepLast, nil)
+	at := c.Trial.Checkpoint
+	store, err := checkpoint.NewWriter(at.URI, c.Trial.Run.UID, "d18", c.Writer, at.KeepLast, nil)
 	if err != nil {
 		tr.t.Fatal(err)
 	}
@@ -128,13 +149,15 @@ func (tr *trial) runFrom(ctx context.Context, model Stepper, from *checkpoint.Ch
 	})
 }
 
+// logistic returns an untrained model.
 func (tr *trial) logistic() *logistic {
 	l := newLogistic(imageSide * imageSide * imageChannels)
 	l.averages = tr.config.Trial.Hyperparameters.EMA > 0
 	return l
 }
 
-// story is what was told, one word a report: started epoch:1* (with a checkpoint) epoch:2 finished:4; ~ marks what is told again.
+// story returns one word for each report, its kind and its epoch: "started:0 epoch:1* epoch:2 finished:4". A star
+// marks a report that names a checkpoint, and a tilde a report that was first sent by another writer.
 func story(reports []wire.Report) string {
 	var words []string
 	for _, r := range reports {
@@ -150,7 +173,8 @@ func story(reports []wire.Report) string {
 	return strings.Join(words, " ")
 }
 
-// toyRecipe has one of everything that a resumed trial must not forget, but for a head's phase and patience.
+// toyRecipe uses almost every setting whose state a resumed trial must restore: a head phase, averages, frozen batch
+// statistics and augmentation, but no patience.
 func toyRecipe() wire.Hyperparameters {
 	h, _ := wire.Recipe(wire.PresetDefault, false)
 	h.Epochs, h.BatchSize, h.ImageSize, h.LearningRate, h.WarmupEpochs, h.Seed = 4, 8, 32, 0.02, 1, 5

@@ -9,15 +9,19 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// result is what validation found out about the weights of one epoch.
+// result is the result of validating the weights of one epoch.
 type result struct {
-	samples     []score.Sample // of the validation fold, in order, scored by calibrated logit
+	samples     []score.Sample // the validation fold in its order; the scores are calibrated logits
 	calibration wire.Calibration
 	metrics     wire.Metrics
-	notFinite   string // why there are no metrics
+	notFinite   string // the reason why there are no metrics; empty if there are
 }
 
-// validate scores the validation fold, chooses temperature and threshold on it and measures there.
+// infiniteThreshold is the reason why scores that are finite but huge are not measured.
+const infiniteThreshold = "the validation scores are almost infinite: the best threshold is %.3g, " +
+	"and none beyond ±%.0e is reported"
+
+// validate scores the validation fold, chooses the temperature and the threshold on it, and measures on it.
 func (r *run) validate(ctx context.Context) (result, error) {
 	calibration := wire.Calibration{Shift: r.shift, Temperature: 1, Comparator: ">="}
 	samples, bad, err := r.evaluate(ctx, r.data.Validation, calibration)
@@ -34,8 +38,8 @@ func (r *run) validate(ctx context.Context) (result, error) {
 	if calibration.Threshold, err = score.Threshold(samples); err != nil {
 		return result{}, fmt.Errorf("choose a threshold: %w", err)
 	}
-	if math.Abs(calibration.Threshold) > wire.MaxLogit { // nobody would take the report
-		return result{notFinite: fmt.Sprintf("the validation scores are as good as infinite: the best threshold is %.3g, and none beyond ±%.0e is reported", calibration.Threshold, wire.MaxLogit)}, nil
+	if math.Abs(calibration.Threshold) > wire.MaxLogit { // the operator would refuse the report
+		return result{notFinite: fmt.Sprintf(infiniteThreshold, calibration.Threshold, wire.MaxLogit)}, nil
 	}
 	metrics, err := score.Measure(samples, calibration.Threshold, r.Trial.Hyperparameters.Seed)
 	if err != nil {
@@ -44,8 +48,10 @@ func (r *run) validate(ctx context.Context) (result, error) {
 	return result{samples: samples, calibration: calibration, metrics: metrics}, nil
 }
 
-// evaluate scores a fold and counts the scores that are not finite.
-func (r *run) evaluate(ctx context.Context, fold []int, c wire.Calibration) (samples []score.Sample, bad int, err error) {
+// evaluate returns the samples of a fold with their calibrated logits, and how many of these are not finite.
+func (r *run) evaluate(
+	ctx context.Context, fold []int, c wire.Calibration,
+) (samples []score.Sample, bad int, err error) {
 	var images []uint8
 	for from, to := range Parts(len(fold), GatherAtOnce) {
 		if ctx.Err() != nil {
@@ -63,27 +69,34 @@ func (r *run) evaluate(ctx context.Context, fold []int, c wire.Calibration) (sam
 			if math.IsNaN(logit) || math.IsInf(logit, 0) {
 				bad++
 			}
-			samples = append(samples, score.Sample{Score: logit, Defect: r.data.Labels[i] == 1, Group: r.data.Groups[i]})
+			sample := score.Sample{Score: logit, Defect: r.data.Labels[i] == 1, Group: r.data.Groups[i]}
+			samples = append(samples, sample)
 		}
 	}
 	return samples, bad, nil
 }
 
-// sampleScores is what paired intervals between depths need: every validation sample's logit.
+// sampleScores returns the logit of every validation sample. Paired intervals between depths are computed from them.
 func (r *run) sampleScores(v result) []wire.SampleScore {
 	scores := make([]wire.SampleScore, len(v.samples))
 	for k, i := range r.data.Validation {
-		scores[k] = wire.SampleScore{ID: r.data.IDs[i], Group: r.data.Groups[i], Label: int(r.data.Labels[i]), Logit: v.samples[k].Score}
+		scores[k] = wire.SampleScore{
+			ID:    r.data.IDs[i],
+			Group: r.data.Groups[i],
+			Label: int(r.data.Labels[i]),
+			Logit: v.samples[k].Score,
+		}
 	}
 	return scores
 }
 
-// goldenSamples is how many predictions a best checkpoint carries, to be replayed where there is no data set.
+// goldenSamples is how many predictions a best checkpoint records. Publishing replays them, because it has no data set.
 const goldenSamples = 8
 
-// golden picks validation samples, as many of either class as there are up to half, and says what the model says of them.
+// golden chooses validation samples, and returns the model's predictions for them and their images. It takes up to half
+// of the samples from each class, and fills up with others if one class has fewer.
 func (r *run) golden(v result) (predictions []wire.Golden, images []uint8) {
-	var order, rest []int // positions in the fold
+	var order, rest []int // positions in the validation fold
 	var taken [2]int
 	for k, i := range r.data.Validation {
 		if class := r.data.Labels[i]; taken[class] < goldenSamples/2 {
@@ -100,7 +113,10 @@ func (r *run) golden(v result) (predictions []wire.Golden, images []uint8) {
 		i, logit := r.data.Validation[k], v.samples[k].Score
 		chosen = append(chosen, i)
 		predictions = append(predictions, wire.Golden{
-			ID: r.data.IDs[i], Logit: logit, Probability: score.Probability(logit), Defect: logit >= v.calibration.Threshold,
+			ID:          r.data.IDs[i],
+			Logit:       logit,
+			Probability: score.Probability(logit),
+			Defect:      logit >= v.calibration.Threshold,
 		})
 	}
 	return predictions, r.data.gather(nil, chosen)

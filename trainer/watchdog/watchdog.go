@@ -1,8 +1,10 @@
-// Package watchdog notices that nothing comes to an end any more. A step that hangs inside TensorFlow cannot be told to stop, and a
-// read of a mount that has gone away cannot either: without a watchdog such a pod holds its GPU until somebody looks. In the walk it
-// stands beside the loop, which says what it has done; the program decides what a stall means.
+// Package watchdog notices that a process does no work any more. A step that hangs inside TensorFlow cannot be
+// interrupted, and neither can a read from a mount that is gone. Without a watchdog such a pod holds its GPU until
+// somebody looks. In the walk it is beside the loop, which calls it whenever a piece of work has ended; the program
+// decides what happens on a stall.
 //
-// It is judged inside the pod, because only there is it known whether a step has ended: seen from outside, a NATS outage looks the same.
+// The watchdog is in the pod because only the pod knows whether a step has ended. From outside, a NATS outage looks the
+// same as a stall.
 package watchdog
 
 import (
@@ -11,47 +13,48 @@ import (
 	"time"
 )
 
-// Stall says that nothing has come to an end for Limit, and what was the last that did.
+// Stall is the error of a process in which no work has ended for Limit.
 type Stall struct {
 	Limit time.Duration
 	Epoch int    // finished epochs
-	Since string // such as "step 120 of epoch 3"
+	Since string // the work that ended last, such as "step 120 of epoch 3"
 }
 
 func (s Stall) Error() string {
-	return fmt.Sprintf("no step or other work has ended for %d s, since %s: more often than not a GPU, its driver or a mount hangs; "+
-		"the node's kernel log may say which, and stallTimeoutSeconds is how long is waited", int64(s.Limit.Seconds()), s.Since)
+	return fmt.Sprintf("no step or other work has ended for %d s, since %s: usually a GPU, its driver or a mount "+
+		"hangs; the node's kernel log may say which; stallTimeoutSeconds sets this limit",
+		int64(s.Limit.Seconds()), s.Since)
 }
 
-// Watchdog is told of signs of work and notices when none comes.
+// Watchdog receives signs of work and notices when none arrive.
 type Watchdog struct {
 	limit time.Duration
 
 	mu      sync.Mutex
 	epoch   int
 	since   string
-	fresh   bool // a sign has come since the last look
-	idle    time.Duration
-	checked time.Time
+	fresh   bool          // a sign of work has arrived since the last check
+	idle    time.Duration // time without a sign of work
+	checked time.Time     // time of the last check
 }
 
-// New is a watchdog that has just seen the start.
+// New returns a watchdog that has just received its first sign of work, the start.
 func New(limit time.Duration) *Watchdog {
 	return &Watchdog{limit: limit, since: "the start", fresh: true}
 }
 
-// Every is how often to look: a stall is noticed at most that much late.
+// Every returns how often Check must be called. A stall is noticed at most this much late.
 func (w *Watchdog) Every() time.Duration { return min(w.limit/20, 10*time.Second) }
 
-// Worked is told what has just come to an end, and how many epochs are finished.
+// Worked is a sign of work: what names the work that has just ended, and epoch is the number of finished epochs.
 func (w *Watchdog) Worked(epoch int, what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.epoch, w.since, w.fresh = epoch, what, true
 }
 
-// Check is called about every Every. Time in which nobody checked counts no more than one look that is late: a machine that was frozen
-// or moved did no work, and that was no stall.
+// Check returns the stall and true if the process has stalled. It must be called at intervals of about Every. A longer
+// interval counts as twice Every: a machine that was frozen or moved did no work, but that was no stall.
 func (w *Watchdog) Check(now time.Time) (Stall, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -64,8 +67,8 @@ func (w *Watchdog) Check(now time.Time) (Stall, bool) {
 	return Stall{w.limit, w.epoch, w.since}, w.idle >= w.limit
 }
 
-// Watch looks at each tick, until there is a stall, which it tells once, or until stop is called. stop waits: after it there is no
-// telling any more.
+// Watch starts to check at each tick. It ends at the first stall, after it has called onStall, or when stop is called.
+// stop must be called, once; it blocks until onStall neither runs nor can be called any more.
 func (w *Watchdog) Watch(ticks <-chan time.Time, onStall func(Stall)) (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {

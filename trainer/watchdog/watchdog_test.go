@@ -6,48 +6,78 @@ import (
 	"time"
 )
 
-func TestAStallIsTimeWithoutASign(t *testing.T) {
-	const limit = 100 * time.Second // checked at every 5 s
+func TestAStallIsTimeWithoutASignOfWork(t *testing.T) {
+	const limit = 100 * time.Second // checked every 5 s
 	for name, test := range map[string]struct {
-		look []time.Duration // since the start; a sign before each of which `sign` is true
-		sign func(at time.Duration) bool
-		want bool // at the last look
+		checks []time.Duration             // when the watchdog is checked, since the start
+		sign   func(at time.Duration) bool // reports whether a sign of work arrives just before this check
+		want   bool                        // whether the last check finds a stall; no check before it may
 	}{
-		"a sign before each look":                {every(5, 600), func(time.Duration) bool { return true }, false},
-		"no sign for as long as is waited":       {every(5, 100), never, true},
-		"a little less":                          {every(5, 95), never, false},
-		"a sign in time, and none after it":      {every(5, 200), at(100), true},
-		"a sign in time, and the wait goes on":   {every(5, 195), at(100), false},
-		"a machine that was frozen for an hour":  {append(every(5, 50), 3650*time.Second), never, false},
-		"frozen, and then no sign all the same":  {append(every(5, 50), every(5, 3695)[730:]...), never, true},
-		"looks that come late count as they are": {every(10, 100), never, true},
+		"a sign before each check": {
+			checks: every(5, 600),
+			sign:   func(time.Duration) bool { return true },
+		},
+		"no sign within the limit": {
+			checks: every(5, 100),
+			sign:   never,
+			want:   true,
+		},
+		"almost the limit": {
+			checks: every(5, 95),
+			sign:   never,
+		},
+		"a sign in time, and none after it": {
+			checks: every(5, 200),
+			sign:   at(100),
+			want:   true,
+		},
+		"a sign in time, and almost the limit after it": {
+			checks: every(5, 195),
+			sign:   at(100),
+		},
+		"a machine that was frozen for an hour": {
+			checks: append(every(5, 50), 3650*time.Second),
+			sign:   never,
+		},
+		"a machine that was frozen, and no sign afterwards": {
+			checks: append(every(5, 50), every(5, 3695)[730:]...),
+			sign:   never,
+			want:   true,
+		},
+		"checks that are late by less than that count in full": {
+			checks: every(10, 100),
+			sign:   never,
+			want:   true,
+		},
 	} {
 		w := New(limit)
 		start := time.Unix(1_700_000_000, 0)
 		w.Check(start)
-		var is bool
-		for i, d := range test.look {
-			if is {
-				t.Errorf("%s: a stall at look %d of %d", name, i, len(test.look))
+		var stalled bool
+		for i, d := range test.checks {
+			if stalled {
+				t.Errorf("%s: a stall at check %d of %d", name, i, len(test.checks))
 			}
 			if test.sign(d) {
 				w.Worked(3, "step 7 of epoch 4")
 			}
-			_, is = w.Check(start.Add(d))
+			_, stalled = w.Check(start.Add(d))
 		}
-		if is != test.want {
-			t.Errorf("%s: stall %v, want %v", name, is, test.want)
+		if stalled != test.want {
+			t.Errorf("%s: stall %v, want %v", name, stalled, test.want)
 		}
 	}
 }
 
+// never is the sign of a process that does no work.
 func never(time.Duration) bool { return false }
 
+// at is the sign of a process that does one piece of work, at this time.
 func at(seconds int) func(time.Duration) bool {
 	return func(d time.Duration) bool { return d == time.Duration(seconds)*time.Second }
 }
 
-// every look up to a time, both in seconds.
+// every returns a check every `step` seconds, from step to `to`.
 func every(step, to int) (at []time.Duration) {
 	for s := step; s <= to; s += step {
 		at = append(at, time.Duration(s)*time.Second)
@@ -55,7 +85,7 @@ func every(step, to int) (at []time.Duration) {
 	return at
 }
 
-func TestAStallIsToldOnceAndNamesTheLastSign(t *testing.T) {
+func TestAStallIsReportedOnceAndNamesTheLastWork(t *testing.T) {
 	w := New(30 * time.Minute)
 	ticks, stalls := make(chan time.Time), make(chan Stall, 2)
 	stop := w.Watch(ticks, func(s Stall) { stalls <- s })
@@ -66,19 +96,20 @@ func TestAStallIsToldOnceAndNamesTheLastSign(t *testing.T) {
 		now = now.Add(w.Every())
 	}
 	s := <-stalls
-	if s.Epoch != 2 || !strings.HasPrefix(s.Error(), "no step or other work has ended for 1800 s, since step 120 of epoch 3: ") {
-		t.Errorf("told %+v: %v", s, s)
+	const says = "no step or other work has ended for 1800 s, since step 120 of epoch 3: "
+	if s.Epoch != 2 || !strings.HasPrefix(s.Error(), says) {
+		t.Errorf("the stall is %+v: %v", s, s)
 	}
 	stop()
 	if len(stalls) != 0 {
-		t.Error("told twice")
+		t.Error("onStall was called twice")
 	}
 }
 
-func TestNothingIsToldAfterTheStop(t *testing.T) {
+func TestNoStallIsReportedAfterStop(t *testing.T) {
 	w := New(time.Second)
 	ticks := make(chan time.Time, 1)
-	stop := w.Watch(ticks, func(Stall) { t.Error("told") })
+	stop := w.Watch(ticks, func(Stall) { t.Error("onStall was called") })
 	stop()
-	ticks <- time.Unix(1_700_000_000, 0) // nobody takes it
+	ticks <- time.Unix(1_700_000_000, 0) // nobody receives it
 }
