@@ -46,18 +46,18 @@ var reach = []struct {
 	{
 		of: []string{"cli/..."},
 		never: []string{
-			module + "operator/plan", module + "operator/promotion", module + "operator/attempt",
+			module + "operator/plan", module + "operator/publishing", module + "operator/attempt",
 			module + "operator/ingest", module + "operator/controller",
 		},
 		why: "plumb makes no decision of the operator: the two share only podspec, operator/resolve and their imports",
 	},
 	{
 		of: []string{
-			"operator/promotion", "operator/resolve", "operator/attempt", "operator/decision", "operator/plaintext",
+			"operator/publishing", "operator/resolve", "operator/attempt", "operator/decision", "operator/plaintext",
 			"podspec",
 		},
 		never: []string{module + "operator/plan"},
-		why:   "the planners of runs and of promotions do not depend on each other, and both import what they share",
+		why:   "the planners of runs and of versions do not depend on each other, and both import what they share",
 	},
 	{
 		of: []string{"dataset/..."},
@@ -107,7 +107,7 @@ var reach = []struct {
 
 // pure are the packages and files that only decide. They may import one another.
 var pure = []string{
-	"operator/plan", "operator/promotion", "operator/resolve", "operator/attempt", "operator/decision",
+	"operator/plan", "operator/publishing", "operator/resolve", "operator/attempt", "operator/decision",
 	"operator/plaintext", "operator/selection", "operator/ingest/ledger.go", "podspec",
 }
 

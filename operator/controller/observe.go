@@ -26,7 +26,7 @@ func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRu
 	var err error
 	if plan.Ended(run) {
 		if at := plan.ExpiresAt(run); !at.IsZero() && !in.Now.Before(at) {
-			in.Promotions, err = r.promotions(ctx, run)
+			in.Publishing, err = r.countPublishing(ctx, run)
 		}
 		return in, err
 	}
@@ -151,11 +151,11 @@ func (r *TrainingRunReconciler) warnings(
 	return out, nil
 }
 
-// promotions returns how many of the run's ModelVersions have not ended.
-func (r *TrainingRunReconciler) promotions(ctx context.Context, run *api.TrainingRun) (n int, err error) {
+// countPublishing returns how many of the run's ModelVersions are neither published nor have failed.
+func (r *TrainingRunReconciler) countPublishing(ctx context.Context, run *api.TrainingRun) (n int, err error) {
 	var versions api.ModelVersionList
 	if err := r.Live.List(ctx, &versions, client.InNamespace(run.Namespace)); err != nil {
-		return 0, fmt.Errorf("list the promotions of TrainingRun %s: %w", run.Name, err)
+		return 0, fmt.Errorf("list the ModelVersions of TrainingRun %s: %w", run.Name, err)
 	}
 	for _, v := range versions.Items {
 		if v.Spec.Run.UID == string(run.UID) && v.Status.CompletionTime == nil {

@@ -1,4 +1,4 @@
-// Package decision holds the events and actions that both planners, plan and promotion, return. Each has a reason. The
+// Package decision holds the events and actions that both planners, plan and publishing, return. Each has a reason. The
 // controllers record the events and carry out the actions.
 package decision
 

@@ -121,16 +121,16 @@ func expires(w *world) {
 	}
 	w.after(time.Minute)
 	plansAgainIn(59 * time.Minute)
-	w.promotions = 1
+	w.publishing = 1
 	w.after(59 * time.Minute)
-	w.step("the hour has passed, and a promotion of the run is under way")
+	w.step("the hour has passed, and a version of the run is being published")
 	plansAgainIn(expireEvery)
 	if w.expired {
-		w.t.Error("the run was deleted while it was being promoted")
+		w.t.Error("the run was deleted while a version of it was being published")
 	}
-	w.promotions = 0
+	w.publishing = 0
 	w.after(expireEvery)
-	w.step("the promotion has ended")
+	w.step("publishing has ended")
 	if !w.expired {
 		w.t.Error("the run was not deleted")
 	}

@@ -21,9 +21,9 @@ type Input struct {
 	// Admission says why the run cannot be admitted yet although its settings are valid; nil: it can.
 	Admission error
 	Settings  resolve.Settings
-	// Promotions is the number of ModelVersions of the run whose publishing has not ended. A run that has some is not
-	// deleted.
-	Promotions int
+	// Publishing is the number of ModelVersions of the run whose publishing has not ended. A run with such versions is
+	// not deleted.
+	Publishing int
 	Now        time.Time
 }
 

@@ -46,7 +46,7 @@ func TestStories(t *testing.T) {
 		"parallelism is raised and lowered":                              parallelismChanges,
 		"a deadline does not count suspended time":                       deadlineSuspended,
 		"a trial is interrupted more often than is allowed":              interruptedMoreThanAllowed,
-		"an ended run is deleted after its promotion has ended":          expires,
+		"an ended run is deleted after publishing has ended":             expires,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 18, 34, 50)

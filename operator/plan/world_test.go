@@ -40,7 +40,7 @@ type world struct {
 	story   strings.Builder
 	retries int
 
-	promotions int  // the number of ModelVersions of the run whose publishing has not ended
+	publishing int  // the number of ModelVersions of the run whose publishing has not ended
 	expired    bool // whether the run was deleted
 }
 
@@ -71,7 +71,7 @@ func (w *world) input() Input {
 		Reports:    w.reports,
 		Admission:  w.denied,
 		Settings:   resolve.Settings{NATS: "nats://nats:4222"},
-		Promotions: w.promotions,
+		Publishing: w.publishing,
 		Now:        w.now,
 	}
 	in.Reports.Drained = in.Reports.Drained && NeedsDrain(w.run)

@@ -1,4 +1,4 @@
-package promotion
+package publishing
 
 import (
 	"encoding/json"
@@ -33,8 +33,8 @@ type Plan struct {
 	After   time.Duration // when to plan again even if nothing is observed to change; 0: never
 }
 
-// JobName returns the name of the Job for one attempt to publish a version.
-func JobName(version string, number int32) string {
+// jobName returns the name of the Job for one attempt to publish a version.
+func jobName(version string, number int32) string {
 	return fmt.Sprintf("%s-p%d", version, number)
 }
 
@@ -58,7 +58,7 @@ const (
 
 	modelNotFound    = "there is no Model %s in namespace %s: publishing waits until you create it"
 	awaitingEnd      = "waits for the end of %s: two pods never publish the same version at once"
-	publishing       = "Job %s checks the checkpoint, exports the model and publishes it"
+	jobPublishes     = "Job %s checks the checkpoint, exports the model and publishes it"
 	publishedNothing = "the publishing Job ended with exit code 0 but did not say what it published: " +
 		"check that its image is a Plumbline trainer"
 )
@@ -125,7 +125,7 @@ func (p *planner) nodeLoss() attempt.NodeLoss {
 	return attempt.NodeLoss{Seconds: attempt.DefaultNodeLossSeconds, Now: p.Now}
 }
 
-func (p *planner) jobName() string { return JobName(p.Version.Name, p.next.Attempts) }
+func (p *planner) jobName() string { return jobName(p.Version.Name, p.next.Attempts) }
 
 // requireModel reports whether the version's Model exists. If it does not, requireModel sets the condition Published to
 // say so.
@@ -146,7 +146,7 @@ func (p *planner) requireModel() bool {
 func (p *planner) describeWait(a attempt.Observed) {
 	w := a.Wait(attempt.Wait{}, p.Cluster.Warnings)
 	if w.Reason == attempt.ReasonFirstReport {
-		w = attempt.Wait{Reason: "Publishing", Message: fmt.Sprintf(publishing, a.Job.Name)}
+		w = attempt.Wait{Reason: "Publishing", Message: fmt.Sprintf(jobPublishes, a.Job.Name)}
 	}
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
 	if w.Reason == attempt.ReasonImage && was != nil && was.Reason == w.Reason {
