@@ -71,7 +71,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	revoked := b.server.Revoke()
 	b.untilAfter(revoked)
@@ -87,7 +87,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 	now := time.Now()
 	b.wantHealthAt(now, "ReportsArrive", "")
 	b.wantHealthAt(now.Add(10*time.Minute), "TrialsSilent", "d18")
-	b.send(b.pod.epoch(2, 0.8, true)) // with a new credential
+	b.send(b.pod.Epoch(2, 0.8, true)) // with a new credential
 	b.until("its next report is read", func() bool { return b.trial().Folded == 3 })
 	b.wantHealthAt(now, "ReportsArrive", "")
 }

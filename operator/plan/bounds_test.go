@@ -14,6 +14,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -148,7 +149,7 @@ func TestRunningSaysWhatTheRunWaitsFor(t *testing.T) {
 		"for NATS, which was never reached": {
 			become: func(w *world) {
 				w.run.Status = api.TrainingRunStatus{}
-				w.stream = Stream{Problem: problem}
+				w.stream = ledger.Stream{Problem: problem}
 			},
 			want: "StreamUnavailable: the report stream has not been reached yet: " + problem,
 		},

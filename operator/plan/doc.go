@@ -1,8 +1,8 @@
 // Package plan decides what happens to a run. Its input is the run, the observed Jobs and pods, the reports, and the
 // time. Its output is the next status, and the Jobs to create and to delete, each with a reason. In the walk it follows
 // controller/observe.go, which gathers the input, and precedes controller/status.go and apply.go, which write the
-// status and carry out the actions. The package uses attempt to interpret each Job and pod, resolve for settings, and
-// selection for the best checkpoint. It is pure: it has no client, no context, no clock and no logger. The stories
+// status and carry out the actions. The package uses attempt to interpret each Job and pod, ledger for what the trials
+// have reported, resolve for settings, and selection for the best checkpoint. It is pure: it has no client, no context, no clock and no logger. The stories
 // under testdata/ tell what it does over many steps.
 //
 // status.trials is the record. The number of an attempt is in the record before the attempt's Job is created, and the

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -65,26 +66,22 @@ func (p *planner) foldReports(t *api.TrialStatus) {
 
 // better reports whether the best of the stream replaces the best in status. Values in status are rounded, so the same
 // checkpoint replaces itself.
-func better(reported Measured, remembered *Measured) bool {
+func better(reported ledger.Measured, remembered *ledger.Measured) bool {
 	if remembered == nil {
 		return true
 	}
 	if reported.Epoch == remembered.Epoch && reference(reported.Checkpoint) == reference(remembered.Checkpoint) {
 		return true
 	}
-	return wire.BetterEpoch(reported.epochValue(), remembered.epochValue())
-}
-
-func (m Measured) epochValue() wire.EpochValue {
-	return wire.EpochValue{Epoch: m.Epoch, Value: m.Metrics.AUCPR}
+	return wire.BetterEpoch(reported.EpochValue(), remembered.EpochValue())
 }
 
 // rememberedBest returns the best in a trial's status, or nil.
-func rememberedBest(t *api.TrialStatus) *Measured {
+func rememberedBest(t *api.TrialStatus) *ledger.Measured {
 	if t.Best == nil {
 		return nil
 	}
-	m := &Measured{
+	m := &ledger.Measured{
 		Epoch:      int(t.Best.Epoch),
 		Checkpoint: &wire.CheckpointRef{URI: t.Best.Checkpoint.URI, Digest: t.Best.Checkpoint.Digest},
 		Metrics: wire.Metrics{
@@ -139,7 +136,7 @@ func reference(c *wire.CheckpointRef) api.CheckpointRef {
 
 // mergeCurves returns the points of both curves, sorted by epoch. A reported point replaces a remembered point of the
 // same epoch.
-func mergeCurves(remembered []api.CurvePoint, reported []Measured) []api.CurvePoint {
+func mergeCurves(remembered []api.CurvePoint, reported []ledger.Measured) []api.CurvePoint {
 	points := map[int32]api.CurvePoint{}
 	for _, p := range remembered {
 		points[p.Epoch] = p
@@ -151,7 +148,7 @@ func mergeCurves(remembered []api.CurvePoint, reported []Measured) []api.CurvePo
 }
 
 // thinCurve keeps at most maxCurve points: evenly spaced points that include the first and the last, and the best.
-func thinCurve(curve []api.CurvePoint, best *Measured) []api.CurvePoint {
+func thinCurve(curve []api.CurvePoint, best *ledger.Measured) []api.CurvePoint {
 	n := len(curve)
 	if n <= maxCurve {
 		return curve
@@ -173,7 +170,7 @@ func thinCurve(curve []api.CurvePoint, best *Measured) []api.CurvePoint {
 
 // secondsLeft estimates how long the remaining epochs of a trial take, from the duration of its last epoch. It returns
 // nil if that is not known or if nothing remains.
-func secondsLeft(t *api.TrialStatus, r TrialReports) *int64 {
+func secondsLeft(t *api.TrialStatus, r ledger.TrialReports) *int64 {
 	if t.Phase.Terminal() || r.EpochSeconds <= 0 || t.Epoch >= t.Epochs {
 		return nil
 	}

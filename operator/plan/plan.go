@@ -8,6 +8,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
@@ -16,8 +17,8 @@ import (
 type Input struct {
 	Run     *api.TrainingRun
 	Cluster attempt.Cluster
-	Stream  Stream
-	Reports Reports
+	Stream  ledger.Stream
+	Reports ledger.Reports
 	// Admission says why the run cannot be admitted yet although its settings are valid; nil: it can.
 	Admission error
 	Settings  resolve.Settings
@@ -68,7 +69,7 @@ func NeedsDrain(run *api.TrainingRun) bool {
 // Make makes the plan. The plan depends on the input alone. Planning again from the status that the plan returned
 // changes nothing.
 func Make(in Input) Plan {
-	p := &planner{Input: in, next: in.Run.Status.DeepCopy(), best: map[string]*Measured{}}
+	p := &planner{Input: in, next: in.Run.Status.DeepCopy(), best: map[string]*ledger.Measured{}}
 	p.next.ObservedGeneration = in.Run.Generation
 	if Ended(in.Run) {
 		p.expire()
@@ -104,8 +105,8 @@ func Make(in Input) Plan {
 type planner struct {
 	Input
 	next    *api.TrainingRunStatus
-	best    map[string]*Measured // each trial's best by the trial's name, not rounded as in status
-	final   bool                 // all trials have ended and all reports have been read: the run ends with this plan
+	best    map[string]*ledger.Measured // each trial's best by the trial's name, not rounded as in status
+	final   bool                        // all trials have ended and all reports have been read: the run ends with this plan
 	events  []decision.Event
 	actions []decision.Action
 	retries []wire.Class

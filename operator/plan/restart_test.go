@@ -11,6 +11,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -62,7 +63,7 @@ func runSweep(t *testing.T, seed uint64, often float64) outcome {
 		w.stream.Current = behind == 0
 		if behind > 0 {
 			behind--
-			w.reports = Reports{Trials: map[string]TrialReports{}, Whole: true}
+			w.reports = ledger.Reports{Trials: map[string]ledger.TrialReports{}, Whole: true}
 		}
 		w.reports.Drained = w.stream.Current
 		before := w.run.Status.DeepCopy()

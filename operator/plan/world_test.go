@@ -20,6 +20,7 @@ import (
 	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/clustertest"
 	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
@@ -31,8 +32,8 @@ type world struct {
 	t       *testing.T
 	run     *api.TrainingRun
 	cluster clustertest.Cluster
-	stream  Stream
-	reports Reports
+	stream  ledger.Stream
+	reports ledger.Reports
 	denied  error // why the run cannot be admitted; nil: it can
 	now     time.Time
 
@@ -58,8 +59,8 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 				Template:        api.PodTemplate{Image: "trainer:1"},
 			},
 		},
-		stream:  Stream{Connected: true, ID: "2026-01-01T00:00:00Z", Next: 7, Current: true},
-		reports: Reports{Trials: map[string]TrialReports{}, Whole: true},
+		stream:  ledger.Stream{Connected: true, ID: "2026-01-01T00:00:00Z", Next: 7, Current: true},
+		reports: ledger.Reports{Trials: map[string]ledger.TrialReports{}, Whole: true},
 	}
 }
 
@@ -231,7 +232,7 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 			r.Attempt = int(t.Attempt)
 		}
 	}
-	m := Measured{
+	m := ledger.Measured{
 		Epoch:   epoch,
 		Seconds: 60,
 		Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
@@ -300,9 +301,9 @@ func (w *world) began(trial string, from int) {
 	}
 	r.Attempts = maps.Clone(r.Attempts)
 	if r.Attempts == nil {
-		r.Attempts = map[int]AttemptReports{}
+		r.Attempts = map[int]ledger.AttemptReports{}
 	}
-	r.Attempts[r.Attempt] = AttemptReports{From: from, Epoch: from}
+	r.Attempts[r.Attempt] = ledger.AttemptReports{From: from, Epoch: from}
 	r.Epochs, r.Folded = 4, r.Folded+1
 	w.reports.Trials[trial] = r
 }

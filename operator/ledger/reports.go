@@ -1,4 +1,4 @@
-package plan
+package ledger
 
 import (
 	"time"
@@ -59,6 +59,11 @@ type Measured struct {
 	Digests    wire.Digests
 	Seconds    float64            // how long the epoch took; 0: not known
 	Scores     []wire.SampleScore // the scores of the validation samples; only a best has them
+}
+
+// EpochValue returns the epoch and its AUC-PR, which wire.BetterEpoch compares.
+func (m Measured) EpochValue() wire.EpochValue {
+	return wire.EpochValue{Epoch: m.Epoch, Value: m.Metrics.AUCPR}
 }
 
 // AttemptReports is the fold of one attempt's reports.
