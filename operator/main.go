@@ -168,14 +168,14 @@ func addControllers(
 		EnableWarmup: ptr.To(true),
 	}
 	runs := &ctl.TrainingRunReconciler{
-		Client:   mgr.GetClient(),
-		Live:     mgr.GetAPIReader(),
-		Recorder: recorder,
-		Ingest:   reports,
-		Issuer:   issuer,
-		CA:       authority,
-		Settings: resolve.Settings{NATS: o.natsURLForTrials, CA: authority != nil},
-		Now:      time.Now,
+		Client:       mgr.GetClient(),
+		Live:         mgr.GetAPIReader(),
+		Recorder:     recorder,
+		Ingest:       reports,
+		Issuer:       issuer,
+		CA:           authority,
+		Installation: resolve.Installation{NATS: o.natsURLForTrials, CA: authority != nil},
+		Now:          time.Now,
 	}
 	if err := runs.SetupWithManager(mgr, workers); err != nil {
 		return err

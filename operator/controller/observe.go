@@ -22,7 +22,7 @@ import (
 // whether the stream is drained, and reads the folded reports last. Of a pod that had ended by the first step, a
 // drained stream has no more reports by the second, and the third returns them all.
 func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRun) (plan.Input, error) {
-	in := plan.Input{Run: run, Settings: r.Settings, Now: r.Now()}
+	in := plan.Input{Run: run, Installation: r.Installation, Now: r.Now()}
 	var err error
 	if plan.Ended(run) {
 		if at := plan.ExpiresAt(run); !at.IsZero() && !in.Now.Before(at) {

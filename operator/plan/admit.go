@@ -76,7 +76,7 @@ func (p *planner) newTrials() ([]api.TrialStatus, error) {
 	var trials []api.TrialStatus
 	var errs []error
 	for _, d := range depths {
-		t, err := resolve.Trial(p.Run, d, 1, p.Settings)
+		t, err := resolve.Trial(p.Run, d, 1, p.Installation)
 		errs = append(errs, err)
 		trials = append(trials, api.TrialStatus{
 			Name:   wire.TrialName(int(d)),

@@ -23,8 +23,10 @@ func SecretName(run *api.TrainingRun) string {
 }
 
 // trialJob returns the Job of one attempt of a trial. A Job is created once and never changed.
-func trialJob(run *api.TrainingRun, depth api.Depth, number int32, settings resolve.Settings) (*batchv1.Job, error) {
-	trial, err := resolve.Trial(run, depth, number, settings)
+func trialJob(
+	run *api.TrainingRun, depth api.Depth, number int32, installation resolve.Installation,
+) (*batchv1.Job, error) {
+	trial, err := resolve.Trial(run, depth, number, installation)
 	if err != nil {
 		return nil, err
 	}

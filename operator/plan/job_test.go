@@ -50,7 +50,7 @@ func TestTrialJob(t *testing.T) {
 
 		TerminationGracePeriodSeconds: ptr.To(int64(300)),
 	}
-	j, err := trialJob(run, 50, 2, resolve.Settings{NATS: "tls://nats:4222", CA: true})
+	j, err := trialJob(run, 50, 2, resolve.Installation{NATS: "tls://nats:4222", CA: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestNamesOfJobsAndSecrets(t *testing.T) {
 func TestDocumentsAreNotExpanded(t *testing.T) {
 	run := newWorld(t, 18).run
 	run.Spec.Dataset.URI = "file:///data/$(HOME)/$x"
-	j, err := trialJob(run, 18, 1, resolve.Settings{})
+	j, err := trialJob(run, 18, 1, resolve.Installation{})
 	if err != nil {
 		t.Fatal(err)
 	}

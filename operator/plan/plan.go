@@ -20,8 +20,8 @@ type Input struct {
 	Stream  ledger.Stream
 	Reports ledger.Reports
 	// Admission says why the run cannot be admitted yet although its settings are valid; nil: it can.
-	Admission error
-	Settings  resolve.Settings
+	Admission    error
+	Installation resolve.Installation
 	// Publishing is the number of ModelVersions of the run whose publishing has not ended. A run with such versions is
 	// not deleted.
 	Publishing int

@@ -298,7 +298,7 @@ func (p *planner) planAtNodeLoss(t *api.TrialStatus) {
 
 // createJob creates the Job of a trial's newest attempt. A Job that the API server can never accept ends the trial.
 func (p *planner) createJob(t *api.TrialStatus) {
-	job, err := trialJob(p.Run, t.Depth, t.Attempt, p.Settings)
+	job, err := trialJob(p.Run, t.Depth, t.Attempt, p.Installation)
 	if err != nil { // unlikely: the settings were valid when the run was admitted, and they are immutable
 		p.setPhase(t, t.Phase, "InvalidSettings", err.Error())
 		return

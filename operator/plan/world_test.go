@@ -66,14 +66,14 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 
 func (w *world) input() Input {
 	in := Input{
-		Run:        w.run.DeepCopy(),
-		Cluster:    w.cluster.Cluster,
-		Stream:     w.stream,
-		Reports:    w.reports,
-		Admission:  w.denied,
-		Settings:   resolve.Settings{NATS: "nats://nats:4222"},
-		Publishing: w.publishing,
-		Now:        w.now,
+		Run:          w.run.DeepCopy(),
+		Cluster:      w.cluster.Cluster,
+		Stream:       w.stream,
+		Reports:      w.reports,
+		Admission:    w.denied,
+		Installation: resolve.Installation{NATS: "nats://nats:4222"},
+		Publishing:   w.publishing,
+		Now:          w.now,
 	}
 	in.Reports.Drained = in.Reports.Drained && NeedsDrain(w.run)
 	return in
