@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/resolve"
@@ -59,8 +57,7 @@ func (p *planner) endAsInvalid(message string) bool {
 
 // refuse sets the condition Admitted to false, with an event if the reason is new. It returns false.
 func (p *planner) refuse(reason, message string) bool {
-	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionAdmitted)
-	if was == nil || was.Reason != reason {
+	if decision.ReasonOf(p.next.Conditions, api.ConditionAdmitted) != reason {
 		p.addEvent(decision.Warning, reason, "%s", message)
 	}
 	p.setCondition(api.ConditionAdmitted, false, reason, message)

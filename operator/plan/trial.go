@@ -175,8 +175,7 @@ func (p *planner) retry(t *api.TrialStatus, e attempt.Ending) {
 	}
 	t.NextAttemptTime = decision.Time(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
 	t.CompletionTime = nil
-	message := fmt.Sprintf("attempt %d ended and will be retried: %s", t.Attempt, e.Sentence)
-	p.setPhase(t, api.TrialWaiting, e.Reason(), message)
+	p.setPhase(t, api.TrialWaiting, e.Reason(), e.RetryMessage(t.Attempt))
 	p.retries = append(p.retries, e.Class)
 	p.addTrialEvent(t, decision.Warning, e.Reason(), ": %s", t.Message)
 }
