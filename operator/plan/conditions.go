@@ -58,7 +58,7 @@ func (p *planner) setSuspended() {
 	remaining := ""
 	for i := range p.next.Trials {
 		if t := &p.next.Trials[i]; !t.Phase.Terminal() && remaining == "" {
-			remaining = p.remainingPod(t)
+			remaining = p.remaining(t)
 		}
 	}
 	switch {

@@ -38,7 +38,8 @@ type Plan struct {
 	After   time.Duration // when to plan again even if nothing is observed to change; 0: never
 }
 
-// Ended reports whether a run has ended. The run's completion time is the record of its end, which is final.
+// Ended reports whether a run has ended. The run's completion time is the record of its end, which is final. plumb has
+// another definition, runstate.Ended: a person sees the conditions, and plumb imports no planner.
 func Ended(run *api.TrainingRun) bool { return run.Status.CompletionTime != nil }
 
 // NeedsLiveRead reports whether this plan must read Jobs and pods from the API server, because the cache may be behind.
@@ -92,6 +93,7 @@ func Make(in Input) Plan {
 	p.startAttempts()
 	p.deleteLeftoverJobs()
 	// 5. The best is selected. It is final once all trials have ended and all their reports have been read.
+	p.final = p.allEnded() && p.Stream.Current && p.Reports.Drained
 	p.selectBest()
 	p.endRun()
 	// 6. Conditions, phase and counters follow from the trials.
@@ -135,5 +137,5 @@ func (p *planner) planAgainIn(d time.Duration) {
 	}
 }
 
-// now returns the time of the plan in whole seconds, as decision.Time does.
-func (p *planner) now() *metav1.Time { return decision.Time(p.Now) }
+// timestamp returns the time of the plan in whole seconds, as status keeps it.
+func (p *planner) timestamp() *metav1.Time { return decision.Time(p.Now) }

@@ -19,7 +19,6 @@ func (p *planner) selectBest() {
 	if !p.Stream.Current {
 		return
 	}
-	p.final = p.allEnded() && p.Reports.Drained
 	choice := selection.Choose(p.candidates(), resolve.Rule(p.Run.Spec.Objective), p.final)
 	was := p.next.Best
 	p.next.Best = statusBest(choice)

@@ -85,11 +85,11 @@ var mutants = []mutant{
 		name: "the next attempt does not wait for the end of the one before",
 		file: "operator/plan/trial.go",
 		before: `
-		if pod := p.remainingPod(t); pod != "" {
+		if remaining := p.remaining(t); remaining != "" {
 			p.planAtNodeLoss(t)
 `,
 		after: `
-		if pod := ""; pod != "" {
+		if remaining := ""; remaining != "" {
 			p.planAtNodeLoss(t)
 `,
 		only: []string{"delete the Job of a trial that hangs"},
