@@ -96,7 +96,7 @@ func (r *TrainingRunReconciler) readLiveIfNeeded(
 	needed := plan.NeedsLiveRead(run, now)
 	for _, t := range run.Status.Trials {
 		hasJob := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning // its Job was observed before
-		needed = needed || hasJob && !cluster.Has(attempt.JobName(run.Name, t.Name, t.Attempt))
+		needed = needed || hasJob && !cluster.Has(plan.JobName(run.Name, t.Name, t.Attempt))
 	}
 	if needed {
 		*cluster, err = observeCluster(ctx, r.Live, run, labelsOfRun(run))
@@ -109,13 +109,13 @@ func (r *TrainingRunReconciler) readLiveIfNeeded(
 func (r *TrainingRunReconciler) explainWaits(
 	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
 ) (err error) {
-	unexplained := attempt.Unexplained(run, *cluster, now)
+	unexplained := plan.Unexplained(run, *cluster, now)
 	if cluster.Warnings, err = r.warnings(ctx, run.Namespace, unexplained); err != nil {
 		return err
 	}
-	r.askKueue(ctx, cluster, unexplained)
+	r.readWorkloads(ctx, cluster, unexplained)
 	for _, t := range run.Status.Trials {
-		name := attempt.JobName(run.Name, t.Name, t.Attempt)
+		name := plan.JobName(run.Name, t.Name, t.Attempt)
 		if err := r.refusals.of(types.NamespacedName{Namespace: run.Namespace, Name: name}); err != nil {
 			cluster.Warnings[name] = err.Error()
 			if namesInvalidFields(err) {

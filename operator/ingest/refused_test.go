@@ -112,7 +112,7 @@ func (b *bench) wantHealthAt(now time.Time, reason, words string) {
 	b.t.Helper()
 	run, started := b.run.DeepCopy(), metav1.Now()
 	run.Status.StartTime, run.Status.Trials[0].Phase = &started, api.TrialRunning
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: attempt.JobName(run.Name, "d18", 1), UID: "job"}}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: plan.JobName(run.Name, "d18", 1), UID: "job"}}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "p", OwnerReferences: []metav1.OwnerReference{{UID: job.UID}}},
 		Status:     corev1.PodStatus{Phase: corev1.PodRunning},

@@ -31,7 +31,7 @@ func volumeNotMounted(w *world) {
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: podspec.Container, State: creating}}
 	w.step("a node starts its pod")
 	w.after(attempt.ExplainAfter)
-	if names := attempt.Unexplained(w.run, w.cluster.Cluster, w.now); !slices.Equal(names, []string{p.Name}) {
+	if names := Unexplained(w.run, w.cluster.Cluster, w.now); !slices.Equal(names, []string{p.Name}) {
 		w.t.Errorf("the operator looks for warnings about %v, want about the pod", names)
 	}
 	w.cluster.Warnings = map[string]string{

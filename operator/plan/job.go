@@ -10,7 +10,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
@@ -20,6 +19,11 @@ import (
 // that a run never uses the Secret of an older run with the same name.
 func SecretName(run *api.TrainingRun) string {
 	return fmt.Sprintf("%s-nats-%.8s", run.Name, run.UID)
+}
+
+// JobName returns the name of the Job for one attempt of a trial.
+func JobName(run, trial string, number int32) string {
+	return fmt.Sprintf("%s-%s-a%d", run, trial, number)
 }
 
 // trialJob returns the Job of one attempt of a trial. A Job is created once and never changed.
@@ -53,7 +57,7 @@ func trialJob(
 		}
 	}
 	owner := metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))
-	return podspec.Job(run.Namespace, attempt.JobName(run.Name, trial.Name, number), *owner, labels, pod), nil
+	return podspec.Job(run.Namespace, JobName(run.Name, trial.Name, number), *owner, labels, pod), nil
 }
 
 // addCredential mounts the Secret with the run's credential into the pod's container.

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/clustertest"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
@@ -65,7 +64,7 @@ func TestTrialJob(t *testing.T) {
 func TestNamesOfJobsAndSecrets(t *testing.T) {
 	run := newWorld(t, 152).run
 	run.Name, run.UID = strings.Repeat("n", 40), "0123456789abcdef"
-	if name := attempt.JobName(run.Name, "d152", 101); len(name) > 63 {
+	if name := JobName(run.Name, "d152", 101); len(name) > 63 {
 		t.Errorf("%s has %d characters, too many for a label", name, len(name))
 	}
 	if got, want := SecretName(run), run.Name+"-nats-01234567"; got != want {

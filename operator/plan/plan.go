@@ -42,31 +42,6 @@ type Plan struct {
 // another definition, runstate.Ended: a person sees the conditions, and plumb imports no planner.
 func Ended(run *api.TrainingRun) bool { return run.Status.CompletionTime != nil }
 
-// NeedsLiveRead reports whether this plan must read Jobs and pods from the API server, because the cache may be behind.
-// A stale cache may lack the pod of the last attempt when the next attempt is due, or the Job of a trial that is being
-// stopped.
-func NeedsLiveRead(run *api.TrainingRun, now time.Time) bool {
-	for _, t := range run.Status.Trials {
-		if t.Phase == api.TrialStopping || t.NextAttemptTime != nil && !now.Before(t.NextAttemptTime.Time) {
-			return true
-		}
-	}
-	return false
-}
-
-// NeedsDrain reports whether this plan depends on whether the stream has been read to its end. It does if some trial's
-// pod has ended with exit code 0, or if all trials have ended.
-func NeedsDrain(run *api.TrainingRun) bool {
-	all := len(run.Status.Trials) > 0
-	for _, t := range run.Status.Trials {
-		if t.Phase == api.TrialFinishing {
-			return true
-		}
-		all = all && t.Phase.Terminal()
-	}
-	return all
-}
-
 // Make makes the plan. The plan depends on the input alone. Planning again from the status that the plan returned
 // changes nothing.
 func Make(in Input) Plan {
@@ -84,7 +59,7 @@ func Make(in Input) Plan {
 	// 2. Each trial advances with what was observed and reported.
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
-		p.foldReports(t)
+		p.updateFromReports(t)
 		p.advance(t)
 	}
 	// 3. Trials that must not continue are stopped or paused.

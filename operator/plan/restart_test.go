@@ -88,7 +88,7 @@ func runSweep(t *testing.T, seed uint64, often float64) outcome {
 func (w *world) train(seed uint64, age map[string]int) {
 	for i := range w.run.Status.Trials {
 		s := &w.run.Status.Trials[i]
-		a := w.cluster.Of(attempt.JobName(w.run.Name, s.Name, s.Attempt))
+		a := w.cluster.Of(JobName(w.run.Name, s.Name, s.Attempt))
 		if a.Pod == nil || attempt.PodEnded(a.Pod) {
 			continue
 		}

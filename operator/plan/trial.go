@@ -83,7 +83,7 @@ func (p *planner) nodeLoss() attempt.NodeLoss {
 }
 
 func (p *planner) jobName(t *api.TrialStatus, number int32) string {
-	return attempt.JobName(p.Run.Name, t.Name, number)
+	return JobName(p.Run.Name, t.Name, number)
 }
 
 // remaining returns the kind and name of a trial's pod that has not ended, or of a Job that could still create a pod,

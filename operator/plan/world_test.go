@@ -215,7 +215,7 @@ func (w *world) schedule() { w.cluster.Schedule(w.now) }
 func (w *world) pod(trial string) *corev1.Pod {
 	for _, t := range w.run.Status.Trials {
 		if t.Name == trial {
-			if a := w.cluster.Of(attempt.JobName(w.run.Name, trial, t.Attempt)); a.Pod != nil {
+			if a := w.cluster.Of(JobName(w.run.Name, trial, t.Attempt)); a.Pod != nil {
 				return a.Pod
 			}
 		}
@@ -268,7 +268,7 @@ func (w *world) finish(trial string, epochs int) {
 func (w *world) job(trial string) *batchv1.Job {
 	for _, t := range w.run.Status.Trials {
 		if t.Name == trial {
-			return w.cluster.Of(attempt.JobName(w.run.Name, trial, t.Attempt)).Job
+			return w.cluster.Of(JobName(w.run.Name, trial, t.Attempt)).Job
 		}
 	}
 	return nil

@@ -14,10 +14,10 @@ import (
 // maxCurve is how many points of a learning curve status keeps; the CRD has the same bound.
 const maxCurve = 128
 
-// foldReports updates a trial's status from its reports. While an operator that has just started still reads the
+// updateFromReports updates a trial's status from its reports. While an operator that has just started still reads the
 // stream, it knows only a part of the reports, and status does not change. If the stream has lost reports of the run,
 // status may know more than the stream, and then no value in status is set back.
-func (p *planner) foldReports(t *api.TrialStatus) {
+func (p *planner) updateFromReports(t *api.TrialStatus) {
 	p.best[t.Name] = rememberedBest(t)
 	if !p.Stream.Current {
 		return
