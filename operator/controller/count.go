@@ -65,8 +65,8 @@ func costOf(s *api.TrainingRunStatus) api.Cost {
 	return *s.Cost
 }
 
-// CountPhases returns a function that counts runs and trials by phase, for Prometheus. The counts contain every phase, so
-// that a phase without runs or trials reads 0.
+// CountPhases returns a function that counts runs and trials by phase, for Prometheus. The counts contain every phase,
+// so that a phase without runs or trials reads 0.
 func CountPhases(c client.Reader) func() metrics.Counts {
 	return func() metrics.Counts {
 		s := metrics.Counts{Runs: map[string]int{}, Trials: map[string]int{}}

@@ -52,7 +52,8 @@ func (p *planner) deriveConditions() {
 	}
 }
 
-// setSuspended sets the condition Suspended: true once spec.suspend is true and no pod remains.
+// setSuspended sets the condition Suspended: true once spec.suspend is true and no pod remains. A run that was resumed
+// keeps the condition, as False, until all trials have ended.
 func (p *planner) setSuspended() {
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionSuspended)
 	remaining := ""

@@ -33,9 +33,9 @@ func NeedsDrain(run *api.TrainingRun) bool {
 	return all
 }
 
-// Unexplained returns the sorted names of the Jobs and pods that have waited for at least attempt.ExplainAfter and whose
-// own status does not say why. Such a Job gets no pod because of a quota or an admission webhook; such a pod has a
-// volume that cannot be mounted. Only events name these causes.
+// Unexplained returns the sorted names of the run's Jobs and pods that have waited for at least attempt.ExplainAfter
+// and whose own status does not say why. Such a Job gets no pod because of a quota or an admission webhook; such a pod
+// has a volume that cannot be mounted. Only events name these causes.
 func Unexplained(run *api.TrainingRun, c attempt.Cluster, now time.Time) (names []string) {
 	for _, t := range run.Status.Trials {
 		if t.Phase != api.TrialStarting && t.Phase != api.TrialWaiting || t.Attempt == 0 {

@@ -81,9 +81,10 @@ func Make(in Input) Plan {
 // planner holds one plan while it is made.
 type planner struct {
 	Input
-	next    *api.TrainingRunStatus
-	best    map[string]*ledger.Measured // each trial's best by the trial's name, not rounded as in status
-	final   bool                        // all trials have ended and all reports have been read: the run ends with this plan
+	next *api.TrainingRunStatus
+	best map[string]*ledger.Measured // each trial's best by the trial's name, not rounded as in status
+	// final says that all trials have ended and all their reports have been read: the run ends with this plan.
+	final   bool
 	events  []decision.Event
 	actions []decision.Action
 	retries []wire.Class
