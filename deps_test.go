@@ -46,18 +46,23 @@ var reach = []struct {
 	{
 		of: []string{"cli/..."},
 		never: []string{
-			module + "operator/plan", module + "operator/promotion", module + "operator/attempt",
-			module + "operator/ingest", module + "operator/controller",
+			module + "operator/plan", module + "operator/publishing", module + "operator/attempt",
+			module + "operator/ledger", module + "operator/ingest", module + "operator/controller",
 		},
 		why: "plumb makes no decision of the operator: the two share only podspec, operator/resolve and their imports",
 	},
 	{
 		of: []string{
-			"operator/promotion", "operator/resolve", "operator/attempt", "operator/decision", "operator/plaintext",
+			"operator/publishing", "operator/resolve", "operator/attempt", "operator/decision", "operator/plaintext",
 			"podspec",
 		},
 		never: []string{module + "operator/plan"},
-		why:   "the planners of runs and of promotions do not depend on each other, and both import what they share",
+		why:   "the planners of runs and of versions do not depend on each other, and both import what they share",
+	},
+	{
+		of:    []string{"operator/ledger", "operator/ingest"},
+		never: []string{module + "operator/plan"},
+		why:   "ingest fills ledgers and plan decides from them: the two share only the types of package ledger",
 	},
 	{
 		of: []string{"dataset/..."},
@@ -105,10 +110,10 @@ var reach = []struct {
 	},
 }
 
-// pure are the packages and files that only decide. They may import one another.
+// pure are the packages that only decide. They may import one another.
 var pure = []string{
-	"operator/plan", "operator/promotion", "operator/resolve", "operator/attempt", "operator/decision",
-	"operator/plaintext", "operator/selection", "operator/ingest/ledger.go", "podspec",
+	"operator/plan", "operator/publishing", "operator/resolve", "operator/attempt", "operator/decision",
+	"operator/plaintext", "operator/selection", "operator/ledger", "podspec",
 }
 
 // direct has rules about the direct imports of a package or of one file. The standard library is allowed, except the
@@ -133,7 +138,7 @@ var direct = []struct {
 		only: []string{
 			module + "operator/plan", module + "operator/resolve", module + "operator/attempt",
 			module + "operator/decision", module + "operator/plaintext", module + "operator/selection",
-			module + "podspec", module + "api/v1alpha1", module + "wire", module + "score",
+			module + "operator/ledger", module + "podspec", module + "api/v1alpha1", module + "wire", module + "score",
 			"k8s.io/api/...", "k8s.io/apimachinery/pkg/apis/meta/v1", "k8s.io/apimachinery/pkg/api/meta",
 			"k8s.io/apimachinery/pkg/api/resource", "k8s.io/utils/ptr",
 		},

@@ -125,7 +125,7 @@ func run(ctx context.Context, o options, config *rest.Config) error {
 	if err := addControllers(mgr, o, reports, issuer, authority); err != nil {
 		return err
 	}
-	if err := metrics.Register(ctrlmetrics.Registry, ctl.State(mgr.GetClient())); err != nil {
+	if err := metrics.Register(ctrlmetrics.Registry, ctl.CountPhases(mgr.GetClient())); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	ctrl.Log.Info("starting", "release", wire.Release, "wire", wire.Version, "namespaces", o.namespaces)
@@ -168,14 +168,14 @@ func addControllers(
 		EnableWarmup: ptr.To(true),
 	}
 	runs := &ctl.TrainingRunReconciler{
-		Client:   mgr.GetClient(),
-		Live:     mgr.GetAPIReader(),
-		Recorder: recorder,
-		Ingest:   reports,
-		Issuer:   issuer,
-		CA:       authority,
-		Settings: resolve.Settings{NATS: o.natsURLForTrials, CA: authority != nil},
-		Now:      time.Now,
+		Client:       mgr.GetClient(),
+		Live:         mgr.GetAPIReader(),
+		Recorder:     recorder,
+		Ingest:       reports,
+		Issuer:       issuer,
+		CA:           authority,
+		Installation: resolve.Installation{NATS: o.natsURLForTrials, CA: authority != nil},
+		Now:          time.Now,
 	}
 	if err := runs.SetupWithManager(mgr, workers); err != nil {
 		return err

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write testdata")
 // testdata/metrics.txt lists the operator's metrics, those of controller-runtime included, with their help texts.
 // hack/promcheck checks that alerts and dashboard use only metrics of this list.
 func TestMetricsThatTheOperatorHas(t *testing.T) {
-	if err := metrics.Register(ctrlmetrics.Registry, func() metrics.State { return metrics.State{} }); err != nil {
+	if err := metrics.Register(ctrlmetrics.Registry, func() metrics.Counts { return metrics.Counts{} }); err != nil {
 		t.Fatal(err)
 	}
 	descriptions := make(chan *prometheus.Desc)

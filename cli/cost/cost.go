@@ -6,6 +6,7 @@ import (
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/resolve"
 )
 
 // Of returns what the pods of trial t have cost up to now. The operator counts a pod once it has ended, and Of adds the
@@ -19,7 +20,7 @@ func Of(r *api.TrainingRun, t api.TrialStatus, now time.Time) api.Cost {
 		if a.StartTime != nil && a.EndTime == nil && !t.Phase.Terminal() {
 			seconds := max(0, int64(now.Sub(a.StartTime.Time).Seconds()))
 			c.PodSeconds += seconds
-			c.GPUSeconds += seconds * gpusOf(r, t.Depth)
+			c.GPUSeconds += seconds * resolve.GPUs(resolve.Resources(r, t.Depth))
 		}
 	}
 	return c
@@ -35,22 +36,6 @@ func OfRun(r *api.TrainingRun, now time.Time) (sum api.Cost) {
 		sum.LostGPUSeconds += c.LostGPUSeconds
 	}
 	return sum
-}
-
-// gpusOf returns the number of GPUs that a pod of this depth requests. Kubernetes requires that the request and the
-// limit of GPUs are equal.
-func gpusOf(r *api.TrainingRun, depth api.Depth) int64 {
-	resources := r.Spec.Template.Resources
-	for _, o := range r.Spec.Overrides {
-		if o.Depth == depth && o.Resources != nil {
-			resources = *o.Resources
-		}
-	}
-	n, ok := resources.Limits[api.ResourceGPU]
-	if !ok {
-		n = resources.Requests[api.ResourceGPU]
-	}
-	return n.Value()
 }
 
 // expense is a cost in one unit: GPU-hours, or pod-hours if no GPU was used.

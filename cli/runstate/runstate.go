@@ -13,7 +13,8 @@ import (
 )
 
 // Ended reports whether the run is over, and whether it succeeded. It reads the conditions: the phase is only for
-// printing.
+// printing. The operator has another definition, plan.Ended: it reads the completion time, which is the record. One
+// write of the status sets both.
 func Ended(r *api.TrainingRun) (over, succeeded bool) {
 	if meta.IsStatusConditionTrue(r.Status.Conditions, api.ConditionSucceeded) {
 		return true, true

@@ -1,7 +1,6 @@
 package attempt
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -10,18 +9,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// JobName returns the name of the Job for one attempt of a trial.
-func JobName(run, trial string, attempt int32) string {
-	return fmt.Sprintf("%s-%s-a%d", run, trial, attempt)
-}
-
 // Cluster holds the Jobs of one run or of one model version, and every pod that has the labels of the run or version.
 type Cluster struct {
 	Jobs []*batchv1.Job
 	Pods []*corev1.Pod
 	// Warnings holds the cluster's newest warning about a Job or pod that waits, by the object's name. A warning says
 	// why a Job has no pod, why a volume is missing or why Kueue does not admit a Job. The controller looks for
-	// warnings only about the names that Unexplained returns. It adds the errors with which the API server refused
+	// warnings only about the names that plan.Unexplained returns. It adds the errors with which the API server refused
 	// Jobs.
 	Warnings map[string]string
 	// Invalid names the Jobs that the API server refuses because their fields are wrong, so that creating them again

@@ -1,6 +1,9 @@
 package attempt
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // DefaultMaxRetries is the default of failurePolicy.maxRetries. Publishing Jobs always use it.
 const DefaultMaxRetries = 3
@@ -19,4 +22,9 @@ func Backoff(retry int32) time.Duration {
 		d *= 2
 	}
 	return min(d, maxBackoff)
+}
+
+// RetryMessage returns the message of a trial or version whose attempt with this number ended and will be retried.
+func (e Ending) RetryMessage(number int32) string {
+	return fmt.Sprintf("attempt %d ended and will be retried: %s", number, e.Sentence)
 }

@@ -2,21 +2,19 @@ package attempt
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/podspec"
 )
 
 // Reasons why an attempt has a Job and does not report yet. No other question is asked as often.
 const (
-	ReasonNoPod       = "NoPodYet"
-	ReasonQueue       = "WaitsInQueue"
-	ReasonStarting    = "ContainerStarting"
+	reasonNoPod       = "NoPodYet"
+	reasonQueue       = "WaitsInQueue"
+	reasonStarting    = "ContainerStarting"
 	ReasonImage       = "ImageNotPulled"
 	ReasonFirstReport = "AwaitingFirstReport"
 )
@@ -34,30 +32,7 @@ type Wait struct {
 // InEvents reports whether only Kubernetes events can say why the attempt waits, because the status of its Job and pod
 // does not.
 func (w Wait) InEvents() bool {
-	return w.Reason == ReasonNoPod || w.Reason == ReasonQueue || w.Reason == ReasonStarting
-}
-
-// Unexplained returns the sorted names of the Jobs and pods that have waited for at least ExplainAfter and whose own
-// status does not say why. Such a Job gets no pod because of a quota or an admission webhook; such a pod has a volume
-// that cannot be mounted. Only events name these causes.
-func Unexplained(run *api.TrainingRun, c Cluster, now time.Time) (names []string) {
-	for _, t := range run.Status.Trials {
-		if t.Phase != api.TrialStarting && t.Phase != api.TrialWaiting || t.Attempt == 0 {
-			continue
-		}
-		a := c.Of(JobName(run.Name, t.Name, t.Attempt))
-		if a.Job == nil || now.Sub(a.Job.CreationTimestamp.Time) < ExplainAfter {
-			continue
-		}
-		switch w := a.Wait(Wait{Reason: t.Reason, Message: t.Message}, nil); {
-		case w.Reason == ReasonStarting:
-			names = append(names, a.Pod.Name)
-		case w.InEvents():
-			names = append(names, a.Job.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return w.Reason == reasonNoPod || w.Reason == reasonQueue || w.Reason == reasonStarting
 }
 
 // Wait returns what the attempt waits for. The attempt has a Job and has not ended. was is what the attempt waited for
@@ -93,9 +68,9 @@ func (a Observed) Wait(was Wait, warnings map[string]string) Wait {
 		}
 	}
 	if w := warnings[a.Pod.Name]; w != "" {
-		return Wait{Reason: ReasonStarting, Message: "its pod cannot be started yet: " + w}
+		return Wait{Reason: reasonStarting, Message: "its pod cannot be started yet: " + w}
 	}
-	return Wait{Reason: ReasonStarting, Message: "its pod is being started"}
+	return Wait{Reason: reasonStarting, Message: "its pod is being started"}
 }
 
 // InQueue reports whether a Job waits until Kueue admits it.
@@ -107,17 +82,17 @@ func withoutPod(job *batchv1.Job, warning string) Wait {
 	describe := "`kubectl describe job " + job.Name + "`"
 	switch {
 	case InQueue(job) && warning != "":
-		return Wait{Reason: ReasonQueue, Message: "waits in queue " + queue + ": " + warning}
+		return Wait{Reason: reasonQueue, Message: "waits in queue " + queue + ": " + warning}
 	case InQueue(job):
-		return Wait{Reason: ReasonQueue, Message: "waits in queue " + queue + " until Kueue admits it"}
+		return Wait{Reason: reasonQueue, Message: "waits in queue " + queue + " until Kueue admits it"}
 	case JobSuspended(job):
 		return Wait{
-			Reason:  ReasonQueue,
+			Reason:  reasonQueue,
 			Message: "its Job is suspended, and Plumbline did not suspend it: " + describe + " may say who did",
 		}
 	case warning != "":
-		return Wait{Reason: ReasonNoPod, Message: "its Job has no pod yet: " + warning}
+		return Wait{Reason: reasonNoPod, Message: "its Job has no pod yet: " + warning}
 	default:
-		return Wait{Reason: ReasonNoPod, Message: "its Job has no pod yet; if this lasts, " + describe + " says why"}
+		return Wait{Reason: reasonNoPod, Message: "its Job has no pod yet; if this lasts, " + describe + " says why"}
 	}
 }

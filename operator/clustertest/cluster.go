@@ -1,4 +1,4 @@
-// Package clustertest simulates a cluster in memory for the tests of both planners, plan and promotion. Jobs get pods,
+// Package clustertest simulates a cluster in memory for the tests of both planners, plan and publishing. Jobs get pods,
 // pods end, and objects are deleted, as in Kubernetes. The package also compares a test's story with its golden file.
 package clustertest
 

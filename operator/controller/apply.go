@@ -93,12 +93,12 @@ func deleteOne(ctx context.Context, c client.Client, o client.Object, reason str
 }
 
 // stillNewest returns errBehind if the API server has another version of the planned object, or another object of that
-// name. now receives the object.
-func stillNewest(ctx context.Context, live client.Reader, planned, now client.Object) error {
-	if err := live.Get(ctx, client.ObjectKeyFromObject(planned), now); err != nil {
+// name. current receives the object.
+func stillNewest(ctx context.Context, live client.Reader, planned, current client.Object) error {
+	if err := live.Get(ctx, client.ObjectKeyFromObject(planned), current); err != nil {
 		return fmt.Errorf("read %s again: %w", planned.GetName(), err)
 	}
-	if now.GetUID() != planned.GetUID() || now.GetResourceVersion() != planned.GetResourceVersion() {
+	if current.GetUID() != planned.GetUID() || current.GetResourceVersion() != planned.GetResourceVersion() {
 		return errBehind
 	}
 	return nil

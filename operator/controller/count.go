@@ -65,11 +65,11 @@ func costOf(s *api.TrainingRunStatus) api.Cost {
 	return *s.Cost
 }
 
-// State returns a function that counts runs and trials by phase, for Prometheus. The counts contain every phase, so
-// that a phase without runs or trials reads 0.
-func State(c client.Reader) func() metrics.State {
-	return func() metrics.State {
-		s := metrics.State{Runs: map[string]int{}, Trials: map[string]int{}}
+// CountPhases returns a function that counts runs and trials by phase, for Prometheus. The counts contain every phase,
+// so that a phase without runs or trials reads 0.
+func CountPhases(c client.Reader) func() metrics.Counts {
+	return func() metrics.Counts {
+		s := metrics.Counts{Runs: map[string]int{}, Trials: map[string]int{}}
 		var all api.TrainingRunList
 		if err := c.List(context.Background(), &all); err != nil {
 			return s // The cache has not started yet.

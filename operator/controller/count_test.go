@@ -62,7 +62,7 @@ func TestEachEndIsCountedOnce(t *testing.T) {
 	}
 }
 
-func TestStateCountsByPhase(t *testing.T) {
+func TestCountPhases(t *testing.T) {
 	end := metav1.Now()
 	scheme := runtime.NewScheme()
 	if err := api.AddToScheme(scheme); err != nil {
@@ -86,8 +86,8 @@ func TestStateCountsByPhase(t *testing.T) {
 		run("b", api.RunRunning, nil, 1),
 		run("c", api.RunFailed, &end, 9),
 	).Build()
-	got := State(c)()
-	want := metrics.State{
+	got := CountPhases(c)()
+	want := metrics.Counts{
 		Runs: map[string]int{"Pending": 0, "Running": 2, "Suspended": 0, "Succeeded": 0, "Failed": 1},
 		Trials: map[string]int{
 			"Waiting": 3, "Starting": 0, "Running": 3, "Finishing": 0,

@@ -21,7 +21,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
 	"plumbline.dev/plumbline/operator/decision"
-	"plumbline.dev/plumbline/operator/promotion"
+	"plumbline.dev/plumbline/operator/publishing"
 )
 
 // ModelVersionReconciler creates a Job that publishes each ModelVersion. A ModelVersion has no owner: it is the record
@@ -81,21 +81,21 @@ func (r *ModelVersionReconciler) model(ctx context.Context, v *api.ModelVersion)
 
 func (r *ModelVersionReconciler) observeAndPlan(
 	ctx context.Context, v *api.ModelVersion, m *api.Model,
-) (promotion.Plan, error) {
-	in := promotion.Input{Version: v, Model: m, Now: r.Now()}
+) (publishing.Plan, error) {
+	in := publishing.Input{Version: v, Model: m, Now: r.Now()}
 	if v.Status.CompletionTime == nil {
 		var err error
 		if in.Cluster, err = observeCluster(ctx, r.Client, v, labelsOf(v)); err != nil {
-			return promotion.Plan{}, err
+			return publishing.Plan{}, err
 		}
 		// status.job names a Job that was observed before. If the cache does not have it, the cache may be behind.
 		if job := v.Status.Job; job != "" && !in.Cluster.Has(job) {
 			if in.Cluster, err = observeCluster(ctx, r.Live, v, labelsOf(v)); err != nil {
-				return promotion.Plan{}, err
+				return publishing.Plan{}, err
 			}
 		}
 	}
-	return promotion.Make(in), nil
+	return publishing.Make(in), nil
 }
 
 func labelsOf(v *api.ModelVersion) client.MatchingLabels {
@@ -104,7 +104,7 @@ func labelsOf(v *api.ModelVersion) client.MatchingLabels {
 
 // writeStatus writes the status if it differs from the version's, and then records the events.
 func (r *ModelVersionReconciler) writeStatus(
-	ctx context.Context, v *api.ModelVersion, p promotion.Plan,
+	ctx context.Context, v *api.ModelVersion, p publishing.Plan,
 ) (written bool, err error) {
 	if equality.Semantic.DeepEqual(v.Status, p.Status) {
 		return false, nil
@@ -144,7 +144,7 @@ func (r *ModelVersionReconciler) apply(
 
 // updateModel writes the Model's count of versions into its status.
 func (r *ModelVersionReconciler) updateModel(ctx context.Context, m *api.Model, v *api.ModelVersion) error {
-	next := promotion.ModelStatus(m, v)
+	next := publishing.ModelStatus(m, v)
 	if next == m.Status {
 		return nil
 	}

@@ -22,11 +22,11 @@ import (
 // whether the stream is drained, and reads the folded reports last. Of a pod that had ended by the first step, a
 // drained stream has no more reports by the second, and the third returns them all.
 func (r *TrainingRunReconciler) observe(ctx context.Context, run *api.TrainingRun) (plan.Input, error) {
-	in := plan.Input{Run: run, Settings: r.Settings, Now: r.Now()}
+	in := plan.Input{Run: run, Installation: r.Installation, Now: r.Now()}
 	var err error
 	if plan.Ended(run) {
 		if at := plan.ExpiresAt(run); !at.IsZero() && !in.Now.Before(at) {
-			in.Promotions, err = r.promotions(ctx, run)
+			in.Publishing, err = r.countPublishing(ctx, run)
 		}
 		return in, err
 	}
@@ -96,7 +96,7 @@ func (r *TrainingRunReconciler) readLiveIfNeeded(
 	needed := plan.NeedsLiveRead(run, now)
 	for _, t := range run.Status.Trials {
 		hasJob := t.Phase == api.TrialStarting || t.Phase == api.TrialRunning // its Job was observed before
-		needed = needed || hasJob && !cluster.Has(attempt.JobName(run.Name, t.Name, t.Attempt))
+		needed = needed || hasJob && !cluster.Has(plan.JobName(run.Name, t.Name, t.Attempt))
 	}
 	if needed {
 		*cluster, err = observeCluster(ctx, r.Live, run, labelsOfRun(run))
@@ -109,13 +109,13 @@ func (r *TrainingRunReconciler) readLiveIfNeeded(
 func (r *TrainingRunReconciler) explainWaits(
 	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
 ) (err error) {
-	unexplained := attempt.Unexplained(run, *cluster, now)
+	unexplained := plan.Unexplained(run, *cluster, now)
 	if cluster.Warnings, err = r.warnings(ctx, run.Namespace, unexplained); err != nil {
 		return err
 	}
-	r.askKueue(ctx, cluster, unexplained)
+	r.readWorkloads(ctx, cluster, unexplained)
 	for _, t := range run.Status.Trials {
-		name := attempt.JobName(run.Name, t.Name, t.Attempt)
+		name := plan.JobName(run.Name, t.Name, t.Attempt)
 		if err := r.refusals.of(types.NamespacedName{Namespace: run.Namespace, Name: name}); err != nil {
 			cluster.Warnings[name] = err.Error()
 			if namesInvalidFields(err) {
@@ -151,11 +151,11 @@ func (r *TrainingRunReconciler) warnings(
 	return out, nil
 }
 
-// promotions returns how many of the run's ModelVersions have not ended.
-func (r *TrainingRunReconciler) promotions(ctx context.Context, run *api.TrainingRun) (n int, err error) {
+// countPublishing returns how many of the run's ModelVersions are neither published nor have failed.
+func (r *TrainingRunReconciler) countPublishing(ctx context.Context, run *api.TrainingRun) (n int, err error) {
 	var versions api.ModelVersionList
 	if err := r.Live.List(ctx, &versions, client.InNamespace(run.Namespace)); err != nil {
-		return 0, fmt.Errorf("list the promotions of TrainingRun %s: %w", run.Name, err)
+		return 0, fmt.Errorf("list the ModelVersions of TrainingRun %s: %w", run.Name, err)
 	}
 	for _, v := range versions.Items {
 		if v.Spec.Run.UID == string(run.UID) && v.Status.CompletionTime == nil {

@@ -36,14 +36,14 @@ const conflictRetry = 100 * time.Millisecond
 
 // TrainingRunReconciler creates one Job per attempt and writes the status of TrainingRuns.
 type TrainingRunReconciler struct {
-	Client   client.Client
-	Live     client.Reader // reads the API server itself, where a cache that is behind would do harm
-	Recorder events.EventRecorder
-	Ingest   *ingest.Ingest
-	Issuer   *credential.Issuer
-	CA       []byte // the authority of the NATS server, in PEM; nil: trials trust the system's authorities
-	Settings resolve.Settings
-	Now      func() time.Time
+	Client       client.Client
+	Live         client.Reader // reads the API server itself, where a cache that is behind would do harm
+	Recorder     events.EventRecorder
+	Ingest       *ingest.Ingest
+	Issuer       *credential.Issuer
+	CA           []byte // the authority of the NATS server, in PEM; nil: trials trust the system's authorities
+	Installation resolve.Installation
+	Now          func() time.Time
 
 	refusals    refusals // of Jobs and Secrets
 	credentials sync.Map // uids of the runs whose Secret this operator has ensured

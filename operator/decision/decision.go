@@ -1,5 +1,5 @@
-// Package decision holds the events and actions that both planners, plan and promotion, return. Each has a reason. The
-// controllers record the events and carry out the actions.
+// Package decision holds what both planners, plan and publishing, return: conditions, events and actions. Each has a
+// reason. The controllers write the conditions, record the events and carry out the actions.
 package decision
 
 import (

@@ -8,15 +8,6 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// maxWriters bounds how many writers of one trial the operator remembers. A run may ask for at most 901 attempts of a
-// trial (the first, 100 retries and 800 interruptions). Each attempt has one writer, and another if somebody deletes
-// its Job and the operator creates the Job again.
-const maxWriters = 1024
-
-// maxSpans bounds how many ranges of sequences the operator remembers of one writer. An honest writer needs few: NATS
-// loses no report, and a resuming writer repeats old reports in order.
-const maxSpans = 1024
-
 // Reasons why a report is refused. They are label values of a counter, so there is a fixed set of them.
 const (
 	refusedSize    = "too_large"

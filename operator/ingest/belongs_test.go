@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/reporttest"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -122,7 +123,7 @@ func TestReportsThatAreRefused(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := (&writer{attempt: 2, pod: "p"}).epoch(1, 0.5, true)
+			r := (&reporttest.Writer{Attempt: 2, Pod: "p"}).Epoch(1, 0.5, true)
 			if tc.change != nil {
 				tc.change(&r)
 			}

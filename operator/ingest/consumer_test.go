@@ -18,11 +18,14 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/credential"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/natstest"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/reporttest"
 	"plumbline.dev/plumbline/wire"
 )
+
+const uid = reporttest.UID
 
 // waitLimit is how long a test waits for something that must happen. A test that passes never waits so long.
 const waitLimit = 30 * time.Second
@@ -35,7 +38,7 @@ type bench struct {
 	run    *api.TrainingRun
 	ingest *Ingest
 	stop   func()
-	pod    writer
+	pod    reporttest.Writer
 	change func(*Options) // changes Ingest's options; nil: nothing
 }
 
@@ -47,7 +50,7 @@ func newBenchWith(t *testing.T, change func(*Options)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, server: s, issuer: issuer, pod: writer{attempt: 1, pod: "p"}, change: change}
+	b := &bench{t: t, server: s, issuer: issuer, pod: reporttest.Writer{Attempt: 1, Pod: "p"}, change: change}
 	b.start()
 	b.until("the stream is there", func() bool { return b.ingest.Stream().Current })
 	b.run = &api.TrainingRun{
@@ -159,7 +162,7 @@ func (b *bench) sendRaw(uid, subject string, data []byte, options ...jetstream.P
 	}
 }
 
-func (b *bench) trial() plan.TrialReports { return b.ingest.Reports(uid).Trials["d18"] }
+func (b *bench) trial() ledger.TrialReports { return b.ingest.Reports(uid).Trials["d18"] }
 
 func (b *bench) drained() bool {
 	ok, err := b.ingest.Drained(b.t.Context(), uid)
@@ -169,7 +172,7 @@ func (b *bench) drained() bool {
 // A cache that is behind shows the run as it was before the newest attempt was started. The reports of that attempt
 // must not be refused.
 func TestAnOlderStatusForgetsNoAttempt(t *testing.T) {
-	g, older, newest := newHostile(t), 1, &writer{attempt: 3, pod: "r"}
+	g, older, newest := newHostile(t), 1, &reporttest.Writer{Attempt: 3, Pod: "r"}
 	run := &api.TrainingRun{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: uid},
 		Status: api.TrainingRunStatus{
@@ -181,7 +184,7 @@ func TestAnOlderStatusForgetsNoAttempt(t *testing.T) {
 	run = run.DeepCopy()
 	run.Status.Trials[0].Attempt = int32(older)
 	g.Track(run)
-	data, err := json.Marshal(newest.epoch(1, 0.5, true))
+	data, err := json.Marshal(newest.Epoch(1, 0.5, true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +199,7 @@ func TestReportsArrive(t *testing.T) {
 	if !b.drained() {
 		t.Error("a run without reports is not drained")
 	}
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
 	woken := false
 	for deadline := time.After(waitLimit); !woken; {
 		select {
@@ -221,10 +224,10 @@ func TestReportsArrive(t *testing.T) {
 func TestTheDelayOfAReportIsMeasuredOnce(t *testing.T) {
 	b := newBench(t)
 	before := observed(t)
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	folded := b.ingest.FoldedSoFar(uid)
-	b.send(b.pod.epoch(2, 0.8, true))
+	b.send(b.pod.Epoch(2, 0.8, true))
 	b.until("one more is read", func() bool { return b.trial().Folded == 3 })
 	b.ingest.MarkShown(uid, folded, true, time.Now())
 	b.ingest.MarkShown(uid, folded, true, time.Now())
@@ -256,13 +259,14 @@ func observed(t *testing.T) uint64 {
 func TestRefusedReportsChangeNothing(t *testing.T) {
 	b := newBench(t)
 	before := counted(t)
-	lie := b.pod.epoch(1, 0.9, true)
+	lie := b.pod.Epoch(1, 0.9, true)
 	lie.Epochs = 99
 	b.send(lie)
 	b.sendRaw(uid, wire.Subject(uid, "d18", 1), []byte("{"))
 	b.sendRaw("22222222", wire.Subject("22222222", "d18", 1), []byte("{}"))
-	good := writer{attempt: 1, pod: "q"} // another writer, because the server drops a message id that it knows
-	b.send(good.report(wire.Started, 0))
+	// Another writer, because the server drops a message id that it knows.
+	good := reporttest.Writer{Attempt: 1, Pod: "q"}
+	b.send(good.Report(wire.Started, 0))
 	b.until("the good one is read", func() bool { return b.trial().Folded > 0 })
 	if v := b.trial(); v.Folded != 1 || v.Epoch != 0 || v.Best != nil {
 		t.Errorf("a refused report changed the ledger: %+v", v)
@@ -277,8 +281,8 @@ func TestRefusedReportsChangeNothing(t *testing.T) {
 // lower the counter of gaps.
 func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	b := newBench(t)
-	started := b.pod.report(wire.Started, 0)
-	first, second, third := b.pod.epoch(1, 0.7, true), b.pod.epoch(2, 0.8, true), b.pod.epoch(3, 0.9, true)
+	started := b.pod.Report(wire.Started, 0)
+	first, second, third := b.pod.Epoch(1, 0.7, true), b.pod.Epoch(2, 0.8, true), b.pod.Epoch(3, 0.9, true)
 	for _, step := range []struct {
 		send   []wire.Report
 		folded int64 // afterwards
@@ -332,10 +336,10 @@ func since(t *testing.T, before map[string]float64) map[string]float64 {
 
 func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.stop()
-	b.send(b.pod.epoch(2, 0.8, true)) // while no operator reads
+	b.send(b.pod.Epoch(2, 0.8, true)) // while no operator reads
 	b.start()
 	b.until("it has caught up", func() bool { return b.ingest.Stream().Current })
 	r := b.ingest.Reports(uid)
@@ -346,7 +350,7 @@ func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 
 func TestNATSCannotBeReachedForAWhile(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.report(wire.Started, 0))
+	b.send(b.pod.Report(wire.Started, 0))
 	b.until("it is read", func() bool { return b.trial().Folded == 1 })
 	id := b.ingest.Stream().ID
 	b.server.Down()
@@ -358,7 +362,7 @@ func TestNATSCannotBeReachedForAWhile(t *testing.T) {
 		t.Error("the run is drained, although nobody can know that")
 	}
 	b.server.Up()
-	b.send(b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Epoch(1, 0.7, true))
 	b.until("the next report is read", func() bool { return b.trial().Folded == 2 && b.ingest.Stream().Connected })
 	s, r := b.ingest.Stream(), b.ingest.Reports(uid)
 	if s.ID != id || !r.Whole || r.Trials["d18"].Duplicates != 0 {
@@ -368,14 +372,14 @@ func TestNATSCannotBeReachedForAWhile(t *testing.T) {
 
 func TestAWipedStreamIsNoticed(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	id := b.ingest.Stream().ID
 	b.server.Down()
 	b.server.Wipe()
 	b.server.Up()
 	b.until("another stream is read", func() bool { s := b.ingest.Stream(); return s.Connected && s.ID != id })
-	b.send(b.pod.epoch(2, 0.6, true))
+	b.send(b.pod.Epoch(2, 0.6, true))
 	b.until("its first report is read", func() bool { return b.trial().Folded == 3 })
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Best.Epoch != 1 {
 		t.Errorf("the ledger must keep what it has and not be whole: %+v", r)

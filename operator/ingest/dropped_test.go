@@ -16,6 +16,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/credential"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/operator/metrics"
 	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
@@ -26,7 +27,7 @@ import (
 
 func TestAFullStreamDropsReportsThatWereNotRead(t *testing.T) {
 	b := newBenchWith(t, func(o *Options) { o.MaxBytes = 64 << 10 })
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.9, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.9, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.server.Down()
 	b.until("the outage is noticed", func() bool { return !b.ingest.Stream().Connected })
@@ -43,7 +44,7 @@ func TestAFullStreamDropsReportsThatWereNotRead(t *testing.T) {
 
 func TestAFullStreamDropsReportsThatWereRead(t *testing.T) {
 	b := newBenchWith(t, func(o *Options) { o.MaxBytes = 64 << 10 })
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.9, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.9, true))
 	for n := int64(22); n <= 202; n += 20 { // in steps, because a slow reader of two hundred might find some gone
 		b.fill(20)
 		b.until("everything is read", func() bool { return b.trial().Folded == n })
@@ -62,18 +63,18 @@ func TestAFullStreamDropsReportsThatWereRead(t *testing.T) {
 
 func TestAPurgedStream(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.purge()
-	b.send(b.pod.epoch(2, 0.6, true))
+	b.send(b.pod.Epoch(2, 0.6, true))
 	b.until("the next is read", func() bool { return b.trial().Folded == 3 })
 	if r := b.ingest.Reports(uid); !r.Whole || r.Trials["d18"].Gaps != 0 || r.Trials["d18"].Best.Epoch != 1 {
 		t.Errorf("a purge of reports that were read must lose nothing: %+v", r)
 	}
 	b.stop()
-	b.send(b.pod.epoch(3, 0.8, true))
+	b.send(b.pod.Epoch(3, 0.8, true))
 	b.purge() // of a report that was not read
-	b.send(b.pod.epoch(4, 0.5, true))
+	b.send(b.pod.Epoch(4, 0.5, true))
 	b.start()
 	b.until("the remaining reports are read", func() bool { return b.ingest.Stream().Current && b.trial().Folded == 1 })
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Epoch != 4 {
@@ -84,14 +85,14 @@ func TestAPurgedStream(t *testing.T) {
 
 func TestAStreamThatIsDeletedUnderTheOperator(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	id := b.ingest.Stream().ID
 	if err := b.admin().DeleteStream(t.Context(), wire.Stream); err != nil {
 		t.Fatal(err)
 	}
 	b.until("another stream is read", func() bool { s := b.ingest.Stream(); return s.Connected && s.ID != id })
-	b.send(b.pod.epoch(2, 0.6, true))
+	b.send(b.pod.Epoch(2, 0.6, true))
 	b.until("its first report is read", func() bool { return b.trial().Folded == 3 })
 	if r := b.ingest.Reports(uid); r.Whole || r.Trials["d18"].Best.Epoch != 1 {
 		t.Errorf("the ledger must keep what it has and not be whole: %+v", r)
@@ -110,7 +111,7 @@ func TestMessagesMissingBetweenTwo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := New(Options{}, logr.Discard())
-			g.stream = plan.Stream{ID: "s", Next: 5}
+			g.stream = ledger.Stream{ID: "s", Next: 5}
 			g.Track(&api.TrainingRun{
 				ObjectMeta: metav1.ObjectMeta{UID: uid},
 				Status:     api.TrainingRunStatus{Stream: &api.StreamPosition{ID: "s", Sequence: tc.began}},
@@ -172,7 +173,7 @@ func (b *bench) fill(n int) {
 	b.t.Helper()
 	var beats []wire.Report
 	for range n {
-		r := b.pod.report(wire.Heartbeat, 1)
+		r := b.pod.Report(wire.Heartbeat, 1)
 		r.Message = strings.Repeat("x", wire.MaxMessageRunes)
 		beats = append(beats, r)
 	}

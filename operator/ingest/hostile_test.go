@@ -2,9 +2,7 @@ package ingest
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
-	"math/rand/v2"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,12 +11,12 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/ledger"
+	"plumbline.dev/plumbline/operator/reporttest"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -32,7 +30,7 @@ func newHostile(t *testing.T) *Ingest {
 	done := make(chan struct{})
 	close(done) // nobody receives wakes
 	g.done = done
-	g.stream = plan.Stream{ID: "s", Next: 1, Current: true, Connected: true}
+	g.stream = ledger.Stream{ID: "s", Next: 1, Current: true, Connected: true}
 	for name, id := range map[string]types.UID{"sweep": uid, "other": otherUID} {
 		g.Track(&api.TrainingRun{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: name, UID: id},
@@ -51,8 +49,8 @@ func newHostile(t *testing.T) *Ingest {
 // Any bytes may arrive on a subject on which a trial's pod may publish. They must cause no panic and change no other
 // trial, and the API server must accept what the trial's own status becomes.
 func FuzzFoldMessage(f *testing.F) {
-	w := &writer{attempt: 1, pod: "p"}
-	good := w.epoch(2, 0.7, true)
+	w := &reporttest.Writer{Attempt: 1, Pod: "p"}
+	good := w.Epoch(2, 0.7, true)
 	for _, change := range []func(*wire.Report){
 		func(*wire.Report) {},
 		func(r *wire.Report) { r.Trial, r.Depth, r.Writer = "d50", 50, "d50-a1-p" },
@@ -82,7 +80,7 @@ func FuzzFoldMessage(f *testing.F) {
 	f.Add(wire.Subject(uid, "d18", 1), acknowledgement)
 	f.Fuzz(func(t *testing.T, subject string, data []byte) {
 		g := newHostile(t)
-		before := map[types.UID]plan.Reports{uid: g.Reports(uid), otherUID: g.Reports(otherUID)}
+		before := map[types.UID]ledger.Reports{uid: g.Reports(uid), otherUID: g.Reports(otherUID)}
 		for sequence := int64(1); sequence <= 3; sequence++ {
 			g.foldMessage(subject, sequence, time.Now(), data, true)
 		}
@@ -105,49 +103,13 @@ func FuzzFoldMessage(f *testing.F) {
 // decimal is the pattern that the CRD requires of a decimal.
 var decimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$`)
 
-// The memory that the reports of a pod cost the operator is bounded, whatever writers and sequences the pod makes up.
-// Heartbeats cost no memory.
-func TestMemoryIsBounded(t *testing.T) {
-	l := NewLedger()
-	honest := &writer{attempt: 1, pod: "p"}
-	for range 10_000 {
-		l.Fold(honest.report(wire.Heartbeat, 1))
-	}
-	d18 := l.trials["d18"]
-	if n := len(*d18.origins["d18-a1-p"]); n != 1 || d18.view.Folded != 10_000 {
-		t.Errorf("10,000 heartbeats are kept as %d ranges, and %d were counted", n, d18.view.Folded)
-	}
-	foldMany := func(change func(*wire.Report, int)) (refused int) {
-		for i := range 5000 {
-			r := honest.report(wire.Heartbeat, 1)
-			change(&r, i)
-			if l.exceedsBounds(r) {
-				refused++
-			} else {
-				l.Fold(r)
-			}
-		}
-		return refused
-	}
-	if n := foldMany(func(r *wire.Report, i int) {
-		r.ComputedBy = &wire.Origin{Writer: fmt.Sprint("d18-a1-", i), Sequence: 1}
-	}); n < 3900 {
-		t.Errorf("of 5000 made-up writers %d were refused", n)
-	}
-	if n := foldMany(func(r *wire.Report, i int) {
-		r.ComputedBy = &wire.Origin{Writer: "d18-a1-p", Sequence: 20_000 + 2*int64(i)}
-	}); n < 3900 {
-		t.Errorf("of 5000 holes %d were refused", n)
-	}
-}
-
 // check compares the summary of a trial with the limits of the CRD.
-func check(t *testing.T, v plan.TrialReports) {
+func check(t *testing.T, v ledger.TrialReports) {
 	t.Helper()
 	if v.Epoch > 8 || v.Epochs > 8 || v.Attempt > 2 || v.Gaps < 0 || v.Folded > 1 || len(v.Curve) > 8 {
 		t.Errorf("trial %+v", v)
 	}
-	for _, m := range append(v.Curve, plan.Measured{}) {
+	for _, m := range append(v.Curve, ledger.Measured{}) {
 		if c := m.Checkpoint; c != nil {
 			if len(c.URI) > 2048 || len(c.Digest) > 128 || strings.ContainsAny(c.URI+c.Digest, "\x1b\x00\n<>") {
 				t.Errorf("checkpoint %+v", c)
@@ -165,45 +127,4 @@ func check(t *testing.T, v plan.TrialReports) {
 	if v.Digests != nil && (len(v.Digests.Data) > 128 || !utf8.ValidString(v.Digests.Data)) {
 		t.Errorf("digests %+v", v.Digests)
 	}
-}
-
-// An older attempt's report of an epoch never replaces a newer attempt's, however late and however often it arrives.
-func FuzzLateReportsOfOlderAttempts(f *testing.F) {
-	for seed := range uint64(20) {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, seed uint64) {
-		rng := rand.New(rand.NewPCG(seed, 2))
-		reports := threeAttempts(rng)
-		newest := map[int]wire.Report{} // by epoch: the newest attempt's report, be it its own or a repetition
-		for _, r := range reports {
-			if r.Kind == wire.Epoch && r.Attempt >= newest[r.Epoch].Attempt {
-				newest[r.Epoch] = r
-			}
-		}
-		var late, all []wire.Report
-		for _, r := range reports {
-			if r.Attempt < 3 {
-				late = append(late, r)
-			} else {
-				all = append(all, r)
-			}
-		}
-		rng.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
-		all = append(append(all, late...), late...) // the newest attempt's first, then everything older, twice
-		got := fold(all)["d18"]
-		for _, m := range got.Curve {
-			if want := newest[m.Epoch]; m.Metrics != *want.Metrics {
-				t.Errorf("epoch %d shows %v, but attempt %d reported %v",
-					m.Epoch, m.Metrics.AUCPR, want.Attempt, want.Metrics.AUCPR)
-			}
-		}
-		if got.Attempt != 3 || got.Digests == nil {
-			t.Errorf("the newest attempt that has reported is %d, want 3; digests %v", got.Attempt, got.Digests)
-		}
-		ignore := cmpopts.IgnoreFields(plan.TrialReports{}, "Duplicates")
-		if diff := cmp.Diff(fold(reports)["d18"], got, ignore); diff != "" {
-			t.Errorf("compared with the order in which the reports were written:\n%s", diff)
-		}
-	})
 }

@@ -16,8 +16,8 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/failpoint"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/operator/metrics"
-	"plumbline.dev/plumbline/operator/plan"
 )
 
 // Wake asks for a reconcile of a run, because its reports or the stream's state have changed. An urgent one should be
@@ -38,7 +38,7 @@ type Ingest struct {
 
 	mu     sync.Mutex
 	runs   map[types.UID]*trackedRun
-	stream plan.Stream
+	stream ledger.Stream
 	handle jetstream.Stream // of the stream that is read; nil before the first connection
 }
 
@@ -47,7 +47,7 @@ type trackedRun struct {
 	name     types.NamespacedName
 	began    api.StreamPosition // where the stream was when the run was admitted: its reports come after
 	expected expected
-	ledger   *Ledger
+	ledger   *ledger.Ledger
 	whole    bool // the stream dropped no report of the run before it was read
 
 	latest map[string]arrival // of the reports of each trial
@@ -94,7 +94,7 @@ func (g *Ingest) WaitForFirstTry(ctx context.Context) error {
 // run that has ended. The reconciler calls Track with the written status before it creates an attempt's Job, so that no
 // report of the attempt is refused.
 func (g *Ingest) Track(run *api.TrainingRun) {
-	if plan.Ended(run) {
+	if run.Status.CompletionTime != nil {
 		g.Forget(types.NamespacedName{Namespace: run.Namespace, Name: run.Name})
 		return
 	}
@@ -110,7 +110,7 @@ func (g *Ingest) Track(run *api.TrainingRun) {
 		t = &trackedRun{
 			name:   name,
 			began:  *run.Status.Stream,
-			ledger: NewLedger(),
+			ledger: ledger.New(),
 			latest: map[string]arrival{},
 			// A run that becomes known while the stream is read has just been admitted, so none of its reports was
 			// refused as a report of an unknown run.
@@ -133,19 +133,19 @@ func (g *Ingest) forget(run types.NamespacedName) {
 }
 
 // Stream returns the state of the stream and of its reading.
-func (g *Ingest) Stream() plan.Stream {
+func (g *Ingest) Stream() ledger.Stream {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.stream
 }
 
 // Reports returns the folded reports of a run. Drained is not set: see the method Drained.
-func (g *Ingest) Reports(uid types.UID) plan.Reports {
+func (g *Ingest) Reports(uid types.UID) ledger.Reports {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := g.runs[uid]
 	if t == nil {
-		return plan.Reports{}
+		return ledger.Reports{}
 	}
 	trials := t.ledger.View()
 	for name, latest := range t.latest {
@@ -153,7 +153,7 @@ func (g *Ingest) Reports(uid types.UID) plan.Reports {
 		v.Heard = latest.at
 		trials[name] = v
 	}
-	return plan.Reports{Trials: trials, Whole: t.whole}
+	return ledger.Reports{Trials: trials, Whole: t.whole}
 }
 
 // foldMessage folds one message of the stream, and wakes the reconciler if the message changed something. at is the
@@ -196,7 +196,7 @@ func (g *Ingest) foldReport(subject string, at time.Time, data []byte) *Wake {
 	if refused == "" {
 		refused = t.expected.refuse(r)
 	}
-	if refused == "" && t.ledger.exceedsBounds(r) {
+	if refused == "" && t.ledger.ExceedsBounds(r) {
 		refused = refusedWriter
 	}
 	if refused != "" {
@@ -204,20 +204,20 @@ func (g *Ingest) foldReport(subject string, at time.Time, data []byte) *Wake {
 		g.log.V(1).Info("refused a report", "run", t.name, "subject", subject, "reason", refused)
 		return nil
 	}
-	gaps, duplicates := t.ledger.counts(r.Trial)
+	gaps, duplicates := t.ledger.Counts(r.Trial)
 	effect := t.ledger.Fold(r)
-	gapsNow, duplicatesNow := t.ledger.counts(r.Trial)
+	gapsNow, duplicatesNow := t.ledger.Counts(r.Trial)
 	if a := t.latest[r.Trial]; r.Attempt > a.attempt || r.Attempt == a.attempt && at.After(a.at) {
 		t.latest[r.Trial] = arrival{r.Attempt, at}
 	}
 	metrics.Reports.WithLabelValues(string(r.Kind), string(effect)).Inc()
 	metrics.Gaps.Add(float64(max(0, gapsNow-gaps)))
 	metrics.Duplicates.Add(float64(duplicatesNow - duplicates))
-	if effect == Duplicate || effect == Alive {
+	if effect == ledger.Duplicate || effect == ledger.Alive {
 		return nil
 	}
 	t.awaitShown(r, g.stream.Current)
-	return &Wake{Run: t.name, Urgent: effect == Turn}
+	return &Wake{Run: t.name, Urgent: effect == ledger.Turn}
 }
 
 // wakeAll asks for a reconcile of every active run, because the status of each run shows the state of the stream.

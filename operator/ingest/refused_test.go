@@ -71,7 +71,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	revoked := b.server.Revoke()
 	b.untilAfter(revoked)
@@ -87,7 +87,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 	now := time.Now()
 	b.wantHealthAt(now, "ReportsArrive", "")
 	b.wantHealthAt(now.Add(10*time.Minute), "TrialsSilent", "d18")
-	b.send(b.pod.epoch(2, 0.8, true)) // with a new credential
+	b.send(b.pod.Epoch(2, 0.8, true)) // with a new credential
 	b.until("its next report is read", func() bool { return b.trial().Folded == 3 })
 	b.wantHealthAt(now, "ReportsArrive", "")
 }
@@ -112,7 +112,7 @@ func (b *bench) wantHealthAt(now time.Time, reason, words string) {
 	b.t.Helper()
 	run, started := b.run.DeepCopy(), metav1.Now()
 	run.Status.StartTime, run.Status.Trials[0].Phase = &started, api.TrialRunning
-	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: attempt.JobName(run.Name, "d18", 1), UID: "job"}}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: plan.JobName(run.Name, "d18", 1), UID: "job"}}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "p", OwnerReferences: []metav1.OwnerReference{{UID: job.UID}}},
 		Status:     corev1.PodStatus{Phase: corev1.PodRunning},

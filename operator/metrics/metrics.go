@@ -20,7 +20,7 @@ var (
 	// Refused counts refused reports by reason. No status shows them.
 	Refused = counters("plumbline_reports_refused_total", "Reports that were refused, by reason.", "reason")
 	// Gaps counts gaps when they are noticed. A late report that closes a gap does not lower the counter, but it lowers
-	// State.Missing.
+	// Counts.Missing.
 	Gaps = counter("plumbline_report_gaps_total",
 		"Reports that were missing when a later report of the same writer arrived.")
 	// Duplicates counts reports that the ledger had already, from the same or from another writer.
@@ -90,13 +90,13 @@ func init() {
 	Ended.WithLabelValues(string(api.RunFailed))
 }
 
-// Register registers all metrics. When Prometheus asks for them, state returns the values of the gauges of State.
-func Register(r prometheus.Registerer, state func() State) error {
+// Register registers all metrics. When Prometheus asks for them, count returns the values of the gauges of Counts.
+func Register(r prometheus.Registerer, count func() Counts) error {
 	for _, c := range []prometheus.Collector{
 		Reports, Refused, Gaps, Duplicates, ReportToStatus,
 		Connected, Lag, Messages, Spare, Bytes, BytesLimit,
 		Attempts, Retries, Ended, GPUSeconds, LostGPUSeconds,
-		CredentialErrors, Writes, stateOf(state),
+		CredentialErrors, Writes, collector(count),
 	} {
 		if err := r.Register(c); err != nil {
 			return err

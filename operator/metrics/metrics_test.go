@@ -17,8 +17,8 @@ import (
 // Names and help texts follow Prometheus' conventions. No label may have as many values as there are runs.
 func TestNamesAndHelp(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
-	if err := Register(r, func() State {
-		return State{Runs: map[string]int{"Running": 1}, Trials: map[string]int{"Waiting": 5}, Missing: 2}
+	if err := Register(r, func() Counts {
+		return Counts{Runs: map[string]int{"Running": 1}, Trials: map[string]int{"Waiting": 5}, Missing: 2}
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/decision"
 	"plumbline.dev/plumbline/operator/resolve"
@@ -32,15 +30,18 @@ func (p *planner) admit() bool {
 	trials, err := p.newTrials()
 	switch {
 	case err != nil:
-		return p.endAsInvalid(err.Error())
+		p.endAsInvalid(err.Error())
+		return false
 	case p.Admission != nil:
 		p.planAgainIn(admitEvery)
-		return p.refuse("NotReady", p.Admission.Error())
+		p.refuse("NotReady", p.Admission.Error())
+		return false
 	case p.Stream.ID == "":
 		p.planAgainIn(admitEvery)
-		return p.refuse("StreamUnavailable", "the report stream has not been reached yet: "+p.Stream.Problem)
+		p.refuse("StreamUnavailable", "the report stream has not been reached yet: "+p.Stream.Problem)
+		return false
 	}
-	p.next.StartTime = p.now()
+	p.next.StartTime = p.timestamp()
 	p.next.Stream = &api.StreamPosition{ID: p.Stream.ID, Sequence: p.Stream.Next}
 	p.next.Trials = trials
 	p.setCondition(api.ConditionAdmitted, true, "Admitted", admitted)
@@ -49,22 +50,19 @@ func (p *planner) admit() bool {
 }
 
 // endAsInvalid ends a run with invalid settings. It can never be admitted, because its settings are immutable.
-func (p *planner) endAsInvalid(message string) bool {
+func (p *planner) endAsInvalid(message string) {
 	p.refuse("InvalidSettings", message)
 	p.setCondition(api.ConditionSucceeded, false, "InvalidSettings", message)
 	p.setCondition(api.ConditionFailed, true, "InvalidSettings", message)
-	p.next.CompletionTime = p.now()
-	return false
+	p.next.CompletionTime = p.timestamp()
 }
 
-// refuse sets the condition Admitted to false, with an event if the reason is new. It returns false.
-func (p *planner) refuse(reason, message string) bool {
-	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionAdmitted)
-	if was == nil || was.Reason != reason {
+// refuse sets the condition Admitted to false, with an event if the reason is new.
+func (p *planner) refuse(reason, message string) {
+	if decision.ReasonOf(p.next.Conditions, api.ConditionAdmitted) != reason {
 		p.addEvent(decision.Warning, reason, "%s", message)
 	}
 	p.setCondition(api.ConditionAdmitted, false, reason, message)
-	return false
 }
 
 // newTrials returns the run's trials before their first attempt. The error names all settings that are invalid.
@@ -76,7 +74,7 @@ func (p *planner) newTrials() ([]api.TrialStatus, error) {
 	var trials []api.TrialStatus
 	var errs []error
 	for _, d := range depths {
-		t, err := resolve.Trial(p.Run, d, 1, p.Settings)
+		t, err := resolve.Trial(p.Run, d, 1, p.Installation)
 		errs = append(errs, err)
 		trials = append(trials, api.TrialStatus{
 			Name:   wire.TrialName(int(d)),

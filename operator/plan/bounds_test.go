@@ -14,6 +14,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -30,7 +31,7 @@ func volumeNotMounted(w *world) {
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: podspec.Container, State: creating}}
 	w.step("a node starts its pod")
 	w.after(attempt.ExplainAfter)
-	if names := attempt.Unexplained(w.run, w.cluster.Cluster, w.now); !slices.Equal(names, []string{p.Name}) {
+	if names := Unexplained(w.run, w.cluster.Cluster, w.now); !slices.Equal(names, []string{p.Name}) {
 		w.t.Errorf("the operator looks for warnings about %v, want about the pod", names)
 	}
 	w.cluster.Warnings = map[string]string{
@@ -121,16 +122,16 @@ func expires(w *world) {
 	}
 	w.after(time.Minute)
 	plansAgainIn(59 * time.Minute)
-	w.promotions = 1
+	w.publishing = 1
 	w.after(59 * time.Minute)
-	w.step("the hour has passed, and a promotion of the run is under way")
+	w.step("the hour has passed, and a version of the run is being published")
 	plansAgainIn(expireEvery)
 	if w.expired {
-		w.t.Error("the run was deleted while it was being promoted")
+		w.t.Error("the run was deleted while a version of it was being published")
 	}
-	w.promotions = 0
+	w.publishing = 0
 	w.after(expireEvery)
-	w.step("the promotion has ended")
+	w.step("publishing has ended")
 	if !w.expired {
 		w.t.Error("the run was not deleted")
 	}
@@ -148,7 +149,7 @@ func TestRunningSaysWhatTheRunWaitsFor(t *testing.T) {
 		"for NATS, which was never reached": {
 			become: func(w *world) {
 				w.run.Status = api.TrainingRunStatus{}
-				w.stream = Stream{Problem: problem}
+				w.stream = ledger.Stream{Problem: problem}
 			},
 			want: "StreamUnavailable: the report stream has not been reached yet: " + problem,
 		},

@@ -42,7 +42,7 @@ func TestRandomDisturbances(t *testing.T) {
 			}
 			w.schedule()
 			for _, s := range w.run.Status.Trials {
-				pod := w.cluster.Of(attempt.JobName(w.run.Name, s.Name, s.Attempt)).Pod
+				pod := w.cluster.Of(JobName(w.run.Name, s.Name, s.Attempt)).Pod
 				if s.Attempt > 0 && pod != nil && !attempt.PodEnded(pod) && one(0.05) {
 					if w.reports.Trials[s.Name].Epoch < 4 {
 						w.report(s.Name, w.reports.Trials[s.Name].Epoch+1, dice.Float64())

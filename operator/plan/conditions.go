@@ -10,7 +10,6 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/decision"
-	"plumbline.dev/plumbline/operator/plaintext"
 )
 
 // deriveConditions derives conditions, phase and counters from status.trials, which is the record.
@@ -53,13 +52,14 @@ func (p *planner) deriveConditions() {
 	}
 }
 
-// setSuspended sets the condition Suspended: true once spec.suspend is true and no pod remains.
+// setSuspended sets the condition Suspended: true once spec.suspend is true and no pod remains. A run that was resumed
+// keeps the condition, as False, until all trials have ended.
 func (p *planner) setSuspended() {
 	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionSuspended)
 	remaining := ""
 	for i := range p.next.Trials {
 		if t := &p.next.Trials[i]; !t.Phase.Terminal() && remaining == "" {
-			remaining = p.remainingPod(t)
+			remaining = p.remaining(t)
 		}
 	}
 	switch {
@@ -177,12 +177,8 @@ func severityOf(ok bool) decision.Severity {
 }
 
 func (p *planner) setCondition(kind string, ok bool, reason, message string) {
-	status := metav1.ConditionFalse
-	if ok {
-		status = metav1.ConditionTrue
-	}
-	meta.SetStatusCondition(&p.next.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: plaintext.Cut(message, decision.MaxMessage),
-		ObservedGeneration: p.Run.Generation, LastTransitionTime: *p.now(),
-	})
+	decision.SetCondition(&p.next.Conditions, metav1.Condition{
+		Type: kind, Status: decision.ConditionStatus(ok), Reason: reason, Message: message,
+		ObservedGeneration: p.Run.Generation,
+	}, p.Now)
 }

@@ -16,18 +16,18 @@ func ExpiresAt(run *api.TrainingRun) time.Time {
 	return run.Status.CompletionTime.Add(time.Duration(*run.Spec.TTLSecondsAfterFinished) * time.Second)
 }
 
-// expireEvery is how often an expired run is planned again while a promotion of the run is under way.
+// expireEvery is how often an expired run is planned again while a version of the run is being published.
 const expireEvery = 10 * time.Second
 
-// expire deletes a run whose spec.ttlSecondsAfterFinished has passed. It first waits for every promotion of the run,
-// because until then people may want to look at the run that is being promoted.
+// expire deletes a run whose spec.ttlSecondsAfterFinished has passed. It first waits until every version of the run is
+// published or has failed, because until then people may want to look at the run.
 func (p *planner) expire() {
 	due := ExpiresAt(p.Run)
 	switch {
 	case due.IsZero():
 	case p.Now.Before(due):
 		p.planAgainIn(due.Sub(p.Now))
-	case p.Promotions > 0:
+	case p.Publishing > 0:
 		p.planAgainIn(expireEvery)
 	default:
 		ended := p.Run.Status.CompletionTime.UTC().Format(time.RFC3339)

@@ -10,7 +10,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
@@ -22,9 +21,16 @@ func SecretName(run *api.TrainingRun) string {
 	return fmt.Sprintf("%s-nats-%.8s", run.Name, run.UID)
 }
 
+// JobName returns the name of the Job for one attempt of a trial.
+func JobName(run, trial string, number int32) string {
+	return fmt.Sprintf("%s-%s-a%d", run, trial, number)
+}
+
 // trialJob returns the Job of one attempt of a trial. A Job is created once and never changed.
-func trialJob(run *api.TrainingRun, depth api.Depth, number int32, settings resolve.Settings) (*batchv1.Job, error) {
-	trial, err := resolve.Trial(run, depth, number, settings)
+func trialJob(
+	run *api.TrainingRun, depth api.Depth, number int32, installation resolve.Installation,
+) (*batchv1.Job, error) {
+	trial, err := resolve.Trial(run, depth, number, installation)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +57,7 @@ func trialJob(run *api.TrainingRun, depth api.Depth, number int32, settings reso
 		}
 	}
 	owner := metav1.NewControllerRef(run, api.GroupVersion.WithKind("TrainingRun"))
-	return podspec.Job(run.Namespace, attempt.JobName(run.Name, trial.Name, number), *owner, labels, pod), nil
+	return podspec.Job(run.Namespace, JobName(run.Name, trial.Name, number), *owner, labels, pod), nil
 }
 
 // addCredential mounts the Secret with the run's credential into the pod's container.

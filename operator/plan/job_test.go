@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/clustertest"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/podspec"
@@ -50,7 +49,7 @@ func TestTrialJob(t *testing.T) {
 
 		TerminationGracePeriodSeconds: ptr.To(int64(300)),
 	}
-	j, err := trialJob(run, 50, 2, resolve.Settings{NATS: "tls://nats:4222", CA: true})
+	j, err := trialJob(run, 50, 2, resolve.Installation{NATS: "tls://nats:4222", CA: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +64,7 @@ func TestTrialJob(t *testing.T) {
 func TestNamesOfJobsAndSecrets(t *testing.T) {
 	run := newWorld(t, 152).run
 	run.Name, run.UID = strings.Repeat("n", 40), "0123456789abcdef"
-	if name := attempt.JobName(run.Name, "d152", 101); len(name) > 63 {
+	if name := JobName(run.Name, "d152", 101); len(name) > 63 {
 		t.Errorf("%s has %d characters, too many for a label", name, len(name))
 	}
 	if got, want := SecretName(run), run.Name+"-nats-01234567"; got != want {
@@ -78,7 +77,7 @@ func TestNamesOfJobsAndSecrets(t *testing.T) {
 func TestDocumentsAreNotExpanded(t *testing.T) {
 	run := newWorld(t, 18).run
 	run.Spec.Dataset.URI = "file:///data/$(HOME)/$x"
-	j, err := trialJob(run, 18, 1, resolve.Settings{})
+	j, err := trialJob(run, 18, 1, resolve.Installation{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -154,7 +155,7 @@ func replaced(w *world) {
 	w.stream.Connected, w.stream.Problem = false, "nats://nats:4222 cannot be reached"
 	w.step("NATS cannot be reached any more")
 	w.stream.Connected, w.stream.Problem, w.stream.ID = true, "", "2026-01-02T10:00:00Z"
-	w.reports = Reports{Trials: map[string]TrialReports{}}
+	w.reports = ledger.Reports{Trials: map[string]ledger.TrialReports{}}
 	w.report("d18", 3, 0.75)
 	w.step("NATS comes back with a new stream, which holds only epoch 3")
 	w.report("d18", 4, 0.81)
@@ -194,7 +195,7 @@ func restarted(w *world) {
 	w.report("d18", 2, 0.8)
 	w.step("two epochs are reported")
 	all := w.reports
-	w.reports = Reports{Trials: map[string]TrialReports{}, Whole: true}
+	w.reports = ledger.Reports{Trials: map[string]ledger.TrialReports{}, Whole: true}
 	w.stream.Current = false
 	w.report("d18", 1, 0.7)
 	w.step("another operator takes over and has read half of the stream")

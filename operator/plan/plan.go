@@ -8,6 +8,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
@@ -16,14 +17,14 @@ import (
 type Input struct {
 	Run     *api.TrainingRun
 	Cluster attempt.Cluster
-	Stream  Stream
-	Reports Reports
+	Stream  ledger.Stream
+	Reports ledger.Reports
 	// Admission says why the run cannot be admitted yet although its settings are valid; nil: it can.
-	Admission error
-	Settings  resolve.Settings
-	// Promotions is the number of ModelVersions of the run whose publishing has not ended. A run that has some is not
-	// deleted.
-	Promotions int
+	Admission    error
+	Installation resolve.Installation
+	// Publishing is the number of ModelVersions of the run whose publishing has not ended. A run with such versions is
+	// not deleted.
+	Publishing int
 	Now        time.Time
 }
 
@@ -37,38 +38,14 @@ type Plan struct {
 	After   time.Duration // when to plan again even if nothing is observed to change; 0: never
 }
 
-// Ended reports whether a run has ended. The run's completion time is the record of its end, which is final.
+// Ended reports whether a run has ended. The run's completion time is the record of its end, which is final. plumb has
+// another definition, runstate.Ended: a person sees the conditions, and plumb imports no planner.
 func Ended(run *api.TrainingRun) bool { return run.Status.CompletionTime != nil }
-
-// NeedsLiveRead reports whether this plan must read Jobs and pods from the API server, because the cache may be behind.
-// A stale cache may lack the pod of the last attempt when the next attempt is due, or the Job of a trial that is being
-// stopped.
-func NeedsLiveRead(run *api.TrainingRun, now time.Time) bool {
-	for _, t := range run.Status.Trials {
-		if t.Phase == api.TrialStopping || t.NextAttemptTime != nil && !now.Before(t.NextAttemptTime.Time) {
-			return true
-		}
-	}
-	return false
-}
-
-// NeedsDrain reports whether this plan depends on whether the stream has been read to its end. It does if some trial's
-// pod has ended with exit code 0, or if all trials have ended.
-func NeedsDrain(run *api.TrainingRun) bool {
-	all := len(run.Status.Trials) > 0
-	for _, t := range run.Status.Trials {
-		if t.Phase == api.TrialFinishing {
-			return true
-		}
-		all = all && t.Phase.Terminal()
-	}
-	return all
-}
 
 // Make makes the plan. The plan depends on the input alone. Planning again from the status that the plan returned
 // changes nothing.
 func Make(in Input) Plan {
-	p := &planner{Input: in, next: in.Run.Status.DeepCopy(), best: map[string]*Measured{}}
+	p := &planner{Input: in, next: in.Run.Status.DeepCopy(), best: map[string]*ledger.Measured{}}
 	p.next.ObservedGeneration = in.Run.Generation
 	if Ended(in.Run) {
 		p.expire()
@@ -82,7 +59,7 @@ func Make(in Input) Plan {
 	// 2. Each trial advances with what was observed and reported.
 	for i := range p.next.Trials {
 		t := &p.next.Trials[i]
-		p.foldReports(t)
+		p.updateFromReports(t)
 		p.advance(t)
 	}
 	// 3. Trials that must not continue are stopped or paused.
@@ -91,6 +68,7 @@ func Make(in Input) Plan {
 	p.startAttempts()
 	p.deleteLeftoverJobs()
 	// 5. The best is selected. It is final once all trials have ended and all their reports have been read.
+	p.final = p.allEnded() && p.Stream.Current && p.Reports.Drained
 	p.selectBest()
 	p.endRun()
 	// 6. Conditions, phase and counters follow from the trials.
@@ -103,9 +81,10 @@ func Make(in Input) Plan {
 // planner holds one plan while it is made.
 type planner struct {
 	Input
-	next    *api.TrainingRunStatus
-	best    map[string]*Measured // each trial's best by the trial's name, not rounded as in status
-	final   bool                 // all trials have ended and all reports have been read: the run ends with this plan
+	next *api.TrainingRunStatus
+	best map[string]*ledger.Measured // each trial's best by the trial's name, not rounded as in status
+	// final says that all trials have ended and all their reports have been read: the run ends with this plan.
+	final   bool
 	events  []decision.Event
 	actions []decision.Action
 	retries []wire.Class
@@ -134,5 +113,5 @@ func (p *planner) planAgainIn(d time.Duration) {
 	}
 }
 
-// now returns the time of the plan in whole seconds, as decision.Time does.
-func (p *planner) now() *metav1.Time { return decision.Time(p.Now) }
+// timestamp returns the time of the plan in whole seconds, as status keeps it.
+func (p *planner) timestamp() *metav1.Time { return decision.Time(p.Now) }

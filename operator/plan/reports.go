@@ -1,68 +1,179 @@
 package plan
 
 import (
-	"time"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
 
+	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/wire"
 )
 
-// Stream is the state of the report stream when a plan is made.
-type Stream struct {
-	Connected bool      // whether the operator is reading the stream
-	Since     time.Time // since when Connected has been true; zero: not known
-	Problem   string    // if Connected is false: why
-	ID        string    // the stream's creation time; empty: the stream has never been found
-	Next      int64     // the sequence number of the report that is read next
-	// Current says that every report has been read that the stream held when the operator began to read. Before,
-	// Reports may lack reports that status already has.
-	Current bool
+// maxCurve is how many points of a learning curve status keeps; the CRD has the same bound.
+const maxCurve = 128
+
+// updateFromReports updates a trial's status from its reports. While an operator that has just started still reads the
+// stream, it knows only a part of the reports, and status does not change. If the stream has lost reports of the run,
+// status may know more than the stream, and then no value in status is set back.
+func (p *planner) updateFromReports(t *api.TrialStatus) {
+	p.best[t.Name] = rememberedBest(t)
+	if !p.Stream.Current {
+		return
+	}
+	r := p.Reports.Trials[t.Name]
+	whole := p.Reports.Whole && p.next.Stream.ID == p.Stream.ID && r.Folded >= t.ReportsSeen
+	if whole || int32(r.Epoch) >= t.Epoch {
+		t.Epoch = int32(r.Epoch)
+		if r.Last != nil {
+			t.Last = formatMetrics(r.Last.Metrics)
+		}
+	}
+	if r.Epochs > 0 {
+		t.Epochs = int32(r.Epochs)
+	}
+	if whole || r.Best != nil && better(*r.Best, p.best[t.Name]) {
+		p.best[t.Name] = r.Best
+	}
+	if b := p.best[t.Name]; b != nil {
+		t.Best = &api.BestMetrics{
+			Metrics:    *formatMetrics(b.Metrics),
+			Epoch:      int32(b.Epoch),
+			Checkpoint: reference(b.Checkpoint),
+		}
+	} else {
+		t.Best = nil
+	}
+	if whole {
+		t.Curve = nil
+	}
+	t.Curve = thinCurve(mergeCurves(t.Curve, r.Curve), p.best[t.Name])
+	if r.Test != nil {
+		t.Test = formatMetrics(*r.Test)
+	}
+	if r.Digests != nil {
+		d := api.Digests(*r.Digests)
+		t.Digests = &d
+	}
+	t.SecondsLeft = secondsLeft(t, r)
+	t.ReportsSeen = max(t.ReportsSeen, r.Folded)
+	t.Duplicates = max(t.Duplicates, r.Duplicates)
+	if p.Reports.Whole { // otherwise reports that were read before the stream dropped them would count as missing
+		t.Gaps = r.Gaps
+	}
 }
 
-// Reports is the fold of one run's reports.
-type Reports struct {
-	Trials map[string]TrialReports // by the trial's name
-	// Whole says that the stream dropped no report of the run before the report was read. Then the fold replaces the
-	// values in status.
-	Whole bool
-	// Drained says that every report has been read that the stream held after the observed pods had ended.
-	Drained bool
+// better reports whether the best of the stream replaces the best in status. Values in status are rounded, so the same
+// checkpoint replaces itself.
+func better(reported ledger.Measured, remembered *ledger.Measured) bool {
+	if remembered == nil {
+		return true
+	}
+	if reported.Epoch == remembered.Epoch && reference(reported.Checkpoint) == reference(remembered.Checkpoint) {
+		return true
+	}
+	return wire.BetterEpoch(reported.EpochValue(), remembered.EpochValue())
 }
 
-// TrialReports is the fold of one trial's reports, from all its writers.
-type TrialReports struct {
-	Attempt  int           // the highest attempt that has reported
-	Heard    time.Time     // when the stream received the latest report of that attempt; zero: not known
-	Finished bool          // whether a writer has reported that the training is finished
-	Epoch    int           // the last finished epoch
-	Epochs   int           // how many epochs the trial trains
-	Last     *Measured     // the newest epoch that was measured
-	Best     *Measured     // the best epoch with a committed checkpoint
-	Test     *wire.Metrics // the metrics of the best on the test split
-	Curve    []Measured    // one per epoch, in order
-	Digests  *wire.Digests
-
-	EpochSeconds float64 // the duration of the last epoch; 0: not known
-	NotFinite    string  // why the newest epoch has no metrics; empty: it has some
-
-	Attempts map[int]AttemptReports // by the attempt's number
-
-	Folded     int64 // the number of folded reports, without duplicates
-	Gaps       int64 // the number of reports that are known to be missing
-	Duplicates int64 // the number of reports that arrived more than once
+// rememberedBest returns the best in a trial's status, or nil.
+func rememberedBest(t *api.TrialStatus) *ledger.Measured {
+	if t.Best == nil {
+		return nil
+	}
+	m := &ledger.Measured{
+		Epoch:      int(t.Best.Epoch),
+		Checkpoint: &wire.CheckpointRef{URI: t.Best.Checkpoint.URI, Digest: t.Best.Checkpoint.Digest},
+		Metrics: wire.Metrics{
+			AUCPR:      parseDecimal(t.Best.AUCPR),
+			AUCPRLow:   parseDecimal(t.Best.AUCPRLow),
+			AUCPRHigh:  parseDecimal(t.Best.AUCPRHigh),
+			F1:         parseDecimal(t.Best.F1),
+			Precision:  parseDecimal(t.Best.Precision),
+			Recall:     parseDecimal(t.Best.Recall),
+			Threshold:  parseDecimal(t.Best.Threshold),
+			Prevalence: parseDecimal(t.Best.Prevalence),
+			Samples:    int(t.Best.Samples),
+		},
+	}
+	if t.Digests != nil {
+		m.Digests = wire.Digests(*t.Digests)
+	}
+	return m
 }
 
-// Measured holds the measurements of one epoch.
-type Measured struct {
-	Epoch      int
-	Metrics    wire.Metrics
-	Checkpoint *wire.CheckpointRef
-	Digests    wire.Digests
-	Seconds    float64            // how long the epoch took; 0: not known
-	Scores     []wire.SampleScore // the scores of the validation samples; only a best has them
+// parseDecimal returns the number in a status field. Text that is not a number can only come from somebody who edited
+// the status; it becomes NaN, which is never the best.
+func parseDecimal[S ~string](s S) float64 {
+	v, err := strconv.ParseFloat(string(s), 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return v
 }
 
-// AttemptReports is the fold of one attempt's reports.
-type AttemptReports struct {
-	From  int // the last finished epoch of the checkpoint from which the attempt resumed; 0: none was finished
-	Epoch int // the last epoch that the attempt finished; From if it has finished none
+func formatMetrics(m wire.Metrics) *api.Metrics {
+	return &api.Metrics{
+		AUCPR:      api.FormatDecimal(m.AUCPR),
+		AUCPRLow:   api.FormatDecimal(m.AUCPRLow),
+		AUCPRHigh:  api.FormatDecimal(m.AUCPRHigh),
+		F1:         api.FormatDecimal(m.F1),
+		Precision:  api.FormatDecimal(m.Precision),
+		Recall:     api.FormatDecimal(m.Recall),
+		Threshold:  api.SignedDecimal(api.FormatDecimal(m.Threshold)),
+		Prevalence: api.FormatDecimal(m.Prevalence),
+		Samples:    int32(m.Samples),
+	}
+}
+
+// reference returns a checkpoint's reference as an API type; nil gives the empty reference.
+func reference(c *wire.CheckpointRef) api.CheckpointRef {
+	if c == nil {
+		return api.CheckpointRef{}
+	}
+	return api.CheckpointRef{URI: c.URI, Digest: c.Digest}
+}
+
+// mergeCurves returns the points of both curves, sorted by epoch. A reported point replaces a remembered point of the
+// same epoch.
+func mergeCurves(remembered []api.CurvePoint, reported []ledger.Measured) []api.CurvePoint {
+	points := map[int32]api.CurvePoint{}
+	for _, p := range remembered {
+		points[p.Epoch] = p
+	}
+	for _, m := range reported {
+		points[int32(m.Epoch)] = api.CurvePoint{Epoch: int32(m.Epoch), AUCPR: api.FormatDecimal(m.Metrics.AUCPR)}
+	}
+	return slices.SortedFunc(maps.Values(points), func(a, b api.CurvePoint) int { return int(a.Epoch - b.Epoch) })
+}
+
+// thinCurve keeps at most maxCurve points: evenly spaced points that include the first and the last, and the best.
+func thinCurve(curve []api.CurvePoint, best *ledger.Measured) []api.CurvePoint {
+	n := len(curve)
+	if n <= maxCurve {
+		return curve
+	}
+	out := make([]api.CurvePoint, maxCurve)
+	for i := range out {
+		out[i] = curve[i*(n-1)/(maxCurve-1)]
+	}
+	if best == nil {
+		return out
+	}
+	byEpoch := func(p api.CurvePoint, e int32) int { return int(p.Epoch - e) }
+	from, known := slices.BinarySearchFunc(curve, int32(best.Epoch), byEpoch)
+	if at, kept := slices.BinarySearchFunc(out, int32(best.Epoch), byEpoch); known && !kept {
+		out[min(max(at-1, 1), maxCurve-2)] = curve[from] // replaces a neighbour, but not the first or the last point
+	}
+	return out
+}
+
+// secondsLeft estimates how long the remaining epochs of a trial take, from the duration of its last epoch. It returns
+// nil if that is not known or if nothing remains.
+func secondsLeft(t *api.TrialStatus, r ledger.TrialReports) *int64 {
+	if t.Phase.Terminal() || r.EpochSeconds <= 0 || t.Epoch >= t.Epochs {
+		return nil
+	}
+	s := int64(math.Ceil(r.EpochSeconds * float64(t.Epochs-t.Epoch)))
+	return &s
 }

@@ -11,6 +11,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/attempt"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -62,7 +63,7 @@ func runSweep(t *testing.T, seed uint64, often float64) outcome {
 		w.stream.Current = behind == 0
 		if behind > 0 {
 			behind--
-			w.reports = Reports{Trials: map[string]TrialReports{}, Whole: true}
+			w.reports = ledger.Reports{Trials: map[string]ledger.TrialReports{}, Whole: true}
 		}
 		w.reports.Drained = w.stream.Current
 		before := w.run.Status.DeepCopy()
@@ -87,7 +88,7 @@ func runSweep(t *testing.T, seed uint64, often float64) outcome {
 func (w *world) train(seed uint64, age map[string]int) {
 	for i := range w.run.Status.Trials {
 		s := &w.run.Status.Trials[i]
-		a := w.cluster.Of(attempt.JobName(w.run.Name, s.Name, s.Attempt))
+		a := w.cluster.Of(JobName(w.run.Name, s.Name, s.Attempt))
 		if a.Pod == nil || attempt.PodEnded(a.Pod) {
 			continue
 		}

@@ -19,7 +19,6 @@ func (p *planner) selectBest() {
 	if !p.Stream.Current {
 		return
 	}
-	p.final = p.allEnded() && p.Reports.Drained
 	choice := selection.Choose(p.candidates(), resolve.Rule(p.Run.Spec.Objective), p.final)
 	was := p.next.Best
 	p.next.Best = statusBest(choice)
@@ -125,16 +124,16 @@ func (p *planner) endRun() {
 		}
 	}
 	p.next.CompletionTime = last
-	ok, reason, message := p.verdict()
+	ok, reason, message := p.outcome()
 	p.setCondition(api.ConditionSucceeded, ok, reason, message)
 	p.setCondition(api.ConditionFailed, !ok, reason, message)
 	p.addEvent(severityOf(ok), reason, "%s", message)
 }
 
-// verdict says whether a run has succeeded whose trials have all ended, and why. A trial that was stopped on purpose
+// outcome says whether a run has succeeded whose trials have all ended, and why. A trial that was stopped on purpose
 // counts like a trial that succeeded if it left a checkpoint. A run that was stopped at its deadline, or because too
 // many trials failed, has failed even if it has checkpoints.
-func (p *planner) verdict() (ok bool, reason, message string) {
+func (p *planner) outcome() (ok bool, reason, message string) {
 	var failed, stopped []api.TrialStatus
 	succeeded, useful := 0, 0
 	for _, t := range p.next.Trials {

@@ -107,9 +107,9 @@ func (p *planner) countActiveTime() {
 	active := !p.suspendRequested() && !p.allEnded()
 	switch {
 	case active && p.next.ActiveSince == nil:
-		p.next.ActiveSince = p.now()
+		p.next.ActiveSince = p.timestamp()
 	case !active && p.next.ActiveSince != nil:
-		p.next.ActiveSeconds += int64(p.now().Sub(p.next.ActiveSince.Time) / time.Second)
+		p.next.ActiveSeconds += int64(p.timestamp().Sub(p.next.ActiveSince.Time) / time.Second)
 		p.next.ActiveSince = nil
 	}
 }
@@ -136,10 +136,10 @@ func (p *planner) awaitStop(t *api.TrialStatus) {
 	switch {
 	case p.reportedFinished(t):
 		p.succeed(t)
-	case p.remainingPod(t) != "":
+	case p.remaining(t) != "":
 		p.planAtNodeLoss(t)
 	default:
-		t.CompletionTime = p.now()
+		t.CompletionTime = p.timestamp()
 		t.Phase = api.TrialStopped
 	}
 }
@@ -150,10 +150,10 @@ func (p *planner) pause(t *api.TrialStatus) {
 		return
 	}
 	if !waitsForPlace(t) {
-		t.NextAttemptTime = p.now()
+		t.NextAttemptTime = p.timestamp()
 	}
-	if pod := p.remainingPod(t); pod != "" {
-		p.setPhase(t, api.TrialWaiting, "Suspending", suspending(pod))
+	if remaining := p.remaining(t); remaining != "" {
+		p.setPhase(t, api.TrialWaiting, "Suspending", suspending(remaining))
 		return
 	}
 	p.setPhase(t, api.TrialWaiting, "Suspended", suspendIsTrue)

@@ -9,6 +9,7 @@ import (
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
 	"plumbline.dev/plumbline/operator/clustertest"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/podspec"
 	"plumbline.dev/plumbline/wire"
 )
@@ -46,7 +47,7 @@ func TestStories(t *testing.T) {
 		"parallelism is raised and lowered":                              parallelismChanges,
 		"a deadline does not count suspended time":                       deadlineSuspended,
 		"a trial is interrupted more often than is allowed":              interruptedMoreThanAllowed,
-		"an ended run is deleted after its promotion has ended":          expires,
+		"an ended run is deleted after publishing has ended":             expires,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 18, 34, 50)
@@ -197,9 +198,9 @@ func refused(w *world) {
 	w.denied = errNoCredential
 	w.step("the credential cannot be created")
 	w.denied = nil
-	w.stream = Stream{Problem: "nats://nats:4222 cannot be reached"}
+	w.stream = ledger.Stream{Problem: "nats://nats:4222 cannot be reached"}
 	w.step("NATS has never been reached")
-	w.stream = Stream{Connected: true, Current: true, ID: "2026-01-01T00:00:00Z", Next: 1}
+	w.stream = ledger.Stream{Connected: true, Current: true, ID: "2026-01-01T00:00:00Z", Next: 1}
 	w.step("NATS is reached")
 }
 

@@ -83,12 +83,12 @@ func (p *planner) nodeLoss() attempt.NodeLoss {
 }
 
 func (p *planner) jobName(t *api.TrialStatus, number int32) string {
-	return attempt.JobName(p.Run.Name, t.Name, number)
+	return JobName(p.Run.Name, t.Name, number)
 }
 
-// remainingPod returns the kind and name of a trial's pod that has not ended, or of a Job that could still create a
-// pod, or "".
-func (p *planner) remainingPod(t *api.TrialStatus) string {
+// remaining returns the kind and name of a trial's pod that has not ended, or of a Job that could still create a pod,
+// or "".
+func (p *planner) remaining(t *api.TrialStatus) string {
 	return p.Cluster.Remaining(ofTrial(t), p.nodeLoss())
 }
 
@@ -175,8 +175,7 @@ func (p *planner) retry(t *api.TrialStatus, e attempt.Ending) {
 	}
 	t.NextAttemptTime = decision.Time(p.Now.Add(wait + time.Second - time.Nanosecond)) // rounded up
 	t.CompletionTime = nil
-	message := fmt.Sprintf("attempt %d ended and will be retried: %s", t.Attempt, e.Sentence)
-	p.setPhase(t, api.TrialWaiting, e.Reason(), message)
+	p.setPhase(t, api.TrialWaiting, e.Reason(), e.RetryMessage(t.Attempt))
 	p.retries = append(p.retries, e.Class)
 	p.addTrialEvent(t, decision.Warning, e.Reason(), ": %s", t.Message)
 }
@@ -229,7 +228,7 @@ func (p *planner) reportedFinished(t *api.TrialStatus) bool {
 func (p *planner) succeed(t *api.TrialStatus) {
 	t.NextAttemptTime = nil
 	if t.CompletionTime == nil {
-		t.CompletionTime = p.now()
+		t.CompletionTime = p.timestamp()
 	}
 	p.setPhase(t, api.TrialSucceeded, "Finished", "")
 	p.addTrialEvent(t, decision.Normal, "TrialSucceeded", " has finished its training")
@@ -238,7 +237,7 @@ func (p *planner) succeed(t *api.TrialStatus) {
 // holdsPlace reports whether a trial has a pod or is about to get one. A pod that is being stopped keeps its place
 // until it has ended, because it still writes a checkpoint.
 func (p *planner) holdsPlace(t *api.TrialStatus) bool {
-	return !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(t) || p.remainingPod(t) != "")
+	return !t.Phase.Terminal() && t.Phase != api.TrialFinishing && (!waitsForPlace(t) || p.remaining(t) != "")
 }
 
 // startAttempts starts the next attempts of trials that wait, in the order of spec.depths, while places are free.
@@ -261,9 +260,9 @@ func (p *planner) startAttempts() {
 			p.planAgainIn(t.NextAttemptTime.Sub(p.Now))
 			continue
 		}
-		if pod := p.remainingPod(t); pod != "" {
+		if remaining := p.remaining(t); remaining != "" {
 			p.planAtNodeLoss(t)
-			p.setPhase(t, t.Phase, "AwaitingEnd", "waits for the end of "+pod+": a trial never has two pods at once")
+			p.setPhase(t, t.Phase, "AwaitingEnd", fmt.Sprintf(awaitingEnd, remaining))
 			continue
 		}
 		if places <= 0 {
@@ -276,12 +275,15 @@ func (p *planner) startAttempts() {
 	}
 }
 
+// awaitingEnd is the message of a trial whose next attempt waits for the end of a pod or Job.
+const awaitingEnd = "waits for the end of %s: a trial never has two pods at once"
+
 // startAttempt decides a trial's next attempt and creates its Job.
 func (p *planner) startAttempt(t *api.TrialStatus) {
 	t.Attempt++
 	t.NextAttemptTime = nil
 	if t.StartTime == nil {
-		t.StartTime = p.now()
+		t.StartTime = p.timestamp()
 	}
 	t.Pod, t.Node = "", ""
 	p.setPhase(t, api.TrialWaiting, "Creating", fmt.Sprintf("Job %s is being created", p.jobName(t, t.Attempt)))
@@ -298,7 +300,7 @@ func (p *planner) planAtNodeLoss(t *api.TrialStatus) {
 
 // createJob creates the Job of a trial's newest attempt. A Job that the API server can never accept ends the trial.
 func (p *planner) createJob(t *api.TrialStatus) {
-	job, err := trialJob(p.Run, t.Depth, t.Attempt, p.Settings)
+	job, err := trialJob(p.Run, t.Depth, t.Attempt, p.Installation)
 	if err != nil { // unlikely: the settings were valid when the run was admitted, and they are immutable
 		p.setPhase(t, t.Phase, "InvalidSettings", err.Error())
 		return

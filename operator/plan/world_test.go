@@ -20,6 +20,7 @@ import (
 	"plumbline.dev/plumbline/operator/attempt"
 	"plumbline.dev/plumbline/operator/clustertest"
 	"plumbline.dev/plumbline/operator/decision"
+	"plumbline.dev/plumbline/operator/ledger"
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
@@ -31,8 +32,8 @@ type world struct {
 	t       *testing.T
 	run     *api.TrainingRun
 	cluster clustertest.Cluster
-	stream  Stream
-	reports Reports
+	stream  ledger.Stream
+	reports ledger.Reports
 	denied  error // why the run cannot be admitted; nil: it can
 	now     time.Time
 
@@ -40,7 +41,7 @@ type world struct {
 	story   strings.Builder
 	retries int
 
-	promotions int  // the number of ModelVersions of the run whose publishing has not ended
+	publishing int  // the number of ModelVersions of the run whose publishing has not ended
 	expired    bool // whether the run was deleted
 }
 
@@ -58,21 +59,21 @@ func newWorld(t *testing.T, depths ...api.Depth) *world {
 				Template:        api.PodTemplate{Image: "trainer:1"},
 			},
 		},
-		stream:  Stream{Connected: true, ID: "2026-01-01T00:00:00Z", Next: 7, Current: true},
-		reports: Reports{Trials: map[string]TrialReports{}, Whole: true},
+		stream:  ledger.Stream{Connected: true, ID: "2026-01-01T00:00:00Z", Next: 7, Current: true},
+		reports: ledger.Reports{Trials: map[string]ledger.TrialReports{}, Whole: true},
 	}
 }
 
 func (w *world) input() Input {
 	in := Input{
-		Run:        w.run.DeepCopy(),
-		Cluster:    w.cluster.Cluster,
-		Stream:     w.stream,
-		Reports:    w.reports,
-		Admission:  w.denied,
-		Settings:   resolve.Settings{NATS: "nats://nats:4222"},
-		Promotions: w.promotions,
-		Now:        w.now,
+		Run:          w.run.DeepCopy(),
+		Cluster:      w.cluster.Cluster,
+		Stream:       w.stream,
+		Reports:      w.reports,
+		Admission:    w.denied,
+		Installation: resolve.Installation{NATS: "nats://nats:4222"},
+		Publishing:   w.publishing,
+		Now:          w.now,
 	}
 	in.Reports.Drained = in.Reports.Drained && NeedsDrain(w.run)
 	return in
@@ -214,7 +215,7 @@ func (w *world) schedule() { w.cluster.Schedule(w.now) }
 func (w *world) pod(trial string) *corev1.Pod {
 	for _, t := range w.run.Status.Trials {
 		if t.Name == trial {
-			if a := w.cluster.Of(attempt.JobName(w.run.Name, trial, t.Attempt)); a.Pod != nil {
+			if a := w.cluster.Of(JobName(w.run.Name, trial, t.Attempt)); a.Pod != nil {
 				return a.Pod
 			}
 		}
@@ -231,7 +232,7 @@ func (w *world) report(trial string, epoch int, aucPR float64) {
 			r.Attempt = int(t.Attempt)
 		}
 	}
-	m := Measured{
+	m := ledger.Measured{
 		Epoch:   epoch,
 		Seconds: 60,
 		Metrics: wire.Metrics{AUCPR: aucPR, AUCPRLow: aucPR - 0.05, AUCPRHigh: aucPR + 0.05},
@@ -267,7 +268,7 @@ func (w *world) finish(trial string, epochs int) {
 func (w *world) job(trial string) *batchv1.Job {
 	for _, t := range w.run.Status.Trials {
 		if t.Name == trial {
-			return w.cluster.Of(attempt.JobName(w.run.Name, trial, t.Attempt)).Job
+			return w.cluster.Of(JobName(w.run.Name, trial, t.Attempt)).Job
 		}
 	}
 	return nil
@@ -300,9 +301,9 @@ func (w *world) began(trial string, from int) {
 	}
 	r.Attempts = maps.Clone(r.Attempts)
 	if r.Attempts == nil {
-		r.Attempts = map[int]AttemptReports{}
+		r.Attempts = map[int]ledger.AttemptReports{}
 	}
-	r.Attempts[r.Attempt] = AttemptReports{From: from, Epoch: from}
+	r.Attempts[r.Attempt] = ledger.AttemptReports{From: from, Epoch: from}
 	r.Epochs, r.Folded = 4, r.Folded+1
 	w.reports.Trials[trial] = r
 }

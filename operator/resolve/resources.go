@@ -23,7 +23,8 @@ func requested(r corev1.ResourceRequirements, name corev1.ResourceName) resource
 	return r.Limits[name]
 }
 
-// GPUs returns how many GPUs a pod with these resources has.
+// GPUs returns how many GPUs a pod with these resources has. Kubernetes requires that the request and the limit of GPUs
+// are equal.
 func GPUs(r corev1.ResourceRequirements) int64 {
 	q := requested(r, api.ResourceGPU)
 	return int64(q.AsApproximateFloat64())

@@ -15,8 +15,8 @@ import (
 // defaultStallSeconds is far longer than any step that ends takes, and short compared with a night of an idle GPU.
 const defaultStallSeconds = 1800
 
-// Settings holds the settings that all runs of an installation share.
-type Settings struct {
+// Installation holds the settings that all runs of an installation share.
+type Installation struct {
 	NATS string // URL of the server that trials send their reports to
 	CA   bool   // whether a run's Secret holds the certificate authority of that server
 }
@@ -24,7 +24,7 @@ type Settings struct {
 // Trial returns the document that an attempt's pod receives. Every value in the document is set and the trainer has no
 // defaults, so a Job shows with which settings its trial was trained. The error names every field of the spec that
 // cannot be used.
-func Trial(run *api.TrainingRun, depth api.Depth, attempt int32, settings Settings) (wire.Trial, error) {
+func Trial(run *api.TrainingRun, depth api.Depth, attempt int32, installation Installation) (wire.Trial, error) {
 	r := resolver{}
 	resources := Resources(run, depth)
 	t := wire.Trial{
@@ -41,12 +41,15 @@ func Trial(run *api.TrainingRun, depth api.Depth, attempt int32, settings Settin
 		Dataset:    r.dataset(run.Spec.Dataset),
 		Pretrained: r.pretrained(run.Spec.Pretrained, depth),
 		Checkpoint: checkpoint(run.Spec.Checkpoint),
-		Reports:    wire.Reports{URL: settings.NATS, Credentials: podspec.CredentialDir + "/" + podspec.CredentialFile},
-		Scratch:    podspec.ScratchDir,
-		Result:     podspec.TerminationLog,
+		Reports: wire.Reports{
+			URL:         installation.NATS,
+			Credentials: podspec.CredentialDir + "/" + podspec.CredentialFile,
+		},
+		Scratch: podspec.ScratchDir,
+		Result:  podspec.TerminationLog,
 	}
 	t.Hyperparameters, t.Imbalance = r.hyperparameters(run.Spec, overrideOf(run, depth))
-	if settings.CA {
+	if installation.CA {
 		t.Reports.CA = podspec.CredentialDir + "/" + podspec.AuthorityFile
 	}
 	if err := errors.Join(append(r.errs, t.Validate())...); err != nil {

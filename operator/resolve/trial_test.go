@@ -30,7 +30,7 @@ func newRun() *api.TrainingRun {
 func TestTrialFillsInDefaults(t *testing.T) {
 	run := newRun()
 	run.Spec.Hyperparameters = nil
-	got, err := Trial(run, 18, 2, Settings{NATS: "nats://nats:4222"})
+	got, err := Trial(run, 18, 2, Installation{NATS: "nats://nats:4222"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestTrialTakesTheSettingsOfTheRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run := newRun()
 			tc.change(&run.Spec)
-			r, err := Trial(run, 18, 1, Settings{})
+			r, err := Trial(run, 18, 1, Installation{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestTrialNamesAllInvalidSettings(t *testing.T) {
 	run := newRun()
 	run.Spec.Hyperparameters.WarmupEpochs = ptr.To(int32(5))
 	run.Spec.Hyperparameters.ClipNorm = ptr.To(api.Decimal("much"))
-	_, err := Trial(run, 18, 1, Settings{})
+	_, err := Trial(run, 18, 1, Installation{})
 	for _, want := range []string{
 		"d18",
 		"hyperparameters.warmupEpochs 5 is outside 0..3: the main phase, after headEpochs, has 4 epochs",

@@ -25,7 +25,7 @@ type mutant struct {
 var mutants = []mutant{
 	{
 		name: "a report that is told again is counted again",
-		file: "operator/ingest/ledger.go",
+		file: "operator/ledger/ledger.go",
 		before: `
 	if repeated {
 		t.view.Duplicates++
@@ -40,7 +40,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a report that is told again is no duplicate",
-		file: "operator/ingest/ledger.go",
+		file: "operator/ledger/ledger.go",
 		before: `
 	if repeated {
 		t.view.Duplicates++
@@ -70,7 +70,7 @@ var mutants = []mutant{
 	},
 	{
 		name:   "the lowest AUC-PR is the best",
-		file:   "operator/ingest/ledger.go",
+		file:   "operator/ledger/ledger.go",
 		before: "x.beats(*t.best)",
 		after:  "!x.beats(*t.best)",
 	},
@@ -85,11 +85,11 @@ var mutants = []mutant{
 		name: "the next attempt does not wait for the end of the one before",
 		file: "operator/plan/trial.go",
 		before: `
-		if pod := p.remainingPod(t); pod != "" {
+		if remaining := p.remaining(t); remaining != "" {
 			p.planAtNodeLoss(t)
 `,
 		after: `
-		if pod := ""; pod != "" {
+		if remaining := ""; remaining != "" {
 			p.planAtNodeLoss(t)
 `,
 		only: []string{"delete the Job of a trial that hangs"},

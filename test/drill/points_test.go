@@ -15,7 +15,7 @@ import (
 // is promoted. versionTest does it without a process.
 const (
 	publicationTest = "TestAPublicationKilledAtItsRename in trainer"
-	versionTest     = "TestAnOperatorDiesAtEachStatusOfAVersion in operator/promotion"
+	versionTest     = "TestAnOperatorIsKilledAtEachStatusOfAVersion in operator/publishing"
 )
 
 // struckByTests holds the failpoints that no drill arms, each with the test that strikes at it.

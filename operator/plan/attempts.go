@@ -55,7 +55,7 @@ func (p *planner) recordObserved(t *api.TrialStatus, a *api.AttemptStatus) {
 	case observed.Pod != nil && attempt.PodEnded(observed.Pod):
 		e := attempt.PodEnding(observed.Pod)
 		p.recordEnd(t, a, e.Class, e.ExitCode, e.When(p.Now))
-	case observed.Job == nil && p.remainingPod(t) == "":
+	case observed.Job == nil && p.remaining(t) == "":
 		p.recordEnd(t, a, wire.ClassInterrupted, nil, p.Now)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
+	"plumbline.dev/plumbline/operator/ledger"
 )
 
 func TestThinCurveKeepsBothEndsAndTheBest(t *testing.T) {
@@ -19,7 +20,7 @@ func TestThinCurveKeepsBothEndsAndTheBest(t *testing.T) {
 			if best < 1 || best > n {
 				continue
 			}
-			got := thinCurve(curve, &Measured{Epoch: best})
+			got := thinCurve(curve, &ledger.Measured{Epoch: best})
 			epochs := map[int32]bool{}
 			for i, p := range got {
 				epochs[p.Epoch] = true
@@ -37,7 +38,7 @@ func TestThinCurveKeepsBothEndsAndTheBest(t *testing.T) {
 
 func TestMergeCurves(t *testing.T) {
 	remembered := []api.CurvePoint{{Epoch: 1, AUCPR: "0.1000"}, {Epoch: 2, AUCPR: "0.2000"}}
-	reported := []Measured{{Epoch: 2}, {Epoch: 4}}
+	reported := []ledger.Measured{{Epoch: 2}, {Epoch: 4}}
 	want := []api.CurvePoint{{Epoch: 1, AUCPR: "0.1000"}, {Epoch: 2, AUCPR: "0.0000"}, {Epoch: 4, AUCPR: "0.0000"}}
 	if diff := cmp.Diff(want, mergeCurves(remembered, reported)); diff != "" {
 		t.Error(diff)
@@ -55,7 +56,7 @@ func TestDroppedReportsAreNotMissing(t *testing.T) {
 	w.step("two epochs are reported")
 	kept := w.reports.Trials["d18"]
 	kept.Folded, kept.Gaps = 1, 2
-	w.reports = Reports{Trials: map[string]TrialReports{"d18": kept}}
+	w.reports = ledger.Reports{Trials: map[string]ledger.TrialReports{"d18": kept}}
 	p := Make(w.input())
 	if trial := p.Status.Trials[0]; trial.Gaps != 0 || trial.ReportsSeen < 2 {
 		t.Errorf("trial %+v", trial)

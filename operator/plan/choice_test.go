@@ -1,4 +1,4 @@
-package ingest
+package plan
 
 import (
 	"math/rand/v2"
@@ -10,7 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
-	"plumbline.dev/plumbline/operator/plan"
+	"plumbline.dev/plumbline/operator/ledger"
+	"plumbline.dev/plumbline/operator/reporttest"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -27,7 +28,7 @@ func FuzzTheChoiceIgnoresOrder(f *testing.F) {
 		var reports []wire.Report
 		for _, d := range depths {
 			otherData := rng.IntN(5) == 0
-			for _, r := range threeAttempts(rng) {
+			for _, r := range reporttest.ThreeAttempts(rng) {
 				reports = append(reports, asTrial(d, otherData, r))
 			}
 		}
@@ -74,7 +75,7 @@ type choice struct {
 func chosen(t *testing.T, depths []int, reports []wire.Report, between func() bool) choice {
 	t.Helper()
 	now := metav1.NewTime(time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC))
-	run := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: uid}}
+	run := &api.TrainingRun{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "sweep", UID: reporttest.UID}}
 	run.Status.StartTime, run.Status.Stream = &now, &api.StreamPosition{ID: "s", Sequence: 1}
 	for _, d := range depths {
 		run.Status.Trials = append(run.Status.Trials, api.TrialStatus{
@@ -82,12 +83,12 @@ func chosen(t *testing.T, depths []int, reports []wire.Report, between func() bo
 			Attempt: 3, Epochs: 8, CompletionTime: &now,
 		})
 	}
-	l := NewLedger()
+	l := ledger.New()
 	decide := func(drained bool) {
-		p := plan.Make(plan.Input{
+		p := Make(Input{
 			Run:     run,
-			Stream:  plan.Stream{ID: "s", Current: true, Connected: true},
-			Reports: plan.Reports{Trials: l.View(), Whole: true, Drained: drained},
+			Stream:  ledger.Stream{ID: "s", Current: true, Connected: true},
+			Reports: ledger.Reports{Trials: l.View(), Whole: true, Drained: drained},
 			Now:     now.Time,
 		})
 		run = run.DeepCopy()
@@ -100,7 +101,7 @@ func chosen(t *testing.T, depths []int, reports []wire.Report, between func() bo
 		}
 	}
 	decide(true)
-	if !plan.Ended(run) {
+	if !Ended(run) {
 		t.Fatalf("the run has not ended: %+v", run.Status)
 	}
 	out := choice{Best: run.Status.Best}

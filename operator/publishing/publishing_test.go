@@ -1,4 +1,4 @@
-package promotion
+package publishing
 
 import (
 	"fmt"
@@ -231,7 +231,7 @@ func TestAnOperatorIsKilledAtEachStatusOfAVersion(t *testing.T) {
 
 // The name of a Job becomes a label of its pods, which may have 63 characters.
 func TestJobNamesFitALabel(t *testing.T) {
-	if name := JobName(strings.Repeat("m", 40)+"-v999999999", 4); len(name) > 63 {
+	if name := jobName(strings.Repeat("m", 40)+"-v999999999", 4); len(name) > 63 {
 		t.Errorf("%s has %d characters, too many for a label", name, len(name))
 	}
 }

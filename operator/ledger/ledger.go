@@ -1,11 +1,10 @@
-package ingest
+package ledger
 
 import (
 	"cmp"
 	"maps"
 	"slices"
 
-	"plumbline.dev/plumbline/operator/plan"
 	"plumbline.dev/plumbline/wire"
 )
 
@@ -39,7 +38,7 @@ type trialLedger struct {
 	finished *ranked              // the newest report that all epochs are done
 	starts   map[int]attemptStart // by attempt
 	newest   *ranked              // the newest attempt's latest report
-	view     plan.TrialReports    // the fields that are counts or plain maxima
+	view     TrialReports         // the fields that are counts or plain maxima
 }
 
 // ranked is a report with its rank: attempt, writer and sequence decide between reports of the same thing. See after.
@@ -57,21 +56,30 @@ type attemptStart struct {
 	epoch    int  // the last epoch that the attempt trained itself
 }
 
-// NewLedger returns an empty Ledger.
-func NewLedger() *Ledger { return &Ledger{trials: map[string]*trialLedger{}} }
+// New returns an empty Ledger.
+func New() *Ledger { return &Ledger{trials: map[string]*trialLedger{}} }
 
-// View returns what the plan reads, by trial.
-func (l *Ledger) View() map[string]plan.TrialReports {
-	out := make(map[string]plan.TrialReports, len(l.trials))
+// View returns the sum of the reports, by trial.
+func (l *Ledger) View() map[string]TrialReports {
+	out := make(map[string]TrialReports, len(l.trials))
 	for name, t := range l.trials {
 		out[name] = t.summary()
 	}
 	return out
 }
 
-// exceedsBounds reports whether the ledger, to fold r, would have to remember more than maxWriters writers of a trial,
+// maxWriters bounds how many writers of one trial the operator remembers. A run may ask for at most 901 attempts of a
+// trial (the first, 100 retries and 800 interruptions). Each attempt has one writer, and another if somebody deletes
+// its Job and the operator creates the Job again.
+const maxWriters = 1024
+
+// maxSpans bounds how many ranges of sequences the operator remembers of one writer. An honest writer needs few: NATS
+// loses no report, and a resuming writer repeats old reports in order.
+const maxSpans = 1024
+
+// ExceedsBounds reports whether the ledger, to fold r, would have to remember more than maxWriters writers of a trial,
 // or more than maxSpans ranges of one writer's sequences.
-func (l *Ledger) exceedsBounds(r wire.Report) bool {
+func (l *Ledger) ExceedsBounds(r wire.Report) bool {
 	t := l.trials[r.Trial]
 	return t != nil && (full(t.writers, own(r)) || full(t.origins, origin(r)))
 }
@@ -105,8 +113,8 @@ func addTo(m map[string]*spans, o wire.Origin) bool {
 	return s.add(o.Sequence)
 }
 
-// counts returns how many reports of a trial are known to be missing, and how many repeated another report.
-func (l *Ledger) counts(trial string) (gaps, duplicates int64) {
+// Counts returns how many reports of a trial are known to be missing, and how many repeated another report.
+func (l *Ledger) Counts(trial string) (gaps, duplicates int64) {
 	t := l.trials[trial]
 	if t == nil {
 		return 0, 0
@@ -235,10 +243,10 @@ func (x ranked) value() wire.EpochValue {
 	return wire.EpochValue{Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
 }
 
-// measured returns the report's epoch as the plan reads it. The report must have metrics.
-func (x ranked) measured() *plan.Measured {
+// measured returns the measurements of the report's epoch. The report must have metrics.
+func (x ranked) measured() *Measured {
 	r := x.report
-	m := &plan.Measured{
+	m := &Measured{
 		Epoch:      r.Epoch,
 		Metrics:    *r.Metrics,
 		Checkpoint: r.Checkpoint,
@@ -251,14 +259,14 @@ func (x ranked) measured() *plan.Measured {
 	return m
 }
 
-// summary returns what the plan reads. Its curve has the epochs that have metrics, in order.
-func (t *trialLedger) summary() plan.TrialReports {
+// summary returns the sum of the trial's reports. Its curve has the epochs that have metrics, in order.
+func (t *trialLedger) summary() TrialReports {
 	v := t.view
 	v.Finished = t.finished != nil
-	v.Attempts = map[int]plan.AttemptReports{}
+	v.Attempts = map[int]AttemptReports{}
 	for n, a := range t.starts {
 		if a.reported {
-			v.Attempts[n] = plan.AttemptReports{From: a.from, Epoch: a.epoch}
+			v.Attempts[n] = AttemptReports{From: a.from, Epoch: a.epoch}
 		}
 	}
 	if t.finished != nil {

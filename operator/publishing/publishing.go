@@ -1,4 +1,4 @@
-package promotion
+package publishing
 
 import (
 	"encoding/json"
@@ -33,8 +33,8 @@ type Plan struct {
 	After   time.Duration // when to plan again even if nothing is observed to change; 0: never
 }
 
-// JobName returns the name of the Job for one attempt to publish a version.
-func JobName(version string, number int32) string {
+// jobName returns the name of the Job for one attempt to publish a version.
+func jobName(version string, number int32) string {
 	return fmt.Sprintf("%s-p%d", version, number)
 }
 
@@ -58,7 +58,7 @@ const (
 
 	modelNotFound    = "there is no Model %s in namespace %s: publishing waits until you create it"
 	awaitingEnd      = "waits for the end of %s: two pods never publish the same version at once"
-	publishing       = "Job %s checks the checkpoint, exports the model and publishes it"
+	jobPublishes     = "Job %s checks the checkpoint, exports the model and publishes it"
 	publishedNothing = "the publishing Job ended with exit code 0 but did not say what it published: " +
 		"check that its image is a Plumbline trainer"
 )
@@ -125,7 +125,7 @@ func (p *planner) nodeLoss() attempt.NodeLoss {
 	return attempt.NodeLoss{Seconds: attempt.DefaultNodeLossSeconds, Now: p.Now}
 }
 
-func (p *planner) jobName() string { return JobName(p.Version.Name, p.next.Attempts) }
+func (p *planner) jobName() string { return jobName(p.Version.Name, p.next.Attempts) }
 
 // requireModel reports whether the version's Model exists. If it does not, requireModel sets the condition Published to
 // say so.
@@ -134,8 +134,7 @@ func (p *planner) requireModel() bool {
 		return true
 	}
 	message := fmt.Sprintf(modelNotFound, p.Version.Spec.Model, p.Version.Namespace)
-	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
-	if was == nil || was.Reason != "ModelNotFound" {
+	if p.publishedReason() != "ModelNotFound" {
 		p.addEvent(decision.Warning, "ModelNotFound", "%s", message)
 	}
 	p.setPublished(false, "ModelNotFound", message)
@@ -146,13 +145,13 @@ func (p *planner) requireModel() bool {
 func (p *planner) describeWait(a attempt.Observed) {
 	w := a.Wait(attempt.Wait{}, p.Cluster.Warnings)
 	if w.Reason == attempt.ReasonFirstReport {
-		w = attempt.Wait{Reason: "Publishing", Message: fmt.Sprintf(publishing, a.Job.Name)}
+		w = attempt.Wait{Reason: "Publishing", Message: fmt.Sprintf(jobPublishes, a.Job.Name)}
 	}
-	was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
-	if w.Reason == attempt.ReasonImage && was != nil && was.Reason == w.Reason {
+	isNew := w.Reason != p.publishedReason()
+	if w.Reason == attempt.ReasonImage && !isNew {
 		return // Kubernetes alternates between two messages about an image that cannot be pulled: keep the first
 	}
-	if w.Stuck && (was == nil || was.Reason != w.Reason) {
+	if w.Stuck && isNew {
 		p.addEvent(decision.Warning, w.Reason, "publishing waits: %s", w.Message)
 	}
 	p.setPublished(false, w.Reason, w.Message)
@@ -170,7 +169,7 @@ func (p *planner) endAttempt(e attempt.Ending) {
 		p.succeed(e)
 	case retry && p.Now.Before(retryAt):
 		p.after = retryAt.Sub(p.Now)
-		message := fmt.Sprintf("attempt %d ended and will be retried: %s", p.next.Attempts, e.Sentence)
+		message := e.RetryMessage(p.next.Attempts)
 		was := meta.FindStatusCondition(p.next.Conditions, api.ConditionPublished)
 		if was == nil || was.Message != message {
 			p.addEvent(decision.Warning, e.Reason(), "%s", message)
@@ -239,19 +238,19 @@ func (p *planner) createJob() {
 	})
 }
 
+// publishedReason returns the reason of the condition Published, or "" if the condition has never been set.
+func (p *planner) publishedReason() string {
+	return decision.ReasonOf(p.next.Conditions, api.ConditionPublished)
+}
+
 func (p *planner) setPublished(ok bool, reason, message string) {
-	status := metav1.ConditionFalse
-	if ok {
-		status = metav1.ConditionTrue
-	}
-	p.setCondition(api.ConditionPublished, status, reason, message)
+	p.setCondition(api.ConditionPublished, decision.ConditionStatus(ok), reason, message)
 }
 
 func (p *planner) setCondition(kind string, status metav1.ConditionStatus, reason, message string) {
-	meta.SetStatusCondition(&p.next.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: plaintext.Cut(message, decision.MaxMessage),
-		ObservedGeneration: p.Version.Generation, LastTransitionTime: *decision.Time(p.Now),
-	})
+	decision.SetCondition(&p.next.Conditions, metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: p.Version.Generation,
+	}, p.Now)
 }
 
 func (p *planner) addEvent(severity decision.Severity, reason, format string, args ...any) {

@@ -2,15 +2,15 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// State holds the gauges that are counted when Prometheus asks for them, so that deleted runs disappear. Every replica
+// Counts holds the gauges that are counted when Prometheus asks for them, so that deleted runs disappear. Every replica
 // returns the same numbers: take the maximum over the replicas, not the sum.
-type State struct {
+type Counts struct {
 	Runs, Trials map[string]int // by phase
 	Missing      int64          // reports of active runs that are known to be missing
 }
 
-// stateOf is a prometheus.Collector that calls itself for the values.
-type stateOf func() State
+// collector is a prometheus.Collector that calls itself for the values.
+type collector func() Counts
 
 var (
 	runs    = prometheus.NewDesc("plumbline_training_runs", "TrainingRuns by phase.", []string{"phase"}, nil)
@@ -20,14 +20,14 @@ var (
 )
 
 // Describe sends the descriptions of the gauges.
-func (stateOf) Describe(ch chan<- *prometheus.Desc) {
+func (collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- runs
 	ch <- trials
 	ch <- missing
 }
 
 // Collect sends the values of the gauges.
-func (count stateOf) Collect(ch chan<- prometheus.Metric) {
+func (count collector) Collect(ch chan<- prometheus.Metric) {
 	s := count()
 	for phase, n := range s.Runs {
 		ch <- prometheus.MustNewConstMetric(runs, prometheus.GaugeValue, float64(n), phase)

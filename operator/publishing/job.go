@@ -1,4 +1,4 @@
-package promotion
+package publishing
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ func job(v *api.ModelVersion, m *api.Model, number int32, document string) *batc
 		Resources: m.Spec.Publishing.Resources,
 	})
 	owner := metav1.NewControllerRef(v, api.GroupVersion.WithKind("ModelVersion"))
-	return podspec.Job(v.Namespace, JobName(v.Name, number), *owner, map[string]string{
+	return podspec.Job(v.Namespace, jobName(v.Name, number), *owner, map[string]string{
 		api.LabelModel:   v.Spec.Model,
 		api.LabelVersion: fmt.Sprint(v.Spec.Version),
 		api.LabelAttempt: fmt.Sprint(number),
