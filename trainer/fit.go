@@ -173,7 +173,7 @@ func (o fitOptions) trial() (wire.Trial, error) {
 		Dataset:         wire.Dataset{URI: wire.LocalURI(data), Split: o.split},
 		Hyperparameters: o.recipe.hyper,
 		Imbalance:       o.recipe.imbalance,
-		Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(out)),
+		Checkpoint:      wire.DefaultCheckpointSettings(wire.LocalURI(out)),
 	}
 	if err := errors.Join(errData, errOut); err != nil {
 		return t, err

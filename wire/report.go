@@ -17,11 +17,16 @@ type ReportKind string
 
 // Kinds of reports.
 const (
-	Started   ReportKind = "started"   // first report of a writer that started the trial from the beginning
-	Resumed   ReportKind = "resumed"   // first report of a writer that resumed; Epoch is the checkpoint's last epoch
-	Epoch     ReportKind = "epoch"     // an epoch ended: its metrics, and the checkpoint if the epoch is a new best
-	Heartbeat ReportKind = "heartbeat" // the trial is still training: step and throughput
-	Finished  ReportKind = "finished"  // all epochs are done: the only evaluation on the test split
+	// ReportStarted is the first report of a writer that starts the trial from the beginning.
+	ReportStarted ReportKind = "started"
+	// ReportResumed is the first report of a writer that resumes. Its Epoch is the last epoch of the checkpoint.
+	ReportResumed ReportKind = "resumed"
+	// ReportEpoch is sent when an epoch has ended. It has the epoch's metrics, and the checkpoint of a new best.
+	ReportEpoch ReportKind = "epoch"
+	// ReportHeartbeat is sent while the trial trains. It has the step and the throughput.
+	ReportHeartbeat ReportKind = "heartbeat"
+	// ReportFinished is sent when all epochs have ended. It alone has an evaluation on the test split.
+	ReportFinished ReportKind = "finished"
 )
 
 // Limits of a report. A reader checks them before it uses anything of a report, so that a pod cannot harm the
@@ -59,7 +64,7 @@ type Report struct {
 	Weights string `json:"weights,omitempty"`
 	// Metrics are those of the validation split, on which epoch, temperature and threshold are selected.
 	Metrics *Metrics `json:"metrics,omitempty"`
-	// Test are the metrics of the trial's best checkpoint on the test split. Only a Finished report has them.
+	// Test are the metrics of the trial's best checkpoint on the test split. Only a ReportFinished has them.
 	Test *Metrics `json:"test,omitempty"`
 	// NotFinite is the reason why Metrics are missing. A metric that is NaN or Inf is never sent as a value.
 	NotFinite string `json:"notFinite,omitempty"`
@@ -67,7 +72,7 @@ type Report struct {
 	TrainLoss float64 `json:"trainLoss,omitempty"`
 	// LearningRate is that of the head at the epoch's last step.
 	LearningRate float64 `json:"learningRate,omitempty"`
-	// Throughput is that of the epoch; in a Heartbeat report, of the epoch so far.
+	// Throughput is the speed in the epoch; in a ReportHeartbeat, in the epoch so far.
 	Throughput *Throughput `json:"throughput,omitempty"`
 	// Checkpoint is the committed checkpoint of a new best.
 	Checkpoint *CheckpointRef `json:"checkpoint,omitempty"`
@@ -180,7 +185,7 @@ func (r Report) validate(checkVersion func(string) error) error {
 		}
 	}
 	// A value is cut to 100 characters in a message: a pod may have sent any text.
-	kinds := []ReportKind{Started, Resumed, Epoch, Heartbeat, Finished}
+	kinds := []ReportKind{ReportStarted, ReportResumed, ReportEpoch, ReportHeartbeat, ReportFinished}
 	need(slices.Contains(kinds, r.Kind), "kind %.100q is not one of %v", r.Kind, kinds)
 	need(validToken(r.RunUID), "runUID %.100q must have %s", r.RunUID, tokenForm)
 	need(validToken(r.Trial), "trial %.100q must have %s", r.Trial, tokenForm)
@@ -198,8 +203,8 @@ func (r Report) validate(checkVersion func(string) error) error {
 	}
 	need(r.Epochs >= 1 && r.Epoch >= 0 && r.Epoch <= r.Epochs, "epoch %d is outside 0..%d, or epochs %d is below 1",
 		r.Epoch, r.Epochs, r.Epochs)
-	need(r.Kind != Epoch || r.Epoch >= 1, "kind is epoch, but epoch %d is below 1", r.Epoch)
-	need(r.Kind != Epoch || r.Metrics != nil || r.NotFinite != "",
+	need(r.Kind != ReportEpoch || r.Epoch >= 1, "kind is epoch, but epoch %d is below 1", r.Epoch)
+	need(r.Kind != ReportEpoch || r.Metrics != nil || r.NotFinite != "",
 		"kind is epoch, but there are neither metrics nor a reason for their absence in notFinite")
 	if c := r.Checkpoint; c != nil {
 		need(c.URI != "" && printable(c.URI, maxURI),

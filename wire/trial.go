@@ -35,12 +35,12 @@ type Trial struct {
 	// ends it with ExitStalled. 0: the watchdog is off.
 	StallSeconds int `json:"stallSeconds,omitempty"`
 
-	Dataset         Dataset         `json:"dataset"`
-	Pretrained      *Pretrained     `json:"pretrained,omitempty"` // nil: the trial starts from random weights
-	Hyperparameters Hyperparameters `json:"hyperparameters"`
-	Imbalance       Imbalance       `json:"imbalance"`
-	Checkpoint      Checkpoint      `json:"checkpoint"`
-	Reports         Reports         `json:"reports"`
+	Dataset         Dataset            `json:"dataset"`
+	Pretrained      *Pretrained        `json:"pretrained,omitempty"` // nil: the trial starts from random weights
+	Hyperparameters Hyperparameters    `json:"hyperparameters"`
+	Imbalance       Imbalance          `json:"imbalance"`
+	Checkpoint      CheckpointSettings `json:"checkpoint"`
+	Reports         ReportSettings     `json:"reports"`
 
 	Scratch string `json:"scratch"` // a directory for the spool and other work that may be lost with the pod
 	Result  string `json:"result"`  // the file that the pod's last word is written to (its termination message)
@@ -68,9 +68,9 @@ type Split struct {
 	Seed       int64   `json:"seed"`
 }
 
-// Checkpoint says where and how often a trial saves checkpoints.
-type Checkpoint struct {
-	URI         string `json:"uri"`         // file:// location of a directory; a writer has WriterDir in it
+// CheckpointSettings says where and how often a trial saves checkpoints.
+type CheckpointSettings struct {
+	URI         string `json:"uri"`         // file:// location of the checkpoint store, a directory
 	EveryEpochs int    `json:"everyEpochs"` // a resume checkpoint is saved after every so many epochs
 	KeepLast    int    `json:"keepLast"`    // number of resume checkpoints that are kept of one writer, at least 2
 
@@ -79,8 +79,8 @@ type Checkpoint struct {
 	ResumeFrom string `json:"resumeFrom,omitempty"`
 }
 
-// Reports says where reports are sent. With an empty URL they are kept in the spool and the checkpoints only.
-type Reports struct {
+// ReportSettings says where reports are sent. With an empty URL the reports stay in the spool and in the checkpoints.
+type ReportSettings struct {
 	URL         string `json:"url,omitempty"`         // of the NATS server
 	Credentials string `json:"credentials,omitempty"` // path of a NATS .creds file, which is read at each connect
 	CA          string `json:"ca,omitempty"`          // path of a PEM file, if the authority is a private one
@@ -89,9 +89,9 @@ type Reports struct {
 // DefaultSplit returns a split with a fifth of the samples for validation and a fifth for the test.
 func DefaultSplit() Split { return Split{GroupBy: "package", Test: 0.2, Validation: 0.2, Seed: 1} }
 
-// DefaultCheckpoint returns settings that save a resume checkpoint after every epoch and keep the last two.
-func DefaultCheckpoint(uri string) Checkpoint {
-	return Checkpoint{URI: uri, EveryEpochs: 1, KeepLast: 2}
+// DefaultCheckpointSettings returns settings that save a resume checkpoint after every epoch and keep the last two.
+func DefaultCheckpointSettings(uri string) CheckpointSettings {
+	return CheckpointSettings{URI: uri, EveryEpochs: 1, KeepLast: 2}
 }
 
 // TrialName returns the name of the trial that trains a depth.

@@ -196,7 +196,7 @@ func TestReportsArrive(t *testing.T) {
 	if !b.drained() {
 		t.Error("a run without reports is not drained")
 	}
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.report(wire.ReportStarted, 0), b.pod.epoch(1, 0.7, true))
 	woken := false
 	for deadline := time.After(waitLimit); !woken; {
 		select {
@@ -221,7 +221,7 @@ func TestReportsArrive(t *testing.T) {
 func TestTheDelayOfAReportIsMeasuredOnce(t *testing.T) {
 	b := newBench(t)
 	before := observed(t)
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.report(wire.ReportStarted, 0), b.pod.epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	folded := b.ingest.FoldedSoFar(uid)
 	b.send(b.pod.epoch(2, 0.8, true))
@@ -262,7 +262,7 @@ func TestRefusedReportsChangeNothing(t *testing.T) {
 	b.sendRaw(uid, wire.Subject(uid, "d18", 1), []byte("{"))
 	b.sendRaw("22222222", wire.Subject("22222222", "d18", 1), []byte("{}"))
 	good := writer{attempt: 1, pod: "q"} // another writer, because the server drops a message id that it knows
-	b.send(good.report(wire.Started, 0))
+	b.send(good.report(wire.ReportStarted, 0))
 	b.until("the good one is read", func() bool { return b.trial().Folded > 0 })
 	if v := b.trial(); v.Folded != 1 || v.Epoch != 0 || v.Best != nil {
 		t.Errorf("a refused report changed the ledger: %+v", v)
@@ -277,7 +277,7 @@ func TestRefusedReportsChangeNothing(t *testing.T) {
 // lower the counter of gaps.
 func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	b := newBench(t)
-	started := b.pod.report(wire.Started, 0)
+	started := b.pod.report(wire.ReportStarted, 0)
 	first, second, third := b.pod.epoch(1, 0.7, true), b.pod.epoch(2, 0.8, true), b.pod.epoch(3, 0.9, true)
 	for _, step := range []struct {
 		send   []wire.Report
@@ -332,7 +332,7 @@ func since(t *testing.T, before map[string]float64) map[string]float64 {
 
 func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.report(wire.ReportStarted, 0), b.pod.epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.stop()
 	b.send(b.pod.epoch(2, 0.8, true)) // while no operator reads
@@ -346,7 +346,7 @@ func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 
 func TestNATSCannotBeReachedForAWhile(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.report(wire.Started, 0))
+	b.send(b.pod.report(wire.ReportStarted, 0))
 	b.until("it is read", func() bool { return b.trial().Folded == 1 })
 	id := b.ingest.Stream().ID
 	b.server.Down()
@@ -368,7 +368,7 @@ func TestNATSCannotBeReachedForAWhile(t *testing.T) {
 
 func TestAWipedStreamIsNoticed(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.report(wire.Started, 0), b.pod.epoch(1, 0.7, true))
+	b.send(b.pod.report(wire.ReportStarted, 0), b.pod.epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	id := b.ingest.Stream().ID
 	b.server.Down()

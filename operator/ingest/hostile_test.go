@@ -60,7 +60,7 @@ func FuzzFoldMessage(f *testing.F) {
 		func(r *wire.Report) { r.Epoch, r.Epochs = 1<<40, 1<<41 },
 		func(r *wire.Report) { r.Sequence = 1 << 40 },
 		func(r *wire.Report) { r.Attempt, r.Writer = 2, "d18-a2-q" },
-		func(r *wire.Report) { r.Kind, r.Message = wire.Finished, "<script>\x1b[31m" },
+		func(r *wire.Report) { r.Kind, r.Message = wire.ReportFinished, "<script>\x1b[31m" },
 		func(r *wire.Report) { r.Metrics, r.NotFinite = nil, "loss is \u202eNaN" },
 		func(r *wire.Report) { r.ComputedBy = &wire.Origin{Writer: "d18-a1-p", Sequence: 1 << 40} },
 		func(r *wire.Report) { r.Metrics.Threshold = -1e300 },
@@ -111,7 +111,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	l := NewLedger()
 	honest := &writer{attempt: 1, pod: "p"}
 	for range 10_000 {
-		l.Fold(honest.report(wire.Heartbeat, 1))
+		l.Fold(honest.report(wire.ReportHeartbeat, 1))
 	}
 	d18 := l.trials["d18"]
 	if n := len(*d18.origins["d18-a1-p"]); n != 1 || d18.view.Folded != 10_000 {
@@ -119,7 +119,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	foldMany := func(change func(*wire.Report, int)) (refused int) {
 		for i := range 5000 {
-			r := honest.report(wire.Heartbeat, 1)
+			r := honest.report(wire.ReportHeartbeat, 1)
 			change(&r, i)
 			if l.exceedsBounds(r) {
 				refused++
@@ -177,7 +177,7 @@ func FuzzLateReportsOfOlderAttempts(f *testing.F) {
 		reports := threeAttempts(rng)
 		newest := map[int]wire.Report{} // by epoch: the newest attempt's report, be it its own or a repetition
 		for _, r := range reports {
-			if r.Kind == wire.Epoch && r.Attempt >= newest[r.Epoch].Attempt {
+			if r.Kind == wire.ReportEpoch && r.Attempt >= newest[r.Epoch].Attempt {
 				newest[r.Epoch] = r
 			}
 		}

@@ -34,7 +34,7 @@ func (w *writer) report(kind wire.ReportKind, epoch int) wire.Report {
 
 // epoch returns the report of a measured epoch, which names a committed checkpoint if kept.
 func (w *writer) epoch(epoch int, aucPR float64, kept bool) wire.Report {
-	r := w.report(wire.Epoch, epoch)
+	r := w.report(wire.ReportEpoch, epoch)
 	r.Metrics = &wire.Metrics{AUCPR: aucPR, Loss: 0.5}
 	r.Throughput = &wire.Throughput{EpochSeconds: float64(10 * epoch)}
 	if kept {
@@ -59,17 +59,17 @@ func (w *writer) repeat(r wire.Report) wire.Report {
 
 func TestFold(t *testing.T) {
 	one, two := &writer{attempt: 1, pod: "p1"}, &writer{attempt: 2, pod: "p2"}
-	started := one.report(wire.Started, 0)
+	started := one.report(wire.ReportStarted, 0)
 	first, second, third := one.epoch(1, 0.6, true), one.epoch(2, 0.8, true), one.epoch(3, 0.7, false)
 	fourth := one.epoch(4, 0.9, false) // better, but without a checkpoint
-	resumed := two.report(wire.Resumed, 2)
+	resumed := two.report(wire.ReportResumed, 2)
 	repeated := two.repeat(second)
 	redone := two.epoch(3, 0.75, false)
 	equal := two.epoch(4, 0.8, true)
 	retrained := (&writer{attempt: 2, pod: "p2", sequence: 9}).epoch(2, 0.8, true) // no repetition of second
-	nan := two.report(wire.Epoch, 5)
+	nan := two.report(wire.ReportEpoch, 5)
 	nan.NotFinite = "loss is NaN"
-	finished := two.report(wire.Finished, 8)
+	finished := two.report(wire.ReportFinished, 8)
 	finished.Test = &wire.Metrics{AUCPR: 0.66}
 
 	type want struct {
@@ -245,11 +245,11 @@ func TestFold(t *testing.T) {
 
 func TestEffects(t *testing.T) {
 	w := &writer{attempt: 1, pod: "p"}
-	started := w.report(wire.Started, 0)
+	started := w.report(wire.ReportStarted, 0)
 	first, worse := w.epoch(1, 0.7, true), w.epoch(2, 0.6, true)
-	heartbeat := w.report(wire.Heartbeat, 2)
+	heartbeat := w.report(wire.ReportHeartbeat, 2)
 	better := w.epoch(3, 0.8, true)
-	finished := w.report(wire.Finished, 3)
+	finished := w.report(wire.ReportFinished, 3)
 	l := NewLedger()
 	for i, step := range []struct {
 		r    wire.Report
@@ -303,9 +303,9 @@ func threeAttempts(rng *rand.Rand) (all []wire.Report) {
 	for attempt := 1; attempt <= 3; attempt++ {
 		w := &writer{attempt: attempt, pod: fmt.Sprint("p", attempt)}
 		from := rng.IntN(4)
-		all = append(all, w.report(wire.Resumed, from))
+		all = append(all, w.report(wire.ReportResumed, from))
 		for _, r := range all {
-			if r.Kind == wire.Epoch && r.ComputedBy == nil && rng.IntN(3) == 0 {
+			if r.Kind == wire.ReportEpoch && r.ComputedBy == nil && rng.IntN(3) == 0 {
 				all = append(all, w.repeat(r))
 			}
 		}
@@ -353,15 +353,15 @@ func FuzzSpans(f *testing.F) {
 // The best keeps the location of the older run's checkpoint. No attempt is credited with epochs that it did not train.
 func TestAnOlderRunsReportsCountOnce(t *testing.T) {
 	older := &writer{attempt: 3, pod: "old"}
-	history := []wire.Report{older.report(wire.Started, 0), older.epoch(1, 0.6, true), older.epoch(2, 0.8, true)}
+	history := []wire.Report{older.report(wire.ReportStarted, 0), older.epoch(1, 0.6, true), older.epoch(2, 0.8, true)}
 	one, two := &writer{attempt: 1, pod: "p1"}, &writer{attempt: 2, pod: "p2"}
-	reports := []wire.Report{one.report(wire.Resumed, 2)}
+	reports := []wire.Report{one.report(wire.ReportResumed, 2)}
 	for i, r := range history {
 		history[i] = one.repeat(r)
 	}
 	reports = append(reports, history...)
 	third := one.epoch(3, 0.7, false)
-	reports = append(reports, third, two.report(wire.Resumed, 3), two.repeat(reports[0]))
+	reports = append(reports, third, two.report(wire.ReportResumed, 3), two.repeat(reports[0]))
 	for _, r := range append(history, third) {
 		reports = append(reports, two.repeat(r))
 	}

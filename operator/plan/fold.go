@@ -76,7 +76,7 @@ func better(reported Measured, remembered *Measured) bool {
 }
 
 func (m Measured) epochValue() wire.EpochValue {
-	return wire.EpochValue{Epoch: m.Epoch, Value: m.Metrics.AUCPR}
+	return wire.EpochValue{Epoch: m.Epoch, AUCPR: m.Metrics.AUCPR}
 }
 
 // rememberedBest returns the best in a trial's status, or nil.

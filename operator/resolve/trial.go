@@ -41,9 +41,12 @@ func Trial(run *api.TrainingRun, depth api.Depth, attempt int32, settings Settin
 		Dataset:    r.dataset(run.Spec.Dataset),
 		Pretrained: r.pretrained(run.Spec.Pretrained, depth),
 		Checkpoint: checkpoint(run.Spec.Checkpoint),
-		Reports:    wire.Reports{URL: settings.NATS, Credentials: podspec.CredentialDir + "/" + podspec.CredentialFile},
-		Scratch:    podspec.ScratchDir,
-		Result:     podspec.TerminationLog,
+		Reports: wire.ReportSettings{
+			URL:         settings.NATS,
+			Credentials: podspec.CredentialDir + "/" + podspec.CredentialFile,
+		},
+		Scratch: podspec.ScratchDir,
+		Result:  podspec.TerminationLog,
 	}
 	t.Hyperparameters, t.Imbalance = r.hyperparameters(run.Spec, overrideOf(run, depth))
 	if settings.CA {
@@ -105,8 +108,8 @@ func (r *resolver) pretrained(p *api.Pretrained, depth api.Depth) *wire.Pretrain
 	return out
 }
 
-func checkpoint(c api.Checkpoint) wire.Checkpoint {
-	out := wire.DefaultCheckpoint(string(c.URI))
+func checkpoint(c api.Checkpoint) wire.CheckpointSettings {
+	out := wire.DefaultCheckpointSettings(string(c.URI))
 	out.EveryEpochs = int(ptr.Deref(c.EveryEpochs, int32(out.EveryEpochs)))
 	out.KeepLast = int(ptr.Deref(c.KeepLast, int32(out.KeepLast)))
 	out.ResumeFrom = ptr.Deref(c.ResumeFrom, "")

@@ -17,7 +17,7 @@ func (r *run) conclude(v result) error {
 	trainLoss := r.unfinished.LossSum / float64(r.unfinished.Steps-r.unfinished.Skipped)
 	r.unfinished = wire.Unfinished{}
 
-	report := r.newReport(wire.Epoch)
+	report := r.newReport(wire.ReportEpoch)
 	report.TrainLoss, report.NotFinite = trainLoss, v.notFinite
 	report.LearningRate = learningRate(r.Trial.Hyperparameters, r.stepsPerEpoch, r.epoch*r.stepsPerEpoch-1)
 	report.Throughput = &wire.Throughput{
@@ -28,7 +28,7 @@ func (r *run) conclude(v result) error {
 	better := false
 	if v.notFinite == "" {
 		report.Weights, report.Metrics = r.weightsKind(), &v.metrics
-		value := wire.EpochValue{Epoch: r.epoch, Value: v.metrics.AUCPR}
+		value := wire.EpochValue{Epoch: r.epoch, AUCPR: v.metrics.AUCPR}
 		if better = r.best == nil || wire.BetterEpoch(value, *r.best); better {
 			r.best, report.Scores = &value, r.sampleScores(v)
 		}
@@ -151,7 +151,7 @@ func (r *run) finish(ctx context.Context) (Outcome, error) {
 		const why = "no epoch had finite validation scores, so there is no best"
 		return r.stop(&Diverged{Epoch: r.epoch, Step: r.step, Why: why})
 	}
-	report := r.newReport(wire.Finished)
+	report := r.newReport(wire.ReportFinished)
 	report.Message = fmt.Sprintf("the best is epoch %d", best.Epoch)
 	if r.epoch < r.epochs {
 		report.Message += fmt.Sprintf("; training ended after %d of %d epochs, because the last %d were not better",

@@ -16,7 +16,7 @@ import (
 // run removes its own checkpoints. It can, because it may not have ended.
 func (r *run) begin(from *checkpoint.Checkpoint) error {
 	if from == nil {
-		report := r.newReport(wire.Started)
+		report := r.newReport(wire.ReportStarted)
 		report.Message = r.Note
 		r.journal.put(entry{report: &report})
 		return nil
@@ -34,7 +34,7 @@ func (r *run) begin(from *checkpoint.Checkpoint) error {
 	}
 	r.savedPosition = r.position()
 	if b := m.Best; b != nil {
-		r.best = &wire.EpochValue{Epoch: b.Epoch, Value: b.Metrics.AUCPR}
+		r.best = &wire.EpochValue{Epoch: b.Epoch, AUCPR: b.Metrics.AUCPR}
 		r.journal.best = b // safe: the journal has no entry yet, so its goroutine does not use the field
 	}
 	r.reportResume(m)
@@ -63,7 +63,7 @@ func (r *run) isOlder(m wire.Manifest) bool { return m.Run.UID != r.Trial.Run.UI
 
 // reportResume reports which checkpoint the trial resumes from, and how this resume differs from an exact one.
 func (r *run) reportResume(m wire.Manifest) {
-	report := r.newReport(wire.Resumed)
+	report := r.newReport(wire.ReportResumed)
 	report.Message = fmt.Sprintf("resumes from the checkpoint that %s saved in epoch %d after %d steps",
 		m.Writer, min(m.Epoch+1, r.epochs), m.Step)
 	if r.isOlder(m) {

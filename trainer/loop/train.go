@@ -115,7 +115,7 @@ func (r *run) showProgress(result StepResult) {
 		})
 	}
 	if now.Sub(r.lastReport) >= heartbeat {
-		report := r.newReport(wire.Heartbeat)
+		report := r.newReport(wire.ReportHeartbeat)
 		report.Throughput = &wire.Throughput{ImagesPerSecond: speed, EpochSeconds: now.Sub(r.began).Seconds()}
 		r.journal.put(entry{report: &report})
 	}
