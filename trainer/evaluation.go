@@ -171,12 +171,11 @@ func (e evaluation) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return storeError(dir, err)
 	}
-	for name, text := range map[string]*bytes.Buffer{
-		pageFile:        &html,
-		metricsFile:     &metrics,
-		predictionsFile: &predictions,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), text.Bytes(), 0o644); err != nil {
+	for _, file := range []struct {
+		name string
+		text []byte
+	}{{pageFile, html.Bytes()}, {metricsFile, metrics.Bytes()}, {predictionsFile, predictions.Bytes()}} {
+		if err := os.WriteFile(filepath.Join(dir, file.name), file.text, 0o644); err != nil {
 			return storeError(dir, err)
 		}
 	}

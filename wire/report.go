@@ -230,18 +230,33 @@ func (r Report) validate(checkVersion func(string) error) error {
 	return errors.Join(errs...)
 }
 
+// validate returns an error that names the first metric outside its range. The order is fixed, so that the same report
+// always gets the same error.
 func (m *Metrics) validate() error {
 	if m == nil {
 		return nil
 	}
-	for name, v := range map[string]float64{
-		"aucPR": m.AUCPR, "aucPRLow": m.AUCPRLow, "aucPRHigh": m.AUCPRHigh,
-		"f1": m.F1, "precision": m.Precision, "recall": m.Recall, "prevalence": m.Prevalence,
-		"trapezoid": m.Trapezoid, "rocAUC": m.ROCAUC, "brier": m.Brier, "calibrationError": m.CalibrationError,
-		"f1AtHalf": m.F1AtHalf, "oracleF1": m.OracleF1, "recallAtPrecision90": m.RecallAtPrecision90,
+	for _, fraction := range []struct {
+		name  string
+		value float64
+	}{
+		{"aucPR", m.AUCPR},
+		{"aucPRLow", m.AUCPRLow},
+		{"aucPRHigh", m.AUCPRHigh},
+		{"f1", m.F1},
+		{"precision", m.Precision},
+		{"recall", m.Recall},
+		{"prevalence", m.Prevalence},
+		{"trapezoid", m.Trapezoid},
+		{"rocAUC", m.ROCAUC},
+		{"brier", m.Brier},
+		{"calibrationError", m.CalibrationError},
+		{"f1AtHalf", m.F1AtHalf},
+		{"oracleF1", m.OracleF1},
+		{"recallAtPrecision90", m.RecallAtPrecision90},
 	} {
-		if !(v >= 0 && v <= 1) {
-			return fmt.Errorf("metric %s is %v, outside 0..1", name, v)
+		if !(fraction.value >= 0 && fraction.value <= 1) {
+			return fmt.Errorf("metric %s is %v, outside 0..1", fraction.name, fraction.value)
 		}
 	}
 	if !(math.Abs(m.Threshold) <= MaxLogit) { // NaN is outside, too

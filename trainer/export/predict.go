@@ -55,13 +55,16 @@ func (s *Served) bind(sig tf.Signature) error {
 	if s.image, err = s.tensor(sig.Inputs[Image].Name); err != nil {
 		return err
 	}
-	outputs := map[string]*tf.Output{Logit: &s.logit, Probability: &s.probability, Decision: &s.decision}
-	for name, output := range outputs {
-		info, ok := sig.Outputs[name]
+	for _, output := range []struct {
+		name   string
+		tensor *tf.Output
+	}{{Logit, &s.logit}, {Probability, &s.probability}, {Decision, &s.decision}} {
+		info, ok := sig.Outputs[output.name]
 		if !ok {
-			return fmt.Errorf("signature %s has no output %q: Plumbline did not write this model", signature, name)
+			return fmt.Errorf("signature %s has no output %q: Plumbline did not write this model",
+				signature, output.name)
 		}
-		if *output, err = s.tensor(info.Name); err != nil {
+		if *output.tensor, err = s.tensor(info.Name); err != nil {
 			return err
 		}
 	}
