@@ -21,6 +21,12 @@ const (
 
 // Trial is the one document that a trial's pod is given. It is complete: it has every location and every setting, and
 // the trainer has no defaults. The Job of an attempt therefore shows all settings that the attempt was trained with.
+//
+// A new field, here or in a type that Trial contains, needs omitempty, and its zero value must mean what the previous
+// release does. An operator of this release also starts trainers of the previous one, and DecodeTrial refuses an
+// unknown field: without omitempty every Trial would have the new field, and those trainers would refuse to start.
+// (omitempty never omits a struct: use a pointer.) The fields without omitempty, such as those of Augment, are older
+// than the first release.
 type Trial struct {
 	Version string `json:"version"`
 	Run     Run    `json:"run"`
@@ -171,8 +177,8 @@ func validToken(s string) bool {
 	return s != "" && len(s) <= 63 && strings.Trim(s, tokenCharacters) == ""
 }
 
-// decodeStrict returns an error for an unknown field: this release would silently ignore that setting. (A newer
-// operator that does not set its new fields still works with this trainer.)
+// decodeStrict returns an error for an unknown field, because this release would silently ignore that setting. It
+// accepts a document of a newer release that leaves out the newer release's fields: see Trial.
 func decodeStrict(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()

@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// Version is the version of every document in this package. The minor number grows when a field is added that an
-// older reader may ignore. The major number grows with every other change.
+// Version is the version of every document in this package. The minor number grows when a field is added, and the major
+// number grows with every other change.
+//
+// The previous release must be able to read a document with the new field. It ignores an unknown field of a Report, a
+// Manifest and a Result, so such a field must be one that a reader may ignore. It refuses a Trial, a Publication and a
+// KeepList with an unknown field, so such a field must not be written as long as it has its zero value: see Trial.
 const Version = "1.1"
 
 // ownVersion is Version, except in tests that act as a later release.
