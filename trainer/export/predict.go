@@ -92,7 +92,7 @@ func (s *Served) Predict(images []uint8, n int) ([]Prediction, error) {
 	}
 	fetches := []tf.Output{s.logit, s.probability, s.decision}
 	predictions := make([]Prediction, 0, n)
-	for from, to := range loop.Parts(n, loop.RunAtOnce) {
+	for from, to := range loop.Parts(n, loop.ScoreAtOnce) {
 		shape := []int64{int64(to - from), int64(s.Size), int64(s.Size), int64(s.Channels)}
 		batch, err := session.TensorOf(images[from*size:to*size], shape...)
 		if err != nil {
