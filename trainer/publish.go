@@ -123,11 +123,11 @@ func publishInPod(ctx context.Context, p *program) error {
 	}
 	pub, err := wire.DecodePublication([]byte(text))
 	if err != nil {
-		return endPodWithError(log, resultFile(text), settingsError(err), 0)
+		return leaveFailure(log, resultFile(text), settingsError(err), 0)
 	}
 	path, digest, err := publishModel(ctx, pub, log)
 	if err != nil {
-		return endPodWithError(log, pub.Result, err, 0)
+		return leaveFailure(log, pub.Result, err, 0)
 	}
 	log.Info("published", "model", pub.Model, "number", pub.Number, "path", path, "digest", digest)
 	return writeResult(pub.Result, wire.Result{Reason: "Published", Digest: digest, URI: wire.LocalURI(path)})
