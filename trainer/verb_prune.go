@@ -47,7 +47,7 @@ func newPruneCommand(p *program) *cobra.Command {
 	f.BoolVar(&dryRun, "dry-run", false, "print what would be removed, and remove nothing")
 	require(cmd, "checkpoints", "keep")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		list, err := readKeep(keep, cmd.InOrStdin(), time.Now())
+		list, err := readKeepList(keep, cmd.InOrStdin(), time.Now())
 		if err != nil {
 			return err
 		}
@@ -56,8 +56,8 @@ func newPruneCommand(p *program) *cobra.Command {
 	return cmd
 }
 
-// readKeep reads the keep list from a file, or from stdin if the file is "-". It refuses a list that is too old.
-func readKeep(file string, stdin io.Reader, now time.Time) (wire.KeepList, error) {
+// readKeepList reads the keep list from a file, or from stdin if the file is "-". It refuses a list that is too old.
+func readKeepList(file string, stdin io.Reader, now time.Time) (wire.KeepList, error) {
 	read := func() ([]byte, error) { return os.ReadFile(file) }
 	if file == "-" {
 		read = func() ([]byte, error) { return io.ReadAll(stdin) }

@@ -35,12 +35,12 @@ const (
 	MaxReportBytes  = 256 << 10
 	MaxMessageRunes = 1024 // of Message and of NotFinite
 	MaxScores       = 4096 // per-sample validation scores in one report
-	MaxLogit        = 1e12 // of a threshold's absolute value: with four digits after the point it fits into a status
+	MaxLogit        = 1e12 // of a threshold's absolute value: written with four decimals it fits into a status
 
 	maxURI     = 2048    // bytes, as in the CRD
 	maxDigest  = 128     // bytes, as in the CRD
 	maxWriter  = 128     // bytes: trial, attempt and a pod's uid
-	maxCounted = 1 << 40 // sequences and seconds: the sum of a thousand of them does not overflow
+	maxCounted = 1 << 40 // of a sequence, and of a number of seconds: the sum of a thousand does not overflow
 )
 
 // Report is a message from a trial on the stream. A report that names a checkpoint is sent only after that checkpoint
@@ -68,9 +68,9 @@ type Report struct {
 	Test *Metrics `json:"test,omitempty"`
 	// NotFinite is the reason why Metrics are missing. A metric that is NaN or Inf is never sent as a value.
 	NotFinite string `json:"notFinite,omitempty"`
-	// TrainLoss is the mean over the steps of the epoch.
+	// TrainLoss is the mean loss of the epoch's steps, without the skipped ones.
 	TrainLoss float64 `json:"trainLoss,omitempty"`
-	// LearningRate is that of the head at the epoch's last step.
+	// LearningRate is the learning rate of the head at the epoch's last step.
 	LearningRate float64 `json:"learningRate,omitempty"`
 	// Throughput is the speed in the epoch; in a ReportHeartbeat, in the epoch so far.
 	Throughput *Throughput `json:"throughput,omitempty"`
@@ -104,7 +104,8 @@ type Metrics struct {
 
 	// Trapezoid is the area under the same curve joined by straight lines. Published figures may be this or AUCPR.
 	Trapezoid float64 `json:"trapezoid,omitempty"`
-	// ROCAUC is the share of pairs (defect, normal) in the right order. It is unknown without a normal sample.
+	// ROCAUC is the share of the pairs of a defect and a normal sample in which the defect has the higher score. It is
+	// unknown without a normal sample.
 	ROCAUC float64 `json:"rocAUC,omitempty"`
 	// Brier is the mean squared error of the calibrated probabilities.
 	Brier float64 `json:"brier,omitempty"`
@@ -112,7 +113,7 @@ type Metrics struct {
 	CalibrationError float64 `json:"calibrationError,omitempty"`
 	// F1AtHalf is the F1 at a calibrated probability of 1/2.
 	F1AtHalf float64 `json:"f1AtHalf,omitempty"`
-	// OracleF1 is the highest F1 of any threshold on this split: an upper bound. No threshold may be chosen by it.
+	// OracleF1 is the highest F1 of any threshold on this split. It is an upper bound: never choose a threshold by it.
 	OracleF1 float64 `json:"oracleF1,omitempty"`
 	// RecallAtPrecision90 is the highest recall of any threshold on this split whose precision is at least 0.9.
 	RecallAtPrecision90 float64 `json:"recallAtPrecision90,omitempty"`
@@ -131,7 +132,7 @@ type CheckpointRef struct {
 	Digest string `json:"digest"` // sha256: of its manifest.json
 }
 
-// Digests identify what a trial learned from.
+// Digests identify the data, the labels and the split that a trial learned from.
 type Digests struct {
 	Data    string `json:"data"`
 	Labels  string `json:"labels"`
@@ -139,8 +140,8 @@ type Digests struct {
 	Split   string `json:"split"`
 }
 
-// Origin is the writer that first computed a report, and the report's sequence there. It identifies a report however
-// often the report is sent.
+// Origin is the writer that computed a report, and the sequence that this writer gave the report. It identifies the
+// report, however often and by whichever writer the report is sent.
 type Origin struct {
 	Writer   string `json:"writer"`
 	Sequence int64  `json:"sequence"`
@@ -271,13 +272,13 @@ func (m *Metrics) validate() error {
 	return nil
 }
 
-// What the functions below permit, as a part of a message.
+// Descriptions, in an error, of the texts that validWriter and printable accept.
 const (
 	writerForm    = "1 to 128 printable characters, without a space, a dot, a slash, <, > and \""
 	printableForm = "printable bytes of UTF-8, without <, > and \""
 )
 
-// counted reports whether a writer may count up to n.
+// counted reports whether n may be the sequence of a report.
 func counted(n int64) bool { return n >= 1 && n <= maxCounted }
 
 // validWriter reports whether s may be the name of a writer. Trial.Writer makes these names.

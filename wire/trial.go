@@ -35,7 +35,7 @@ type Trial struct {
 	Attempt int    `json:"attempt"` // counted from 1
 
 	GPU     bool `json:"gpu"`     // a GPU was requested: the trainer refuses to train without one
-	Threads int  `json:"threads"` // TensorFlow's intra-op threads: from the pod's CPU request, never from the node
+	Threads int  `json:"threads"` // number of TensorFlow's intra-op threads: the pod's CPU request, not the node's CPUs
 
 	// StallSeconds is how long the pod may go without a finished step or another sign of work before its watchdog
 	// ends it with ExitStalled. 0: the watchdog is off.
@@ -49,7 +49,7 @@ type Trial struct {
 	Reports         ReportSettings     `json:"reports"`
 
 	Scratch string `json:"scratch"` // a directory for the spool and other work that may be lost with the pod
-	Result  string `json:"result"`  // the file that the pod's last word is written to (its termination message)
+	Result  string `json:"result"`  // the file to which the pod writes its Result: its termination message
 }
 
 // Run names the TrainingRun that a document belongs to.
@@ -77,8 +77,8 @@ type Split struct {
 // CheckpointSettings says where and how often a trial saves checkpoints.
 type CheckpointSettings struct {
 	URI         string `json:"uri"`         // file:// location of the checkpoint store, a directory
-	EveryEpochs int    `json:"everyEpochs"` // a resume checkpoint is saved after every so many epochs
-	KeepLast    int    `json:"keepLast"`    // number of resume checkpoints that are kept of one writer, at least 2
+	EveryEpochs int    `json:"everyEpochs"` // number of epochs from one resume checkpoint to the next
+	KeepLast    int    `json:"keepLast"`    // number of resume checkpoints that a writer keeps, at least 2
 
 	// ResumeFrom is the uid of an older run in the same store. As long as the trial has no checkpoint in its own run,
 	// it resumes from the older run's trial of the same name. Empty: the trial starts from the beginning.
@@ -119,7 +119,7 @@ const (
 		"a head on a random backbone learns nothing"
 )
 
-// Validate returns an error that names every field that cannot be obeyed.
+// Validate returns an error that names every field that the trainer cannot obey.
 func (t Trial) Validate() error {
 	errs := []error{CheckVersion(t.Version)}
 	need := func(ok bool, format string, args ...any) {
@@ -160,14 +160,14 @@ func (t Trial) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Writer returns the name of the writer that a pod is: trial, attempt and the pod's uid. No other pod ever has this
-// name. The pod's reports carry it and the pod's checkpoint directory is named after it, so two pods of one trial
-// that run at the same time do not overwrite each other.
+// Writer returns the name under which a pod writes: trial, attempt and the pod's uid. No other pod ever has this name.
+// The pod's reports contain it and the pod's checkpoint directory is named after it. Two pods of one trial that run at
+// the same time therefore do not overwrite each other.
 func (t Trial) Writer(podUID string) string {
 	return fmt.Sprintf("%s-a%d-%s", t.Name, t.Attempt, podUID)
 }
 
-// tokenForm is what validToken permits, as a part of a message.
+// tokenForm describes in an error the texts that validToken accepts.
 const tokenForm = "1 to 63 letters, digits and dashes"
 
 const tokenCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"

@@ -29,7 +29,8 @@ func checkStoredVersion(got string) error { return checkVersion(got, math.MaxInt
 const versionsDiffer = "wire version %s does not work with %s: " +
 	"use an operator and a trainer image of the same release, or of neighbouring ones"
 
-// checkVersion accepts this package's minor version, the next one, and older ones down to maxOlder before this one.
+// checkVersion returns an error unless got has this package's major version, and a minor version from maxOlder below to
+// one above this package's.
 func checkVersion(got string, maxOlder int) error {
 	major, minor, err := parseVersion(got)
 	if err != nil {
