@@ -104,8 +104,8 @@ type Metrics struct {
 
 	// Trapezoid is the area under the same curve joined by straight lines. Published figures may be this or AUCPR.
 	Trapezoid float64 `json:"trapezoid,omitempty"`
-	// ROCAUC is the share of the pairs of a defect and a normal sample in which the defect has the higher score. It is
-	// unknown without a normal sample.
+	// ROCAUC is the share of the pairs of a defect and a normal sample in which the defect has the higher score; a tie
+	// counts half. It is unknown without a normal sample.
 	ROCAUC float64 `json:"rocAUC,omitempty"`
 	// Brier is the mean squared error of the calibrated probabilities.
 	Brier float64 `json:"brier,omitempty"`
