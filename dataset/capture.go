@@ -5,9 +5,10 @@
 package dataset
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"path/filepath"
+
+	"plumbline.dev/plumbline/wire"
 )
 
 // capture is what the camera takes at once: one image per channel.
@@ -90,7 +91,7 @@ func (f channelFiles) read(
 	decodeFile func(content []byte) (*plane, string), use func(channel int, content []byte, p *plane),
 ) (captureInfo, problems, error) {
 	var ps problems
-	hash := sha256.New()
+	digester := wire.NewDigester()
 	complete := true
 	var first shape // of the first decoded channel; the other channels must have the same
 	var firstName string
@@ -108,7 +109,7 @@ func (f channelFiles) read(
 			complete = false
 			continue
 		}
-		hash.Write(content)
+		_, _ = digester.Write(content) // it never returns an error
 		p, reason := decodeFile(content)
 		switch {
 		case reason != "":
@@ -124,7 +125,7 @@ func (f channelFiles) read(
 	}
 	var info captureInfo
 	if complete {
-		info.digest = formatDigest(hash.Sum(nil))
+		info.digest = digester.Digest()
 	}
 	if len(ps) == 0 {
 		info.shape = first

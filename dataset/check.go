@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"plumbline.dev/plumbline/wire"
 )
 
 // CheckResult is the result of Check.
@@ -107,7 +109,7 @@ type checkedCapture struct {
 func (s *Set) checkCapture(c capture, decoding bool) (checkedCapture, problems, error) {
 	checked := checkedCapture{fileDigests: make([]string, len(s.Config.Channels))}
 	info, ps, err := s.readCapture(c, decoding, func(channel int, content []byte, p *plane) {
-		checked.fileDigests[channel] = digestOf(content)
+		checked.fileDigests[channel] = wire.Digest(content)
 		if p != nil {
 			bits := 8
 			if p.wide {

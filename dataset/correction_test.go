@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"plumbline.dev/plumbline/wire"
 )
 
 const correctionHead = "id,digest,from,to,reason,reviewer,date\n"
@@ -53,7 +55,7 @@ func TestCorrectionsChangeLabels(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if s.Digests.Overlay != digestOf(f["review.csv"]) {
+	if s.Digests.Overlay != wire.Digest(f["review.csv"]) {
 		t.Errorf("overlay digest %q", s.Digests.Overlay)
 	}
 
@@ -128,7 +130,7 @@ func TestCorrectionsThatDoNotFitAreRefused(t *testing.T) {
 }
 
 func FuzzParseCorrections(f *testing.F) {
-	digest := digestOf(nil)
+	digest := wire.Digest(nil)
 	f.Add([]byte(correctionHead +
 		"e1," + digest + ",normal,defect,r,ada,2026-11-20\n" +
 		"e2," + digest + ",defect,exclude,r,ada,2026-11-20\n"))

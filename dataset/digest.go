@@ -3,12 +3,12 @@
 package dataset
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"plumbline.dev/plumbline/wire"
 )
 
 // Digests tell whether two trials learned from the same data. Each is "sha256:" followed by 64
@@ -25,15 +25,6 @@ type Digests struct {
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// formatDigest writes a sha256 sum as a digest.
-func formatDigest(sum []byte) string { return "sha256:" + hex.EncodeToString(sum) }
-
-// digestOf returns the digest of content.
-func digestOf(content []byte) string {
-	sum := sha256.Sum256(content)
-	return formatDigest(sum[:])
-}
-
 // shortDigest returns as much of a digest as a person needs to compare two.
 func shortDigest(digest string) string { return fmt.Sprintf("%.19s…", digest) }
 
@@ -41,10 +32,10 @@ func shortDigest(digest string) string { return fmt.Sprintf("%.19s…", digest) 
 // order. It is "" when there are problems.
 func (s *Set) hashFiles(c capture) (string, problems, error) {
 	var ps problems
-	hash := sha256.New()
+	digester := wire.NewDigester()
 	for _, channel := range s.Config.Channels {
 		file := s.imageFile(c.first, channel)
-		if err := copyFile(hash, file, maxImageBytes, func(int64) {}); err != nil {
+		if err := copyFile(digester, file, maxImageBytes, func(int64) {}); err != nil {
 			reason, err := problemOf(err)
 			if err != nil {
 				return "", nil, err
@@ -55,7 +46,7 @@ func (s *Set) hashFiles(c capture) (string, problems, error) {
 	if len(ps) > 0 {
 		return "", ps, nil
 	}
-	return formatDigest(hash.Sum(nil)), nil, nil
+	return digester.Digest(), nil, nil
 }
 
 // sampleDigest identifies a sample's image. Without a grid it is filesDigest, the digest of the
@@ -66,7 +57,7 @@ func (s *Set) sampleDigest(sample Sample, filesDigest string) string {
 	if s.Config.Grid == nil || filesDigest == "" {
 		return filesDigest
 	}
-	return digestOf(fmt.Appendf(nil, "%s cell %d of %s", filesDigest, sample.Position, s.Config.Grid))
+	return wire.Digest(fmt.Appendf(nil, "%s cell %d of %s", filesDigest, sample.Position, s.Config.Grid))
 }
 
 // finishDigests completes the set's digests from those of its captures, and refuses the corrections
@@ -84,6 +75,6 @@ func (s *Set) finishDigests(captures []capture, digests []string) problems {
 		}
 	}
 	slices.Sort(lines) // by id: the order of labels.csv says nothing about the images
-	s.Digests.Data = digestOf([]byte(s.Digests.Data + "\n" + strings.Join(lines, "")))
+	s.Digests.Data = wire.Digest([]byte(s.Digests.Data + "\n" + strings.Join(lines, "")))
 	return matchDigests(s.correctionsFile, s.corrections, byID)
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"plumbline.dev/plumbline/wire"
 )
 
 // Set is one data set on disk, with its corrections applied.
@@ -66,49 +68,75 @@ func readTables(dir, overlay string) (*Set, problems, error) {
 		return nil, ps, nil
 	}
 	s := &Set{Dir: dir}
-	configFile := filepath.Join(dir, ConfigFile)
-	text, err := readText(configFile, &ps)
-	if err != nil || text == nil {
+	if ok, err := s.readConfig(&ps); !ok {
 		return nil, ps, err
 	}
-	config, found := parseConfig(configFile, text)
-	if ps = append(ps, found...); len(ps) > 0 {
-		return nil, ps, nil
-	}
-	s.Config = config
-	s.Digests.Data = digestOf(text) // finishDigests adds the images
-
-	text, err = readText(s.labelsFile(), &ps)
-	if err != nil || text == nil {
+	if ok, err := s.readLabels(&ps); !ok {
 		return nil, ps, err
 	}
-	s.listed, found = parseLabels(s.labelsFile(), text)
-	ps = append(ps, found...)
-	s.listed, found = config.checkLayout(s.labelsFile(), s.listed)
-	ps = sorted(append(ps, found...))
-	labelsRead := len(ps) == 0
-	s.Samples = slices.Clone(s.listed)
-	s.Digests.Labels = digestOf(text)
-
-	if s.correctionsFile = overlay; overlay == "" && config.Corrections != "" {
-		s.correctionsFile = filepath.Join(dir, config.Corrections)
+	if s.correctionsFile = overlay; overlay == "" && s.Config.Corrections != "" {
+		s.correctionsFile = filepath.Join(dir, s.Config.Corrections)
 	}
 	if s.correctionsFile != "" {
-		text, err = readText(s.correctionsFile, &ps)
-		if err != nil || text == nil {
+		if ok, err := s.readCorrections(&ps); !ok {
 			return s, ps, err
 		}
-		s.corrections, found = parseCorrections(s.correctionsFile, text)
-		ps = append(ps, found...)
-		// parseLabels leaves out a line with a problem. The correction of that sample would then be
-		// reported as one of an unknown sample, so corrections are applied only to labels without problems.
-		if labelsRead {
-			s.Samples, found = applyCorrections(s.correctionsFile, s.listed, s.corrections)
-			ps = append(ps, found...)
-		}
-		s.Digests.Overlay = digestOf(text)
 	}
 	return s, append(ps, s.checkClasses()...), nil
+}
+
+// readConfig reads dataset.yaml. It adds its problems to ps, and reports whether the configuration can be
+// used.
+func (s *Set) readConfig(ps *problems) (ok bool, err error) {
+	file := filepath.Join(s.Dir, ConfigFile)
+	text, err := readText(file, ps)
+	if err != nil || text == nil {
+		return false, err
+	}
+	config, found := parseConfig(file, text)
+	if *ps = append(*ps, found...); len(*ps) > 0 {
+		return false, nil
+	}
+	s.Config = config
+	s.Digests.Data = wire.Digest(text) // finishDigests adds the images
+	return true, nil
+}
+
+// readLabels reads the labels. It adds its problems to ps, and reports whether there is a file of labels
+// that could be read; the labels may have problems nevertheless.
+func (s *Set) readLabels(ps *problems) (ok bool, err error) {
+	text, err := readText(s.labelsFile(), ps)
+	if err != nil || text == nil {
+		return false, err
+	}
+	var unparsed, misplaced problems
+	s.listed, unparsed = parseLabels(s.labelsFile(), text)
+	s.listed, misplaced = s.Config.checkLayout(s.labelsFile(), s.listed)
+	*ps = sorted(slices.Concat(*ps, unparsed, misplaced))
+	s.Samples = slices.Clone(s.listed)
+	s.Digests.Labels = wire.Digest(text)
+	return true, nil
+}
+
+// readCorrections reads the corrections and applies them. ps has the problems of the labels; it adds its
+// own to them, and reports whether the file could be read.
+func (s *Set) readCorrections(ps *problems) (ok bool, err error) {
+	labelsHaveProblems := len(*ps) > 0
+	text, err := readText(s.correctionsFile, ps)
+	if err != nil || text == nil {
+		return false, err
+	}
+	var found problems
+	s.corrections, found = parseCorrections(s.correctionsFile, text)
+	*ps = append(*ps, found...)
+	// parseLabels leaves out a line with a problem. The correction of that sample would then be reported
+	// as one of an unknown sample, so corrections are applied only to labels without problems.
+	if !labelsHaveProblems {
+		s.Samples, found = applyCorrections(s.correctionsFile, s.listed, s.corrections)
+		*ps = append(*ps, found...)
+	}
+	s.Digests.Overlay = wire.Digest(text)
+	return true, nil
 }
 
 // checkClasses refuses a set without samples of both classes: a network cannot learn from one class.

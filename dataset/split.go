@@ -11,6 +11,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"plumbline.dev/plumbline/wire"
 )
 
 // SplitSpec says how to split a set.
@@ -86,7 +88,7 @@ func (s *Set) Split(spec SplitSpec) (Split, error) {
 			fmt.Fprintf(text, "%s %s\n", part.name, s.Samples[i].ID)
 		}
 	}
-	split.Digest = digestOf([]byte(text.String()))
+	split.Digest = wire.Digest([]byte(text.String()))
 	return split, nil
 }
 

@@ -5,4 +5,6 @@
 // SavedModel, and predict asks a published or exported model.
 //
 // This package wires all the others together: dataset -> session (resnet) -> loop -> checkpoint, outbox, export, page.
+// Each verb of the command line has a file verb_*.go; the other files hold what several verbs use, or a large part of
+// one verb.
 package main

@@ -43,7 +43,7 @@ func TestNoTrialEndsForGoodWithUndeliveredReports(t *testing.T) {
 			}
 			log := slog.New(slog.DiscardHandler)
 			sender := outbox.Start(outbox.Config{
-				Reports: wire.Reports{URL: "nats://127.0.0.1:1"},
+				Reports: wire.ReportSettings{URL: "nats://127.0.0.1:1"},
 				Log:     log,
 				Ack:     time.Second,
 				Backoff: time.Second,

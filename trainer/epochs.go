@@ -14,7 +14,7 @@ import (
 func epochsOf(c checkpoint.Checkpoint, ref wire.CheckpointRef) []wire.Report {
 	m := c.Manifest
 	own := wire.Report{
-		Kind:       wire.Epoch,
+		Kind:       wire.ReportEpoch,
 		Epoch:      m.Epoch,
 		Epochs:     m.Settings.Hyperparameters.Epochs,
 		Step:       m.Step,
@@ -51,7 +51,7 @@ func byEpoch(reports []wire.Report) []wire.Report {
 		compare := func(a wire.Report, epoch int) int { return a.Epoch - epoch }
 		i, found := slices.BinarySearchFunc(epochs, r.Epoch, compare)
 		switch {
-		case r.Kind != wire.Epoch:
+		case r.Kind != wire.ReportEpoch:
 		case found:
 			epochs[i] = r
 		default:

@@ -96,3 +96,11 @@ func printMetrics(w io.Writer, split string, predictions []prediction) error {
 		m.F1, m.Precision, m.Recall, m.Threshold)
 	return err
 }
+
+// labelName returns the name of a label or decision.
+func labelName(defect bool) string {
+	if defect {
+		return dataset.Defect.String()
+	}
+	return dataset.Normal.String()
+}

@@ -22,9 +22,9 @@ type initialWeights struct {
 
 // loadPretrained reads the weights that a trial starts from, and adapts them to the channels of the data. The
 // architecture that it returns is the one in which they were trained.
-func (a attempt) loadPretrained(channels []string) (initialWeights, error) {
-	start := initialWeights{architecture: resnet.Of(a.trial.Depth)}
-	from := a.trial.Pretrained
+func (tp trialProcess) loadPretrained(channels []string) (initialWeights, error) {
+	start := initialWeights{architecture: resnet.Of(tp.trial.Depth)}
+	from := tp.trial.Pretrained
 	if from == nil {
 		return start, nil
 	}
@@ -36,7 +36,7 @@ func (a attempt) loadPretrained(channels []string) (initialWeights, error) {
 	if err != nil {
 		return start, settingsError(fmt.Errorf("pretrained weights for the channels %v: %w", channels, err))
 	}
-	w, err := pretrained.Read(path, a.trial.Depth)
+	w, err := pretrained.Read(path, tp.trial.Depth)
 	if err != nil {
 		return start, pretrainedError(path, err)
 	}
@@ -44,7 +44,7 @@ func (a attempt) loadPretrained(channels []string) (initialWeights, error) {
 	for _, t := range w.Adapted(mix) {
 		start.weights = append(start.weights, checkpoint.Tensor{Name: t.Name, Shape: t.Shape, Data: t.Data})
 	}
-	a.log.Info("pretrained weights read", "file", path, "digest", w.Digest, "block", w.Block, "epsilon", w.Epsilon,
+	tp.log.Info("pretrained weights read", "file", path, "digest", w.Digest, "block", w.Block, "epsilon", w.Epsilon,
 		"inputAdaptation", from.InputAdaptation, "channels", len(channels))
 	return start, nil
 }

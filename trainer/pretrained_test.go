@@ -44,10 +44,10 @@ func pretrainedFile(t *testing.T) string {
 	return path
 }
 
-// startingFrom returns an attempt that starts from these weights.
-func startingFrom(path string, depth int, colours map[string]string) attempt {
+// startingFrom returns a trialProcess whose training starts from these weights.
+func startingFrom(path string, depth int, colours map[string]string) trialProcess {
 	p := &wire.Pretrained{URI: wire.LocalURI(path), InputAdaptation: wire.AdaptMapped, Colours: colours}
-	return attempt{trial: wire.Trial{Depth: depth, Pretrained: p}, log: slog.New(slog.DiscardHandler)}
+	return trialProcess{trial: wire.Trial{Depth: depth, Pretrained: p}, log: slog.New(slog.DiscardHandler)}
 }
 
 func TestTrainingStartsFromPretrainedWeights(t *testing.T) {
@@ -117,9 +117,9 @@ func TestPretrainedWeightsThatCannotBeUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	both := map[string]string{"R": "R", "W": "mean"}
-	elsewhere := attempt{trial: wire.Trial{Pretrained: &wire.Pretrained{URI: "s3://weights"}}}
+	elsewhere := trialProcess{trial: wire.Trial{Pretrained: &wire.Pretrained{URI: "s3://weights"}}}
 	for name, test := range map[string]struct {
-		from attempt
+		from trialProcess
 		code int
 		want string
 	}{

@@ -11,19 +11,19 @@ import (
 
 // findResume returns the checkpoint that the trial resumes from, or nil if it starts from the beginning. It looks for a
 // checkpoint of an earlier attempt and then, if the trial names an older run, for one of that run.
-func (a attempt) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
-	from, refused, err := a.findIn(a.trial.Run.UID, cfg.CheckResume)
-	older := a.trial.Checkpoint.ResumeFrom
+func (tp trialProcess) findResume(cfg loop.Config) (*checkpoint.Checkpoint, error) {
+	from, refused, err := tp.findIn(tp.trial.Run.UID, cfg.CheckResume)
+	older := tp.trial.Checkpoint.ResumeFrom
 	switch {
 	case err != nil || from != nil:
 		return from, err
 	case older != "":
-		return a.findInOlderRun(older, cfg)
-	case len(refused) > 0 && !a.mayStartOver:
+		return tp.findInOlderRun(older, cfg)
+	case len(refused) > 0 && !tp.mayStartOver:
 		return nil, settingsError(fmt.Errorf("cannot resume from %s: %w", refused[0].Dir, refused[0].Why))
 	}
-	a.log.Info("training starts from the beginning",
-		"depth", a.trial.Depth, "pretrained", a.trial.Pretrained != nil, "seed", a.trial.Hyperparameters.Seed)
+	tp.log.Info("training starts from the beginning",
+		"depth", tp.trial.Depth, "pretrained", tp.trial.Pretrained != nil, "seed", tp.trial.Hyperparameters.Seed)
 	return nil, nil
 }
 
@@ -32,8 +32,8 @@ const withoutResume = "; a run without checkpoint.resumeFrom starts from the beg
 
 // findInOlderRun returns the checkpoint that an older run left of the trial. It returns an error if there is none or if
 // it does not fit. Starting from the beginning instead would hide from the user that the older run's progress is lost.
-func (a attempt) findInOlderRun(run string, cfg loop.Config) (*checkpoint.Checkpoint, error) {
-	from, refused, err := a.findIn(run, cfg.CheckResumeFromOlderRun)
+func (tp trialProcess) findInOlderRun(run string, cfg loop.Config) (*checkpoint.Checkpoint, error) {
+	from, refused, err := tp.findIn(run, cfg.CheckResumeFromOlderRun)
 	if err != nil || from != nil {
 		return from, err
 	}
@@ -48,24 +48,24 @@ func (a attempt) findInOlderRun(run string, cfg loop.Config) (*checkpoint.Checkp
 	if len(refused) > 0 {
 		return nil, dataError(refused[0].Dir, cannot(refused[0]))
 	}
-	where := a.trial.Checkpoint.URI + "/" + wire.WriterDir(run, a.trial.Name, "")
+	where := tp.trial.Checkpoint.URI + "/" + wire.WriterDir(run, tp.trial.Name, "")
 	return nil, missingError(where, fmt.Errorf("run %s has left no checkpoint of %s: there is none in %s, "+
-		"because that trial never saved one, or because it was pruned%s", run, a.trial.Name, where, withoutResume))
+		"because that trial never saved one, or because it was pruned%s", run, tp.trial.Name, where, withoutResume))
 }
 
 // findIn returns a run's newest checkpoint that the trial can resume from, or nil, and the newer ones that it refused.
-func (a attempt) findIn(
+func (tp trialProcess) findIn(
 	run string, check func(wire.Manifest) error,
 ) (*checkpoint.Checkpoint, []checkpoint.Refusal, error) {
-	from, ref, refused, err := checkpoint.FindResume(a.trial.Checkpoint.URI, run, a.trial.Name, check)
+	from, ref, refused, err := checkpoint.FindResume(tp.trial.Checkpoint.URI, run, tp.trial.Name, check)
 	if err != nil {
-		return nil, nil, storeError(a.trial.Checkpoint.URI, err)
+		return nil, nil, storeError(tp.trial.Checkpoint.URI, err)
 	}
 	for _, r := range refused {
-		a.log.Warn("cannot resume from a checkpoint", "checkpoint", r.Dir, "why", r.Why)
+		tp.log.Warn("cannot resume from a checkpoint", "checkpoint", r.Dir, "why", r.Why)
 	}
 	if from != nil {
-		a.log.Info("resuming from a checkpoint",
+		tp.log.Info("resuming from a checkpoint",
 			"checkpoint", ref.URI, "epoch", from.Manifest.Epoch, "step", from.Manifest.Step)
 	}
 	return from, refused, nil

@@ -119,13 +119,13 @@ func digits(n int) int { return len(fmt.Sprint(n)) }
 func (s *screen) showReport(r wire.Report) error {
 	switch {
 	case r.ComputedBy != nil:
-	case r.Kind == wire.Resumed:
+	case r.Kind == wire.ReportResumed:
 		s.linef("%s", r.Message)
-	case r.Kind == wire.Started && r.Message != "":
+	case r.Kind == wire.ReportStarted && r.Message != "":
 		s.linef("note: %s", r.Message)
-	case r.Kind == wire.Epoch && r.Metrics == nil:
+	case r.Kind == wire.ReportEpoch && r.Metrics == nil:
 		s.linef("epoch %d/%d  loss %.4f  not measured: %s", r.Epoch, r.Epochs, r.TrainLoss, r.NotFinite)
-	case r.Kind == wire.Epoch:
+	case r.Kind == wire.ReportEpoch:
 		best := ""
 		if r.Checkpoint != nil {
 			best = "  best so far"

@@ -160,8 +160,8 @@ func toyTrial(t *testing.T, store, url string) wire.Trial {
 		Dataset:         wire.Dataset{URI: wire.LocalURI(data), Split: wire.DefaultSplit()},
 		Hyperparameters: hyper,
 		Imbalance:       imbalance,
-		Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(store)),
-		Reports:         wire.Reports{URL: url},
+		Checkpoint:      wire.DefaultCheckpointSettings(wire.LocalURI(store)),
+		Reports:         wire.ReportSettings{URL: url},
 		Scratch:         scratch,
 		Result:          filepath.Join(scratch, "termination-log"),
 	}
@@ -286,7 +286,7 @@ func TestATrialOnTensorFlowResumesExactly(t *testing.T) {
 		}
 	}
 	const want = "started:0 epoch:1 resumed:1 started:0 epoch:1 epoch:2 finished:2"
-	isHeartbeat := func(r wire.Report) bool { return r.Kind == wire.Heartbeat }
+	isHeartbeat := func(r wire.Report) bool { return r.Kind == wire.ReportHeartbeat }
 	if got := story(slices.DeleteFunc(reports(), isHeartbeat)); got != want {
 		t.Errorf("the stream holds %q, want %q", got, want)
 	}

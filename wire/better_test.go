@@ -13,25 +13,25 @@ func TestBetterEpoch(t *testing.T) {
 		want bool
 	}{
 		"a higher value is better": {
-			a: EpochValue{Epoch: 9, Value: 0.8}, b: EpochValue{Epoch: 1, Value: 0.7}, want: true,
+			a: EpochValue{Epoch: 9, AUCPR: 0.8}, b: EpochValue{Epoch: 1, AUCPR: 0.7}, want: true,
 		},
 		"a lower value is not better, even if it is earlier": {
-			a: EpochValue{Epoch: 1, Value: 0.7}, b: EpochValue{Epoch: 9, Value: 0.8}, want: false,
+			a: EpochValue{Epoch: 1, AUCPR: 0.7}, b: EpochValue{Epoch: 9, AUCPR: 0.8}, want: false,
 		},
 		"of equal values the earlier epoch is better": {
-			a: EpochValue{Epoch: 1, Value: 0.7}, b: EpochValue{Epoch: 2, Value: 0.7}, want: true,
+			a: EpochValue{Epoch: 1, AUCPR: 0.7}, b: EpochValue{Epoch: 2, AUCPR: 0.7}, want: true,
 		},
 		"an epoch is not better than itself": {
-			a: EpochValue{Epoch: 1, Value: 0.7}, b: EpochValue{Epoch: 1, Value: 0.7}, want: false,
+			a: EpochValue{Epoch: 1, AUCPR: 0.7}, b: EpochValue{Epoch: 1, AUCPR: 0.7}, want: false,
 		},
 		"NaN is never better than a value": {
-			a: EpochValue{Epoch: 1, Value: math.NaN()}, b: EpochValue{Epoch: 2, Value: 0}, want: false,
+			a: EpochValue{Epoch: 1, AUCPR: math.NaN()}, b: EpochValue{Epoch: 2, AUCPR: 0}, want: false,
 		},
 		"a value is always better than NaN": {
-			a: EpochValue{Epoch: 2, Value: 0}, b: EpochValue{Epoch: 1, Value: math.NaN()}, want: true,
+			a: EpochValue{Epoch: 2, AUCPR: 0}, b: EpochValue{Epoch: 1, AUCPR: math.NaN()}, want: true,
 		},
 		"Inf is not a value": {
-			a: EpochValue{Epoch: 1, Value: math.Inf(1)}, b: EpochValue{Epoch: 2, Value: 0.1}, want: false,
+			a: EpochValue{Epoch: 1, AUCPR: math.Inf(1)}, b: EpochValue{Epoch: 2, AUCPR: 0.1}, want: false,
 		},
 	} {
 		if got := BetterEpoch(test.a, test.b); got != test.want {
@@ -47,9 +47,9 @@ func TestTheOrderOfArrivalNeverMatters(t *testing.T) {
 	for range 3000 {
 		epochs := make([]EpochValue, 1+random.IntN(7))
 		for i := range epochs {
-			epochs[i] = EpochValue{Epoch: random.IntN(3), Value: float64(random.IntN(6)) / 10}
+			epochs[i] = EpochValue{Epoch: random.IntN(3), AUCPR: float64(random.IntN(6)) / 10}
 			if random.IntN(8) == 0 {
-				epochs[i].Value = math.NaN()
+				epochs[i].AUCPR = math.NaN()
 			}
 		}
 		bestOf := func(epochs []EpochValue) string {
@@ -59,10 +59,10 @@ func TestTheOrderOfArrivalNeverMatters(t *testing.T) {
 					best = e
 				}
 			}
-			if !finite(best.Value) {
+			if !finite(best.AUCPR) {
 				return "none"
 			}
-			return string(rune('0'+best.Epoch)) + string(rune('0'+int(best.Value*10)))
+			return string(rune('0'+best.Epoch)) + string(rune('0'+int(best.AUCPR*10)))
 		}
 		first := bestOf(epochs)
 		for range 4 {

@@ -81,7 +81,7 @@ func diff(then, now map[string]any) (differences []Difference) {
 
 // settingTexts returns the texts of all values in a document by their names.
 func settingTexts(document map[string]any) map[string]string {
-	settings, err := Settings(document)
+	settings, err := Flatten(document)
 	if err != nil {
 		panic(err) // cannot happen: the document is plain data without NaN, which Validate refuses
 	}

@@ -13,7 +13,7 @@ import (
 
 func goodReport() Report {
 	return Report{
-		Version: Version, Kind: Epoch,
+		Version: Version, Kind: ReportEpoch,
 		RunUID: "run", Trial: "d50", Depth: 50, Attempt: 1, Writer: "d50-a1-pod", Sequence: 2,
 		Time: time.Unix(1_700_000_000, 0).UTC(), Epoch: 1, Epochs: 8, Step: 40, Weights: "raw",
 		Metrics:    &Metrics{AUCPR: 0.7, AUCPRLow: 0.6, AUCPRHigh: 0.8, Threshold: -1, Loss: 0.4, Samples: 90},
@@ -253,29 +253,6 @@ func version(major, minor int) string {
 	b, _ := json.Marshal(major)
 	c, _ := json.Marshal(minor)
 	return string(b) + "." + string(c)
-}
-
-func TestLocations(t *testing.T) {
-	for name, test := range map[string]struct {
-		uri, want string // want is empty if the uri is refused
-	}{
-		"a directory":      {"file:///data/erasers", "/data/erasers"},
-		"a trailing slash": {"file:///data/erasers/", "/data/erasers"},
-		"a space":          {"file:///data/my erasers", "/data/my erasers"},
-		"a percent sign":   {"file:///data/100%20", "/data/100%20"},
-		"an object store":  {"s3://bucket/erasers", ""},
-		"a relative path":  {"file://data/erasers", ""},
-		"a path alone":     {"/data/erasers", ""},
-		"nothing":          {"", ""},
-	} {
-		got, err := LocalPath(test.uri)
-		if got != test.want || (err == nil) != (test.want != "") {
-			t.Errorf("%s: path %q, error %v, want %q", name, got, err, test.want)
-		}
-	}
-	if got, err := LocalPath(LocalURI("/data/my erasers")); got != "/data/my erasers" || err != nil {
-		t.Errorf("the path of a path's location is %q, error %v", got, err)
-	}
 }
 
 func TestClassify(t *testing.T) {

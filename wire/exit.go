@@ -2,8 +2,8 @@ package wire
 
 // Exit codes of a trial's pod or a publishing pod. The meanings of 64 to 75 are those of sysexits.h.
 const (
-	// ExitOK: the work is done, and every report of the writer is in the stream. A trial that cannot send its reports
-	// in time exits with ExitInterrupted instead.
+	// ExitOK says that the work is done, and that every report of the writer is in the stream. A trial that cannot
+	// send its reports in time exits with ExitInterrupted instead.
 	ExitOK          = 0
 	ExitSettings    = 64 // a setting cannot be obeyed
 	ExitData        = 65 // the data set or a checkpoint has wrong content
@@ -16,7 +16,7 @@ const (
 	ExitStalled     = 77 // no step ended for Trial.StallSeconds: the pod's own watchdog ended it
 )
 
-// Class is what the end of an attempt means for its trial.
+// Class says why an attempt ended. It decides whether the trial is retried.
 type Class string
 
 // Classes of an ended attempt.
@@ -32,15 +32,15 @@ const (
 	ClassCrash       Class = "Crashed"
 
 	// ClassReports is the class of an attempt whose pod succeeded but whose last report is missing from the stream.
-	// The next attempt finds the checkpoints and sends the missing reports. The end of a pod does not show this, so
-	// Classify never returns ClassReports.
+	// The next attempt finds the checkpoints and sends the missing reports. Classify never returns ClassReports,
+	// because it sees only how the pod ended.
 	ClassReports Class = "ReportsLost"
 )
 
 // Retry is how often a trial is retried after an attempt of one class.
 type Retry int
 
-// Kinds of retrying.
+// The values of Retry.
 const (
 	RetryNever    Retry = iota // another attempt would end the same way
 	RetryBudgeted              // up to failurePolicy.maxRetries times, with a growing wait before each retry

@@ -3,9 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -14,11 +12,10 @@ import (
 // quarter of an hour is enough to schedule a pod and to pull its image.
 const KeepMaxAge = 15 * time.Minute
 
-// Keep is the keep list, the document that a pruning Job is given. It says which checkpoints in one store must be
-// kept, and of which runs anything may be removed at all. Nothing is removed of a run that is in neither Live nor
-// Ended, unless Unknown is set. Runs may mount one store at several paths, so a checkpoint is named by its place below
-// the store: <run uid>/<trial>/<writer>/<name>.
-type Keep struct {
+// KeepList is the document that a pruning Job is given. It says which checkpoints in one checkpoint store must be kept,
+// and of which runs anything may be removed at all. Nothing is removed of a run that is in neither Live nor Ended,
+// unless Unknown is set. A checkpoint is named by its StorePath, because runs may mount one store at several paths.
+type KeepList struct {
 	Version string `json:"version"`
 	// Made is the time just before the cluster's objects were listed: see KeepMaxAge.
 	Made time.Time `json:"made"`
@@ -26,7 +23,7 @@ type Keep struct {
 	Live []string `json:"live"`
 	// Ended are the uids of runs of which only the checkpoints in Checkpoints are kept.
 	Ended []string `json:"ended"`
-	// Checkpoints are the places of checkpoints that are never removed, of any run: bests, and promoted ones.
+	// Checkpoints are the store paths of checkpoints that are never removed, of any run: bests, and promoted ones.
 	Checkpoints []string `json:"checkpoints"`
 	// Unknown permits removing the directories of runs that are neither in Live nor in Ended, once nothing in them
 	// has changed for IdleSeconds. Such runs may belong to another cluster.
@@ -36,12 +33,12 @@ type Keep struct {
 	IdleSeconds int64 `json:"idleSeconds"`
 }
 
-// DecodeKeep reads a Keep. It returns an error for every doubt about what is meant, because a removed checkpoint
-// cannot be restored.
-func DecodeKeep(b []byte) (Keep, error) {
-	var k Keep
+// DecodeKeepList reads a KeepList. It returns an error if any part of the list is ambiguous, because a removed
+// checkpoint cannot be restored.
+func DecodeKeepList(b []byte) (KeepList, error) {
+	var k KeepList
 	if err := decodeStrict(b, &k); err != nil {
-		return Keep{}, fmt.Errorf("read the keep list: %w", err)
+		return KeepList{}, fmt.Errorf("read the keep list: %w", err)
 	}
 	errs := []error{CheckVersion(k.Version)}
 	if k.Made.IsZero() {
@@ -58,7 +55,7 @@ func DecodeKeep(b []byte) (Keep, error) {
 		}
 	}
 	for _, c := range k.Checkpoints {
-		if place, ok := PlaceOf(c); !ok || place != c {
+		if storePath, ok := StorePath(c); !ok || storePath != c {
 			errs = append(errs, fmt.Errorf("checkpoint %q is not of the form <run uid>/<trial>/<writer>/<name>", c))
 		}
 	}
@@ -77,7 +74,7 @@ const (
 
 // CheckAge returns an error if the list was made more than KeepMaxAge before or after now. If the list is older, a run
 // may by now need checkpoints that the list does not name. If the list is from the future, one of the clocks is wrong.
-func (k Keep) CheckAge(now time.Time) error {
+func (k KeepList) CheckAge(now time.Time) error {
 	switch age := now.Sub(k.Made); {
 	case age > KeepMaxAge:
 		return fmt.Errorf(keepTooOld, k.Made.Format(time.RFC3339), KeepMaxAge)
@@ -85,21 +82,4 @@ func (k Keep) CheckAge(now time.Time) error {
 		return fmt.Errorf(keepFromFuture, k.Made.Format(time.RFC3339), now.Format(time.RFC3339))
 	}
 	return nil
-}
-
-// PlaceOf returns the place of a checkpoint below its store: the last four elements of its uri. The place does not
-// depend on the path at which the store is mounted. ok is false if the uri has no such place.
-func PlaceOf(uri string) (place string, ok bool) {
-	parts := strings.Split(strings.TrimRight(uri, "/"), "/")
-	if len(parts) < 4 {
-		return "", false
-	}
-	parts = parts[len(parts)-4:]
-	for i, p := range parts {
-		// The names of a writer and of a checkpoint, the last two, may be longer than a token.
-		if !validToken(p) && (i < 2 || p == "" || strings.HasPrefix(p, ".")) {
-			return "", false
-		}
-	}
-	return path.Join(parts...), true
 }

@@ -41,7 +41,7 @@ func TestAnAmbiguousKeepListIsRefused(t *testing.T) {
 			"wire version 2.0",
 		},
 	} {
-		_, err := DecodeKeep([]byte(test.text))
+		_, err := DecodeKeepList([]byte(test.text))
 		if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", name, err, test.want)
 		}
@@ -60,23 +60,9 @@ func TestAKeepListIsRefusedOnceItIsTooOld(t *testing.T) {
 		"a list from the future":            {-KeepMaxAge, ""},
 		"a list from too far ahead in time": {-KeepMaxAge - time.Second, "correct the clock"},
 	} {
-		err := Keep{Made: made}.CheckAge(made.Add(test.age))
+		err := KeepList{Made: made}.CheckAge(made.Add(test.age))
 		if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", name, err, test.want)
-		}
-	}
-}
-
-func TestACheckpointsPlaceDoesNotDependOnTheMountPath(t *testing.T) {
-	for uri, want := range map[string]string{
-		"file:///checkpoints/u-1/d50/d50-a1-pod/best-e0007": "u-1/d50/d50-a1-pod/best-e0007",
-		"file:///mnt/a/b/u-1/d50/d50-a1-pod/best-e0007/":    "u-1/d50/d50-a1-pod/best-e0007",
-		"best-e0007": "",
-		"file:///checkpoints/u-1/d50/../best-e0007":         "",
-		"file:///checkpoints/u.1/d50/d50-a1-pod/best-e0007": "",
-	} {
-		if got, ok := PlaceOf(uri); got != want || ok != (want != "") {
-			t.Errorf("%s: %q, want %q", uri, got, want)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 )
@@ -157,9 +156,6 @@ type File struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"` // hex
 }
-
-// WriterDir returns the path, below a checkpoint uri, of the directory that belongs to one writer alone.
-func WriterDir(runUID, trial, writer string) string { return path.Join(runUID, trial, writer) }
 
 // DecodeManifest reads a manifest and validates it. Fields that a newer minor version added are ignored, and every
 // older minor version is accepted, because a checkpoint outlives the release that wrote it.

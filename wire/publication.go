@@ -19,7 +19,7 @@ type Publication struct {
 	Run        Run           `json:"run"`
 	Trial      string        `json:"trial"`
 	Scratch    string        `json:"scratch"` // a directory for work that may be lost with the pod
-	Result     string        `json:"result"`  // the file that the pod's last word is written to
+	Result     string        `json:"result"`  // the file to which the pod writes its Result
 }
 
 // DecodePublication reads a Publication. Its error names every field that cannot be obeyed.

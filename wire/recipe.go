@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -231,9 +232,12 @@ func CheckBatch(batchSize, accumulate int) error {
 
 func (i Imbalance) validate() error {
 	var errs []error
-	for name, v := range map[string]float64{"lossWeight": i.LossWeight, "samplerWeight": i.SamplerWeight} {
-		if !(v >= 0 && v <= 1) {
-			errs = append(errs, fmt.Errorf("imbalance.%s %v is outside 0..1", name, v))
+	for _, w := range []struct {
+		name  string
+		value float64
+	}{{"lossWeight", i.LossWeight}, {"samplerWeight", i.SamplerWeight}} {
+		if !(w.value >= 0 && w.value <= 1) {
+			errs = append(errs, fmt.Errorf("imbalance.%s %v is outside 0..1", w.name, w.value))
 		}
 	}
 	if !(i.EffectiveNumber >= 0 && i.EffectiveNumber < 1) {
@@ -267,8 +271,8 @@ func (p Pretrained) validate() error {
 			"pretrained.colours is set, but inputAdaptation is %q: remove colours, or set inputAdaptation to %s",
 			p.InputAdaptation, AdaptMapped))
 	}
-	for channel, colour := range p.Colours {
-		if !slices.Contains(Colours, colour) {
+	for _, channel := range slices.Sorted(maps.Keys(p.Colours)) {
+		if colour := p.Colours[channel]; !slices.Contains(Colours, colour) {
 			errs = append(errs, fmt.Errorf(
 				"pretrained.colours: the colour %q of channel %s is not one of %v", colour, channel, Colours))
 		}

@@ -17,11 +17,16 @@ type ReportKind string
 
 // Kinds of reports.
 const (
-	Started   ReportKind = "started"   // first report of a writer that started the trial from the beginning
-	Resumed   ReportKind = "resumed"   // first report of a writer that resumed; Epoch is the checkpoint's last epoch
-	Epoch     ReportKind = "epoch"     // an epoch ended: its metrics, and the checkpoint if the epoch is a new best
-	Heartbeat ReportKind = "heartbeat" // the trial is still training: step and throughput
-	Finished  ReportKind = "finished"  // all epochs are done: the only evaluation on the test split
+	// ReportStarted is the first report of a writer that starts the trial from the beginning.
+	ReportStarted ReportKind = "started"
+	// ReportResumed is the first report of a writer that resumes. Its Epoch is the last epoch of the checkpoint.
+	ReportResumed ReportKind = "resumed"
+	// ReportEpoch is sent when an epoch has ended. It has the epoch's metrics, and the checkpoint of a new best.
+	ReportEpoch ReportKind = "epoch"
+	// ReportHeartbeat is sent while the trial trains. It has the step and the throughput.
+	ReportHeartbeat ReportKind = "heartbeat"
+	// ReportFinished is sent when all epochs have ended. It alone has an evaluation on the test split.
+	ReportFinished ReportKind = "finished"
 )
 
 // Limits of a report. A reader checks them before it uses anything of a report, so that a pod cannot harm the
@@ -30,12 +35,12 @@ const (
 	MaxReportBytes  = 256 << 10
 	MaxMessageRunes = 1024 // of Message and of NotFinite
 	MaxScores       = 4096 // per-sample validation scores in one report
-	MaxLogit        = 1e12 // of a threshold's absolute value: with four digits after the point it fits into a status
+	MaxLogit        = 1e12 // of a threshold's absolute value: written with four decimals it fits into a status
 
 	maxURI     = 2048    // bytes, as in the CRD
 	maxDigest  = 128     // bytes, as in the CRD
 	maxWriter  = 128     // bytes: trial, attempt and a pod's uid
-	maxCounted = 1 << 40 // sequences and seconds: the sum of a thousand of them does not overflow
+	maxCounted = 1 << 40 // of a sequence, and of a number of seconds: the sum of a thousand does not overflow
 )
 
 // Report is a message from a trial on the stream. A report that names a checkpoint is sent only after that checkpoint
@@ -59,15 +64,15 @@ type Report struct {
 	Weights string `json:"weights,omitempty"`
 	// Metrics are those of the validation split, on which epoch, temperature and threshold are selected.
 	Metrics *Metrics `json:"metrics,omitempty"`
-	// Test are the metrics of the trial's best checkpoint on the test split. Only a Finished report has them.
+	// Test are the metrics of the trial's best checkpoint on the test split. Only a ReportFinished has them.
 	Test *Metrics `json:"test,omitempty"`
 	// NotFinite is the reason why Metrics are missing. A metric that is NaN or Inf is never sent as a value.
 	NotFinite string `json:"notFinite,omitempty"`
-	// TrainLoss is the mean over the steps of the epoch.
+	// TrainLoss is the mean loss of the epoch's steps, without the skipped ones.
 	TrainLoss float64 `json:"trainLoss,omitempty"`
-	// LearningRate is that of the head at the epoch's last step.
+	// LearningRate is the learning rate of the head at the epoch's last step.
 	LearningRate float64 `json:"learningRate,omitempty"`
-	// Throughput is that of the epoch; in a Heartbeat report, of the epoch so far.
+	// Throughput is the speed in the epoch; in a ReportHeartbeat, in the epoch so far.
 	Throughput *Throughput `json:"throughput,omitempty"`
 	// Checkpoint is the committed checkpoint of a new best.
 	Checkpoint *CheckpointRef `json:"checkpoint,omitempty"`
@@ -99,7 +104,8 @@ type Metrics struct {
 
 	// Trapezoid is the area under the same curve joined by straight lines. Published figures may be this or AUCPR.
 	Trapezoid float64 `json:"trapezoid,omitempty"`
-	// ROCAUC is the share of pairs (defect, normal) in the right order. It is unknown without a normal sample.
+	// ROCAUC is the share of the pairs of a defect and a normal sample in which the defect has the higher score; a tie
+	// counts half. It is unknown without a normal sample.
 	ROCAUC float64 `json:"rocAUC,omitempty"`
 	// Brier is the mean squared error of the calibrated probabilities.
 	Brier float64 `json:"brier,omitempty"`
@@ -107,7 +113,7 @@ type Metrics struct {
 	CalibrationError float64 `json:"calibrationError,omitempty"`
 	// F1AtHalf is the F1 at a calibrated probability of 1/2.
 	F1AtHalf float64 `json:"f1AtHalf,omitempty"`
-	// OracleF1 is the highest F1 of any threshold on this split: an upper bound. No threshold may be chosen by it.
+	// OracleF1 is the highest F1 of any threshold on this split. It is an upper bound: never choose a threshold by it.
 	OracleF1 float64 `json:"oracleF1,omitempty"`
 	// RecallAtPrecision90 is the highest recall of any threshold on this split whose precision is at least 0.9.
 	RecallAtPrecision90 float64 `json:"recallAtPrecision90,omitempty"`
@@ -126,7 +132,7 @@ type CheckpointRef struct {
 	Digest string `json:"digest"` // sha256: of its manifest.json
 }
 
-// Digests identify what a trial learned from.
+// Digests identify the data, the labels and the split that a trial learned from.
 type Digests struct {
 	Data    string `json:"data"`
 	Labels  string `json:"labels"`
@@ -134,8 +140,8 @@ type Digests struct {
 	Split   string `json:"split"`
 }
 
-// Origin is the writer that first computed a report, and the report's sequence there. It identifies a report however
-// often the report is sent.
+// Origin is the writer that computed a report, and the sequence that this writer gave the report. It identifies the
+// report, however often and by whichever writer the report is sent.
 type Origin struct {
 	Writer   string `json:"writer"`
 	Sequence int64  `json:"sequence"`
@@ -180,7 +186,7 @@ func (r Report) validate(checkVersion func(string) error) error {
 		}
 	}
 	// A value is cut to 100 characters in a message: a pod may have sent any text.
-	kinds := []ReportKind{Started, Resumed, Epoch, Heartbeat, Finished}
+	kinds := []ReportKind{ReportStarted, ReportResumed, ReportEpoch, ReportHeartbeat, ReportFinished}
 	need(slices.Contains(kinds, r.Kind), "kind %.100q is not one of %v", r.Kind, kinds)
 	need(validToken(r.RunUID), "runUID %.100q must have %s", r.RunUID, tokenForm)
 	need(validToken(r.Trial), "trial %.100q must have %s", r.Trial, tokenForm)
@@ -198,8 +204,8 @@ func (r Report) validate(checkVersion func(string) error) error {
 	}
 	need(r.Epochs >= 1 && r.Epoch >= 0 && r.Epoch <= r.Epochs, "epoch %d is outside 0..%d, or epochs %d is below 1",
 		r.Epoch, r.Epochs, r.Epochs)
-	need(r.Kind != Epoch || r.Epoch >= 1, "kind is epoch, but epoch %d is below 1", r.Epoch)
-	need(r.Kind != Epoch || r.Metrics != nil || r.NotFinite != "",
+	need(r.Kind != ReportEpoch || r.Epoch >= 1, "kind is epoch, but epoch %d is below 1", r.Epoch)
+	need(r.Kind != ReportEpoch || r.Metrics != nil || r.NotFinite != "",
 		"kind is epoch, but there are neither metrics nor a reason for their absence in notFinite")
 	if c := r.Checkpoint; c != nil {
 		need(c.URI != "" && printable(c.URI, maxURI),
@@ -225,18 +231,33 @@ func (r Report) validate(checkVersion func(string) error) error {
 	return errors.Join(errs...)
 }
 
+// validate returns an error that names the first metric outside its range. The order is fixed, so that the same report
+// always gets the same error.
 func (m *Metrics) validate() error {
 	if m == nil {
 		return nil
 	}
-	for name, v := range map[string]float64{
-		"aucPR": m.AUCPR, "aucPRLow": m.AUCPRLow, "aucPRHigh": m.AUCPRHigh,
-		"f1": m.F1, "precision": m.Precision, "recall": m.Recall, "prevalence": m.Prevalence,
-		"trapezoid": m.Trapezoid, "rocAUC": m.ROCAUC, "brier": m.Brier, "calibrationError": m.CalibrationError,
-		"f1AtHalf": m.F1AtHalf, "oracleF1": m.OracleF1, "recallAtPrecision90": m.RecallAtPrecision90,
+	for _, fraction := range []struct {
+		name  string
+		value float64
+	}{
+		{"aucPR", m.AUCPR},
+		{"aucPRLow", m.AUCPRLow},
+		{"aucPRHigh", m.AUCPRHigh},
+		{"f1", m.F1},
+		{"precision", m.Precision},
+		{"recall", m.Recall},
+		{"prevalence", m.Prevalence},
+		{"trapezoid", m.Trapezoid},
+		{"rocAUC", m.ROCAUC},
+		{"brier", m.Brier},
+		{"calibrationError", m.CalibrationError},
+		{"f1AtHalf", m.F1AtHalf},
+		{"oracleF1", m.OracleF1},
+		{"recallAtPrecision90", m.RecallAtPrecision90},
 	} {
-		if !(v >= 0 && v <= 1) {
-			return fmt.Errorf("metric %s is %v, outside 0..1", name, v)
+		if !(fraction.value >= 0 && fraction.value <= 1) {
+			return fmt.Errorf("metric %s is %v, outside 0..1", fraction.name, fraction.value)
 		}
 	}
 	if !(math.Abs(m.Threshold) <= MaxLogit) { // NaN is outside, too
@@ -251,13 +272,13 @@ func (m *Metrics) validate() error {
 	return nil
 }
 
-// What the functions below permit, as a part of a message.
+// Descriptions, in an error, of the texts that validWriter and printable accept.
 const (
 	writerForm    = "1 to 128 printable characters, without a space, a dot, a slash, <, > and \""
 	printableForm = "printable bytes of UTF-8, without <, > and \""
 )
 
-// counted reports whether a writer may count up to n.
+// counted reports whether n may be the sequence of a report.
 func counted(n int64) bool { return n >= 1 && n <= maxCounted }
 
 // validWriter reports whether s may be the name of a writer. Trial.Writer makes these names.

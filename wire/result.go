@@ -11,7 +11,7 @@ import (
 // MaxResultBytes is the length at which Kubernetes cuts off a termination message.
 const MaxResultBytes = 4096
 
-// Result is a pod's last word: a JSON document in the pod's termination message.
+// Result says how a pod's work ended. It is the JSON document in the pod's termination message.
 type Result struct {
 	Version string `json:"version"`
 	Reason  string `json:"reason"`            // one CamelCase word, such as BadData

@@ -13,8 +13,9 @@ type Setting struct {
 	Value any    // a string, float64, bool, nil or []any: use Text to show the last two
 }
 
-// Settings returns all values in a document, in the document's order.
-func Settings(document any) ([]Setting, error) {
+// Flatten returns all values in a document, in the document's order. The values of an object within the document are
+// separate Settings, each named by its path.
+func Flatten(document any) ([]Setting, error) {
 	text, err := json.Marshal(document)
 	if err != nil {
 		return nil, err

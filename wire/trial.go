@@ -21,6 +21,12 @@ const (
 
 // Trial is the one document that a trial's pod is given. It is complete: it has every location and every setting, and
 // the trainer has no defaults. The Job of an attempt therefore shows all settings that the attempt was trained with.
+//
+// A new field, here or in a type that Trial contains, needs omitempty, and its zero value must mean what the previous
+// release does. An operator of this release also starts trainers of the previous one, and DecodeTrial refuses an
+// unknown field: without omitempty every Trial would have the new field, and those trainers would refuse to start.
+// (omitempty never omits a struct: use a pointer.) The fields without omitempty, such as those of Augment, are older
+// than the first release.
 type Trial struct {
 	Version string `json:"version"`
 	Run     Run    `json:"run"`
@@ -29,21 +35,21 @@ type Trial struct {
 	Attempt int    `json:"attempt"` // counted from 1
 
 	GPU     bool `json:"gpu"`     // a GPU was requested: the trainer refuses to train without one
-	Threads int  `json:"threads"` // TensorFlow's intra-op threads: from the pod's CPU request, never from the node
+	Threads int  `json:"threads"` // number of TensorFlow's intra-op threads: the pod's CPU request, not the node's CPUs
 
 	// StallSeconds is how long the pod may go without a finished step or another sign of work before its watchdog
 	// ends it with ExitStalled. 0: the watchdog is off.
 	StallSeconds int `json:"stallSeconds,omitempty"`
 
-	Dataset         Dataset         `json:"dataset"`
-	Pretrained      *Pretrained     `json:"pretrained,omitempty"` // nil: the trial starts from random weights
-	Hyperparameters Hyperparameters `json:"hyperparameters"`
-	Imbalance       Imbalance       `json:"imbalance"`
-	Checkpoint      Checkpoint      `json:"checkpoint"`
-	Reports         Reports         `json:"reports"`
+	Dataset         Dataset            `json:"dataset"`
+	Pretrained      *Pretrained        `json:"pretrained,omitempty"` // nil: the trial starts from random weights
+	Hyperparameters Hyperparameters    `json:"hyperparameters"`
+	Imbalance       Imbalance          `json:"imbalance"`
+	Checkpoint      CheckpointSettings `json:"checkpoint"`
+	Reports         ReportSettings     `json:"reports"`
 
 	Scratch string `json:"scratch"` // a directory for the spool and other work that may be lost with the pod
-	Result  string `json:"result"`  // the file that the pod's last word is written to (its termination message)
+	Result  string `json:"result"`  // the file to which the pod writes its Result: its termination message
 }
 
 // Run names the TrainingRun that a document belongs to.
@@ -68,19 +74,19 @@ type Split struct {
 	Seed       int64   `json:"seed"`
 }
 
-// Checkpoint says where and how often a trial saves checkpoints.
-type Checkpoint struct {
-	URI         string `json:"uri"`         // file:// location of a directory; a writer has WriterDir in it
-	EveryEpochs int    `json:"everyEpochs"` // a resume checkpoint is saved after every so many epochs
-	KeepLast    int    `json:"keepLast"`    // number of resume checkpoints that are kept of one writer, at least 2
+// CheckpointSettings says where and how often a trial saves checkpoints.
+type CheckpointSettings struct {
+	URI         string `json:"uri"`         // file:// location of the checkpoint store, a directory
+	EveryEpochs int    `json:"everyEpochs"` // number of epochs from one resume checkpoint to the next
+	KeepLast    int    `json:"keepLast"`    // number of resume checkpoints that a writer keeps, at least 2
 
 	// ResumeFrom is the uid of an older run in the same store. As long as the trial has no checkpoint in its own run,
 	// it resumes from the older run's trial of the same name. Empty: the trial starts from the beginning.
 	ResumeFrom string `json:"resumeFrom,omitempty"`
 }
 
-// Reports says where reports are sent. With an empty URL they are kept in the spool and the checkpoints only.
-type Reports struct {
+// ReportSettings says where reports are sent. With an empty URL the reports stay in the spool and in the checkpoints.
+type ReportSettings struct {
 	URL         string `json:"url,omitempty"`         // of the NATS server
 	Credentials string `json:"credentials,omitempty"` // path of a NATS .creds file, which is read at each connect
 	CA          string `json:"ca,omitempty"`          // path of a PEM file, if the authority is a private one
@@ -89,9 +95,9 @@ type Reports struct {
 // DefaultSplit returns a split with a fifth of the samples for validation and a fifth for the test.
 func DefaultSplit() Split { return Split{GroupBy: "package", Test: 0.2, Validation: 0.2, Seed: 1} }
 
-// DefaultCheckpoint returns settings that save a resume checkpoint after every epoch and keep the last two.
-func DefaultCheckpoint(uri string) Checkpoint {
-	return Checkpoint{URI: uri, EveryEpochs: 1, KeepLast: 2}
+// DefaultCheckpointSettings returns settings that save a resume checkpoint after every epoch and keep the last two.
+func DefaultCheckpointSettings(uri string) CheckpointSettings {
+	return CheckpointSettings{URI: uri, EveryEpochs: 1, KeepLast: 2}
 }
 
 // TrialName returns the name of the trial that trains a depth.
@@ -113,7 +119,7 @@ const (
 		"a head on a random backbone learns nothing"
 )
 
-// Validate returns an error that names every field that cannot be obeyed.
+// Validate returns an error that names every field that the trainer cannot obey.
 func (t Trial) Validate() error {
 	errs := []error{CheckVersion(t.Version)}
 	need := func(ok bool, format string, args ...any) {
@@ -154,14 +160,14 @@ func (t Trial) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Writer returns the name of the writer that a pod is: trial, attempt and the pod's uid. No other pod ever has this
-// name. The pod's reports carry it and the pod's checkpoint directory is named after it, so two pods of one trial
-// that run at the same time do not overwrite each other.
+// Writer returns the name under which a pod writes: trial, attempt and the pod's uid. No other pod ever has this name.
+// The pod's reports contain it and the pod's checkpoint directory is named after it. Two pods of one trial that run at
+// the same time therefore do not overwrite each other.
 func (t Trial) Writer(podUID string) string {
 	return fmt.Sprintf("%s-a%d-%s", t.Name, t.Attempt, podUID)
 }
 
-// tokenForm is what validToken permits, as a part of a message.
+// tokenForm describes in an error the texts that validToken accepts.
 const tokenForm = "1 to 63 letters, digits and dashes"
 
 const tokenCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
@@ -171,8 +177,8 @@ func validToken(s string) bool {
 	return s != "" && len(s) <= 63 && strings.Trim(s, tokenCharacters) == ""
 }
 
-// decodeStrict returns an error for an unknown field: this release would silently ignore that setting. (A newer
-// operator that does not set its new fields still works with this trainer.)
+// decodeStrict returns an error for an unknown field, because this release would silently ignore that setting. It
+// accepts a document of a newer release that leaves out the newer release's fields: see Trial.
 func decodeStrict(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()

@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
-// Version is the version of every document in this package. The minor number grows when a field is added that an
-// older reader may ignore. The major number grows with every other change.
+// Version is the version of every document in this package. The minor number grows when a field is added, and the major
+// number grows with every other change.
+//
+// The previous release must be able to read a document with the new field. It ignores an unknown field of a Report, a
+// Manifest and a Result, so such a field must be one that a reader may ignore. It refuses a Trial, a Publication and a
+// KeepList with an unknown field, so such a field must not be written as long as it has its zero value: see Trial.
 const Version = "1.1"
 
 // ownVersion is Version, except in tests that act as a later release.
@@ -25,7 +29,8 @@ func checkStoredVersion(got string) error { return checkVersion(got, math.MaxInt
 const versionsDiffer = "wire version %s does not work with %s: " +
 	"use an operator and a trainer image of the same release, or of neighbouring ones"
 
-// checkVersion accepts this package's minor version, the next one, and older ones down to maxOlder before this one.
+// checkVersion returns an error unless got has this package's major version, and a minor version from maxOlder below to
+// one above this package's.
 func checkVersion(got string, maxOlder int) error {
 	major, minor, err := parseVersion(got)
 	if err != nil {

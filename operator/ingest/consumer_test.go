@@ -199,7 +199,7 @@ func TestReportsArrive(t *testing.T) {
 	if !b.drained() {
 		t.Error("a run without reports is not drained")
 	}
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.7, true))
 	woken := false
 	for deadline := time.After(waitLimit); !woken; {
 		select {
@@ -224,7 +224,7 @@ func TestReportsArrive(t *testing.T) {
 func TestTheDelayOfAReportIsMeasuredOnce(t *testing.T) {
 	b := newBench(t)
 	before := observed(t)
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	folded := b.ingest.FoldedSoFar(uid)
 	b.send(b.pod.Epoch(2, 0.8, true))
@@ -266,7 +266,7 @@ func TestRefusedReportsChangeNothing(t *testing.T) {
 	b.sendRaw("22222222", wire.Subject("22222222", "d18", 1), []byte("{}"))
 	// Another writer, because the server drops a message id that it knows.
 	good := reporttest.Writer{Attempt: 1, Pod: "q"}
-	b.send(good.Report(wire.Started, 0))
+	b.send(good.Report(wire.ReportStarted, 0))
 	b.until("the good one is read", func() bool { return b.trial().Folded > 0 })
 	if v := b.trial(); v.Folded != 1 || v.Epoch != 0 || v.Best != nil {
 		t.Errorf("a refused report changed the ledger: %+v", v)
@@ -281,7 +281,7 @@ func TestRefusedReportsChangeNothing(t *testing.T) {
 // lower the counter of gaps.
 func TestGapsAndDuplicatesAreCounted(t *testing.T) {
 	b := newBench(t)
-	started := b.pod.Report(wire.Started, 0)
+	started := b.pod.Report(wire.ReportStarted, 0)
 	first, second, third := b.pod.Epoch(1, 0.7, true), b.pod.Epoch(2, 0.8, true), b.pod.Epoch(3, 0.9, true)
 	for _, step := range []struct {
 		send   []wire.Report
@@ -336,7 +336,7 @@ func since(t *testing.T, before map[string]float64) map[string]float64 {
 
 func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.stop()
 	b.send(b.pod.Epoch(2, 0.8, true)) // while no operator reads
@@ -350,7 +350,7 @@ func TestAnOperatorThatRestartsReadsEverythingAgain(t *testing.T) {
 
 func TestNATSCannotBeReachedForAWhile(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.Report(wire.Started, 0))
+	b.send(b.pod.Report(wire.ReportStarted, 0))
 	b.until("it is read", func() bool { return b.trial().Folded == 1 })
 	id := b.ingest.Stream().ID
 	b.server.Down()
@@ -372,7 +372,7 @@ func TestNATSCannotBeReachedForAWhile(t *testing.T) {
 
 func TestAWipedStreamIsNoticed(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	id := b.ingest.Stream().ID
 	b.server.Down()

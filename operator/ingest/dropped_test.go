@@ -27,7 +27,7 @@ import (
 
 func TestAFullStreamDropsReportsThatWereNotRead(t *testing.T) {
 	b := newBenchWith(t, func(o *Options) { o.MaxBytes = 64 << 10 })
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.9, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.9, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.server.Down()
 	b.until("the outage is noticed", func() bool { return !b.ingest.Stream().Connected })
@@ -44,7 +44,7 @@ func TestAFullStreamDropsReportsThatWereNotRead(t *testing.T) {
 
 func TestAFullStreamDropsReportsThatWereRead(t *testing.T) {
 	b := newBenchWith(t, func(o *Options) { o.MaxBytes = 64 << 10 })
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.9, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.9, true))
 	for n := int64(22); n <= 202; n += 20 { // in steps, because a slow reader of two hundred might find some gone
 		b.fill(20)
 		b.until("everything is read", func() bool { return b.trial().Folded == n })
@@ -63,7 +63,7 @@ func TestAFullStreamDropsReportsThatWereRead(t *testing.T) {
 
 func TestAPurgedStream(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	b.purge()
 	b.send(b.pod.Epoch(2, 0.6, true))
@@ -85,7 +85,7 @@ func TestAPurgedStream(t *testing.T) {
 
 func TestAStreamThatIsDeletedUnderTheOperator(t *testing.T) {
 	b := newBench(t)
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	id := b.ingest.Stream().ID
 	if err := b.admin().DeleteStream(t.Context(), wire.Stream); err != nil {
@@ -173,7 +173,7 @@ func (b *bench) fill(n int) {
 	b.t.Helper()
 	var beats []wire.Report
 	for range n {
-		r := b.pod.Report(wire.Heartbeat, 1)
+		r := b.pod.Report(wire.ReportHeartbeat, 1)
 		r.Message = strings.Repeat("x", wire.MaxMessageRunes)
 		beats = append(beats, r)
 	}

@@ -58,7 +58,7 @@ func FuzzFoldMessage(f *testing.F) {
 		func(r *wire.Report) { r.Epoch, r.Epochs = 1<<40, 1<<41 },
 		func(r *wire.Report) { r.Sequence = 1 << 40 },
 		func(r *wire.Report) { r.Attempt, r.Writer = 2, "d18-a2-q" },
-		func(r *wire.Report) { r.Kind, r.Message = wire.Finished, "<script>\x1b[31m" },
+		func(r *wire.Report) { r.Kind, r.Message = wire.ReportFinished, "<script>\x1b[31m" },
 		func(r *wire.Report) { r.Metrics, r.NotFinite = nil, "loss is \u202eNaN" },
 		func(r *wire.Report) { r.ComputedBy = &wire.Origin{Writer: "d18-a1-p", Sequence: 1 << 40} },
 		func(r *wire.Report) { r.Metrics.Threshold = -1e300 },

@@ -71,7 +71,7 @@ func TestARunsCredentialThatWasRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.send(b.pod.Report(wire.Started, 0), b.pod.Epoch(1, 0.7, true))
+	b.send(b.pod.Report(wire.ReportStarted, 0), b.pod.Epoch(1, 0.7, true))
 	b.until("both are read", func() bool { return b.trial().Folded == 2 })
 	revoked := b.server.Revoke()
 	b.untilAfter(revoked)

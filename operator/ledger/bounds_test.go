@@ -14,7 +14,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	l := New()
 	honest := &reporttest.Writer{Attempt: 1, Pod: "p"}
 	for range 10_000 {
-		l.Fold(honest.Report(wire.Heartbeat, 1))
+		l.Fold(honest.Report(wire.ReportHeartbeat, 1))
 	}
 	d18 := l.trials["d18"]
 	if n := len(*d18.origins["d18-a1-p"]); n != 1 || d18.view.Folded != 10_000 {
@@ -22,7 +22,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	foldMany := func(change func(*wire.Report, int)) (refused int) {
 		for i := range 5000 {
-			r := honest.Report(wire.Heartbeat, 1)
+			r := honest.Report(wire.ReportHeartbeat, 1)
 			change(&r, i)
 			if l.ExceedsBounds(r) {
 				refused++

@@ -163,9 +163,9 @@ func (t *trialLedger) fold(r wire.Report) Effect {
 	}
 	t.foldAttempt(r)
 	switch r.Kind {
-	case wire.Epoch:
+	case wire.ReportEpoch:
 		return t.foldEpoch(x, scores, repeated)
-	case wire.Finished:
+	case wire.ReportFinished:
 		first := t.finished == nil
 		if first || x.after(*t.finished) {
 			t.finished = &x
@@ -202,7 +202,7 @@ func (t *trialLedger) foldEpoch(x ranked, scores []wire.SampleScore, repeated bo
 // foldAttempt updates the epoch from which an attempt began, and the last epoch that the attempt trained itself.
 func (t *trialLedger) foldAttempt(r wire.Report) {
 	a := t.starts[r.Attempt]
-	if r.Kind == wire.Started || r.Kind == wire.Resumed {
+	if r.Kind == wire.ReportStarted || r.Kind == wire.ReportResumed {
 		a.reported, a.from = true, max(a.from, r.Epoch)
 	}
 	if r.ComputedBy == nil {
@@ -240,7 +240,7 @@ func (x ranked) beats(y ranked) bool {
 
 // value returns the epoch and its AUC-PR. The report must have metrics.
 func (x ranked) value() wire.EpochValue {
-	return wire.EpochValue{Epoch: x.report.Epoch, Value: x.report.Metrics.AUCPR}
+	return wire.EpochValue{Epoch: x.report.Epoch, AUCPR: x.report.Metrics.AUCPR}
 }
 
 // measured returns the measurements of the report's epoch. The report must have metrics.

@@ -13,17 +13,17 @@ import (
 
 func TestFold(t *testing.T) {
 	one, two := &reporttest.Writer{Attempt: 1, Pod: "p1"}, &reporttest.Writer{Attempt: 2, Pod: "p2"}
-	started := one.Report(wire.Started, 0)
+	started := one.Report(wire.ReportStarted, 0)
 	first, second, third := one.Epoch(1, 0.6, true), one.Epoch(2, 0.8, true), one.Epoch(3, 0.7, false)
 	fourth := one.Epoch(4, 0.9, false) // better, but without a checkpoint
-	resumed := two.Report(wire.Resumed, 2)
+	resumed := two.Report(wire.ReportResumed, 2)
 	repeated := two.Repeat(second)
 	redone := two.Epoch(3, 0.75, false)
 	equal := two.Epoch(4, 0.8, true)
 	retrained := (&reporttest.Writer{Attempt: 2, Pod: "p2", Sequence: 9}).Epoch(2, 0.8, true) // no repetition of second
-	nan := two.Report(wire.Epoch, 5)
+	nan := two.Report(wire.ReportEpoch, 5)
 	nan.NotFinite = "loss is NaN"
-	finished := two.Report(wire.Finished, 8)
+	finished := two.Report(wire.ReportFinished, 8)
 	finished.Test = &wire.Metrics{AUCPR: 0.66}
 
 	type want struct {
@@ -199,11 +199,11 @@ func TestFold(t *testing.T) {
 
 func TestEffects(t *testing.T) {
 	w := &reporttest.Writer{Attempt: 1, Pod: "p"}
-	started := w.Report(wire.Started, 0)
+	started := w.Report(wire.ReportStarted, 0)
 	first, worse := w.Epoch(1, 0.7, true), w.Epoch(2, 0.6, true)
-	heartbeat := w.Report(wire.Heartbeat, 2)
+	heartbeat := w.Report(wire.ReportHeartbeat, 2)
 	better := w.Epoch(3, 0.8, true)
-	finished := w.Report(wire.Finished, 3)
+	finished := w.Report(wire.ReportFinished, 3)
 	l := New()
 	for i, step := range []struct {
 		r    wire.Report
@@ -228,15 +228,15 @@ func TestEffects(t *testing.T) {
 // The best keeps the location of the older run's checkpoint. No attempt is credited with epochs that it did not train.
 func TestAnOlderRunsReportsCountOnce(t *testing.T) {
 	older := &reporttest.Writer{Attempt: 3, Pod: "old"}
-	history := []wire.Report{older.Report(wire.Started, 0), older.Epoch(1, 0.6, true), older.Epoch(2, 0.8, true)}
+	history := []wire.Report{older.Report(wire.ReportStarted, 0), older.Epoch(1, 0.6, true), older.Epoch(2, 0.8, true)}
 	one, two := &reporttest.Writer{Attempt: 1, Pod: "p1"}, &reporttest.Writer{Attempt: 2, Pod: "p2"}
-	reports := []wire.Report{one.Report(wire.Resumed, 2)}
+	reports := []wire.Report{one.Report(wire.ReportResumed, 2)}
 	for i, r := range history {
 		history[i] = one.Repeat(r)
 	}
 	reports = append(reports, history...)
 	third := one.Epoch(3, 0.7, false)
-	reports = append(reports, third, two.Report(wire.Resumed, 3), two.Repeat(reports[0]))
+	reports = append(reports, third, two.Report(wire.ReportResumed, 3), two.Repeat(reports[0]))
 	for _, r := range append(history, third) {
 		reports = append(reports, two.Repeat(r))
 	}

@@ -48,7 +48,7 @@ func FuzzLateReportsOfOlderAttempts(f *testing.F) {
 		reports := reporttest.ThreeAttempts(rng)
 		newest := map[int]wire.Report{} // by epoch: the newest attempt's report, be it its own or a repetition
 		for _, r := range reports {
-			if r.Kind == wire.Epoch && r.Attempt >= newest[r.Epoch].Attempt {
+			if r.Kind == wire.ReportEpoch && r.Attempt >= newest[r.Epoch].Attempt {
 				newest[r.Epoch] = r
 			}
 		}

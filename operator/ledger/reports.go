@@ -63,7 +63,7 @@ type Measured struct {
 
 // EpochValue returns the epoch and its AUC-PR, which wire.BetterEpoch compares.
 func (m Measured) EpochValue() wire.EpochValue {
-	return wire.EpochValue{Epoch: m.Epoch, Value: m.Metrics.AUCPR}
+	return wire.EpochValue{Epoch: m.Epoch, AUCPR: m.Metrics.AUCPR}
 }
 
 // AttemptReports is the fold of one attempt's reports.

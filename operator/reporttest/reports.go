@@ -31,7 +31,7 @@ func (w *Writer) Report(kind wire.ReportKind, epoch int) wire.Report {
 
 // Epoch returns the report of a measured epoch, which names a committed checkpoint if kept.
 func (w *Writer) Epoch(epoch int, aucPR float64, kept bool) wire.Report {
-	r := w.Report(wire.Epoch, epoch)
+	r := w.Report(wire.ReportEpoch, epoch)
 	r.Metrics = &wire.Metrics{AUCPR: aucPR, Loss: 0.5}
 	r.Throughput = &wire.Throughput{EpochSeconds: float64(10 * epoch)}
 	if kept {
@@ -60,9 +60,9 @@ func ThreeAttempts(rng *rand.Rand) (all []wire.Report) {
 	for attempt := 1; attempt <= 3; attempt++ {
 		w := &Writer{Attempt: attempt, Pod: fmt.Sprint("p", attempt)}
 		from := rng.IntN(4)
-		all = append(all, w.Report(wire.Resumed, from))
+		all = append(all, w.Report(wire.ReportResumed, from))
 		for _, r := range all {
-			if r.Kind == wire.Epoch && r.ComputedBy == nil && rng.IntN(3) == 0 {
+			if r.Kind == wire.ReportEpoch && r.ComputedBy == nil && rng.IntN(3) == 0 {
 				all = append(all, w.Repeat(r))
 			}
 		}

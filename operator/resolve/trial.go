@@ -41,7 +41,7 @@ func Trial(run *api.TrainingRun, depth api.Depth, attempt int32, installation In
 		Dataset:    r.dataset(run.Spec.Dataset),
 		Pretrained: r.pretrained(run.Spec.Pretrained, depth),
 		Checkpoint: checkpoint(run.Spec.Checkpoint),
-		Reports: wire.Reports{
+		Reports: wire.ReportSettings{
 			URL:         installation.NATS,
 			Credentials: podspec.CredentialDir + "/" + podspec.CredentialFile,
 		},
@@ -108,8 +108,8 @@ func (r *resolver) pretrained(p *api.Pretrained, depth api.Depth) *wire.Pretrain
 	return out
 }
 
-func checkpoint(c api.Checkpoint) wire.Checkpoint {
-	out := wire.DefaultCheckpoint(string(c.URI))
+func checkpoint(c api.Checkpoint) wire.CheckpointSettings {
+	out := wire.DefaultCheckpointSettings(string(c.URI))
 	out.EveryEpochs = int(ptr.Deref(c.EveryEpochs, int32(out.EveryEpochs)))
 	out.KeepLast = int(ptr.Deref(c.KeepLast, int32(out.KeepLast)))
 	out.ResumeFrom = ptr.Deref(c.ResumeFrom, "")

@@ -46,8 +46,8 @@ func TestTrialFillsInDefaults(t *testing.T) {
 		Dataset:         wire.Dataset{URI: "file:///data", Split: wire.DefaultSplit()},
 		Hyperparameters: hyper,
 		Imbalance:       imbalance,
-		Checkpoint:      wire.DefaultCheckpoint("file:///checkpoints"),
-		Reports:         wire.Reports{URL: "nats://nats:4222", Credentials: "/plumbline/nats/user.creds"},
+		Checkpoint:      wire.DefaultCheckpointSettings("file:///checkpoints"),
+		Reports:         wire.ReportSettings{URL: "nats://nats:4222", Credentials: "/plumbline/nats/user.creds"},
 		Scratch:         "/plumbline/scratch",
 		Result:          "/dev/termination-log",
 	}

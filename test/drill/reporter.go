@@ -63,7 +63,7 @@ func reportWithoutTraining(ctx context.Context) error {
 		}
 		return spool.Append(r)
 	}
-	if err := send(wire.Started, 0, nil); err != nil {
+	if err := send(wire.ReportStarted, 0, nil); err != nil {
 		return err
 	}
 	for e := 1; e <= t.Hyperparameters.Epochs; e++ {
@@ -74,11 +74,12 @@ func reportWithoutTraining(ctx context.Context) error {
 		if e%3 != 1 {
 			v /= 2
 		}
-		if err := send(wire.Epoch, e, &wire.Metrics{AUCPR: v, AUCPRLow: v, AUCPRHigh: v, Samples: 1}); err != nil {
+		metrics := wire.Metrics{AUCPR: v, AUCPRLow: v, AUCPRHigh: v, Samples: 1}
+		if err := send(wire.ReportEpoch, e, &metrics); err != nil {
 			return err
 		}
 	}
-	if err := send(wire.Finished, t.Hyperparameters.Epochs, nil); err != nil {
+	if err := send(wire.ReportFinished, t.Hyperparameters.Epochs, nil); err != nil {
 		return err
 	}
 	b, err := json.Marshal(wire.Result{Reason: "Succeeded"})

@@ -133,9 +133,9 @@ func (r *reporter) begin() error {
 		r.epoch = max(r.epoch, m.Epoch)
 	}
 	if r.epoch > 0 {
-		return r.send(wire.Report{Kind: wire.Resumed})
+		return r.send(wire.Report{Kind: wire.ReportResumed})
 	}
-	return r.send(wire.Report{Kind: wire.Started})
+	return r.send(wire.Report{Kind: wire.ReportStarted})
 }
 
 // do obeys one word, and reports whether that ended the attempt, and with which exit code.
@@ -144,7 +144,7 @@ func (r *reporter) do(asked context.Context, word string) (code int, ended bool,
 	switch verb {
 	case "nan":
 		r.epoch++
-		return 0, false, r.send(wire.Report{Kind: wire.Epoch, NotFinite: "the loss is NaN"})
+		return 0, false, r.send(wire.Report{Kind: wire.ReportEpoch, NotFinite: "the loss is NaN"})
 	case "hold":
 		if r.hold(asked) {
 			return 0, false, nil
@@ -161,7 +161,7 @@ func (r *reporter) do(asked context.Context, word string) (code int, ended bool,
 		}
 		return r.end(code)
 	case "finish":
-		if err := r.send(wire.Report{Kind: wire.Finished, Test: metrics(0.5)}); err != nil {
+		if err := r.send(wire.Report{Kind: wire.ReportFinished, Test: metrics(0.5)}); err != nil {
 			return 0, false, err
 		}
 		return r.end(wire.ExitOK)
@@ -175,7 +175,7 @@ func (r *reporter) do(asked context.Context, word string) (code int, ended bool,
 	if err != nil {
 		return 0, false, err
 	}
-	return 0, false, r.send(wire.Report{Kind: wire.Epoch, Metrics: metrics(v), Checkpoint: c})
+	return 0, false, r.send(wire.Report{Kind: wire.ReportEpoch, Metrics: metrics(v), Checkpoint: c})
 }
 
 // hold blocks until the test lets the trial go on and returns true, or until SIGTERM and returns false.

@@ -42,7 +42,7 @@ func tensors(value float32) Tensors {
 func history(n int64) (all []wire.Report) {
 	for i := int64(1); i <= n; i++ {
 		all = append(all, wire.Report{
-			Version: wire.Version, Kind: wire.Started, RunUID: runUID, Trial: trialName, Depth: 18, Attempt: 1,
+			Version: wire.Version, Kind: wire.ReportStarted, RunUID: runUID, Trial: trialName, Depth: 18, Attempt: 1,
 			Writer: "w", Sequence: i, Epochs: 9,
 		})
 	}

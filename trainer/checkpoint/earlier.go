@@ -84,7 +84,7 @@ func worse(dir string, other wire.EpochValue) bool {
 func rank(m wire.Manifest) wire.EpochValue {
 	v := wire.EpochValue{Epoch: m.Epoch}
 	if m.Metrics != nil {
-		v.Value = m.Metrics.AUCPR
+		v.AUCPR = m.Metrics.AUCPR
 	}
 	return v
 }

@@ -5,7 +5,7 @@ import "plumbline.dev/plumbline/wire"
 // ownCheckpoint is what a writer remembers of a checkpoint that it has saved.
 type ownCheckpoint struct {
 	name, uri, kind string
-	best            string         // of a resume checkpoint: uri of the trial's best at that point
+	best            string          // of a resume checkpoint: uri of the trial's best at that point
 	rank            wire.EpochValue // of a best checkpoint: the values that decide which of two is better
 }
 

@@ -45,7 +45,7 @@ const CacheName = "cache"
 // Survey returns what may be removed from the store at root according to the keep list. It changes nothing. In two
 // cases it keeps best checkpoints that the list does not name: those that a remaining resume checkpoint may need, and
 // all bests of a trial of which the list names none, because the trial's reports may never have arrived.
-func Survey(root string, keep wire.Keep, now time.Time) (Findings, error) {
+func Survey(root string, keep wire.KeepList, now time.Time) (Findings, error) {
 	s := surveyor{root: root, keep: keep, now: now, kept: map[string]bool{}, keepsAllBests: map[string]bool{}}
 	runs, err := s.runs()
 	if err != nil {
@@ -86,9 +86,9 @@ func Survey(root string, keep wire.Keep, now time.Time) (Findings, error) {
 
 type surveyor struct {
 	root  string
-	keep  wire.Keep
+	keep  wire.KeepList
 	now   time.Time
-	kept  map[string]bool // places of checkpoints that must be kept
+	kept  map[string]bool // store paths of checkpoints that must be kept
 	found Findings
 
 	keepsAllBests map[string]bool // trials, as <run uid>/<trial>, of which all best checkpoints are kept
@@ -170,8 +170,8 @@ func (s *surveyor) keepBest(m wire.Manifest) {
 	if m.Best == nil {
 		return
 	}
-	if place, ok := wire.PlaceOf(m.Best.Checkpoint.URI); ok {
-		s.kept[place] = true
+	if storePath, ok := wire.StorePath(m.Best.Checkpoint.URI); ok {
+		s.kept[storePath] = true
 	}
 }
 
@@ -188,7 +188,7 @@ func (s *surveyor) keepUnreported(uid string) error {
 	}
 	for _, t := range trials {
 		trial := uid + "/" + t.Name()
-		isOfTrial := func(place string) bool { return strings.HasPrefix(place, trial+"/") }
+		isOfTrial := func(storePath string) bool { return strings.HasPrefix(storePath, trial+"/") }
 		if slices.ContainsFunc(s.keep.Checkpoints, isOfTrial) {
 			continue
 		}
@@ -243,8 +243,8 @@ func (s *surveyor) pruneRun(uid string) error {
 
 // keepsAny reports whether any checkpoint of a run is kept.
 func (s *surveyor) keepsAny(uid string) bool {
-	for place := range maps.Keys(s.kept) {
-		if strings.HasPrefix(place, uid+"/") {
+	for storePath := range maps.Keys(s.kept) {
+		if strings.HasPrefix(storePath, uid+"/") {
 			return true
 		}
 	}
@@ -265,8 +265,8 @@ func (s *surveyor) pruneTrial(uid, trial string) error {
 		}
 		for _, e := range entries {
 			why := ""
-			switch place := dir + "/" + e.Name(); {
-			case !e.IsDir() || s.kept[place]:
+			switch storePath := dir + "/" + e.Name(); {
+			case !e.IsDir() || s.kept[storePath]:
 			case strings.HasPrefix(e.Name(), unfinishedPrefix), strings.HasPrefix(e.Name(), DiscardedPrefix):
 				why = "left by a process that was killed"
 			case strings.HasPrefix(e.Name(), wire.CheckpointResume+"-"):

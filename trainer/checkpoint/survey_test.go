@@ -33,7 +33,7 @@ func write(t *testing.T, store, run, writer string, bestSoFar *wire.CheckpointRe
 }
 
 // survey returns the findings as text, without sizes: a line for each removal, and a line for each unknown run.
-func survey(t *testing.T, store string, keep wire.Keep, now time.Time) (removals, unknown []string) {
+func survey(t *testing.T, store string, keep wire.KeepList, now time.Time) (removals, unknown []string) {
 	t.Helper()
 	s, err := Survey(store, keep, now)
 	if err != nil {
@@ -55,17 +55,17 @@ func survey(t *testing.T, store string, keep wire.Keep, now time.Time) (removals
 func TestSurvey(t *testing.T) {
 	const month = 30 * 24 * 3600
 	for name, test := range map[string]struct {
-		keep    wire.Keep
+		keep    wire.KeepList
 		now     time.Duration // since everything was written
 		want    []string
 		unknown []string
 	}{
 		"without any run in the list nothing may be removed": {
-			keep:    wire.Keep{IdleSeconds: month},
+			keep:    wire.KeepList{IdleSeconds: month},
 			unknown: []string{"r1 erasers", "r2 erasers"},
 		},
 		"of an ended run everything that is not named, and nothing of a live run": {
-			keep: wire.Keep{
+			keep: wire.KeepList{
 				Live:        []string{"r2"},
 				Ended:       []string{"r1"},
 				Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"},
@@ -79,7 +79,7 @@ func TestSurvey(t *testing.T) {
 		},
 		"of an ended run no best if the list names none": {
 			// The newest best may be newer than the last resume checkpoint.
-			keep: wire.Keep{Ended: []string{"r1", "r2"}, IdleSeconds: month},
+			keep: wire.KeepList{Ended: []string{"r1", "r2"}, IdleSeconds: month},
 			want: []string{
 				"r1/d18/d18-a1-p/.tmp-resume-e0003-s00000030: left by a process that was killed",
 				"r1/d18/d18-a1-p/resume-e0002-s00000020: its run has ended",
@@ -87,7 +87,7 @@ func TestSurvey(t *testing.T) {
 			},
 		},
 		"a best that the resume checkpoint of another ended run names": {
-			keep: wire.Keep{
+			keep: wire.KeepList{
 				Ended:       []string{"r1", "r2"},
 				Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002", "r2/d18/d18-a1-q/best-e0002"},
 				IdleSeconds: month,
@@ -101,7 +101,7 @@ func TestSurvey(t *testing.T) {
 			},
 		},
 		"an unknown run that has been idle, as a whole": {
-			keep: wire.Keep{Live: []string{"r1"}, Unknown: true, IdleSeconds: month},
+			keep: wire.KeepList{Live: []string{"r1"}, Unknown: true, IdleSeconds: month},
 			now:  31 * 24 * time.Hour,
 			want: []string{
 				"cache/packed-aa: decoded images that nobody has used lately",
@@ -109,7 +109,7 @@ func TestSurvey(t *testing.T) {
 			},
 		},
 		"an unknown run that has been idle, except for a promoted checkpoint": {
-			keep: wire.Keep{
+			keep: wire.KeepList{
 				Live:        []string{"r1"},
 				Checkpoints: []string{"r2/d18/d18-a1-q/best-e0002"},
 				Unknown:     true,
@@ -123,7 +123,7 @@ func TestSurvey(t *testing.T) {
 			},
 		},
 		"no unknown run that has changed lately": {
-			keep:    wire.Keep{Live: []string{"r1"}, Unknown: true, IdleSeconds: month},
+			keep:    wire.KeepList{Live: []string{"r1"}, Unknown: true, IdleSeconds: month},
 			now:     29 * 24 * time.Hour,
 			unknown: []string{"r2 erasers"},
 		},
@@ -160,7 +160,7 @@ func TestSurvey(t *testing.T) {
 func TestTheNextPruneFinishesOneThatWasKilled(t *testing.T) {
 	store := t.TempDir()
 	write(t, store, "r1", "d18-a1-p", nil)
-	keep := wire.Keep{Ended: []string{"r1"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"}}
+	keep := wire.KeepList{Ended: []string{"r1"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"}}
 	old := filepath.Join(store, "r1/d18/d18-a1-p/.old-best-e0001")
 	if err := os.Rename(filepath.Join(store, "r1/d18/d18-a1-p/best-e0001"), old); err != nil { // then it is killed
 		t.Fatal(err)
@@ -205,12 +205,12 @@ func TestSurveyRefusesADirectoryThatIsNoStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		top, _, _ := strings.Cut(path, "/")
-		_, err := Survey(store, wire.Keep{Ended: []string{"r1"}}, time.Now())
+		_, err := Survey(store, wire.KeepList{Ended: []string{"r1"}}, time.Now())
 		if !errors.Is(err, ErrNotStore) || !strings.Contains(err.Error(), filepath.Join(store, top)+" is neither") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-	if s, err := Survey(t.TempDir(), wire.Keep{}, time.Now()); err != nil || len(s.Removals) > 0 {
+	if s, err := Survey(t.TempDir(), wire.KeepList{}, time.Now()); err != nil || len(s.Removals) > 0 {
 		t.Errorf("an empty store: %+v, error %v", s, err)
 	}
 }

@@ -55,13 +55,16 @@ func (s *Served) bind(sig tf.Signature) error {
 	if s.image, err = s.tensor(sig.Inputs[Image].Name); err != nil {
 		return err
 	}
-	outputs := map[string]*tf.Output{Logit: &s.logit, Probability: &s.probability, Decision: &s.decision}
-	for name, output := range outputs {
-		info, ok := sig.Outputs[name]
+	for _, output := range []struct {
+		name   string
+		tensor *tf.Output
+	}{{Logit, &s.logit}, {Probability, &s.probability}, {Decision, &s.decision}} {
+		info, ok := sig.Outputs[output.name]
 		if !ok {
-			return fmt.Errorf("signature %s has no output %q: Plumbline did not write this model", signature, name)
+			return fmt.Errorf("signature %s has no output %q: Plumbline did not write this model",
+				signature, output.name)
 		}
-		if *output, err = s.tensor(info.Name); err != nil {
+		if *output.tensor, err = s.tensor(info.Name); err != nil {
 			return err
 		}
 	}
@@ -89,7 +92,7 @@ func (s *Served) Predict(images []uint8, n int) ([]Prediction, error) {
 	}
 	fetches := []tf.Output{s.logit, s.probability, s.decision}
 	predictions := make([]Prediction, 0, n)
-	for from, to := range loop.Parts(n, loop.RunAtOnce) {
+	for from, to := range loop.Parts(n, loop.ScoreAtOnce) {
 		shape := []int64{int64(to - from), int64(s.Size), int64(s.Size), int64(s.Channels)}
 		batch, err := session.TensorOf(images[from*size:to*size], shape...)
 		if err != nil {

@@ -2,14 +2,14 @@ package loop
 
 import "iter"
 
-// Limits on how many images are processed together. GatherAtOnce is a multiple of RunAtOnce, so only the last run of a
-// network has fewer images than it may have.
+// Limits on how many images are processed together. GatherAtOnce is a multiple of ScoreAtOnce, so only the last part
+// that a network scores has fewer images than the limit.
 const (
 	// GatherAtOnce bounds how many images are in memory for one call of a model. It also bounds how long an
 	// interruption waits for that call.
 	GatherAtOnce = 64
-	// RunAtOnce bounds how many images one run of a network scores, and with them the memory of its activations.
-	RunAtOnce = 32
+	// ScoreAtOnce bounds how many images a network scores at once, and with them the memory of its activations.
+	ScoreAtOnce = 32
 )
 
 // Parts divides n images into parts of at most `most`. It yields the first index of each part and the index after its

@@ -76,9 +76,13 @@ func (d Data) check() error {
 		return fmt.Errorf("the parts of the data do not fit together: %d labels, %d ids, %d groups, "+
 			"%d bytes of images of %d bytes each", n, len(d.IDs), len(d.Groups), len(d.Images), image)
 	}
-	for name, fold := range map[string][]int{"training": d.Train, "validation": d.Validation} {
-		if c := d.counts(fold); c[0] == 0 || c[1] == 0 {
-			return fmt.Errorf("the %s fold has %d normal samples and %d defects: both are needed", name, c[0], c[1])
+	for _, fold := range []struct {
+		name    string
+		samples []int
+	}{{"training", d.Train}, {"validation", d.Validation}} {
+		if c := d.counts(fold.samples); c[0] == 0 || c[1] == 0 {
+			return fmt.Errorf("the %s fold has %d normal samples and %d defects: both are needed",
+				fold.name, c[0], c[1])
 		}
 	}
 	if c := d.counts(d.Test); len(d.Test) > 0 && c[1] == 0 {

@@ -157,7 +157,7 @@ func (j *journal) spool(r wire.Report) error {
 	if err := r.Validate(); err != nil {
 		return fmt.Errorf("a report that the operator would refuse: %w", err)
 	}
-	if r.Kind != wire.Heartbeat {
+	if r.Kind != wire.ReportHeartbeat {
 		j.history = append(j.history, r)
 	}
 	if err := j.world.Spool(r); err != nil {

@@ -8,49 +8,46 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
+// Phase is a phase of training, named after the part of the network that it trains. A trial trains Head during its
+// first HeadEpochs epochs (0 without pretrained weights), and then All. A Phase is not the field phase in the status of
+// a run or a trial, which says how far the run or the trial has come.
+type Phase string
+
+// The phases, in their order.
+const (
+	Head Phase = "head" // the head and the first convolution, which a pretrained network lacks
+	All  Phase = "all"  // the whole network
+)
+
 // phase returns the phase of the next step.
-func (r *run) phase() Phase {
-	if r.epoch < r.Trial.Hyperparameters.HeadEpochs {
+func (t *training) phase() Phase {
+	if t.epoch < t.Trial.Hyperparameters.HeadEpochs {
 		return Head
 	}
 	return All
 }
 
-// over reports whether training has ended: all epochs are done, or early stopping ended it.
-func (r *run) over() bool { return r.epoch >= r.epochs || r.outOfPatience() }
-
-// outOfPatience reports whether as many epochs as patience allows have passed without a better one. Epochs of the head
-// phase do not count, because they only prepare.
-func (r *run) outOfPatience() bool {
-	h := r.Trial.Hyperparameters
-	last := h.HeadEpochs
-	if r.best != nil {
-		last = max(last, r.best.Epoch)
-	}
-	return h.Patience > 0 && r.epoch-last >= h.Patience
-}
-
 // enterMainPhase prepares the phase that trains everything. It acts only before the first step of that phase. It is
 // idempotent: a trial that resumes at this boundary runs it again with the same result.
-func (r *run) enterMainPhase(ctx context.Context) error {
-	h := r.Trial.Hyperparameters
+func (t *training) enterMainPhase(ctx context.Context) error {
+	h := t.Trial.Hyperparameters
 	frozen := h.BatchNorm == wire.BatchNormFreeze
-	if r.epoch != h.HeadEpochs || r.unfinished.Steps > 0 || h.HeadEpochs == 0 && !frozen {
+	if t.epoch != h.HeadEpochs || t.unfinished.Steps > 0 || h.HeadEpochs == 0 && !frozen {
 		return nil
 	}
 	if frozen { // statistics that stay fixed must fit this data, as the new first convolution passes it on
-		if err := r.reestimate(ctx); err != nil {
+		if err := t.reestimate(ctx); err != nil {
 			return err
 		}
 	}
-	r.phaseStep = 0
-	return r.model.Restart()
+	t.phaseStep = 0
+	return t.model.Restart()
 }
 
 // reestimate sets the running statistics to their mean over the training fold: each sample once, without augmentation.
-func (r *run) reestimate(ctx context.Context) error {
-	h := r.Trial.Hyperparameters
-	fold := append([]int{}, r.data.Train...)
+func (t *training) reestimate(ctx context.Context) error {
+	h := t.Trial.Hyperparameters
+	fold := append([]int{}, t.data.Train...)
 	random := rand.New(rand.NewPCG(uint64(h.Seed), 0x626e)) // "bn"
 	random.Shuffle(len(fold), func(i, j int) { fold[i], fold[j] = fold[j], fold[i] })
 	size := min(h.BatchSize/h.Accumulate, len(fold))
@@ -60,11 +57,11 @@ func (r *run) reestimate(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
-		images = r.data.gather(images, fold[(k-1)*size:k*size])
-		if err := r.model.Reestimate(images, size, k); err != nil {
-			return fmt.Errorf("before epoch %d: %w", r.epoch+1, err)
+		images = t.data.gather(images, fold[(k-1)*size:k*size])
+		if err := t.model.Reestimate(images, size, k); err != nil {
+			return fmt.Errorf("before epoch %d: %w", t.epoch+1, err)
 		}
-		r.Worked(r.epoch, fmt.Sprintf("a batch of the re-estimation before epoch %d", r.epoch+1))
+		t.Worked(t.epoch, fmt.Sprintf("a batch of the re-estimation before epoch %d", t.epoch+1))
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func TestPatienceEndsATrial(t *testing.T) {
 	}
 	const says = "training ended after 4 of 9 epochs, because the last 2 were not better"
 	last := tr.reports[len(tr.reports)-1]
-	if last.Kind != wire.Finished || !strings.Contains(last.Message, says) {
+	if last.Kind != wire.ReportFinished || !strings.Contains(last.Message, says) {
 		t.Errorf("the last report is %+v, want a message with %q", last, says)
 	}
 

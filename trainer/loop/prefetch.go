@@ -13,25 +13,25 @@ type prefetcher struct {
 const maxReady = 2
 
 // prefetch starts a prefetcher for the next epoch. It leaves out the epoch's first `from` batches.
-func (r *run) prefetch(from int) *prefetcher {
+func (t *training) prefetch(from int) *prefetcher {
 	p := &prefetcher{
 		ready: make(chan Batch, maxReady),
 		free:  make(chan []uint8, maxReady+1),
 		quit:  make(chan struct{}),
 		ended: make(chan struct{}),
 	}
-	h, epoch := r.Trial.Hyperparameters, r.epoch+1
-	order := r.sampler.order(epoch, r.stepsPerEpoch*h.BatchSize)
+	h, epoch := t.Trial.Hyperparameters, t.epoch+1
+	order := t.sampler.order(epoch, t.stepsPerEpoch*h.BatchSize)
 	go func() {
 		defer close(p.ended)
-		for k := from; k < r.stepsPerEpoch; k++ {
+		for k := from; k < t.stepsPerEpoch; k++ {
 			var images []uint8
 			select {
 			case images = <-p.free:
 			default:
 			}
-			b := r.batch(images, order[k*h.BatchSize:][:h.BatchSize])
-			b.Augment = augmentation(h.Augment, h.Seed, epoch, k*h.BatchSize, h.BatchSize, r.data)
+			b := t.batch(images, order[k*h.BatchSize:][:h.BatchSize])
+			b.Augment = augmentation(h.Augment, h.Seed, epoch, k*h.BatchSize, h.BatchSize, t.data)
 			select {
 			case p.ready <- b:
 			case <-p.quit:
@@ -43,15 +43,15 @@ func (r *run) prefetch(from int) *prefetcher {
 }
 
 // batch returns the batch of the chosen samples, without augmentation. It puts the images into the memory of images.
-func (r *run) batch(images []uint8, chosen []int) Batch {
+func (t *training) batch(images []uint8, chosen []int) Batch {
 	b := Batch{
-		Images:  r.data.gather(images, chosen),
+		Images:  t.data.gather(images, chosen),
 		Labels:  make([]int32, len(chosen)),
 		Weights: make([]float32, len(chosen)),
 	}
 	for k, i := range chosen {
-		b.Labels[k] = r.data.Labels[i]
-		b.Weights[k] = r.classWeights[r.data.Labels[i]]
+		b.Labels[k] = t.data.Labels[i]
+		b.Weights[k] = t.classWeights[t.data.Labels[i]]
 	}
 	return b
 }

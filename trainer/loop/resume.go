@@ -13,77 +13,77 @@ import (
 //
 // If the checkpoint is an older run's, begin at once saves a copy of it as this writer's own, and a copy of that run's
 // best. Then this run's next attempt, and a run that resumes from this one, find all they need here, even if the older
-// run removes its own checkpoints. It can, because it may not have ended.
-func (r *run) begin(from *checkpoint.Checkpoint) error {
+// run, which may still be training, removes its own checkpoints.
+func (t *training) begin(from *checkpoint.Checkpoint) error {
 	if from == nil {
-		report := r.newReport(wire.Started)
-		report.Message = r.Note
-		r.journal.put(entry{report: &report})
+		report := t.newReport(wire.ReportStarted)
+		report.Message = t.Note
+		t.journal.put(entry{report: &report})
 		return nil
 	}
 	m := from.Manifest
-	if err := r.model.Restore(Resume, from.Tensors); err != nil {
+	if err := t.model.Restore(Resume, from.Tensors); err != nil {
 		return fmt.Errorf("resume from epoch %d: %w", m.Epoch, err)
 	}
-	r.epoch, r.step, r.phaseStep, r.skipped = m.Epoch, m.Step, m.PhaseStep, m.Skipped
+	t.epoch, t.step, t.phaseStep, t.skipped = m.Epoch, m.Step, m.PhaseStep, m.Skipped
 	if m.LossScale != nil {
-		r.lossScale = *m.LossScale
+		t.lossScale = *m.LossScale
 	}
 	if m.Unfinished != nil {
-		r.unfinished = *m.Unfinished
+		t.unfinished = *m.Unfinished
 	}
-	r.savedPosition = r.position()
+	t.savedPosition = t.position()
 	if b := m.Best; b != nil {
-		r.best = &wire.EpochValue{Epoch: b.Epoch, Value: b.Metrics.AUCPR}
-		r.journal.best = b // safe: the journal has no entry yet, so its goroutine does not use the field
+		t.best = &wire.EpochValue{Epoch: b.Epoch, AUCPR: b.Metrics.AUCPR}
+		t.journal.best = b // safe: the journal has no entry yet, so its goroutine does not use the field
 	}
-	r.reportResume(m)
-	best, err := r.takeOver(m)
+	t.reportResume(m)
+	best, err := t.takeOver(m)
 	if err != nil {
 		return err
 	}
 	for _, old := range from.History {
-		again := entry{report: reissue(old, r.epochs)}
+		again := entry{report: reissue(old, t.epochs)}
 		if best != nil && old.Checkpoint != nil && *old.Checkpoint == m.Best.Checkpoint {
-			r.journal.reserveSnapshot()
+			t.journal.reserveSnapshot()
 			again.best, best = best, nil // the report then names the copy
 		}
-		r.journal.put(again)
+		t.journal.put(again)
 	}
-	if r.isOlder(m) {
-		r.journal.reserveSnapshot()
-		own := checkpoint.Checkpoint{Manifest: r.manifest(wire.CheckpointResume), Tensors: from.Tensors}
-		r.journal.put(entry{resume: &own})
+	if t.isOlder(m) {
+		t.journal.reserveSnapshot()
+		own := checkpoint.Checkpoint{Manifest: t.manifest(wire.CheckpointResume), Tensors: from.Tensors}
+		t.journal.put(entry{resume: &own})
 	}
 	return nil
 }
 
 // isOlder reports whether a checkpoint with this manifest belongs to an older run.
-func (r *run) isOlder(m wire.Manifest) bool { return m.Run.UID != r.Trial.Run.UID }
+func (t *training) isOlder(m wire.Manifest) bool { return m.Run.UID != t.Trial.Run.UID }
 
 // reportResume reports which checkpoint the trial resumes from, and how this resume differs from an exact one.
-func (r *run) reportResume(m wire.Manifest) {
-	report := r.newReport(wire.Resumed)
+func (t *training) reportResume(m wire.Manifest) {
+	report := t.newReport(wire.ReportResumed)
 	report.Message = fmt.Sprintf("resumes from the checkpoint that %s saved in epoch %d after %d steps",
-		m.Writer, min(m.Epoch+1, r.epochs), m.Step)
-	if r.isOlder(m) {
+		m.Writer, min(m.Epoch+1, t.epochs), m.Step)
+	if t.isOlder(m) {
 		report.Message += fmt.Sprintf(", in run %s (%s)", m.Run.Name, m.Run.UID)
 	}
-	if then := m.Settings.Hyperparameters; then.Epochs != r.epochs && then.Schedule == wire.Cosine {
+	if then := m.Settings.Hyperparameters; then.Epochs != t.epochs && then.Schedule == wire.Cosine {
 		report.Message += fmt.Sprintf("; the learning rate followed a cosine over %d epochs and "+
-			"now follows one over %d", then.Epochs, r.epochs)
+			"now follows one over %d", then.Epochs, t.epochs)
 	}
-	if why := r.Manifest.Numerics.Changed(m.Numerics); why != "" {
+	if why := t.Manifest.Numerics.Changed(m.Numerics); why != "" {
 		report.Message += "; the result will not be bit for bit that of an undisturbed trial: " + why
-		r.Log.Warn("resume is not bit-exact", "why", why)
+		t.Log.Warn("resume is not bit-exact", "why", why)
 	}
-	r.journal.put(entry{report: &report})
+	t.journal.put(entry{report: &report})
 }
 
 // takeOver returns a copy of an older run's best that this writer can save as its own. The copy is nil if the manifest
 // is this run's, or if the older run has no best.
-func (r *run) takeOver(m wire.Manifest) (*checkpoint.Checkpoint, error) {
-	if !r.isOlder(m) || m.Best == nil {
+func (t *training) takeOver(m wire.Manifest) (*checkpoint.Checkpoint, error) {
+	if !t.isOlder(m) || m.Best == nil {
 		return nil, nil
 	}
 	best, err := checkpoint.Load(m.Best.Checkpoint)
@@ -91,7 +91,7 @@ func (r *run) takeOver(m wire.Manifest) (*checkpoint.Checkpoint, error) {
 		// The best was whole a moment ago. The next attempt resumes from what the older run has by then.
 		return nil, fmt.Errorf("%w: copy the best of run %s: %w", ErrStore, m.Run.UID, err)
 	}
-	best.Manifest.Run, best.Manifest.Writer, best.Manifest.Attempt = r.Trial.Run, r.Writer, r.Trial.Attempt
+	best.Manifest.Run, best.Manifest.Writer, best.Manifest.Attempt = t.Trial.Run, t.Writer, t.Trial.Attempt
 	return &best, nil
 }
 

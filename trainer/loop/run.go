@@ -37,7 +37,7 @@ func (c Config) settled() wire.Manifest {
 	return m
 }
 
-// World holds what a run uses outside of itself.
+// World holds everything outside this package that training a trial uses.
 type World struct {
 	Store    *checkpoint.Writer
 	Spool    func(wire.Report) error // stores a report until it is delivered; must not wait for the network
@@ -50,7 +50,7 @@ type World struct {
 	Worked func(epoch int, what string)
 }
 
-// Progress is the position of a run, for a progress bar.
+// Progress is the position of a trial, for a progress bar.
 type Progress struct {
 	Epoch, Epochs   int // Epoch is the one that is being trained, from 1
 	Step, Steps     int // of this epoch
@@ -58,16 +58,16 @@ type Progress struct {
 	ImagesPerSecond float64
 }
 
-// Outcome is the result of a run.
+// Outcome is what training a trial has led to.
 type Outcome struct {
 	Epoch int   // finished epochs
 	Step  int64 // applied optimizer steps
 	Best  *wire.BestSoFar
-	Test  *wire.Metrics // of the best on the test split; nil if the run has not finished or there is no test split
+	Test  *wire.Metrics // of the best on the test split; nil if the trial has not finished or there is no test split
 }
 
 var (
-	// ErrInterrupted says that the context ended. A resume checkpoint holds everything.
+	// ErrInterrupted says that the context ended. A resume checkpoint holds the whole state of the trial.
 	ErrInterrupted = errors.New("interrupted")
 	// ErrStore says that a checkpoint or a report could not be written, or that a best checkpoint could not be read.
 	ErrStore = errors.New("the checkpoint store or the spool of reports failed")
@@ -95,31 +95,31 @@ func Run(
 	if err := data.check(); err != nil {
 		return Outcome{}, err
 	}
-	r := newRun(cfg, model, data, world)
-	defer r.journal.finish()
-	if err := r.begin(from); err != nil {
+	t := newTraining(cfg, model, data, world)
+	defer t.journal.finish()
+	if err := t.begin(from); err != nil {
 		return Outcome{}, err
 	}
-	for !r.over() {
-		if err := r.enterMainPhase(ctx); err != nil {
-			return r.stop(err)
+	for !t.over() {
+		if err := t.enterMainPhase(ctx); err != nil {
+			return t.stop(err)
 		}
-		if err := r.train(ctx); err != nil {
-			return r.stop(err)
+		if err := t.train(ctx); err != nil {
+			return t.stop(err)
 		}
-		result, err := r.validate(ctx)
+		result, err := t.validate(ctx)
 		if err != nil {
-			return r.stop(err)
+			return t.stop(err)
 		}
-		if err := r.conclude(result); err != nil {
-			return r.stop(err)
+		if err := t.conclude(result); err != nil {
+			return t.stop(err)
 		}
 	}
-	return r.finish(ctx)
+	return t.finish(ctx)
 }
 
-// run is one trial that one pod trains.
-type run struct {
+// training is the state of one trial while one process trains it.
+type training struct {
 	Config
 	World
 	model         Stepper
@@ -148,15 +148,15 @@ type run struct {
 	lastReport    time.Time     // when the last report was made
 }
 
-// newRun returns a run at the beginning of its trial, with a journal that must be finished.
-func newRun(cfg Config, model Stepper, data Data, world World) *run {
+// newTraining returns a trial at its beginning, with a journal that must be finished.
+func newTraining(cfg Config, model Stepper, data Data, world World) *training {
 	h, imbalance := cfg.Trial.Hyperparameters, cfg.Trial.Imbalance
 	if world.Worked == nil {
 		world.Worked = func(int, string) {}
 	}
 	counts := data.counts(data.Train)
 	weight := lossWeight(counts, imbalance)
-	return &run{
+	return &training{
 		Config:        cfg,
 		World:         world,
 		model:         model,

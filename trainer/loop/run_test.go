@@ -37,7 +37,7 @@ func TestATrialLearnsAndReportsItsCheckpoints(t *testing.T) {
 	if !strings.HasPrefix(words, "started:0 epoch:1* ") || !strings.HasSuffix(words, " finished:4") {
 		t.Errorf("the story is %q", words)
 	}
-	best := wire.EpochValue{Value: -1}
+	best := wire.EpochValue{AUCPR: -1}
 	for i, r := range tr.reports {
 		if err := r.Validate(); err != nil {
 			t.Errorf("report %d: %v", i, err)
@@ -45,21 +45,21 @@ func TestATrialLearnsAndReportsItsCheckpoints(t *testing.T) {
 		if r.Sequence != int64(i+1) || r.Writer != "d18-a1-pod1" {
 			t.Errorf("report %d is number %d of %s", i, r.Sequence, r.Writer)
 		}
-		if r.Kind != wire.Epoch {
+		if r.Kind != wire.ReportEpoch {
 			continue
 		}
-		c := wire.EpochValue{Epoch: r.Epoch, Value: r.Metrics.AUCPR}
+		c := wire.EpochValue{Epoch: r.Epoch, AUCPR: r.Metrics.AUCPR}
 		better := wire.BetterEpoch(c, best)
 		scored := len(r.Scores) == len(tr.data.Validation)
 		if better != (r.Checkpoint != nil) || better != scored {
 			t.Errorf("epoch %d (AUC-PR %.4f): better %v, checkpoint %v, %d scores",
-				r.Epoch, c.Value, better, r.Checkpoint, len(r.Scores))
+				r.Epoch, c.AUCPR, better, r.Checkpoint, len(r.Scores))
 		}
 		if better {
 			best = c
 		}
 	}
-	if out.Best.Epoch != best.Epoch || out.Best.Metrics.AUCPR != best.Value {
+	if out.Best.Epoch != best.Epoch || out.Best.Metrics.AUCPR != best.AUCPR {
 		t.Errorf("the best is %+v, want %+v", out.Best, best)
 	}
 	const prevalence = 1.0 / 3
@@ -130,7 +130,7 @@ func (tr *trial) end(out Outcome) end {
 		Test:    out.Test,
 	}
 	for _, r := range tr.reports {
-		if r.Kind == wire.Epoch {
+		if r.Kind == wire.ReportEpoch {
 			e.Epochs = append(e.Epochs, r)
 		}
 	}
@@ -299,7 +299,7 @@ func TestADamagedCheckpointIsNotResumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first := tr.reports[0]; first.Kind != wire.Resumed || first.Step != 10 {
+	if first := tr.reports[0]; first.Kind != wire.ReportResumed || first.Step != 10 {
 		t.Errorf("resumed with %+v, want the checkpoint of step 10", first)
 	}
 	if got := tr.end(out); !bytes.Equal(got.Weights, want.Weights) || !bytes.Equal(got.Slots, want.Slots) {
@@ -356,7 +356,7 @@ func TestAResumingWriterReportsTheHistoryAgain(t *testing.T) {
 		t.Errorf("attempt %d reports %q, want %q first", tr.attempt, got, want)
 	}
 	for _, again := range tr.reports {
-		if again.Kind == wire.Epoch && again.Epoch == 1 {
+		if again.Kind == wire.ReportEpoch && again.Epoch == 1 {
 			// Attempt 2 has already reported it again; its origin is still attempt 1.
 			if diff := cmp.Diff(&wire.Origin{Writer: "d18-a1-pod1", Sequence: 2}, again.ComputedBy); diff != "" {
 				t.Errorf("origin:\n%s", diff)
@@ -480,7 +480,7 @@ func TestHeartbeatsComeWhileAnEpochIsLong(t *testing.T) {
 	var last time.Time
 	beats := 0
 	for _, r := range tr.reports {
-		if r.Kind == wire.Heartbeat {
+		if r.Kind == wire.ReportHeartbeat {
 			beats++
 			if r.Time.Sub(last) < heartbeat {
 				t.Errorf("a heartbeat follows %v after the report before it", r.Time.Sub(last))

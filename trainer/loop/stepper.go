@@ -40,15 +40,6 @@ type Batch struct {
 	Augment *Augmentation // nil: the images are not augmented
 }
 
-// Phase names the part of the network that is trained.
-type Phase string
-
-// The phases.
-const (
-	Head Phase = "head" // the head and the first convolution, which a pretrained network lacks
-	All  Phase = "all"
-)
-
 // StepParams holds the numbers that change from step to step. Everything else is fixed when the model is built.
 type StepParams struct {
 	Phase Phase

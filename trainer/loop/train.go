@@ -18,106 +18,106 @@ const (
 
 // train takes the steps of the next epoch, or the remaining steps of an unfinished one. It returns ErrInterrupted if
 // ctx has ended before a step, and *Diverged if gradients stay NaN or Inf.
-func (r *run) train(ctx context.Context) error {
-	r.began, r.trainedImages, r.inputWait = r.Now(), 0, 0
-	size := r.Trial.Hyperparameters.BatchSize
-	batches := r.prefetch(r.unfinished.Steps)
+func (t *training) train(ctx context.Context) error {
+	t.began, t.trainedImages, t.inputWait = t.Now(), 0, 0
+	size := t.Trial.Hyperparameters.BatchSize
+	batches := t.prefetch(t.unfinished.Steps)
 	defer batches.stop()
-	for r.unfinished.Steps < r.stepsPerEpoch {
+	for t.unfinished.Steps < t.stepsPerEpoch {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
-		if err := r.journal.err(); err != nil {
+		if err := t.journal.err(); err != nil {
 			return err
 		}
-		waitedFrom := r.Now()
+		waitedFrom := t.Now()
 		batch := batches.next()
-		r.inputWait += r.Now().Sub(waitedFrom)
-		result, err := r.model.Step(batch, r.params())
+		t.inputWait += t.Now().Sub(waitedFrom)
+		result, err := t.model.Step(batch, t.params())
 		batches.reuse(batch)
 		if err != nil {
-			return fmt.Errorf("train epoch %d: %w", r.epoch+1, err)
+			return fmt.Errorf("train epoch %d: %w", t.epoch+1, err)
 		}
-		if err := r.count(result); err != nil {
+		if err := t.count(result); err != nil {
 			return err
 		}
-		r.Worked(r.epoch, fmt.Sprintf("step %d of epoch %d", r.unfinished.Steps, r.epoch+1))
-		r.trainedImages += size
-		r.showProgress(result)
+		t.Worked(t.epoch, fmt.Sprintf("step %d of epoch %d", t.unfinished.Steps, t.epoch+1))
+		t.trainedImages += size
+		t.showProgress(result)
 	}
-	r.trainSeconds = r.Now().Sub(r.began).Seconds()
-	if r.unfinished.Skipped == r.unfinished.Steps {
-		return r.diverged("no step of the epoch had finite gradients")
+	t.trainSeconds = t.Now().Sub(t.began).Seconds()
+	if t.unfinished.Skipped == t.unfinished.Steps {
+		return t.diverged("no step of the epoch had finite gradients")
 	}
 	return nil
 }
 
 // params returns the parameters of the next step.
-func (r *run) params() StepParams {
+func (t *training) params() StepParams {
 	return StepParams{
-		Phase:        r.phase(),
-		PhaseStep:    r.phaseStep + 1,
-		LearningRate: float32(r.learningRate()),
-		Average:      float32(averageShare(r.Trial.Hyperparameters.EMA, r.phaseStep+1)),
-		LossScale:    float32(r.lossScale.Value),
+		Phase:        t.phase(),
+		PhaseStep:    t.phaseStep + 1,
+		LearningRate: float32(t.learningRate()),
+		Average:      float32(averageShare(t.Trial.Hyperparameters.EMA, t.phaseStep+1)),
+		LossScale:    float32(t.lossScale.Value),
 	}
 }
 
 // position returns the number of steps since the trial began, skipped ones included. The schedule follows it.
-func (r *run) position() int { return r.epoch*r.stepsPerEpoch + r.unfinished.Steps }
+func (t *training) position() int { return t.epoch*t.stepsPerEpoch + t.unfinished.Steps }
 
 // learningRate returns the learning rate of the next step.
-func (r *run) learningRate() float64 {
-	return learningRate(r.Trial.Hyperparameters, r.stepsPerEpoch, r.position())
+func (t *training) learningRate() float64 {
+	return learningRate(t.Trial.Hyperparameters, t.stepsPerEpoch, t.position())
 }
 
 // count updates the counters after a step. It returns *Diverged if too many steps in a row were skipped.
-func (r *run) count(result StepResult) error {
-	r.unfinished.Steps++
-	r.lossScale = nextScale(r.lossScale, result.Finite)
+func (t *training) count(result StepResult) error {
+	t.unfinished.Steps++
+	t.lossScale = nextScale(t.lossScale, result.Finite)
 	if result.Finite {
-		r.step++
-		r.phaseStep++
-		r.unfinished.SkippedInARow = 0
-		r.unfinished.LossSum += float64(result.Loss)
+		t.step++
+		t.phaseStep++
+		t.unfinished.SkippedInARow = 0
+		t.unfinished.LossSum += float64(result.Loss)
 		return nil
 	}
-	r.skipped++
-	r.unfinished.Skipped++
-	r.unfinished.SkippedInARow++
-	r.Log.Warn("step skipped: its loss or gradients are not finite",
-		"epoch", r.epoch+1, "step", r.unfinished.Steps, "loss", result.Loss)
-	if r.unfinished.SkippedInARow >= maxSkipped {
-		return r.diverged(fmt.Sprintf("the gradients of %d steps in a row were NaN or Inf", maxSkipped))
+	t.skipped++
+	t.unfinished.Skipped++
+	t.unfinished.SkippedInARow++
+	t.Log.Warn("step skipped: its loss or gradients are not finite",
+		"epoch", t.epoch+1, "step", t.unfinished.Steps, "loss", result.Loss)
+	if t.unfinished.SkippedInARow >= maxSkipped {
+		return t.diverged(fmt.Sprintf("the gradients of %d steps in a row were NaN or Inf", maxSkipped))
 	}
 	return nil
 }
 
 // diverged returns a *Diverged that describes the step that was just taken.
-func (r *run) diverged(why string) error {
-	r.unfinished.Steps-- // so that learningRate returns the rate of that step
-	defer func() { r.unfinished.Steps++ }()
-	return &Diverged{Epoch: r.epoch + 1, Step: r.step, LearningRate: r.learningRate(), Why: why}
+func (t *training) diverged(why string) error {
+	t.unfinished.Steps-- // so that learningRate returns the rate of that step
+	defer func() { t.unfinished.Steps++ }()
+	return &Diverged{Epoch: t.epoch + 1, Step: t.step, LearningRate: t.learningRate(), Why: why}
 }
 
 // showProgress shows the step, and sends a heartbeat if there was no report for a while.
-func (r *run) showProgress(result StepResult) {
-	now := r.Now()
-	speed := perSecond(r.trainedImages, now.Sub(r.began).Seconds())
-	if r.Progress != nil {
-		r.Progress(Progress{
-			Epoch:           r.epoch + 1,
-			Epochs:          r.epochs,
-			Step:            r.unfinished.Steps,
-			Steps:           r.stepsPerEpoch,
+func (t *training) showProgress(result StepResult) {
+	now := t.Now()
+	speed := perSecond(t.trainedImages, now.Sub(t.began).Seconds())
+	if t.Progress != nil {
+		t.Progress(Progress{
+			Epoch:           t.epoch + 1,
+			Epochs:          t.epochs,
+			Step:            t.unfinished.Steps,
+			Steps:           t.stepsPerEpoch,
 			Loss:            result.Loss,
 			ImagesPerSecond: speed,
 		})
 	}
-	if now.Sub(r.lastReport) >= heartbeat {
-		report := r.newReport(wire.Heartbeat)
-		report.Throughput = &wire.Throughput{ImagesPerSecond: speed, EpochSeconds: now.Sub(r.began).Seconds()}
-		r.journal.put(entry{report: &report})
+	if now.Sub(t.lastReport) >= heartbeat {
+		report := t.newReport(wire.ReportHeartbeat)
+		report.Throughput = &wire.Throughput{ImagesPerSecond: speed, EpochSeconds: now.Sub(t.began).Seconds()}
+		t.journal.put(entry{report: &report})
 	}
 }
 
@@ -130,10 +130,10 @@ func perSecond(n int, seconds float64) float64 {
 }
 
 // newReport returns a report about the present state of the trial. The journal adds the writer's identity.
-func (r *run) newReport(kind wire.ReportKind) wire.Report {
-	r.lastReport = r.Now()
+func (t *training) newReport(kind wire.ReportKind) wire.Report {
+	t.lastReport = t.Now()
 	return wire.Report{
-		Kind: kind, Depth: r.Trial.Depth, Time: r.lastReport.UTC(),
-		Epoch: r.epoch, Epochs: r.epochs, Step: r.step, Digests: r.data.Digests,
+		Kind: kind, Depth: t.Trial.Depth, Time: t.lastReport.UTC(),
+		Epoch: t.epoch, Epochs: t.epochs, Step: t.step, Digests: t.data.Digests,
 	}
 }

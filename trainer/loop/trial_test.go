@@ -75,7 +75,7 @@ func newTrial(t *testing.T) *trial {
 			Dataset:         wire.Dataset{URI: "file:///data", Split: wire.DefaultSplit()},
 			Hyperparameters: toyRecipe(),
 			Imbalance:       wire.Imbalance{SamplerWeight: 0.5},
-			Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(store)),
+			Checkpoint:      wire.DefaultCheckpointSettings(wire.LocalURI(store)),
 		},
 		Manifest: wire.Manifest{
 			Architecture: wire.Architecture{Depth: 18},

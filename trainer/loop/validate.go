@@ -22,9 +22,9 @@ const infiniteThreshold = "the validation scores are almost infinite: the best t
 	"and none beyond ±%.0e is reported"
 
 // validate scores the validation fold, chooses the temperature and the threshold on it, and measures on it.
-func (r *run) validate(ctx context.Context) (result, error) {
-	calibration := wire.Calibration{Shift: r.shift, Temperature: 1, Comparator: ">="}
-	samples, bad, err := r.evaluate(ctx, r.data.Validation, calibration)
+func (t *training) validate(ctx context.Context) (result, error) {
+	calibration := wire.Calibration{Shift: t.shift, Temperature: 1, Comparator: ">="}
+	samples, bad, err := t.evaluate(ctx, t.data.Validation, calibration)
 	if err != nil {
 		return result{}, err
 	}
@@ -41,7 +41,7 @@ func (r *run) validate(ctx context.Context) (result, error) {
 	if math.Abs(calibration.Threshold) > wire.MaxLogit { // the operator would refuse the report
 		return result{notFinite: fmt.Sprintf(infiniteThreshold, calibration.Threshold, wire.MaxLogit)}, nil
 	}
-	metrics, err := score.Measure(samples, calibration.Threshold, r.Trial.Hyperparameters.Seed)
+	metrics, err := score.Measure(samples, calibration.Threshold, t.Trial.Hyperparameters.Seed)
 	if err != nil {
 		return result{}, fmt.Errorf("measure the validation fold: %w", err)
 	}
@@ -49,7 +49,7 @@ func (r *run) validate(ctx context.Context) (result, error) {
 }
 
 // evaluate returns the samples of a fold with their calibrated logits, and how many of these are not finite.
-func (r *run) evaluate(
+func (t *training) evaluate(
 	ctx context.Context, fold []int, c wire.Calibration,
 ) (samples []score.Sample, bad int, err error) {
 	var images []uint8
@@ -58,18 +58,18 @@ func (r *run) evaluate(
 			return nil, 0, ErrInterrupted
 		}
 		part := fold[from:to]
-		images = r.data.gather(images, part)
-		scores, err := r.model.Evaluate(images, len(part))
+		images = t.data.gather(images, part)
+		scores, err := t.model.Evaluate(images, len(part))
 		if err != nil {
-			return nil, 0, fmt.Errorf("evaluate epoch %d: %w", r.epoch, err)
+			return nil, 0, fmt.Errorf("evaluate epoch %d: %w", t.epoch, err)
 		}
-		r.Worked(r.epoch, fmt.Sprintf("a batch of the evaluation after %d steps", r.step))
+		t.Worked(t.epoch, fmt.Sprintf("a batch of the evaluation after %d steps", t.step))
 		for k, i := range part {
 			logit := (float64(scores[k]) - c.Shift) / c.Temperature
 			if math.IsNaN(logit) || math.IsInf(logit, 0) {
 				bad++
 			}
-			sample := score.Sample{Score: logit, Defect: r.data.Labels[i] == 1, Group: r.data.Groups[i]}
+			sample := score.Sample{Score: logit, Defect: t.data.Labels[i] == 1, Group: t.data.Groups[i]}
 			samples = append(samples, sample)
 		}
 	}
@@ -77,13 +77,13 @@ func (r *run) evaluate(
 }
 
 // sampleScores returns the logit of every validation sample. Paired intervals between depths are computed from them.
-func (r *run) sampleScores(v result) []wire.SampleScore {
+func (t *training) sampleScores(v result) []wire.SampleScore {
 	scores := make([]wire.SampleScore, len(v.samples))
-	for k, i := range r.data.Validation {
+	for k, i := range t.data.Validation {
 		scores[k] = wire.SampleScore{
-			ID:    r.data.IDs[i],
-			Group: r.data.Groups[i],
-			Label: int(r.data.Labels[i]),
+			ID:    t.data.IDs[i],
+			Group: t.data.Groups[i],
+			Label: int(t.data.Labels[i]),
 			Logit: v.samples[k].Score,
 		}
 	}
@@ -95,11 +95,11 @@ const goldenSamples = 8
 
 // golden chooses validation samples, and returns the model's predictions for them and their images. It takes up to half
 // of the samples from each class, and fills up with others if one class has fewer.
-func (r *run) golden(v result) (predictions []wire.Golden, images []uint8) {
+func (t *training) golden(v result) (predictions []wire.Golden, images []uint8) {
 	var order, rest []int // positions in the validation fold
 	var taken [2]int
-	for k, i := range r.data.Validation {
-		if class := r.data.Labels[i]; taken[class] < goldenSamples/2 {
+	for k, i := range t.data.Validation {
+		if class := t.data.Labels[i]; taken[class] < goldenSamples/2 {
 			taken[class]++
 			order = append(order, k)
 		} else {
@@ -110,14 +110,14 @@ func (r *run) golden(v result) (predictions []wire.Golden, images []uint8) {
 	order = order[:min(goldenSamples, len(order))]
 	var chosen []int
 	for _, k := range order {
-		i, logit := r.data.Validation[k], v.samples[k].Score
+		i, logit := t.data.Validation[k], v.samples[k].Score
 		chosen = append(chosen, i)
 		predictions = append(predictions, wire.Golden{
-			ID:          r.data.IDs[i],
+			ID:          t.data.IDs[i],
 			Logit:       logit,
 			Probability: score.Probability(logit),
 			Defect:      logit >= v.calibration.Threshold,
 		})
 	}
-	return predictions, r.data.gather(nil, chosen)
+	return predictions, t.data.gather(nil, chosen)
 }

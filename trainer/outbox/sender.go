@@ -17,7 +17,7 @@ import (
 
 // Config says where reports are sent, and how long the Sender waits.
 type Config struct {
-	Reports wire.Reports
+	Reports wire.ReportSettings
 	RunUID  string
 	Log     *slog.Logger
 	Ack     time.Duration // how long the Sender waits for an acknowledgement before it sends the report again

@@ -21,7 +21,7 @@ import (
 
 func report(sequence int64) wire.Report {
 	return wire.Report{
-		Version: wire.Version, Kind: wire.Heartbeat, RunUID: runUID, Trial: "d18", Depth: 18, Attempt: 1,
+		Version: wire.Version, Kind: wire.ReportHeartbeat, RunUID: runUID, Trial: "d18", Depth: 18, Attempt: 1,
 		Writer: "d18-a1-pod", Sequence: sequence, Epochs: 3,
 	}
 }
@@ -43,10 +43,10 @@ type bench struct {
 }
 
 func newBench(t *testing.T, url, credentials string) bench {
-	return startBench(t, wire.Reports{URL: url, Credentials: credentials})
+	return startBench(t, wire.ReportSettings{URL: url, Credentials: credentials})
 }
 
-func startBench(t *testing.T, to wire.Reports) bench {
+func startBench(t *testing.T, to wire.ReportSettings) bench {
 	spool, err := NewSpool(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -40,13 +40,13 @@ func TestTLS(t *testing.T) {
 		"no authority":      {"", "has a certificate of an authority that this image does not know"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := startBench(t, wire.Reports{URL: i.url(), Credentials: creds, CA: tc.ca})
+			b := startBench(t, wire.ReportSettings{URL: i.url(), Credentials: creds, CA: tc.ca})
 			appendReports(t, b.spool, 1, 2)
 			b.log.await(t, "reports are refused")
 			b.log.await(t, tc.want)
 		})
 	}
-	b := startBench(t, wire.Reports{URL: i.url(), Credentials: creds, CA: ca})
+	b := startBench(t, wire.ReportSettings{URL: i.url(), Credentials: creds, CA: ca})
 	appendReports(t, b.spool, 1, 5)
 	b.drain(t)
 	if diff := cmp.Diff(upTo(5), stored(t, js)); diff != "" {

@@ -329,7 +329,7 @@ func example() Content {
 	}
 	for epoch := 1; epoch <= 5; epoch++ {
 		content.Epochs = append(content.Epochs, wire.Report{
-			Kind: wire.Epoch, Epoch: epoch, Epochs: 5, TrainLoss: 0.8 / float64(epoch), Metrics: metrics(epoch),
+			Kind: wire.ReportEpoch, Epoch: epoch, Epochs: 5, TrainLoss: 0.8 / float64(epoch), Metrics: metrics(epoch),
 		})
 	}
 	random := rand.New(rand.NewPCG(3, 3))

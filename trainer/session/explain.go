@@ -34,7 +34,7 @@ type Heat struct {
 
 // explainAtOnce bounds the images, and with them the memory, of one run: the gradients down to the third stage need
 // memory beside the activations.
-const explainAtOnce = loop.RunAtOnce / 4
+const explainAtOnce = loop.ScoreAtOnce / 4
 
 // explainGraph explains images with the running statistics.
 // images: [N,S,S,C] uint8 -> score: [N], classActivation: [N,S/32,S/32], gradCAM: [N,S/16,S/16]

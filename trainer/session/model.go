@@ -13,7 +13,7 @@ import (
 
 // evalBatch is how many images are scored in each run. The last run is padded to it: a kernel may sum in another order
 // for another size of batch, and a score must not depend on how many images were asked for.
-const evalBatch = loop.RunAtOnce
+const evalBatch = loop.ScoreAtOnce
 
 // Model is one depth with its optimizer. It satisfies loop.Stepper. It is not safe for concurrent use.
 type Model struct {

@@ -37,8 +37,8 @@ func settingValues(t wire.Trial, writer string, first wire.Report) ([]value, err
 // trialSettings returns the settings of a trial, in the order in which wire.Trial declares them. It leaves out where
 // the trial sends reports and does other work.
 func trialSettings(t wire.Trial) ([]wire.Setting, error) {
-	t.Reports, t.Scratch, t.Result = wire.Reports{}, "", ""
-	return wire.Settings(t)
+	t.Reports, t.Scratch, t.Result = wire.ReportSettings{}, "", ""
+	return wire.Flatten(t)
 }
 
 // table returns a Markdown table of the settings that are set.

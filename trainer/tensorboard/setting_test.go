@@ -17,7 +17,7 @@ func TestTheTableOfSettings(t *testing.T) {
 		Hyperparameters: hyper,
 		Imbalance:       imbalance,
 		Pretrained:      &wire.Pretrained{InputAdaptation: wire.AdaptMapped, Colours: map[string]string{"AM": "mean"}},
-		Reports:         wire.Reports{URL: "nats://server", Credentials: "/secret/user.creds"},
+		Reports:         wire.ReportSettings{URL: "nats://server", Credentials: "/secret/user.creds"},
 		Scratch:         "/scratch",
 		Result:          "/result",
 	})

@@ -81,7 +81,8 @@ func (w *Writer) write(r wire.Report) error {
 // different batch sizes can be compared.
 func (w *Writer) valuesOf(r wire.Report) (step int, values []value, err error) {
 	switch {
-	case r.Kind == wire.Epoch && r.Epoch > w.epoch: // a smaller step would make TensorBoard drop the points after it
+	case r.Kind == wire.ReportEpoch && r.Epoch > w.epoch:
+		// A smaller step would make TensorBoard drop the points after it.
 		w.epoch = r.Epoch
 		values = epochValues(r)
 		if r.Checkpoint != nil && r.Metrics != nil {
@@ -98,7 +99,7 @@ func (w *Writer) valuesOf(r wire.Report) (step int, values []value, err error) {
 			values = append(values, shown...)
 		}
 		return r.Epoch, values, nil
-	case r.Kind == wire.Finished && r.Test != nil && w.best != nil:
+	case r.Kind == wire.ReportFinished && r.Test != nil && w.best != nil:
 		return w.best.Epoch, testValues(*r.Test), nil // the test used the weights of the best epoch, not of the last
 	}
 	return 0, nil, nil

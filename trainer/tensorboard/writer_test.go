@@ -23,13 +23,13 @@ import (
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func started() wire.Report {
-	return wire.Report{Kind: wire.Started, Time: noon, Epochs: 4, Digests: wire.Digests{Data: "sha256:da7a"}}
+	return wire.Report{Kind: wire.ReportStarted, Time: noon, Epochs: 4, Digests: wire.Digests{Data: "sha256:da7a"}}
 }
 
 // epoch returns the report of epoch n with this AUC-PR. The other values do not matter.
 func epoch(n int, aucPR float64) wire.Report {
 	return wire.Report{
-		Kind: wire.Epoch, Time: noon.Add(time.Duration(n) * time.Minute), Epoch: n, Epochs: 4,
+		Kind: wire.ReportEpoch, Time: noon.Add(time.Duration(n) * time.Minute), Epoch: n, Epochs: 4,
 		TrainLoss: 0.5, Metrics: &wire.Metrics{AUCPR: aucPR},
 	}
 }
@@ -41,7 +41,7 @@ func newBest(r wire.Report, scores ...wire.SampleScore) wire.Report {
 
 func finished(aucPR float64) wire.Report {
 	return wire.Report{
-		Kind: wire.Finished, Time: noon.Add(time.Hour), Epoch: 4, Epochs: 4, Test: &wire.Metrics{AUCPR: aucPR},
+		Kind: wire.ReportFinished, Time: noon.Add(time.Hour), Epoch: 4, Epochs: 4, Test: &wire.Metrics{AUCPR: aucPR},
 	}
 }
 
@@ -65,7 +65,7 @@ func TestThePointsInAnEventFile(t *testing.T) {
 		},
 		"a resumed trial begins with its history, once": {
 			reports: []wire.Report{
-				{Kind: wire.Resumed, Time: noon, Epoch: 2, Epochs: 4},
+				{Kind: wire.ReportResumed, Time: noon, Epoch: 2, Epochs: 4},
 				started(), newBest(epoch(1, 0.5)), epoch(2, 0.25), epoch(3, 0.25),
 			},
 			tag: "auc_pr/best", want: []string{"1: 0.5", "2: 0.5", "3: 0.5"},
@@ -89,7 +89,7 @@ func TestThePointsInAnEventFile(t *testing.T) {
 		"a heartbeat shows nothing": {
 			reports: []wire.Report{
 				started(),
-				{Kind: wire.Heartbeat, Time: noon, Throughput: &wire.Throughput{ImagesPerSecond: 9}},
+				{Kind: wire.ReportHeartbeat, Time: noon, Throughput: &wire.Throughput{ImagesPerSecond: 9}},
 			},
 			tag: "throughput/images_per_second",
 		},
@@ -165,7 +165,8 @@ func newWriter(t *testing.T, root string, log *bytes.Buffer) *Writer {
 		logger = slog.New(slog.NewTextHandler(log, nil))
 	}
 	trial := wire.Trial{
-		Name: "d18", Depth: 18, Run: wire.Run{UID: "run-uid"}, Checkpoint: wire.Checkpoint{URI: wire.LocalURI(root)},
+		Name: "d18", Depth: 18, Run: wire.Run{UID: "run-uid"},
+		Checkpoint: wire.CheckpointSettings{URI: wire.LocalURI(root)},
 	}
 	if err := os.MkdirAll(filepath.Join(root, wire.WriterDir("run-uid", "d18", "d18-a1-pod")), 0o755); err != nil {
 		t.Fatal(err)

@@ -38,7 +38,9 @@ var jobResources = corev1.ResourceRequirements{
 
 // newJob returns the Job and the ConfigMap that holds its keep list. The Job's pod has the image and the volumes of the
 // run's trials, but requests no GPU and no GPU node. The restricted Pod Security standard admits it.
-func newJob(run *api.TrainingRun, name string, keep wire.Keep, dryRun bool) (*batchv1.Job, *corev1.ConfigMap, error) {
+func newJob(
+	run *api.TrainingRun, name string, keep wire.KeepList, dryRun bool,
+) (*batchv1.Job, *corev1.ConfigMap, error) {
 	store, err := wire.LocalPath(string(run.Spec.Checkpoint.URI))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read checkpoint.uri of run %s: %w", run.Name, err)

@@ -13,7 +13,7 @@ func TestAPruneJobRequestsOnlyWhatItNeeds(t *testing.T) {
 	run := clustertest.Named(t, "finished", "old")
 	run.Labels = map[string]string{podspec.QueueLabel: "gpus"}
 	run.Spec.Template.NodeSelector = map[string]string{"gpu": "h100"}
-	job, config, err := newJob(run, "plumb-prune-x", wire.Keep{}, false)
+	job, config, err := newJob(run, "plumb-prune-x", wire.KeepList{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,18 +18,18 @@ import (
 // parsed, because a prune could then remove that checkpoint.
 func keepList(
 	runs []api.TrainingRun, versions []api.ModelVersion, olderThan time.Duration, unknown bool, now time.Time,
-) (wire.Keep, error) {
+) (wire.KeepList, error) {
 	live, old, checkpoints := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var malformed error // the first uri that cannot be parsed
 	keepCheckpoint := func(owner, uri string) {
-		place, ok := wire.PlaceOf(uri)
+		storePath, ok := wire.StorePath(uri)
 		if !ok && malformed == nil {
 			malformed = fmt.Errorf("%s names the checkpoint %q, which is not of the form "+
 				".../<run uid>/<trial>/<writer>/<name>: nothing is pruned, "+
 				"because it is not clear which directory that checkpoint is in",
 				owner, text.Clean(uri))
 		}
-		checkpoints[place] = true
+		checkpoints[storePath] = true
 	}
 	for _, r := range runs {
 		over, _ := runstate.Ended(&r)
@@ -56,7 +56,7 @@ func keepList(
 		keepCheckpoint(fmt.Sprintf("model version %s/%s", v.Namespace, v.Name), v.Spec.Checkpoint.URI)
 	}
 	maps.DeleteFunc(old, func(uid string, _ bool) bool { return live[uid] })
-	return wire.Keep{
+	return wire.KeepList{
 		Version:     wire.Version,
 		Made:        now.UTC(),
 		Live:        slices.Sorted(maps.Keys(live)),

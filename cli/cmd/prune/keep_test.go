@@ -49,26 +49,26 @@ func TestWhatAPruneMustKeep(t *testing.T) {
 			Checkpoint: api.CheckpointRef{URI: "file:///mnt/store/gone/d18/d18-a2-q/best-e0003"},
 		},
 	}
-	place := func(uid string) string { return uid + "/d50/d50-a1-p/best-e0007" }
+	storePath := func(uid string) string { return uid + "/d50/d50-a1-p/best-e0007" }
 	noTime := endedRun("a", 40*day, "")
 	noTime.Status.CompletionTime = nil
 	for name, test := range map[string]struct {
 		runs     []api.TrainingRun
 		versions []api.ModelVersion
-		want     wire.Keep
+		want     wire.KeepList
 		err      string
 	}{
 		"nothing is removed from a run that has not ended": {runs: []api.TrainingRun{endedRun("a", -1, "a")},
-			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
+			want: wire.KeepList{Live: []string{"a"}, Checkpoints: []string{storePath("a")}}},
 		"nothing is removed from a run that ended recently": {runs: []api.TrainingRun{endedRun("a", 29*day, "a")},
-			want: wire.Keep{Live: []string{"a"}, Checkpoints: []string{place("a")}}},
+			want: wire.KeepList{Live: []string{"a"}, Checkpoints: []string{storePath("a")}}},
 		"nothing is removed from a run without a time of its end": {
 			runs: []api.TrainingRun{noTime},
-			want: wire.Keep{Live: []string{"a"}},
+			want: wire.KeepList{Live: []string{"a"}},
 		},
 		"the bests of an older run are kept": {
 			runs: []api.TrainingRun{endedRun("b", 31*day, "b"), endedRun("a", 30*day, "a")},
-			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a"), place("b")}},
+			want: wire.KeepList{Ended: []string{"a", "b"}, Checkpoints: []string{storePath("a"), storePath("b")}},
 		},
 		"nothing is removed from the run that a live run resumes from": {
 			runs: []api.TrainingRun{
@@ -76,14 +76,14 @@ func TestWhatAPruneMustKeep(t *testing.T) {
 				resumed(endedRun("b", -1, ""), "a"),
 				resumed(endedRun("c", -1, ""), "gone"),
 			},
-			want: wire.Keep{Live: []string{"a", "b", "c", "gone"}, Checkpoints: []string{place("a")}},
+			want: wire.KeepList{Live: []string{"a", "b", "c", "gone"}, Checkpoints: []string{storePath("a")}},
 		},
 		"a best in an older run's directory is kept": {
 			runs: []api.TrainingRun{endedRun("a", 40*day, ""), resumed(endedRun("b", 35*day, "a"), "a")},
-			want: wire.Keep{Ended: []string{"a", "b"}, Checkpoints: []string{place("a")}},
+			want: wire.KeepList{Ended: []string{"a", "b"}, Checkpoints: []string{storePath("a")}},
 		},
 		"a promoted checkpoint is kept, although its run was deleted": {versions: []api.ModelVersion{version},
-			want: wire.Keep{Checkpoints: []string{"gone/d18/d18-a2-q/best-e0003"}}},
+			want: wire.KeepList{Checkpoints: []string{"gone/d18/d18-a2-q/best-e0003"}}},
 		"a checkpoint whose location cannot be parsed is an error": {
 			runs: []api.TrainingRun{endedRun("a", 40*day, "a/..")},
 			err: `trial d50 of run inspection/run-a names the checkpoint ` +
@@ -103,7 +103,7 @@ func TestWhatAPruneMustKeep(t *testing.T) {
 		}
 		document, err := json.Marshal(got)
 		if err == nil {
-			_, err = wire.DecodeKeep(document)
+			_, err = wire.DecodeKeepList(document)
 		}
 		if err != nil {
 			t.Errorf("%s: the trainer would refuse it: %v", name, err)

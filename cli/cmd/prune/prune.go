@@ -144,7 +144,9 @@ func runPrune(ctx context.Context, o *Options) error {
 
 // gather lists the runs and model versions and makes the keep list of them. It also returns the run whose checkpoint
 // store, image and volumes the Job uses.
-func (o *Options) gather(ctx context.Context, cl client.Client, namespace string) (*api.TrainingRun, wire.Keep, error) {
+func (o *Options) gather(
+	ctx context.Context, cl client.Client, namespace string,
+) (*api.TrainingRun, wire.KeepList, error) {
 	now := o.Now() // before the lists, which may lack a run that is created meanwhile
 	in := namespace
 	// --unknown reads all namespaces, because a run that this namespace does not have may be another namespace's.
@@ -154,14 +156,14 @@ func (o *Options) gather(ctx context.Context, cl client.Client, namespace string
 	var runs api.TrainingRunList
 	var versions api.ModelVersionList
 	if err := cl.List(ctx, &runs, client.InNamespace(in)); err != nil {
-		return nil, wire.Keep{}, fmt.Errorf("list runs in %s: %w", cluster.DescribeNamespace(in), err)
+		return nil, wire.KeepList{}, fmt.Errorf("list runs in %s: %w", cluster.DescribeNamespace(in), err)
 	}
 	if err := cl.List(ctx, &versions, client.InNamespace(in)); err != nil {
-		return nil, wire.Keep{}, fmt.Errorf("list model versions in %s: %w", cluster.DescribeNamespace(in), err)
+		return nil, wire.KeepList{}, fmt.Errorf("list model versions in %s: %w", cluster.DescribeNamespace(in), err)
 	}
 	keep, err := keepList(runs.Items, versions.Items, o.OlderThan, o.Unknown, now)
 	if err != nil {
-		return nil, wire.Keep{}, err
+		return nil, wire.KeepList{}, err
 	}
 	if o.Template != "" {
 		run, err := cluster.GetRun(ctx, cl, namespace, o.Template)
@@ -169,7 +171,7 @@ func (o *Options) gather(ctx context.Context, cl client.Client, namespace string
 	}
 	own := slices.DeleteFunc(runs.Items, func(r api.TrainingRun) bool { return r.Namespace != namespace })
 	if len(own) == 0 {
-		return nil, wire.Keep{}, fmt.Errorf(
+		return nil, wire.KeepList{}, fmt.Errorf(
 			"namespace %s has no run whose checkpoint store, image and volumes the Job could use\n"+
 				"Prune in a namespace that has one: plumb prune -n NAMESPACE. "+
 				"Or prune by hand on a machine that mounts the store: plumbline-trainer prune --help", namespace)
@@ -206,7 +208,7 @@ func (o *Options) ask(ctx context.Context) error {
 
 // runJob creates the Job and its keep list, waits for the Job's end, and prints the Job's log.
 func (o *Options) runJob(
-	ctx context.Context, cl client.WithWatch, run *api.TrainingRun, keep wire.Keep, dryRun bool,
+	ctx context.Context, cl client.WithWatch, run *api.TrainingRun, keep wire.KeepList, dryRun bool,
 ) error {
 	job, config, err := newJob(run, "plumb-prune-"+rand.String(5), keep, dryRun)
 	if err != nil {

@@ -214,7 +214,7 @@ func checkConfig(t *testing.T, c client.Client, j batchv1.Job) {
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(&j), &config); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := wire.DecodeKeep([]byte(config.Data[keepFile])); err != nil {
+	if _, err := wire.DecodeKeepList([]byte(config.Data[keepFile])); err != nil {
 		t.Error(err)
 	}
 	if len(config.OwnerReferences) != 1 || config.OwnerReferences[0].Name != j.Name {

@@ -257,7 +257,7 @@ func (o *Options) keepPhases(old, next *api.TrainingRun) error {
 
 // withoutCheckpoint returns the depths whose trial, according to the run's status, left no checkpoint to resume from.
 func withoutCheckpoint(old *api.TrainingRun, depths []api.Depth) (missing []api.Depth) {
-	every := ptr.Deref(old.Spec.Checkpoint.EveryEpochs, int32(wire.DefaultCheckpoint("").EveryEpochs))
+	every := ptr.Deref(old.Spec.Checkpoint.EveryEpochs, int32(wire.DefaultCheckpointSettings("").EveryEpochs))
 	for _, d := range depths {
 		if t := runstate.FindTrial(old, fmt.Sprintf("d%d", d)); t == nil || !hasSaved(t, every) {
 			missing = append(missing, d)

@@ -47,7 +47,7 @@ func newPruneCommand(p *program) *cobra.Command {
 	f.BoolVar(&dryRun, "dry-run", false, "print what would be removed, and remove nothing")
 	require(cmd, "checkpoints", "keep")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		list, err := readKeep(keep, cmd.InOrStdin(), time.Now())
+		list, err := readKeepList(keep, cmd.InOrStdin(), time.Now())
 		if err != nil {
 			return err
 		}
@@ -56,8 +56,8 @@ func newPruneCommand(p *program) *cobra.Command {
 	return cmd
 }
 
-// readKeep reads the keep list from a file, or from stdin if the file is "-". It refuses a list that is too old.
-func readKeep(file string, stdin io.Reader, now time.Time) (wire.Keep, error) {
+// readKeepList reads the keep list from a file, or from stdin if the file is "-". It refuses a list that is too old.
+func readKeepList(file string, stdin io.Reader, now time.Time) (wire.KeepList, error) {
 	read := func() ([]byte, error) { return os.ReadFile(file) }
 	if file == "-" {
 		read = func() ([]byte, error) { return io.ReadAll(stdin) }
@@ -65,20 +65,20 @@ func readKeep(file string, stdin io.Reader, now time.Time) (wire.Keep, error) {
 	text, err := read()
 	if err != nil {
 		err = fmt.Errorf("read the keep list that --keep names (plumb prune makes it): %w", err)
-		return wire.Keep{}, missingError(file, err)
+		return wire.KeepList{}, missingError(file, err)
 	}
-	keep, err := wire.DecodeKeep(text)
+	keep, err := wire.DecodeKeepList(text)
 	if err == nil {
 		err = keep.CheckAge(now)
 	}
 	if err != nil {
-		return wire.Keep{}, settingsError(err)
+		return wire.KeepList{}, settingsError(err)
 	}
 	return keep, nil
 }
 
 // prune surveys the store in dir and removes what the keep list does not protect. With dryRun it only prints that.
-func prune(ctx context.Context, dir string, keep wire.Keep, dryRun bool, out io.Writer) error {
+func prune(ctx context.Context, dir string, keep wire.KeepList, dryRun bool, out io.Writer) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err

@@ -50,39 +50,39 @@ func runTrial(ctx context.Context, p *program) error {
 	text := p.env(wire.EnvTrial)
 	t, err := wire.DecodeTrial([]byte(text))
 	if err != nil {
-		return endPod(log, resultFile(text), loop.Outcome{}, settingsError(err))
+		return leaveResult(log, resultFile(text), loop.Outcome{}, settingsError(err))
 	}
 	uid := p.env(wire.EnvPodUID)
 	if uid == "" {
 		err := fmt.Errorf("%s is not set: without the pod's uid two attempts could write to the same directory",
 			wire.EnvPodUID)
-		return endPod(log, t.Result, loop.Outcome{}, settingsError(err))
+		return leaveResult(log, t.Result, loop.Outcome{}, settingsError(err))
 	}
 	log = log.With("trial", t.Name, "attempt", t.Attempt)
 	log.Info("attempt starts", "run", t.Run.Namespace+"/"+t.Run.Name,
 		"depth", t.Depth, "threads", t.Threads, "gpu", t.GPU, "release", wire.Release)
 	out, err := runWithOutbox(ctx, t, uid, p, log)
-	return endPod(log, t.Result, out, err)
+	return leaveResult(log, t.Result, out, err)
 }
 
 // trainWatched trains with a watchdog beside it. A step that hangs cannot be interrupted. Therefore, on a stall, the
 // process writes its termination message and ends at once, without cleaning up. Its committed checkpoints stay valid,
 // and the next attempt resumes from them.
-func (a attempt) trainWatched(ctx context.Context, p *program) (loop.Outcome, error) {
-	if a.trial.StallSeconds == 0 {
-		return a.train(ctx)
+func (tp trialProcess) trainWatched(ctx context.Context, p *program) (loop.Outcome, error) {
+	if tp.trial.StallSeconds == 0 {
+		return tp.train(ctx)
 	}
-	dog := watchdog.New(time.Duration(a.trial.StallSeconds) * time.Second)
-	a.worked = dog.Worked
+	dog := watchdog.New(time.Duration(tp.trial.StallSeconds) * time.Second)
+	tp.worked = dog.Worked
 	checks := time.NewTicker(dog.Every())
 	defer checks.Stop()
 	stop := dog.Watch(checks.C, func(s watchdog.Stall) {
 		stalled := &ending{code: wire.ExitStalled, reason: "Stalled", err: s}
-		_ = endPodWithError(a.log, a.trial.Result, stalled, s.Epoch) // the process ends even if this fails
+		_ = leaveFailure(tp.log, tp.trial.Result, stalled, s.Epoch) // the process ends even if this fails
 		p.exit(wire.ExitStalled)
 	})
 	defer stop()
-	return a.train(ctx)
+	return tp.train(ctx)
 }
 
 // runWithOutbox trains with a spool of reports and, if there is a server, a sender that delivers them.
@@ -94,7 +94,7 @@ func runWithOutbox(
 		return loop.Outcome{}, storeError(t.Scratch, err)
 	}
 	defer spool.Close()
-	a := attempt{
+	process := trialProcess{
 		trial:        t,
 		writer:       t.Writer(podUID),
 		gpu:          t.GPU && p.env(wire.EnvSimulatedGPU) != "1",
@@ -104,7 +104,7 @@ func runWithOutbox(
 	}
 	if t.Reports.URL == "" {
 		log.Warn("no server is configured: reports are kept only in the checkpoints")
-		return a.trainWatched(ctx, p)
+		return process.trainWatched(ctx, p)
 	}
 	sender := outbox.Start(outbox.Config{
 		Reports: t.Reports,
@@ -115,8 +115,8 @@ func runWithOutbox(
 		Longest: outbox.DefaultLongest,
 	}, spool)
 	defer sender.Close()
-	a.pinned = sender.LastReportedBest
-	out, err := a.trainWatched(ctx, p)
+	process.pinned = sender.LastReportedBest
+	out, err := process.trainWatched(ctx, p)
 	return out, drain(ctx, sender, p.drainLimits, log, err)
 }
 
@@ -156,8 +156,9 @@ func undelivered(why error) error {
 	return &ending{code: wire.ExitInterrupted, reason: "ReportsUndelivered", err: why}
 }
 
-// endPod reports how the attempt ended, in the log and in the termination message, which it writes to file.
-func endPod(log *slog.Logger, file string, out loop.Outcome, err error) error {
+// leaveResult leaves the result of an attempt in the log and in the termination message, which it writes to file. It
+// returns err as an ending, joined with the error of writing.
+func leaveResult(log *slog.Logger, file string, out loop.Outcome, err error) error {
 	if err == nil {
 		best := out.Best
 		log.Info("trial done", "epoch", out.Epoch, "best", best.Epoch,
@@ -165,11 +166,13 @@ func endPod(log *slog.Logger, file string, out loop.Outcome, err error) error {
 		message := fmt.Sprintf("the best is epoch %d with an AUC-PR of %.4f", best.Epoch, best.Metrics.AUCPR)
 		return writeResult(file, wire.Result{Reason: "Succeeded", Epoch: out.Epoch, Message: message})
 	}
-	return endPodWithError(log, file, err, out.Epoch)
+	return leaveFailure(log, file, err, out.Epoch)
 }
 
-// endPodWithError reports an error in the log and in the termination message. It returns the error, as an ending.
-func endPodWithError(log *slog.Logger, file string, err error, epoch int) error {
+// leaveFailure leaves the result of a pod that failed with err, in the log and in the termination message, which it
+// writes to file. epoch is the number of finished epochs. It returns err as an ending, joined with the error of
+// writing.
+func leaveFailure(log *slog.Logger, file string, err error, epoch int) error {
 	e := *endingOf(err)
 	e.logged = true
 	log.Error("the pod ends without success", "reason", e.reason, "exitCode", e.code, "where", e.where, "error", err)

@@ -24,7 +24,7 @@ func TestPruneRemovesWhatIsNotNeededAndSaysSo(t *testing.T) {
 		}
 	}
 	list := filepath.Join(t.TempDir(), "keep.json")
-	keep := func(k wire.Keep) {
+	keep := func(k wire.KeepList) {
 		k.Version = wire.Version
 		if k.Made.IsZero() {
 			k.Made = time.Now()
@@ -57,13 +57,13 @@ func TestPruneRemovesWhatIsNotNeededAndSaysSo(t *testing.T) {
 	}
 
 	run(wire.ExitNoInput, "read the keep list")
-	keep(wire.Keep{Ended: []string{"../r1"}})
+	keep(wire.KeepList{Ended: []string{"../r1"}})
 	run(wire.ExitSettings, `"../r1" is not a run's uid`)
-	keep(wire.Keep{Made: time.Now().Add(-wire.KeepMaxAge - time.Minute), Ended: []string{"r1"}})
+	keep(wire.KeepList{Made: time.Now().Add(-wire.KeepMaxAge - time.Minute), Ended: []string{"r1"}})
 	run(wire.ExitSettings, "run plumb prune again")
-	keep(wire.Keep{})
+	keep(wire.KeepList{})
 	run(0, "left             6.0 kB  r1: a run that the keep list does not name")
-	keep(wire.Keep{Ended: []string{"r1"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"}})
+	keep(wire.KeepList{Ended: []string{"r1"}, Checkpoints: []string{"r1/d18/d18-a1-p/best-e0002"}})
 	run(0, "would remove     1.5 kB  r1/d18/d18-a1-p/best-e0001 (not its trial's best)", "--dry-run")
 	if got := left(); got != "best-e0001 best-e0002 report resume-e0002-s00000020" {
 		t.Errorf("after a dry run there is %s", got)

@@ -173,7 +173,7 @@ func (o fitOptions) trial() (wire.Trial, error) {
 		Dataset:         wire.Dataset{URI: wire.LocalURI(data), Split: o.split},
 		Hyperparameters: o.recipe.hyper,
 		Imbalance:       o.recipe.imbalance,
-		Checkpoint:      wire.DefaultCheckpoint(wire.LocalURI(out)),
+		Checkpoint:      wire.DefaultCheckpointSettings(wire.LocalURI(out)),
 	}
 	if err := errors.Join(errData, errOut); err != nil {
 		return t, err
@@ -221,7 +221,7 @@ func fit(ctx context.Context, p *program, o fitOptions) error {
 		t.Depth, start, h.Epochs, h.HeadEpochs, h.BatchSize, h.ImageSize, h.ImageSize)
 	screen.linef("%s at learning rate %g, seed %d, %d threads", h.Optimizer, h.LearningRate, h.Seed, t.Threads)
 	began := time.Now()
-	a := attempt{
+	process := trialProcess{
 		trial:    t,
 		writer:   t.Writer("local"),
 		gpu:      t.GPU,
@@ -229,7 +229,7 @@ func fit(ctx context.Context, p *program, o fitOptions) error {
 		progress: screen.step,
 		log:      slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
-	done, err := a.train(ctx)
+	done, err := process.train(ctx)
 	screen.clear()
 	if errors.Is(err, loop.ErrInterrupted) {
 		return &ending{code: wire.ExitInterrupted, err: fmt.Errorf(
