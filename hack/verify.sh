@@ -29,7 +29,8 @@ unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 [ -z "$unformatted" ] || fail "gofmt -w these: $unformatted"
 
 say "lines of at most 120 columns in Markdown, shell and Python (golangci-lint checks Go)"
-git ls-files -z '*.md' '*.sh' '*.py' .ci/run Makefile | xargs -0 hack/lint/columns.py >&2 || fail "break the lines above"
+git ls-files -z '*.md' '*.sh' '*.py' .ci/run Makefile | xargs -0 hack/lint/columns.py >&2 ||
+	fail "break the lines above"
 
 say "golangci-lint, every module (the first run builds it and reads all dependencies, a few minutes)"
 golangci=$(go tool -modfile=hack/lint/go.mod -n golangci-lint)
@@ -52,7 +53,8 @@ say "manifests: the kustomizations and the samples"
 schemas="$work/schemas"
 mkdir "$schemas"
 kubernetes=$(cd hack/localcluster && go list -m -f '{{.Dir}}' k8s.io/kubernetes)
-[ -n "$kubernetes" ] || kubernetes=$(cd hack/localcluster && go mod download -json k8s.io/kubernetes | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+[ -n "$kubernetes" ] || kubernetes=$(cd hack/localcluster && go mod download -json k8s.io/kubernetes |
+	sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
 CGO_ENABLED=0 go run ./hack/schemas "$kubernetes/api/openapi-spec/swagger.json" crds "$schemas"
 kubeconform=$(built kubeconform)
 kustomize=$(built kustomize)
@@ -60,7 +62,8 @@ conform() { "$kubeconform" -strict -schema-location "$schemas/{{.ResourceKind}}{
 for overlay in config/default config/local; do
 	"$kustomize" build "$overlay" | conform || fail "$overlay is not valid"
 done
-find config/samples -name '*.yaml' ! -name kustomization.yaml -print0 | xargs -0 -n1 sh -c 'cat "$0"; echo ---' | conform || fail "config/samples is not valid"
+find config/samples -name '*.yaml' ! -name kustomization.yaml -print0 | xargs -0 -n1 sh -c 'cat "$0"; echo ---' |
+	conform || fail "config/samples is not valid"
 
 say "the chart"
 chart=charts/plumbline
@@ -78,7 +81,8 @@ refuse() { # the message that is expected, then values
 	local message=$1
 	shift
 	if render "$@" >/dev/null 2>"$work/refused"; then fail "the chart takes $*"; fi
-	grep -q -- "$message" "$work/refused" || fail "the chart refuses $* without saying \"$message\": $(cat "$work/refused")"
+	grep -q -- "$message" "$work/refused" ||
+		fail "the chart refuses $* without saying \"$message\": $(cat "$work/refused")"
 }
 refuse "interval" --set monitoring.podMonitor.interval=often
 refuse "replcas" --set replcas=2

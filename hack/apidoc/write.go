@@ -33,7 +33,7 @@ func write(w io.Writer, crds []apiextensions.CustomResourceDefinition, condition
 	for _, crd := range crds {
 		version := crd.Spec.Versions[0]
 		root := version.Schema.OpenAPIV3Schema
-		fmt.Fprintf(w, "\n## %s\n\n%s\n\n", crd.Spec.Names.Kind, text(root.Description))
+		fmt.Fprintf(w, "\n## %s\n\n%s\n\n", crd.Spec.Names.Kind, wrap("", text(root.Description)))
 		fmt.Fprintf(w, "Short name `%s`. `kubectl get` prints", strings.Join(crd.Spec.Names.ShortNames, "`, `"))
 		for i, c := range version.AdditionalPrinterColumns {
 			fmt.Fprintf(w, "%s %s", map[bool]string{false: ",", true: ""}[i == 0], c.Name)
@@ -43,7 +43,8 @@ func write(w io.Writer, crds []apiextensions.CustomResourceDefinition, condition
 		for _, part := range []string{"spec", "status"} {
 			s := root.Properties[part]
 			title := crd.Spec.Names.Kind + " " + part
-			fmt.Fprintf(w, "\n### %s\n\n%s\n\n| field | type | meaning |\n|---|---|---|\n", title, text(s.Description))
+			fmt.Fprintf(w, "\n### %s\n\n%s\n\n", title, wrap("", text(s.Description)))
+			fmt.Fprint(w, "| field | type | meaning |\n|---|---|---|\n")
 			writeFields(w, "", s, seen, title)
 			writeRules(w, s.XValidations)
 		}
@@ -172,8 +173,29 @@ func writeRules(w io.Writer, rules apiextensions.ValidationRules) {
 	}
 	fmt.Fprint(w, "\nRefused otherwise:\n\n")
 	for _, r := range rules {
-		fmt.Fprintf(w, "- %s\n", text(r.Message))
+		fmt.Fprintf(w, "- %s\n", wrap("  ", text(r.Message)))
 	}
+}
+
+// wrap breaks text at spaces into lines of at most 120 columns. Lines after the first begin with indent.
+func wrap(indent, text string) string {
+	const columns = 120
+	var b strings.Builder
+	at := len(indent)
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case at+1+len(word) > columns:
+			b.WriteString("\n" + indent)
+			at = len(indent)
+		default:
+			b.WriteString(" ")
+			at++
+		}
+		b.WriteString(word)
+		at += len(word)
+	}
+	return b.String()
 }
 
 // text puts a comment on one line and escapes what would end a table's cell.

@@ -61,8 +61,8 @@ func TestAlerts(t *testing.T) {
 		runsFailed    = `plumbline_training_runs_ended_total{namespace="ps",pod="a",phase="Failed"} `
 		reconcileErrs = `controller_runtime_reconcile_errors_total{namespace="ps",pod="a",controller="trainingrun"} `
 
-		noLeader = "PlumblineNoLeader: No replica of the operator leads, or Prometheus scrapes none. Trials train on, " +
-			"but until a replica leads nothing is started, retried or finished."
+		noLeader = "PlumblineNoLeader: No replica of the operator leads, or Prometheus scrapes none. Trials train " +
+			"on, but until a replica leads nothing is started, retried or finished."
 	)
 	for name, tc := range map[string]struct {
 		series string        // differs from calm; "" for calm itself
@@ -88,8 +88,8 @@ func TestAlerts(t *testing.T) {
 		},
 		"NATS is away": {
 			series: `plumbline_stream_connected{namespace="ps",pod="a"} 1x50 0x130`,
-			want: []string{"PlumblineStreamNotRead: The operator in namespace ps cannot read reports. Trials train on " +
-				"and report later, but no run ends until the stream is read. The condition MetricsHealthy of any " +
+			want: []string{"PlumblineStreamNotRead: The operator in namespace ps cannot read reports. Trials train " +
+				"on and report later, but no run ends until the stream is read. The condition MetricsHealthy of any " +
 				"active run says why; for a run that has not begun, the condition Admitted does."},
 		},
 		"reports arrive faster than they are read": {
@@ -128,8 +128,8 @@ func TestAlerts(t *testing.T) {
 		},
 		"Secrets cannot be created": {
 			series: `plumbline_credential_errors_total{namespace="ps",pod="a"} 0x55 1+1x125`,
-			want: []string{"PlumblineCredentialErrors: The operator cannot create the Secret with the NATS credential " +
-				"of a run. No attempt of that run is started until it can."},
+			want: []string{"PlumblineCredentialErrors: The operator cannot create the Secret with the NATS " +
+				"credential of a run. No attempt of that run is started until it can."},
 		},
 		"the API server refuses status": {
 			series: reconcileErrs + "0+2x180",

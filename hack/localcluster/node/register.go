@@ -194,7 +194,7 @@ func (n *Node) register(ctx context.Context, self *corev1.Node) error {
 // that the node no longer offers. virtual-kubelet's patch of the status does neither.
 func (n *Node) correct(ctx context.Context, self *corev1.Node) error {
 	nodes := n.client.CoreV1().Nodes()
-	have, err := nodes.Get(ctx, self.Name, metav1.GetOptions{})
+	_, err := nodes.Get(ctx, self.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -209,7 +209,7 @@ func (n *Node) correct(ctx context.Context, self *corev1.Node) error {
 	if err != nil {
 		return err
 	}
-	have, err = nodes.Patch(ctx, self.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	have, err := nodes.Patch(ctx, self.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 	if err != nil {
 		return err
 	}

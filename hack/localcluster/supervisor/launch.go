@@ -44,15 +44,18 @@ func Launch(ctx context.Context, c *cluster.Cluster, owner int) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // cmd.ProcessState says how the supervisor ended
+		close(ended)
+	}()
 	for {
 		if _, err := NewClient(c).Status(ctx); err == nil {
 			return nil
 		}
 		select {
-		case err := <-ended:
-			return fmt.Errorf("the supervisor ended at once (%v); %s says why", err, c.LogFile("supervisor"))
+		case <-ended:
+			return fmt.Errorf("the supervisor ended (%s); %s says why", cmd.ProcessState, c.LogFile("supervisor"))
 		case <-ctx.Done():
 			return errors.Join(errors.New("wait for the supervisor"), ctx.Err())
 		case <-time.After(20 * time.Millisecond):
