@@ -151,9 +151,9 @@ type TrainingRunSpec struct {
 	// +kubebuilder:validation:Maximum=86400
 	NodeLossSeconds *int32 `json:"nodeLossSeconds,omitempty"`
 
-	// ttlSecondsAfterFinished is how many seconds after its end the run is deleted. The operator first waits for the
-	// end of every promotion of the run. Deleting a run does not delete its checkpoints; plumb prune removes them.
-	// Minimum: 0. Default: the run is never deleted. It can be changed at any time.
+	// ttlSecondsAfterFinished is how many seconds after its end the run is deleted. The operator first waits until
+	// every ModelVersion of the run is published or has failed. Deleting a run does not delete its checkpoints; plumb
+	// prune removes them. Minimum: 0. Default: the run is never deleted. It can be changed at any time.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`

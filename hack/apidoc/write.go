@@ -147,7 +147,7 @@ func notesOf(f, inner apiextensions.JSONSchemaProps) string {
 	case f.MaxItems != nil:
 		note("At most %d elements.", *f.MaxItems)
 	}
-	if inner.MaxLength != nil && !saysRange {
+	if inner.MaxLength != nil {
 		note("At most %d characters.", *inner.MaxLength)
 	}
 	rules := f.XValidations

@@ -55,7 +55,7 @@ func (a Observed) Wait(was Wait, warnings map[string]string) Wait {
 		}
 		switch w := s.State.Waiting; {
 		case s.State.Running != nil:
-			return Wait{Reason: ReasonFirstReport, Message: "its pod runs but has not reported yet"}
+			return Wait{Reason: ReasonFirstReport, Message: "the pod runs but has not reported yet"}
 		case w == nil:
 		case w.Reason == "ImagePullBackOff" && was.Reason == ReasonImage:
 			// ErrImagePull and ImagePullBackOff alternate. Only the message of ErrImagePull names the cause.

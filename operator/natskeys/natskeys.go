@@ -17,7 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -206,9 +208,10 @@ func (k *keys) named() map[string]*nkeys.KeyPair {
 // keysFrom reads the keys from the root Secret.
 func keysFrom(root *corev1.Secret) (keys, error) {
 	var k keys
-	for name, pair := range k.named() {
+	named := k.named()
+	for _, name := range slices.Sorted(maps.Keys(named)) {
 		var err error
-		if *pair, err = nkeys.FromSeed(root.Data[name]); err != nil {
+		if *named[name], err = nkeys.FromSeed(root.Data[name]); err != nil {
 			return keys{}, fmt.Errorf("key %s of Secret %s/%s is not a NATS seed (%w): restore the Secret, or delete "+
 				"all three Secrets and restart NATS, which makes the stored reports unreachable",
 				name, root.Namespace, root.Name, err)

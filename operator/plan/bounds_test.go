@@ -159,7 +159,7 @@ func TestRunningSaysWhatTheRunWaitsFor(t *testing.T) {
 		},
 		"for the first report, while NATS is away": {
 			become: away,
-			want: "AwaitingFirstReport: d18 (AwaitingFirstReport): its pod runs but has not reported yet; " +
+			want: "AwaitingFirstReport: d18 (AwaitingFirstReport): the pod runs but has not reported yet; " +
 				problem,
 		},
 		"for the last report, while NATS is away": {

@@ -103,7 +103,7 @@ func TestBadDataFailsATrialOnceAndTheRunSaysWhy(t *testing.T) {
 		"a dataset that does not exist": {
 			run:    "bad-there",
 			damage: removeAll,
-			want:   []string{"bad-there is not there"},
+			want:   []string{"bad-there does not exist"},
 		},
 	}
 	for name, test := range tests {
