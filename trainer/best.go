@@ -68,7 +68,7 @@ func loadBest(ref wire.CheckpointRef) (checkpoint.Checkpoint, error) {
 		return c, storeError(ref.URI, err)
 	case c.Manifest.Kind != wire.CheckpointBest:
 		return c, dataError(ref.URI, fmt.Errorf(
-			"%s is a %s checkpoint; only a best checkpoint can become a model", ref.URI, c.Manifest.Kind))
+			"%s is a %s checkpoint; a best checkpoint is needed", ref.URI, c.Manifest.Kind))
 	case len(c.Manifest.Golden) == 0:
 		return c, dataError(ref.URI, fmt.Errorf("%s has no recorded predictions to verify a model with", ref.URI))
 	}

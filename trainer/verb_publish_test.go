@@ -209,7 +209,7 @@ func TestAFailedPublicationLeavesNothing(t *testing.T) {
 			},
 			code:   wire.ExitData,
 			reason: "BadData",
-			say:    "only a best checkpoint can become a model",
+			say:    "a best checkpoint is needed",
 		},
 		"a checkpoint that does not exist": {
 			prepare: func(t *testing.T, pub *wire.Publication) { pub.Checkpoint.URI += "-gone" },

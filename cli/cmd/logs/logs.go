@@ -149,8 +149,8 @@ func (o *Options) podLog(ctx context.Context, r *api.TrainingRun, t api.TrialSta
 	log, err := o.Cluster.OpenLog(ctx, r.Namespace, t.Pod, o.Follow)
 	switch {
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("pod %s of trial %s was deleted, and its log with it\n"+
-			"To see how the trial ended: plumb watch %s%s",
+		return fmt.Errorf("pod %s of trial %s has no log: it was deleted, or its container has not started\n"+
+			"To see what became of the trial: plumb watch %s%s",
 			t.Pod, t.Name, r.Name, o.Cluster.NamespaceFlag())
 	case err != nil:
 		return fmt.Errorf("read the log of pod %s: %w", t.Pod, err)
