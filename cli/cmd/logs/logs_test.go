@@ -41,7 +41,8 @@ func TestLogsAreReadFromTheServer(t *testing.T) {
 			out:  []string{"d18   epoch 1\nd18   follow="},
 			err: []string{
 				"of trial d",
-				"has no log: it was deleted, or its container has not started\nTo see what became of the trial: plumb watch erasers -n inspection",
+				"has no log: it was deleted, or its container has not started\n" +
+					"To see what became of the trial: plumb watch erasers -n inspection",
 			},
 		},
 	}
