@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	api "plumbline.dev/plumbline/api/v1alpha1"
@@ -9,9 +10,6 @@ import (
 	"plumbline.dev/plumbline/operator/resolve"
 	"plumbline.dev/plumbline/wire"
 )
-
-// defaultDepths are the depths of a run that names none; the CRD has the same default.
-var defaultDepths = []api.Depth{18, 34, 50, 101, 152}
 
 // admitEvery is how often a run is planned again that cannot be admitted before the installation works.
 const admitEvery = 5 * time.Second
@@ -67,9 +65,11 @@ func (p *planner) refuse(reason, message string) {
 
 // newTrials returns the run's trials before their first attempt. The error names all settings that are invalid.
 func (p *planner) newTrials() ([]api.TrialStatus, error) {
-	depths := p.Run.Spec.Depths
-	if len(depths) == 0 {
-		depths = defaultDepths
+	depths := slices.Clone(p.Run.Spec.Depths)
+	if len(depths) == 0 { // a run without depths trains all of them; the CRD has the same default
+		for _, d := range wire.Depths {
+			depths = append(depths, api.Depth(d))
+		}
 	}
 	var trials []api.TrialStatus
 	var errs []error
