@@ -13,7 +13,8 @@ import (
 // defaultDepths are the depths of a run that names none; the CRD has the same default.
 var defaultDepths = []api.Depth{18, 34, 50, 101, 152}
 
-// admitEvery is how often a run is planned again that cannot be admitted before the installation works.
+// admitEvery is how often a run is planned again while it cannot be admitted because something in the installation does
+// not work.
 const admitEvery = 5 * time.Second
 
 // admitted is the message of the condition Admitted while it is true.
