@@ -20,8 +20,8 @@ const queue = "lab"
 
 // TestKueueLetsOneTrialTrainAtATime trains through a queue of the real Kueue that has room for one trial. Trials that
 // wait say so in Kueue's words. A trial that trains gives its place to a more urgent Job, and resumes afterwards. At
-// the end the metrics are exactly those of a run without a queue. The test has a cluster of its own, because Kueue
-// watches every Job and pod of a cluster.
+// the end the metrics are exactly those of a run without a queue. The test has its own cluster, because Kueue watches
+// every Job and pod of a cluster.
 func TestKueueLetsOneTrialTrainAtATime(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(cluster.bin, "kueue")); err != nil {
 		t.Skipf("Kueue is not built: %v; run `make kueue`", err)
@@ -272,7 +272,7 @@ func checkPreemption(t *testing.T, before, after v1alpha1.TrialStatus) {
 // exitCode returns the exit code of an attempt, as a phrase.
 func exitCode(a v1alpha1.AttemptStatus) string {
 	if a.ExitCode == nil {
-		return "a code that nobody saw"
+		return "no known exit code"
 	}
 	return fmt.Sprint("exit code ", *a.ExitCode)
 }
