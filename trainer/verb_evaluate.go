@@ -19,8 +19,8 @@ With --out DIR the verb writes these files into DIR:
   ` + predictionsFile + `  the prediction for every sample
 
 You may score the test split as often as you like: the figures are the same each time. But if you then choose a
-checkpoint or a setting because of them, the test split has selected something, and its figures flatter. To evaluate
-on other data use --split all.`
+checkpoint or a setting because of them, the test split has selected something, and its figures are too good. To
+evaluate on other data use --split all.`
 
 const evaluateExample = `  plumbline-trainer evaluate --checkpoint out/fit/d18/d18-a1-local/best-e0005 \
       --data erasers --out evaluation
