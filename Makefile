@@ -1,4 +1,4 @@
-# Plumbline's commands; `make` prints them. What is slow to build or to fetch is kept outside the tree, in
+# Plumbline's commands; `make` prints them. Files that are slow to build or to fetch are kept outside the tree, in
 # $PLUMBLINE_CACHE (default: plumbline/ in your cache directory), and reused.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c

@@ -75,7 +75,7 @@ def main():
 
 
 def check(file, root):
-    """Yields a sentence for each thing that is wrong with an event file, and prints what the file holds."""
+    """Yields a sentence for each problem of an event file, and prints what the file holds."""
     unlimited = dict.fromkeys(("scalars", "tensors", "images"), 0)
     events = event_accumulator.EventAccumulator(str(file), size_guidance=unlimited)
     events.Reload()
