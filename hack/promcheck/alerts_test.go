@@ -90,7 +90,8 @@ func TestAlerts(t *testing.T) {
 			series: `plumbline_stream_connected{namespace="ps",pod="a"} 1x50 0x130`,
 			want: []string{"PlumblineStreamNotRead: The operator in namespace ps cannot read reports. Trials " +
 				"continue to train and report later, but no run ends until the stream is read. The condition " +
-				"MetricsHealthy of any active run says why; for a run that has not begun, the condition Admitted does."},
+				"MetricsHealthy of any active run says why; for a run that has not begun, the condition Admitted " +
+				"does."},
 		},
 		"reports arrive faster than they are read": {
 			series: `plumbline_stream_lag_messages{namespace="ps",pod="a"} 0+20x180`,

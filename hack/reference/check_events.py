@@ -159,7 +159,7 @@ def history(writer):
 
 
 def golden(path):
-    """Writes the events that TestEventsAreTheBytesThatPythonWrites (trainer/tensorboard) writes from the same values."""
+    """Writes the events that trainer/tensorboard TestEventsAreTheBytesThatPythonWrites writes from the same values."""
 
     def classed(value, data_class):
         value.metadata.data_class = data_class
