@@ -53,7 +53,8 @@ func newEvaluateCommand(p *program) *cobra.Command {
 	f.StringVar(&o.checkpoint, "checkpoint", "", checkpointFlag)
 	o.bind(f)
 	o.bindSplit(f, "test")
-	f.StringVar(&o.out, "out", "", "directory to write the report to; created if it does not exist")
+	f.StringVar(&o.out, "out", "",
+		"directory to write the page, the metrics and the predictions to; created if it does not exist")
 	f.StringVarP(&o.output, "output", "o", "table", "format of the output: table or json")
 	f.IntVar(&o.threads, "threads", runtime.NumCPU(), threadsFlag)
 	require(cmd, "checkpoint", "data")

@@ -38,7 +38,7 @@ func FuzzFoldIgnoresOrder(f *testing.F) {
 	})
 }
 
-// An older attempt's report of an epoch never replaces a newer attempt's, however late and however often it arrives.
+// An older attempt's report of an epoch never replaces a newer attempt's, even if it arrives last or several times.
 func FuzzLateReportsOfOlderAttempts(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed)

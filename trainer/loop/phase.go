@@ -35,7 +35,7 @@ func (t *training) enterMainPhase(ctx context.Context) error {
 	if t.epoch != h.HeadEpochs || t.unfinished.Steps > 0 || h.HeadEpochs == 0 && !frozen {
 		return nil
 	}
-	if frozen { // statistics that stay fixed must fit this data, as the new first convolution passes it on
+	if frozen { // the fixed statistics must fit what the new first convolution computes from this data
 		if err := t.reestimate(ctx); err != nil {
 			return err
 		}
