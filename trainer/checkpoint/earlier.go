@@ -16,13 +16,13 @@ import (
 //
 //   - resume checkpoints, once this writer has written keepLast resume checkpoints and the oldest of its own has at
 //     least as much progress;
-//   - best checkpoints that are worse than the one with the uri acknowledged, the last best of this writer whose report
-//     the stream has acknowledged: they can no longer be chosen. A best that a remaining resume checkpoint names stays,
-//     whoever wrote either of them, because resuming needs it;
+//   - best checkpoints that can no longer be chosen, because they are worse than the one with the uri acknowledged.
+//     That one is the last best of this writer whose report the stream has acknowledged. A best that a remaining resume
+//     checkpoint names stays, whoever wrote either of them, because resuming needs it;
 //   - directories that are unfinished or half removed.
 //
 // It never removes anything of a later attempt. An earlier attempt may still be alive on a node that is considered
-// lost. Even then, nothing is removed that any attempt would resume from.
+// lost. Even then, no checkpoint is removed that an attempt could resume from.
 func (w *Writer) removeFromEarlier(acknowledged string) error {
 	attempt, ok := attemptOf(filepath.Base(w.dir))
 	if !ok || attempt == 1 {

@@ -43,8 +43,9 @@ type Findings struct {
 const CacheName = "cache"
 
 // Survey returns what may be removed from the store at root according to the keep list. It changes nothing. In two
-// cases it keeps best checkpoints that the list does not name: those that a remaining resume checkpoint may need, and
-// all bests of a trial of which the list names none, because the trial's reports may never have arrived.
+// cases it keeps best checkpoints that the list does not name. It keeps those that a remaining resume checkpoint may
+// need. And if the list names no best of a trial, it keeps all bests of that trial, because the trial's reports may
+// never have arrived.
 func Survey(root string, keep wire.KeepList, now time.Time) (Findings, error) {
 	s := surveyor{root: root, keep: keep, now: now, kept: map[string]bool{}, keepsAllBests: map[string]bool{}}
 	runs, err := s.runs()
