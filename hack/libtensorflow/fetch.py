@@ -163,8 +163,8 @@ def download(package, work):
     if run.returncode != 0:
         raise Refused(
             f"pip could not download {package}=={VERSION}; pip's error is above. If this machine cannot reach PyPI, "
-            "point pip at your mirror (PIP_INDEX_URL), or copy the wheel from another machine (README.md) and set "
-            "TF_WHEEL to the file."
+            "point pip at your mirror (PIP_INDEX_URL), or copy the wheel from another machine and set TF_WHEEL to the "
+            "file (hack/libtensorflow/README.md)."
         )
     return os.path.join(work, next(f for f in os.listdir(work) if f.endswith(".whl")))
 

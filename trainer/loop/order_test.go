@@ -113,7 +113,7 @@ func TestLearningRate(t *testing.T) {
 	}
 }
 
-func TestNormalisationIsOfTheTrainingFold(t *testing.T) {
+func TestNormalisationIsOfTheTrainingSplit(t *testing.T) {
 	d := Data{
 		Size:     1,
 		Channels: []string{"AM", "GRAY"},
