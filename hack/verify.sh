@@ -1,5 +1,6 @@
-#!/usr/bin/env bash Checks the tree without running its tests. `make verify` runs all checks; `make lint` runs only
-#those that write no file.
+#!/usr/bin/env bash
+# Checks the tree without running its tests. `make verify` runs all checks; `make lint` runs only those that write no
+# file.
 #
 #   hack/verify.sh [lint]
 set -euo pipefail

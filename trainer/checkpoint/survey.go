@@ -176,9 +176,9 @@ func (s *surveyor) keepBest(m wire.Manifest) {
 	}
 }
 
-// keepUnreported deals with those trials of an ended run from which the keep list names no checkpoint. It keeps all
-// bests of such a trial, and the best that the trial's last resume checkpoint names, which may be in the directory of
-// another run. It is not known which of them is the trial's best: a best may be newer than the last resume checkpoint.
+// keepUnreported deals with the trials of an ended run that have no checkpoint in the keep list. It keeps all bests of
+// such a trial, and the best that the trial's last resume checkpoint names, which may be in the directory of another
+// run. It is not known which of them is the trial's best: a best may be newer than the last resume checkpoint.
 func (s *surveyor) keepUnreported(uid string) error {
 	if !slices.Contains(s.keep.Ended, uid) {
 		return nil
