@@ -117,7 +117,7 @@ func badMountPath(p string) string {
 	case !strings.HasPrefix(p, "/"):
 		return "is not absolute"
 	case path.Clean(p) == "/":
-		return "is the root directory, which the node cannot distinguish from the machine's root"
+		return "is the root directory, which looks the same as the machine's root"
 	case p != path.Clean(p) && p != path.Clean(p)+"/":
 		return "must be written without . and .. and double slashes"
 	}
