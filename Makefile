@@ -1,4 +1,4 @@
-# Plumbline's commands; `make` prints them. What is slow to build or to fetch is kept outside the tree, in
+# Plumbline's commands; `make` prints them. Files that are slow to build or to fetch are kept outside the tree, in
 # $PLUMBLINE_CACHE (default: plumbline/ in your cache directory), and reused.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,7 +17,7 @@ TF = $$(hack/libtensorflow/fetch.sh)
 WITH_TF = . "$(TF)/env.sh"
 
 help: ## Print this help
-	@printf 'Plumbline sweeps ResNet depths on Kubernetes and promotes the best one.\n\n'
+	@printf 'Plumbline trains one ResNet per depth on Kubernetes and promotes the best checkpoint.\n\n'
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: build ## Run the whole walk for you to watch: cluster, data, five depths, promotion, predictions

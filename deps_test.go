@@ -94,8 +94,8 @@ var reach = []struct {
 	{
 		of:    []string{"test/drill/judge"},
 		never: []string{module + "..."},
-		why: "the judge of what operator and trainer did shares no code with them: a mistake in shared code would be " +
-			"made twice and not be found",
+		why: "the judge of what operator and trainer did shares no code with them: a bug in shared code would affect " +
+			"both sides and not be found",
 	},
 	{
 		of:    []string{"trainer/safetensors", "trainer/pretrained"},

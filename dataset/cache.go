@@ -180,8 +180,8 @@ func writePacked(file string, key [sha256.Size]byte, pixels []uint8) (err error)
 	return os.Rename(partial.Name(), file)
 }
 
-// touch sets a cache file's modification time to now, because `plumb prune` deletes files that nobody
-// has used for a while. An error is ignored: a file that is pruned too early is only decoded again.
+// touch sets a cache file's modification time to now, because `plumb prune` deletes files that no trial has used for a
+// while. An error is ignored: a file that is pruned too early is only decoded again.
 func touch(file string) {
 	now := time.Now()
 	_ = os.Chtimes(file, now, now)

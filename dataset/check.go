@@ -135,10 +135,9 @@ func (s *Set) included(captures []capture) []bool {
 	return included
 }
 
-// findCopies finds captures whose files have the same bytes, in all channels, as those of an earlier
-// capture. A camera never takes the same bits twice, so one of the two is a copy. If a copy lay in the
-// test part and its original in the training part, the test would be worthless. An excluded copy may
-// stay in the set.
+// findCopies finds captures whose files have the same bytes, in all channels, as those of an earlier capture. A camera
+// never takes the same bits twice, so one of the two is a copy. If a copy were in the test split and its original in
+// the training split, the test would be worthless. An excluded copy may stay in the set.
 func (s *Set) findCopies(captures []capture, digests []string) problems {
 	var ps problems
 	first := map[string]capture{}

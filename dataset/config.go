@@ -209,8 +209,8 @@ func (c Config) file(sample Sample, channel string) string {
 	return filepath.FromSlash(placeholders.Replace(c.Files))
 }
 
-// unsafeName returns why a name from a file must not become part of a path: words that follow the name.
-// It returns "" for a safe name.
+// unsafeName returns why a name from a file must not become part of a path, or "" for a safe name. The reason completes
+// a sentence that starts with the name.
 func unsafeName(name string) string {
 	switch {
 	case name == "":
@@ -229,8 +229,8 @@ func unsafeName(name string) string {
 	return ""
 }
 
-// yamlReason returns the line and the words of the YAML package's error. It drops the package's name and
-// replaces the names of Go types by words that a user knows.
+// yamlReason returns the line and the text of the YAML package's error. It drops the package's name and replaces the
+// names of Go types by words that a user knows.
 func yamlReason(err error) (line int, reason string) {
 	text := err.Error()
 	var typeError *yaml.TypeError

@@ -104,8 +104,8 @@ func applyCorrections(file string, samples []Sample, corrections []Correction) (
 	return kept, ps
 }
 
-// matchDigests refuses every correction that was written for another image. digests holds each sample's
-// digest by id; "" where the image could not be read, which is another problem already.
+// matchDigests refuses every correction that was written for another image. digests holds each sample's digest by id,
+// or "" if the image could not be read, which has been added as a problem already.
 func matchDigests(file string, corrections []Correction, digests map[string]string) problems {
 	var ps problems
 	for _, c := range corrections {

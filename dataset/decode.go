@@ -23,9 +23,8 @@ type plane struct {
 	pixels        []uint16 // row by row; at most 255 unless wide
 }
 
-// Bounds of an image's size. 64 million pixels are far more than an inspection camera has, and 128 MiB
-// when decoded. A file whose header says more is a mistake or an attack. The sums in resize rely on both
-// bounds.
+// Bounds of an image's size. 64 million pixels are far more than an inspection camera has, and 128 MiB when decoded. A
+// file whose header claims more is damaged or an attack. The sums in resize rely on both bounds.
 const (
 	maxPixels = 1 << 26
 	maxSide   = 1 << 15

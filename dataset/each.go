@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 )
 
-// each calls work(0) to work(n-1) on as many goroutines as there are processors. It returns the problems
-// in the order of the indices, whatever the order of work. The first error ends the work and is
-// returned. progress may be nil; its calls do not overlap.
+// each calls work(0) to work(n-1) on as many goroutines as there are processors. It returns the problems in the order
+// of the indices, and not in the order in which the calls end. The first error ends the work and is returned. progress
+// may be nil; its calls do not overlap.
 func each(
 	ctx context.Context, n int, progress func(done, total int), work func(i int) (problems, error),
 ) (problems, error) {

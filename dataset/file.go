@@ -67,8 +67,8 @@ func readFile(file string, limit int64) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// problemOf returns the words for an error that is a problem of the set: they complete a sentence that
-// starts with the file's name. It returns any other error, which may be temporary, as an error.
+// problemOf returns the text for an error that is a problem of the set. The text completes a sentence that starts with
+// the file's name. It returns any other error, which may be temporary, as an error.
 func problemOf(err error) (string, error) {
 	var u unfit
 	switch {

@@ -30,8 +30,8 @@ type Margin struct {
 	Bottom int `yaml:"bottom,omitempty" json:"bottom"`
 }
 
-// maxCellsPerSide bounds a grid's rows and columns: more of them are a typing error, and the cells would
-// have hardly any pixels.
+// maxCellsPerSide bounds a grid's rows and columns. A larger number is a typing error: the cells would have hardly any
+// pixels.
 const maxCellsPerSide = 1000
 
 const gridExample = "as in {rows: 3, columns: 5}"
@@ -41,8 +41,8 @@ func (g Grid) String() string { return fmt.Sprintf("%d x %d", g.Rows, g.Columns)
 // Cells returns the number of samples that one image can show.
 func (g Grid) Cells() int { return g.Rows * g.Columns }
 
-// misfit returns why an image of this shape cannot be cut into the grid's cells: words that follow the
-// file's name. It returns "" when the image can be cut.
+// misfit returns why an image of this shape cannot be cut into the grid's cells, or "" when it can. The reason
+// completes a sentence that starts with the file's name.
 func (g Grid) misfit(s shape) string {
 	w, h := s.width-g.Margin.Left-g.Margin.Right, s.height-g.Margin.Top-g.Margin.Bottom
 	if w >= g.Columns && h >= g.Rows {

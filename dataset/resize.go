@@ -8,9 +8,9 @@
 //     covers the input from j*W/S to (j+1)*W/S, and a pixel that is covered in part counts by that part.
 //     Where it grows (S > W): linear interpolation between pixel centres at (j+0.5)*W/S - 0.5. Beyond the
 //     edge, the outermost pixel is repeated.
-//   - The image is stretched to a square, whatever its ratio of width to height. The camera is fixed, so
-//     every sample is distorted in the same way, and no pixel of the network's input is spent on margins.
-//     (Pack refuses a set that mixes ratios.)
+//   - The image is stretched to a square, also if its width differs from its height. The camera is fixed, so every
+//     sample is distorted in the same way, and no pixel of the network's input is spent on margins. (Pack refuses a set
+//     that mixes ratios.)
 //   - 16-bit values are first clipped to range16 [min, max]; the mean m becomes 255*(m-min)/(max-min).
 //     8-bit values use [0, 255] for [min, max].
 //   - The result is rounded once, to the nearest integer; halves are rounded up.

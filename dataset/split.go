@@ -101,7 +101,7 @@ func (s *Set) checkPart(indices []int, name string, groups int) error {
 	}
 	for label, n := range counts {
 		if n == 0 {
-			return fmt.Errorf("split: the %s part (%d samples) holds no %s sample: "+
+			return fmt.Errorf("split: the %s split (%d samples) holds no %s sample: "+
 				"%d groups are too few, or too few of them have this class; set another share, or groupBy none",
 				name, len(indices), Label(label), groups)
 		}

@@ -186,7 +186,7 @@ func TestSplitRefuses(t *testing.T) {
 		"an empty set": {
 			set:  inPackages(0, 15, only()),
 			spec: SplitSpec{0.2, 0.2, 1, GroupByPackage},
-			want: "the training part (0 samples) holds no normal sample",
+			want: "the training split (0 samples) holds no normal sample",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ cluster up --gpus "${GPUS:-5}" --cpu "${CPUS:-16}" ${OWNER_PID:+--owner-pid "$OW
 	--image "plumbline.dev/operator:dev=$bin/plumbline-operator" \
 	--image "plumbline.dev/trainer:dev=$bin/plumbline-trainer"
 
-# The PersistentVolumes that the samples in config/samples claim. They are local directories, in the place of real
+# The PersistentVolumes that the samples in config/samples claim. They are local directories instead of real
 # storage.
 for volume in data checkpoints models; do
 	cluster volume "$volume" "$state/volumes/$volume" --claim "inspection/$volume" >/dev/null

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What must hold of the tree besides its tests. `make verify` runs all of it, `make lint` only what reads.
+# Checks the tree without running its tests. `make verify` runs all checks; `make lint` runs only those that write no
+# file.
 #
 #   hack/verify.sh [lint]
 set -euo pipefail
@@ -7,13 +8,13 @@ cd "$(dirname "$0")/.."
 root=$PWD
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf 'verify: %s\n' "$*" >&2; exit 1; }
-# built PROGRAM: the path of a pinned tool, in Go's cache; the first call of all builds it
+# built PROGRAM: prints the path of a pinned tool in Go's cache; the very first call builds the tool
 built() { go tool -modfile=hack/tools/go.mod -n "$1"; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 if [ "${1:-}" != lint ]; then
-	say "what is generated is up to date"
+	say "generated files are up to date"
 	state() { git status --porcelain; git diff; }
 	state >"$work/before"
 	hack/generate.sh

@@ -10,9 +10,9 @@ import (
 // line ignores calls that are wrong more often.
 const highPrecision = 0.9
 
-// Measure returns all metrics that a report holds for one split. The scores are calibrated logits, and
-// threshold was chosen on the validation part. seed is that of the bootstrap. Without a normal sample there is
-// no ROC-AUC: the field stays 0, and JSON omits it.
+// Measure returns all metrics that a report holds for one split. The scores are calibrated logits, and threshold was
+// chosen on the validation split. seed is that of the bootstrap. Without a normal sample there is no ROC-AUC: the field
+// stays 0, and JSON omits it.
 func Measure(samples []Sample, threshold float64, seed int64) (wire.Metrics, error) {
 	s, err := newSteps(samples)
 	if err != nil {

@@ -5,11 +5,11 @@ import "errors"
 // ErrNoNormal says that every sample is a defect, so that no defect can be compared with a normal sample.
 var ErrNoNormal = errors.New("no normal sample")
 
-// ROCAUC returns the share of pairs of a defect and a normal sample in which the defect has the higher score; a
-// tie counts half. It is the area under the ROC curve and the Mann-Whitney statistic (Hanley and McNeil, "The
-// Meaning and Use of the Area under a Receiver Operating Characteristic (ROC) Curve"), and scikit-learn's
-// roc_auc_score. Where defects are rare it is optimistic: a thousand normal samples with low scores make it
-// high, whatever the order of the high scores. Selection therefore uses AveragePrecision.
+// ROCAUC returns the share of pairs of a defect and a normal sample in which the defect has the higher score; a tie
+// counts half. It is the area under the ROC curve and the Mann-Whitney statistic (Hanley and McNeil, "The Meaning and
+// Use of the Area under a Receiver Operating Characteristic (ROC) Curve"), and scikit-learn's roc_auc_score. Where
+// defects are rare it is optimistic: a thousand normal samples with low scores make it high, even if the few samples
+// with high scores are in a bad order. Selection therefore uses AveragePrecision.
 //
 // Without a normal sample there is no pair, and ROCAUC returns ErrNoNormal. scikit-learn returns NaN; 1/2 or 1
 // would be a claim without evidence.

@@ -13,8 +13,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Only another attempt can send the reports that this one did not deliver. Therefore an attempt after which none would
-// follow ends as interrupted while NATS is away.
+// Only the next attempt can send the reports that this one did not deliver. Therefore an attempt that would be the
+// trial's last ends as interrupted while NATS is away, so that there is a next one.
 func TestNoTrialEndsForGoodWithUndeliveredReports(t *testing.T) {
 	diverged := &loop.Diverged{Epoch: 3, Why: "NaN"}
 	for name, test := range map[string]struct {

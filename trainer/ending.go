@@ -51,7 +51,7 @@ func storeError(where string, err error) error {
 const accumulateHint = "accumulate divides a batch into parts: twice its present value halves the memory of a step, " +
 	"and trains on the same batch"
 
-// endingOf returns the ending for an error. An error that it does not know is a fault of this program.
+// endingOf returns the ending for an error. It treats an error that it does not know as a bug in this program.
 func endingOf(err error) *ending {
 	var known *ending
 	var problems *dataset.ProblemsError

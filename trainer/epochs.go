@@ -9,8 +9,9 @@ import (
 )
 
 // epochsOf returns the known epoch reports of a best checkpoint's trial. The checkpoint's history ends before the
-// report of its own epoch, and its manifest has that epoch's metrics. Later epochs are in the histories of the resume
-// checkpoints beside it: the longest history that names this checkpoint is returned, if there is one.
+// report of the checkpoint's own epoch. The metrics of that epoch are in the manifest. Later epochs are in the
+// histories of the resume checkpoints beside it: the longest history that names this checkpoint is returned, if there
+// is one.
 func epochsOf(c checkpoint.Checkpoint, ref wire.CheckpointRef) []wire.Report {
 	m := c.Manifest
 	own := wire.Report{

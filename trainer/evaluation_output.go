@@ -14,7 +14,7 @@ import (
 )
 
 // printTable prints the same table as fit's summary, and how many samples the threshold gets wrong. out is the
-// directory of the report, or empty.
+// directory of the page, or empty.
 func (e evaluation) printTable(w io.Writer, out string) error {
 	m := e.checkpoint.Manifest
 	table := newMetricsTable(w)
@@ -35,12 +35,12 @@ func (e evaluation) printTable(w io.Writer, out string) error {
 		c.TruePositive, c.TruePositive+c.FalseNegative, c.FalseNegative,
 		c.FalsePositive, c.FalsePositive+c.TrueNegative)
 	if err == nil && out != "" {
-		_, err = fmt.Fprintf(w, "\nreport      %s\n", filepath.Join(out, pageFile))
+		_, err = fmt.Fprintf(w, "\npage        %s\n", filepath.Join(out, pageFile))
 	}
 	return err
 }
 
-// printJSON prints the evaluation for programs. out is the directory of the report, or empty.
+// printJSON prints the evaluation for programs. out is the directory of the page, or empty.
 func (e evaluation) printJSON(w io.Writer, out string) error {
 	m := e.checkpoint.Manifest
 	answer := struct {

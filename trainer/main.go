@@ -61,7 +61,7 @@ Exit codes:
   65  The data set, a checkpoint or a model is wrong or damaged.
   66  The data set, a checkpoint or another input does not exist.
   69  A GPU was requested, and TensorFlow finds none.
-  70  An internal error: a fault of this program.
+  70  An internal error: a bug in this program.
   74  A store or a disk cannot be read or written.
   75  Interrupted, after a checkpoint was written, or reports could not be delivered. The same command resumes.
   76  Training diverged: the loss or the gradients stayed NaN or Inf.

@@ -70,7 +70,7 @@ func (s *screen) step(p loop.Progress) {
 	s.draw(p.Step >= p.Steps, func() string { return trainingBar(p) })
 }
 
-// count draws the bar of other work, of which done parts out of total have ended. doing names the work.
+// count draws the bar of other work. done of its total parts have ended; doing names the work.
 func (s *screen) count(doing string, done, total int) {
 	s.draw(done >= total, func() string { return countBar(doing, done, total) })
 }

@@ -85,7 +85,7 @@ const noGPU = "a GPU was requested, but TensorFlow %s finds none: check that the
 var errFloat16 = errors.New("precision float16 needs a GPU, and this trial has none: set float32 or bfloat16")
 
 // checkDevice returns an error if the trial must train on a GPU and there is none, or if its precision needs a GPU that
-// the trial does not have. Training on the CPU instead would take days, and nobody would know why.
+// the trial does not have. Training on the CPU instead would take days, and the user would not know why.
 func (tp trialProcess) checkDevice() error {
 	if !tp.gpu {
 		if tp.trial.Hyperparameters.Precision == wire.Float16 {

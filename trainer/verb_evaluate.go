@@ -19,8 +19,8 @@ With --out DIR the verb writes these files into DIR:
   ` + predictionsFile + `  the prediction for every sample
 
 You may score the test split as often as you like: the figures are the same each time. But if you then choose a
-checkpoint or a setting because of them, the test split has selected something, and its figures flatter. To evaluate
-on other data use --split all.`
+checkpoint or a setting because of them, the test split has selected something, and its figures are too good. To
+evaluate on other data use --split all.`
 
 const evaluateExample = `  plumbline-trainer evaluate --checkpoint out/fit/d18/d18-a1-local/best-e0005 \
       --data erasers --out evaluation
@@ -53,7 +53,8 @@ func newEvaluateCommand(p *program) *cobra.Command {
 	f.StringVar(&o.checkpoint, "checkpoint", "", checkpointFlag)
 	o.bind(f)
 	o.bindSplit(f, "test")
-	f.StringVar(&o.out, "out", "", "directory to write the report to; created if it does not exist")
+	f.StringVar(&o.out, "out", "",
+		"directory to write the page, the metrics and the predictions to; created if it does not exist")
 	f.StringVarP(&o.output, "output", "o", "table", "format of the output: table or json")
 	f.IntVar(&o.threads, "threads", runtime.NumCPU(), threadsFlag)
 	require(cmd, "checkpoint", "data")

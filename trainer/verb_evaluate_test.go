@@ -20,7 +20,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-func TestEvaluateGivesTheFiguresOfTrainingAndWritesAReport(t *testing.T) {
+func TestEvaluateGivesTheFiguresOfTrainingAndWritesAPage(t *testing.T) {
 	best := fitted(t)
 	data, _ := easySet()
 	out := filepath.Join(t.TempDir(), "new", "evaluation")
@@ -49,7 +49,7 @@ func TestEvaluateGivesTheFiguresOfTrainingAndWritesAReport(t *testing.T) {
 		ref.Digest,
 	} {
 		if !strings.Contains(html, say) {
-			t.Errorf("the report does not say %q", say)
+			t.Errorf("the page does not say %q", say)
 		}
 	}
 	table := read(t, filepath.Join(out, predictionsFile))
@@ -164,7 +164,7 @@ func TestEvaluateExplainAndExportSayWhyTheyFail(t *testing.T) {
 			code: wire.ExitNoInput,
 			say:  "does not exist",
 		},
-		"a report into a file": {
+		"an output directory that is a file": {
 			args: []string{"evaluate", "--checkpoint", best, "--data", data, "--out", file},
 			code: wire.ExitStore,
 			say:  "not a directory",
@@ -308,7 +308,7 @@ func TestAnExportedModelAnswersAsItsCheckpoint(t *testing.T) {
 }
 
 // At the end of a trial its pod writes the same files as evaluate.
-func TestATrialWritesTheReportOfEvaluate(t *testing.T) {
+func TestATrialWritesTheFilesOfEvaluate(t *testing.T) {
 	best, writerDir := fitted(t), t.TempDir()
 	c, ref, err := openBest(best)
 	if err != nil {

@@ -20,8 +20,8 @@ const publishHelp = `Make a version of a model from a best checkpoint.
 The program verifies every digest of the checkpoint, exports a SavedModel, loads it, and repeats the predictions that
 the checkpoint recorded. Only then <registry>/<model>/<number>/ appears, complete.
 
-By hand you say with flags what to publish. In a publishing Job the environment variable
-` + wire.EnvPublication + ` says it.
+On the command line, flags say what to publish. In a publishing Job, the environment variable
+` + wire.EnvPublication + ` does.
 
 A version that exists already is never overwritten. If it was made from the same checkpoint, publishing succeeds; if it
 was made from another one, publishing fails.`

@@ -123,9 +123,10 @@ func runWithOutbox(
 // drain waits until the reports are delivered, within a limit, and returns the error with which the attempt ends.
 // trained is the error of training.
 //
-// If reports are not delivered, an attempt after which no other would follow (because training is done, or because it
-// failed in a way that is never retried) ends as interrupted. Then another attempt follows, sends the reports of the
-// last checkpoint, and ends in the same way. Otherwise the reports, which may name the sweep's best, would be lost.
+// An attempt is the trial's last if training is done, or if it failed in a way that is never retried. If such an
+// attempt cannot deliver its reports, it ends as interrupted instead. Then another attempt follows, sends the reports
+// of the last checkpoint, and ends in the same way. Otherwise the reports, which may name the sweep's best, would be
+// lost.
 func drain(ctx context.Context, sender *outbox.Sender, limits drainLimits, log *slog.Logger, trained error) error {
 	limit := limits.failed
 	switch {

@@ -388,7 +388,7 @@ func TestATrialThatCannotStartSaysWhy(t *testing.T) {
 			code:   wire.ExitData,
 			reason: "BadData",
 			where:  data,
-			say:    "test part",
+			say:    "test split",
 		},
 		"a GPU was requested and there is none": {
 			change: func(tr *wire.Trial) { tr.GPU = true },

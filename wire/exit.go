@@ -28,7 +28,7 @@ const (
 	ClassDevice      Class = "NoDevice"    // another attempt would end the same way on nodes of this kind
 	ClassInterrupted Class = "Interrupted" // stopped from outside: preemption, eviction, node loss, SIGTERM
 	ClassMemory      Class = "OutOfMemory"
-	ClassStalled     Class = "Stalled" // a step never ended: more often the node's fault than the trainer's
+	ClassStalled     Class = "Stalled" // a step never ended: more often because of the node than because of the trainer
 	ClassCrash       Class = "Crashed"
 
 	// ClassReports is the class of an attempt whose pod succeeded but whose last report is missing from the stream.
@@ -44,7 +44,7 @@ type Retry int
 const (
 	RetryNever    Retry = iota // another attempt would end the same way
 	RetryBudgeted              // up to failurePolicy.maxRetries times, with a growing wait before each retry
-	RetryFree                  // not the trial's fault: limited by failurePolicy.maxInterruptions alone
+	RetryFree                  // something outside the trial ended it: limited by failurePolicy.maxInterruptions alone
 )
 
 // Ended is what Kubernetes reports about a pod that has ended.

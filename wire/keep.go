@@ -12,16 +12,16 @@ import (
 // quarter of an hour is enough to schedule a pod and to pull its image.
 const KeepMaxAge = 15 * time.Minute
 
-// KeepList is the document that a pruning Job is given. It says which checkpoints in one checkpoint store must be kept,
-// and of which runs anything may be removed at all. Nothing is removed of a run that is in neither Live nor Ended,
-// unless Unknown is set. A checkpoint is named by its StorePath, because runs may mount one store at several paths.
+// KeepList is the document that a pruning Job receives. It says which checkpoints in one checkpoint store must be kept,
+// and from which runs anything may be removed. Nothing is removed from a run that is in neither Live nor Ended, unless
+// Unknown is set. A checkpoint is named by its StorePath, because runs may mount one store at several paths.
 type KeepList struct {
 	Version string `json:"version"`
 	// Made is the time just before the cluster's objects were listed: see KeepMaxAge.
 	Made time.Time `json:"made"`
-	// Live are the uids of runs of which nothing is removed: they have not ended, or not long enough ago.
+	// Live are the uids of runs from which nothing is removed: they have not ended, or ended too recently.
 	Live []string `json:"live"`
-	// Ended are the uids of runs of which only the checkpoints in Checkpoints are kept.
+	// Ended are the uids of ended runs. Of their checkpoints only those in Checkpoints are kept.
 	Ended []string `json:"ended"`
 	// Checkpoints are the store paths of checkpoints that are never removed, of any run: bests, and promoted ones.
 	Checkpoints []string `json:"checkpoints"`

@@ -167,7 +167,7 @@ func DecodeManifest(b []byte) (Manifest, error) {
 	return m, m.Validate()
 }
 
-// Validate returns an error that names every fault that can be found without reading the checkpoint's files.
+// Validate returns an error that names every problem that can be found without reading the checkpoint's files.
 func (m Manifest) Validate() error {
 	errs := []error{checkStoredVersion(m.Version)}
 	need := func(ok bool, format string, args ...any) {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Publication is the one document that a publishing Job is given. It says which checkpoint becomes which version of a
-// model. The Job verifies every digest, exports a SavedModel, compares its predictions with the manifest's golden
-// ones, and then makes <registry>/<model>/<number>/ visible, either complete or not at all.
+// Publication is the one document that a publishing Job receives. It says which checkpoint becomes which version of a
+// model. The Job verifies every digest, exports a SavedModel, compares its predictions with the manifest's golden ones,
+// and then makes <registry>/<model>/<number>/ visible, either complete or not at all.
 type Publication struct {
 	Version    string        `json:"version"`
 	Namespace  string        `json:"namespace"`

@@ -141,7 +141,7 @@ type Digests struct {
 }
 
 // Origin is the writer that computed a report, and the sequence that this writer gave the report. It identifies the
-// report, however often and by whichever writer the report is sent.
+// report, also when another writer sends the report again.
 type Origin struct {
 	Writer   string `json:"writer"`
 	Sequence int64  `json:"sequence"`

@@ -19,7 +19,7 @@ const (
 	EnvSimulatedGPU = "PLUMBLINE_SIMULATED_GPU" // "1" if the node's GPUs are simulated: the trial trains on the CPU
 )
 
-// Trial is the one document that a trial's pod is given. It is complete: it has every location and every setting, and
+// Trial is the one document that a trial's pod receives. It is complete: it has every location and every setting, and
 // the trainer has no defaults. The Job of an attempt therefore shows all settings that the attempt was trained with.
 //
 // A new field, here or in a type that Trial contains, needs omitempty, and its zero value must mean what the previous

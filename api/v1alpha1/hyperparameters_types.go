@@ -16,10 +16,10 @@ type Hyperparameters struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Epochs *int32 `json:"epochs,omitempty"`
-	// headEpochs is for how many of the first epochs only the head and the first convolution are trained, which the
-	// pretrained weights lack. Then a new optimizer trains all weights. It needs pretrained, and must be below
-	// epochs. Range: 0 to 10000. Default: 3, but at most half of epochs, with pretrained weights and the preset
-	// default; otherwise 0.
+	// headEpochs is the number of first epochs in which only the head and the first convolution are trained: the
+	// pretrained weights have neither for this data. Then a new optimizer trains all weights. It needs pretrained, and
+	// must be below epochs. Range: 0 to 10000. Default: 3, but at most half of epochs, with pretrained weights and the
+	// preset default; otherwise 0.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000

@@ -103,7 +103,7 @@ type RunRef struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
-	// uid is the uid (metadata.uid) of the TrainingRun. It tells the run from a later one with the same name.
+	// uid is the uid (metadata.uid) of the TrainingRun. It distinguishes the run from a later run with the same name.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	UID string `json:"uid"`
@@ -134,7 +134,7 @@ type ModelVersionStatus struct {
 	// job is the name of the newest publishing Job.
 	// +optional
 	Job string `json:"job,omitempty"`
-	// completionTime is when the version was published, or when the operator gave publishing up. Unset until then.
+	// completionTime is when the version was published, or when publishing failed for good. Unset until then.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // PodTemplate describes the pods of trials and of publishing Jobs. It is not a Kubernetes PodTemplateSpec for two
-// reasons: the schema of one does not fit into the annotation that kubectl apply writes, and most of it must not be
-// changed, because Plumbline sets the security context, the restart policy and the service account token.
+// reasons: the schema of a PodTemplateSpec does not fit into the annotation that kubectl apply writes, and users must
+// not set the security context, the restart policy and the service account token, because Plumbline sets them.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.volumeMounts) || self.volumeMounts.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))",message="every entry of volumeMounts must name one of the volumes: add the volume, or correct the name"
 type PodTemplate struct {

@@ -17,8 +17,8 @@ const (
 	// ConditionSuspended is True while spec.suspend is true and every pod of the run has written a checkpoint and
 	// ended. It is False while pods still do so, and after the run was resumed.
 	ConditionSuspended = "Suspended"
-	// ConditionMetricsHealthy is True while the operator reads the report stream and no report is missing. While it
-	// is False, the message says what is wrong. Trials train on meanwhile, and their reports arrive later.
+	// ConditionMetricsHealthy is True while the operator reads the report stream and no report is missing. While it is
+	// False, the message says what is wrong. Trials continue to train meanwhile, and their reports arrive later.
 	ConditionMetricsHealthy = "MetricsHealthy"
 	// ConditionBestSelected is True when status.best is final. While trials run it is False with the reason
 	// Provisional, or NoCheckpoint if there is nothing to choose from.
@@ -74,10 +74,10 @@ type TrainingRunStatus struct {
 	// on it.
 	// +optional
 	Phase RunPhase `json:"phase,omitempty"`
-	// done is how many trials have ended, of all trials of the run, such as "3/5".
+	// done is how many of the run's trials have ended, such as "3/5".
 	// +optional
 	Done string `json:"done,omitempty"`
-	// progress is how many epochs are finished, of the epochs of all trials, such as "17/40".
+	// progress is how many of the epochs of all trials are finished, such as "17/40".
 	// +optional
 	Progress string `json:"progress,omitempty"`
 	// startTime is when the operator admitted the run. Unset until then.
@@ -87,11 +87,11 @@ type TrainingRunStatus struct {
 	// the run has not ended.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
-	// activeSeconds is for how many seconds the run was admitted and not suspended, up to activeSince.
+	// activeSeconds is the number of seconds in which the run was admitted and not suspended, up to activeSince.
 	// activeDeadlineSeconds limits this time, including the time since activeSince.
 	// +optional
 	ActiveSeconds int64 `json:"activeSeconds,omitempty"`
-	// activeSince is since when the run has been active without a break. The time since then is not yet in
+	// activeSince is the time since which the run has been active without a break. The time since then is not yet in
 	// activeSeconds. Unset while the run is suspended, before it was admitted and after it has ended.
 	// +optional
 	ActiveSince *metav1.Time `json:"activeSince,omitempty"`
@@ -123,7 +123,7 @@ type TrainingRunStatus struct {
 // Cost is the time that pods took, from when a node accepted a pod until the pod ended. Attempts that have not ended
 // are not counted yet.
 type Cost struct {
-	// podSeconds is for how many seconds the pods of all ended attempts existed on a node.
+	// podSeconds is the sum, over all ended attempts, of the seconds that the pod existed on a node.
 	// +optional
 	PodSeconds int64 `json:"podSeconds,omitempty"`
 	// gpuSeconds is the sum, over all ended attempts, of the seconds of the pod times its number of GPUs.
@@ -160,8 +160,8 @@ type TrialStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Reason string `json:"reason,omitempty"`
-	// message explains the phase to people. For a failure it is the pod's own sentence, with file and line where
-	// there is one.
+	// message explains the phase to people. For a failure it is the message that the pod left, with a file and line
+	// where there is one.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Message string `json:"message,omitempty"`
@@ -171,11 +171,11 @@ type TrialStatus struct {
 	// attempt is the number of the newest attempt, counted from 1. 0 before the first attempt.
 	// +optional
 	Attempt int32 `json:"attempt,omitempty"`
-	// retries is how many retries were spent, of failurePolicy.maxRetries.
+	// retries is how many of the failurePolicy.maxRetries retries were spent.
 	// +optional
 	Retries int32 `json:"retries,omitempty"`
-	// interruptions is how many attempts were stopped from outside and started again, of
-	// failurePolicy.maxInterruptions.
+	// interruptions is how many attempts were stopped from outside and started again. failurePolicy.maxInterruptions
+	// limits it.
 	// +optional
 	Interruptions int32 `json:"interruptions,omitempty"`
 	// attempts is the record of the newest 16 attempts, in order.
@@ -280,8 +280,8 @@ type AttemptStatus struct {
 	// the attempt has ended.
 	// +optional
 	GPUSeconds int64 `json:"gpuSeconds,omitempty"`
-	// lostSeconds is for how many seconds from startTime to endTime the attempt trained no epoch that a later attempt
-	// resumed from. Unset until a later attempt has reported where it resumed.
+	// lostSeconds is the number of seconds from startTime to endTime in which the attempt trained no epoch that a later
+	// attempt resumed from. Unset until a later attempt has reported where it resumed.
 	// +optional
 	LostSeconds *int64 `json:"lostSeconds,omitempty"`
 }
@@ -320,11 +320,11 @@ type Metrics struct {
 	Precision Decimal `json:"precision"`
 	// recall is the recall at threshold, from 0 to 1.
 	Recall Decimal `json:"recall"`
-	// threshold is the calibrated logit from which a sample counts as a defect: a logit at or above it is a defect.
-	// It was chosen on the validation split.
+	// threshold is a calibrated logit: a sample whose logit is at or above it counts as a defect. It was chosen on the
+	// validation split.
 	Threshold SignedDecimal `json:"threshold"`
-	// prevalence is the share of defects in the split, from 0 to 1. It is the AUC-PR that a model without knowledge
-	// would reach.
+	// prevalence is the share of defects in the split, from 0 to 1. It is the chance level: the AUC-PR of a model that
+	// has learned nothing.
 	// +optional
 	Prevalence Decimal `json:"prevalence,omitempty"`
 	// samples is the number of samples in the split.

@@ -5,9 +5,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TrainingRun sweeps ResNet depths over one labelled image set. It trains one trial per depth, in parallel, and
-// selects the checkpoint with the best AUC-PR of all trials. A run that has ended is never started again: a retry is
-// a new TrainingRun.
+// TrainingRun trains ResNets of several depths on one labelled image set. It trains one trial per depth, in parallel,
+// and selects the checkpoint with the best AUC-PR of all trials. A run that has ended is never started again: a retry
+// is a new TrainingRun.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -39,7 +39,7 @@ func Scheme() *runtime.Scheme {
 		api.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, authenticationv1.AddToScheme,
 	} {
 		if err := add(s); err != nil {
-			panic(err) // two types have the same name, which is a mistake in this program
+			panic(err) // two types have the same name, which is a bug in this program
 		}
 	}
 	return s

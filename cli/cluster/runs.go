@@ -11,7 +11,7 @@ import (
 	api "plumbline.dev/plumbline/api/v1alpha1"
 )
 
-// GetRun reads a run. If the run does not exist, the error names the runs that do.
+// GetRun reads a run. If the run does not exist, the error names the runs that exist.
 func GetRun(ctx context.Context, cl client.Client, namespace, name string) (*api.TrainingRun, error) {
 	var r api.TrainingRun
 	err := cl.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &r)

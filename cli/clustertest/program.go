@@ -64,8 +64,8 @@ func (p *Program) Dial(*rest.Config) (client.WithWatch, error) {
 	return p.Client, nil
 }
 
-// Factory returns what the verbs are created with: the program's buffers, the fake cluster, and a clock that stands at
-// Now.
+// Factory returns what the verbs are created with: the program's buffers, the fake cluster, and a clock that always
+// shows Now.
 func (p *Program) Factory() *factory.Factory {
 	streams := &iostreams.IOStreams{In: p.In, Out: &p.Out, ErrOut: &p.Err, Style: text.Style{Glyphs: text.Unicode}}
 	if p.In == nil {

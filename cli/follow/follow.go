@@ -164,7 +164,7 @@ func (f *follower) relist(ctx context.Context) error {
 }
 
 // pass calls see with the object's state. If the UID differs, the object that was followed has been deleted and another
-// was created under its name: the deletion is passed, and the new object is not followed.
+// one was created under its name. Then pass passes the deletion, and does not follow the new object.
 func (f *follower) pass(obj client.Object, deleted bool) error {
 	if f.uid != "" && obj.GetUID() != f.uid {
 		obj, deleted = f.last, true

@@ -98,7 +98,7 @@ func (s *surface) brightness(l light, x, y int) float64 {
 	n := float64(s.ink.n)
 	raised := func(x, y int) float64 { return s.height.at(x, y) + inkHeight*s.ink.at(x, y) }
 	slopeX, slopeY := (raised(x+1, y)-raised(x-1, y))*n/2, (raised(x, y+1)-raised(x, y-1))*n/2
-	// A slope that rises away from the lamp faces the lamp and is brighter; hence the minus.
+	// A slope that rises away from the lamp faces the lamp and is brighter, so the slope is subtracted.
 	shade := 1 - l.relief*(slopeX*l.fromX+slopeY*l.fromY)*inside
 	if l.fromX == 0 && l.fromY == 0 { // a ring light: every slope is darker than level ground
 		shade = 1 - 0.25*math.Hypot(slopeX, slopeY)*inside

@@ -1,7 +1,7 @@
 """Fetches libtensorflow for the trainer, once.
 
-The trainer links TensorFlow's C library. Nobody publishes 2.18 as a tarball, but TensorFlow's own Python wheel holds
-the same library and its headers. This program downloads the pinned wheel with pip, checks its sha256, and keeps only
+The trainer links TensorFlow's C library. There is no tarball of 2.18, but TensorFlow's own Python wheel holds the same
+library and its headers. This program downloads the pinned wheel with pip, checks its sha256, and keeps only
 the files that cgo needs, in a cache outside the tree. A second call finds them there and returns at once.
 
     fetch.sh            fetch the library if the cache lacks it, and print its directory
@@ -46,7 +46,7 @@ HEADERS = ["tensorflow/c/c_api.h", "tensorflow/c/eager/c_api.h"]  # graft includ
 
 
 class Refused(Exception):
-    """An error whose message tells the user what went wrong and what to do."""
+    """An error whose message says what went wrong and what to do."""
 
 
 def main():
@@ -96,7 +96,7 @@ def fetch(flavor, cache, wheel=None):
     with one_at_a_time(os.path.join(root, f".{VERSION}-{flavor}.lock")):
         if complete(final, pin):  # another call fetched it while this one waited
             return final
-        # A killed call leaves such a directory. Nobody uses it, because this call holds the lock.
+        # A killed call leaves such a directory. No call uses it, because this one holds the lock.
         for leftover in glob.glob(os.path.join(root, f".new-{flavor}-*")):
             shutil.rmtree(leftover, ignore_errors=True)
         check_disk(root, pin["disk"])
@@ -163,8 +163,8 @@ def download(package, work):
     if run.returncode != 0:
         raise Refused(
             f"pip could not download {package}=={VERSION}; pip's error is above. If this machine cannot reach PyPI, "
-            "point pip at your mirror (PIP_INDEX_URL), or copy the wheel from another machine (README.md) and set "
-            "TF_WHEEL to the file."
+            "point pip at your mirror (PIP_INDEX_URL), or copy the wheel from another machine and set TF_WHEEL to the "
+            "file (hack/libtensorflow/README.md)."
         )
     return os.path.join(work, next(f for f in os.listdir(work) if f.endswith(".whl")))
 

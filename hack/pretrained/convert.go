@@ -88,8 +88,8 @@ func (n network) convert() ([]safetensors.Tensor, map[string]string, error) {
 	return ts, metadata, err
 }
 
-// metadata returns what the tensors do not tell a reader: the kind of block (that is, which convolution has the
-// stride), the epsilon, the source, the input and the licence.
+// metadata returns facts that the tensors do not show: the kind of block (that is, which convolution has the stride),
+// the epsilon, the source, the input and the licence.
 func (n network) metadata() (map[string]string, error) {
 	epsilon := 0.
 	for name, l := range n.layers {

@@ -22,7 +22,7 @@ mkdir -p "$cache"
 exec 9>"$cache/.lock"
 flock 9 # of two calls at the same time, the second waits and finds the file
 if ! is_made "$file"; then
-	rm -rf "$cache"/.new-* # left by a killed call; nobody uses these, because this call holds the lock
+	rm -rf "$cache"/.new-* # left by a killed call; no call uses these, because this one holds the lock
 	work=$(mktemp -d "$cache/.new-XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	if [ -z "$from" ]; then

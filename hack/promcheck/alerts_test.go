@@ -61,8 +61,8 @@ func TestAlerts(t *testing.T) {
 		runsFailed    = `plumbline_training_runs_ended_total{namespace="ps",pod="a",phase="Failed"} `
 		reconcileErrs = `controller_runtime_reconcile_errors_total{namespace="ps",pod="a",controller="trainingrun"} `
 
-		noLeader = "PlumblineNoLeader: No replica of the operator leads, or Prometheus scrapes none. Trials train " +
-			"on, but until a replica leads nothing is started, retried or finished."
+		noLeader = "PlumblineNoLeader: No replica of the operator leads, or Prometheus scrapes none. Trials " +
+			"continue to train, but until a replica leads nothing is started, retried or finished."
 	)
 	for name, tc := range map[string]struct {
 		series string        // differs from calm; "" for calm itself
@@ -88,9 +88,10 @@ func TestAlerts(t *testing.T) {
 		},
 		"NATS is away": {
 			series: `plumbline_stream_connected{namespace="ps",pod="a"} 1x50 0x130`,
-			want: []string{"PlumblineStreamNotRead: The operator in namespace ps cannot read reports. Trials train " +
-				"on and report later, but no run ends until the stream is read. The condition MetricsHealthy of any " +
-				"active run says why; for a run that has not begun, the condition Admitted does."},
+			want: []string{"PlumblineStreamNotRead: The operator in namespace ps cannot read reports. Trials " +
+				"continue to train and report later, but no run ends until the stream is read. The condition " +
+				"MetricsHealthy of any active run says why; for a run that has not begun, the condition Admitted " +
+				"does."},
 		},
 		"reports arrive faster than they are read": {
 			series: `plumbline_stream_lag_messages{namespace="ps",pod="a"} 0+20x180`,

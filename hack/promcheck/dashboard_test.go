@@ -9,8 +9,8 @@ import (
 
 const dashboardFile = "../../config/monitoring/dashboard.json"
 
-// grafana holds those fields of Grafana's dashboard model in which nobody notices a mistake before the dashboard is
-// opened.
+// grafana holds the fields of Grafana's dashboard model in which a mistake shows only when somebody opens the
+// dashboard.
 type grafana struct {
 	UID, Title    string
 	SchemaVersion int

@@ -12,7 +12,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// An alert on a metric that does not exist never fires, and a panel on such a metric stays empty. Nobody would notice.
+// An alert on a metric that does not exist never fires, and a panel on such a metric stays empty. Without this test
+// nobody would notice.
 func TestEveryMetricExists(t *testing.T) {
 	exists := known(t)
 	used := map[string]bool{}

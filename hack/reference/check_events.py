@@ -75,7 +75,7 @@ def main():
 
 
 def check(file, root):
-    """Yields a sentence for each thing that is wrong with an event file, and prints what the file holds."""
+    """Yields a sentence for each problem of an event file, and prints what the file holds."""
     unlimited = dict.fromkeys(("scalars", "tensors", "images"), 0)
     events = event_accumulator.EventAccumulator(str(file), size_guidance=unlimited)
     events.Reload()
@@ -159,7 +159,7 @@ def history(writer):
 
 
 def golden(path):
-    """Writes the events that TestEventsAreTheBytesThatPythonWrites in trainer/tensorboard writes from the same values."""
+    """Writes the events that trainer/tensorboard TestEventsAreTheBytesThatPythonWrites writes from the same values."""
 
     def classed(value, data_class):
         value.metadata.data_class = data_class

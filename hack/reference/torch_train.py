@@ -66,7 +66,7 @@ def main():
 
 
 def run(o, manifest, split, seed):
-    """Trains, keeps the weights that validate best, and scores them once on the test fold."""
+    """Trains, keeps the weights that validate best, and scores them once on the test split."""
     began = time.perf_counter()
     torch.manual_seed(seed)
     h, imbalance = manifest["settings"]["hyperparameters"], manifest["settings"]["imbalance"]

@@ -34,7 +34,7 @@ func (e Ending) When(now time.Time) time.Time {
 	return e.At
 }
 
-// Why an attempt ended whose pod left no exit code.
+// Sentences for the end of an attempt whose pod left no exit code.
 const (
 	nodeLost = "node %s is considered lost, since it did not confirm the end of the pod, which was due at %s UTC"
 	podGone  = "its pod disappeared before the operator saw how it ended"
@@ -72,7 +72,7 @@ func Vanished(sentence string, at time.Time) Ending {
 	return Ending{Class: wire.Classify(wire.Ended{ExitCode: -1, Lost: true}), Sentence: sentence, At: at}
 }
 
-// PodEnding returns how the attempt ended whose pod is p. The pod must have ended.
+// PodEnding returns how an attempt ended, read from its pod p. The pod must have ended.
 func PodEnding(p *corev1.Pod) Ending {
 	ended := wire.Ended{ExitCode: -1, Reason: p.Status.Reason, Disruption: p.DeletionTimestamp != nil}
 	clusterMessage, quote := p.Status.Message, ""
@@ -111,7 +111,7 @@ func terminated(p *corev1.Pod) *corev1.ContainerStateTerminated {
 	return nil
 }
 
-// Why a container was killed that left no message.
+// Sentences for a container that was killed and left no message.
 const (
 	outOfMemory = "the trainer was killed because it ran out of memory: " +
 		"raise resources.limits.memory or lower batchSize"

@@ -10,7 +10,7 @@ import (
 	"plumbline.dev/plumbline/podspec"
 )
 
-// Reasons why an attempt has a Job and does not report yet. No other question is asked as often.
+// Reasons why an attempt has a Job and does not report yet. Users ask this more often than anything else.
 const (
 	reasonNoPod       = "NoPodYet"
 	reasonQueue       = "WaitsInQueue"
@@ -22,7 +22,7 @@ const (
 // ExplainAfter is how long an attempt waits before the controller looks for warnings of the cluster about it.
 const ExplainAfter = 5 * time.Second
 
-// Wait says what an attempt waits for, in the words of the cluster where it has some.
+// Wait says what an attempt waits for, quoting Kubernetes or Kueue where they give a reason.
 type Wait struct {
 	Reason  string
 	Message string
@@ -76,7 +76,7 @@ func (a Observed) Wait(was Wait, warnings map[string]string) Wait {
 // InQueue reports whether a Job waits until Kueue admits it.
 func InQueue(job *batchv1.Job) bool { return JobSuspended(job) && job.Labels[podspec.QueueLabel] != "" }
 
-// withoutPod returns what an attempt waits for whose Job has no pod.
+// withoutPod returns what an attempt waits for while its Job has no pod.
 func withoutPod(job *batchv1.Job, warning string) Wait {
 	queue := job.Labels[podspec.QueueLabel]
 	describe := "`kubectl describe job " + job.Name + "`"

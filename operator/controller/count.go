@@ -11,7 +11,7 @@ import (
 )
 
 // countChanges adds to the metrics what a written status says and the status before it did not. Nothing is counted
-// twice, however often the leader changes or restarts, because the status is the record.
+// twice, even if the leader changes or restarts, because the status is the record.
 func countChanges(before, after *api.TrainingRunStatus, p plan.Plan) {
 	for _, class := range p.Retries {
 		metrics.Retries.WithLabelValues(string(class)).Inc()

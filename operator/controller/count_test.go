@@ -16,7 +16,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// A status that is written again counts nothing again, and neither does an attempt that is no longer in the record.
+// Writing a status again counts nothing again. Neither does an attempt that is no longer in the record.
 func TestEachEndIsCountedOnce(t *testing.T) {
 	end := metav1.Now()
 	ended := func(n int32, class wire.Class) api.AttemptStatus {

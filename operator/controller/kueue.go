@@ -19,8 +19,8 @@ import (
 // same in every version of Kueue's API.
 var workloadKind = schema.GroupKind{Group: "kueue.x-k8s.io", Kind: "Workload"}
 
-// readWorkloads adds to the cluster's warnings why those of the named Jobs wait that are in a Kueue queue. If a
-// Workload cannot be read, the reconcile continues without its reason.
+// readWorkloads looks for the named Jobs that are in a Kueue queue, and adds to the cluster's warnings why they wait.
+// If a Workload cannot be read, the reconcile continues without its reason.
 func (r *TrainingRunReconciler) readWorkloads(ctx context.Context, cluster *attempt.Cluster, names []string) {
 	for _, job := range cluster.Jobs {
 		if !attempt.InQueue(job) || !slices.Contains(names, job.Name) {

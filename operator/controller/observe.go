@@ -104,8 +104,9 @@ func (r *TrainingRunReconciler) readLiveIfNeeded(
 	return err
 }
 
-// explainWaits adds to the cluster why Jobs and pods wait whose own status does not say why, and why Jobs could not be
-// created. The sources are the cluster's events, Kueue, and what the API server answered at the last try.
+// explainWaits adds two kinds of reasons to the cluster's warnings: why Jobs and pods wait, if their own status does
+// not say so, and why Jobs could not be created. The sources are the cluster's events, Kueue, and what the API server
+// answered at the last try.
 func (r *TrainingRunReconciler) explainWaits(
 	ctx context.Context, run *api.TrainingRun, cluster *attempt.Cluster, now time.Time,
 ) (err error) {

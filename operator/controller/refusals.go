@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// refusals holds why objects could not be created at the last try, by the object's name. A run's status shows the
-// reasons. They are in memory only: a restarted operator tries again and learns them again.
+// refusals holds, by the object's name, why the last try to create an object failed. A run's status shows the reasons.
+// They are in memory only: a restarted operator tries again and learns them again.
 type refusals struct{ last sync.Map }
 
 // remember keeps the error with which the API server refused to create the named object, and records an event about the

@@ -28,7 +28,7 @@ import (
 	"plumbline.dev/plumbline/operator/resolve"
 )
 
-// progressEvery is the shortest time between two reconciles of a run that only progress asks for.
+// progressEvery is the shortest time between two reconciles of a run if its only change is the progress of its trials.
 const progressEvery = 2 * time.Second
 
 // conflictRetry is how long a reconcile waits for the cache after it found the cache to be behind.

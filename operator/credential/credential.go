@@ -1,7 +1,7 @@
-// Package credential makes NATS users. In the walk it stands beside the Jobs: before a run's first pod is created, the
-// run has a Secret with a user that may send the run's reports and nothing else. NATS runs in operator mode, so a user
-// is a document that is signed with the account's key. The server does not have to know the user beforehand, and to
-// make one takes no request.
+// Package credential makes NATS users. In the walk it comes before the first Job of a run: the run gets a Secret with a
+// user that may send the run's reports and nothing else. NATS runs in operator mode, so a user is a document that is
+// signed with the account's key. The server does not have to know the user beforehand, so making one takes no request
+// to the server.
 package credential
 
 import (

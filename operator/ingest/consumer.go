@@ -151,8 +151,8 @@ func (g *Ingest) chooseStart(handle jetstream.Stream, info *jetstream.StreamInfo
 	switch g.stream.ID {
 	case id: // after an interruption
 		g.markPartial(func(*trackedRun) bool { return first > from })
-		// A last sequence below what was read means that the server has lost its newest messages. It gives their
-		// sequences to the next messages.
+		// If the stream's last sequence is below the last one that was read, the server has lost its newest messages.
+		// It gives their sequences to the next messages.
 		from = min(from, last+1)
 	case "": // at the first time
 		from = last + 1

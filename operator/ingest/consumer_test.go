@@ -27,7 +27,7 @@ import (
 
 const uid = reporttest.UID
 
-// waitLimit is how long a test waits for something that must happen. A test that passes never waits so long.
+// waitLimit is how long a test waits for something that must happen. A test that passes never waits for that long.
 const waitLimit = 30 * time.Second
 
 // bench is a NATS server, an operator's Ingest that reads from the server, and a pod that reports to it.

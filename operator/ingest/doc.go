@@ -1,4 +1,4 @@
-// Package ingest reads the report stream and folds the reports into one ledger.Ledger per run. In the walk it stands
+// Package ingest reads the report stream and folds the reports into one ledger.Ledger per run. In the walk it is
 // between wire/report.go, which says what a trial reports, and controller/observe.go, which passes the folded reports
 // to the plan.
 //

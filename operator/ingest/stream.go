@@ -34,8 +34,9 @@ type Options struct {
 
 func (o Options) unreachable() string { return "NATS at " + o.URL + " cannot be reached" }
 
-// describe says why the stream cannot be read, and what to do. The words stay the same while the problem does, because
-// the status shows them: a text that changed with each attempt would write each run's status each time.
+// describe says why the stream cannot be read, and what to do. The text stays the same as long as the problem does,
+// because the status shows it: with a text that changed at each attempt, the status of every run would be written at
+// each attempt.
 func (o Options) describe(err error) string {
 	var refusal *jetstream.APIError
 	var unknown x509.UnknownAuthorityError

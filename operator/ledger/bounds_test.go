@@ -8,7 +8,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The memory that the reports of a pod cost the operator is bounded, whatever writers and sequences the pod makes up.
+// A pod that makes up writers and sequences cannot make the operator use more than a bounded amount of memory.
 // Heartbeats cost no memory.
 func TestMemoryIsBounded(t *testing.T) {
 	l := New()

@@ -1,4 +1,4 @@
-// Package ledger sums up the reports of a run. In the walk it stands between ingest, which reads the report stream and
+// Package ledger sums up the reports of a run. In the walk it is between ingest, which reads the report stream and
 // folds each report into the ledger of its run, and plan, which decides from the sum. The package is pure: reports go
 // in, and the types in reports.go come out.
 //

@@ -28,10 +28,11 @@ const (
 
 // trialLedger sums up the reports of one trial, over all its writers.
 type trialLedger struct {
-	// writers holds the sequences that were read of each writer. What is missing below a writer's highest is a gap.
+	// writers holds the sequences that were read of each writer. A sequence that is missing below a writer's highest is
+	// a gap.
 	writers map[string]*spans
-	// origins holds the same of each report's origin: a resuming writer repeats the reports of earlier writers under
-	// sequences of its own, and a repeated report must count once.
+	// origins holds the sequences of each report's origin. A resuming writer repeats the reports of earlier writers
+	// under its own sequences, and a repeated report must count once.
 	origins  map[string]*spans
 	epochs   map[int]ranked       // the newest attempt's report of each epoch
 	best     *ranked              // the best epoch with a committed checkpoint
@@ -228,8 +229,9 @@ func (x ranked) after(y ranked) bool {
 }
 
 // beats orders committed checkpoints by wire.BetterEpoch. Of two checkpoints with the same epoch and value the later
-// attempt's wins. If that attempt trained the epoch again, it had resumed from before it, perhaps because the earlier
-// checkpoint was damaged. If instead it repeats the earlier report, it has found that checkpoint intact.
+// attempt's wins. If that attempt trained the epoch again, it had resumed from an earlier epoch, perhaps because the
+// first checkpoint of this epoch was damaged. If instead it repeats the report of an earlier attempt, it has found that
+// attempt's checkpoint intact.
 func (x ranked) beats(y ranked) bool {
 	a, b := x.value(), y.value()
 	if wire.BetterEpoch(a, b) || wire.BetterEpoch(b, a) {

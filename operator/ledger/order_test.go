@@ -11,7 +11,7 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// The same reports give the same view, in whatever order they arrive, and however often each arrives.
+// The view depends neither on the order in which reports arrive nor on how often each arrives.
 func FuzzFoldIgnoresOrder(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed)
@@ -38,7 +38,7 @@ func FuzzFoldIgnoresOrder(f *testing.F) {
 	})
 }
 
-// An older attempt's report of an epoch never replaces a newer attempt's, however late and however often it arrives.
+// An older attempt's report of an epoch never replaces a newer attempt's, even if it arrives last or several times.
 func FuzzLateReportsOfOlderAttempts(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed)

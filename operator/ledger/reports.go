@@ -13,8 +13,8 @@ type Stream struct {
 	Problem   string    // if Connected is false: why
 	ID        string    // the stream's creation time; empty: the stream has never been found
 	Next      int64     // the sequence number of the report that is read next
-	// Current says that every report has been read that the stream held when the operator began to read. Before,
-	// Reports may lack reports that status already has.
+	// Current says that the operator has read every report that the stream held when it began to read. Before, Reports
+	// may lack reports that status already has.
 	Current bool
 }
 
@@ -24,7 +24,7 @@ type Reports struct {
 	// Whole says that the stream dropped no report of the run before the report was read. Then the fold replaces the
 	// values in status.
 	Whole bool
-	// Drained says that every report has been read that the stream held after the observed pods had ended.
+	// Drained says that the operator has read every report that the stream held after the observed pods had ended.
 	Drained bool
 }
 

@@ -9,7 +9,7 @@ type Counts struct {
 	Missing      int64          // reports of active runs that are known to be missing
 }
 
-// collector is a prometheus.Collector that calls itself for the values.
+// collector is a function that returns the values, with the methods of a prometheus.Collector, which calls it.
 type collector func() Counts
 
 var (

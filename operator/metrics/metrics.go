@@ -29,7 +29,7 @@ var (
 	ReportToStatus = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "plumbline_report_to_status_seconds",
 		Help: "Time from the creation of a report to the write of the status that shows the report.",
-		// From the fastest status, over the 2 s for which progress is gathered, to an outage of NATS.
+		// The buckets reach from the fastest status, over the 2 s for which progress is gathered, to an outage of NATS.
 		Buckets: []float64{.1, .25, .5, 1, 2, 3, 5, 10, 30, 60, 300, 1800, 7200},
 	})
 )

@@ -6,7 +6,7 @@
 //	NAME-server   auth.conf, a part of the server's configuration that says whom to trust. It holds no secret.
 //	NAME-account  signing.nk and account.pub. With these the operator makes one credential per run.
 //
-// If the server should speak TLS and nobody else makes its certificate, the command makes a fourth Secret, which
+// If the server must speak TLS and no other program makes its certificate, the command makes a fourth Secret, which
 // depends on no key:
 //
 //	NAME-tls      tls.crt and tls.key for the server, ca.crt for its clients.
@@ -312,7 +312,7 @@ resolver_preload: {
 `, append(tokens, public(k.system), public(k.account))...), nil
 }
 
-// seed returns a pair's seed, which every pair has that was made from one.
+// seed returns a pair's seed. Every pair here was made from a seed, so every pair has one.
 func seed(k nkeys.KeyPair) []byte {
 	b, err := k.Seed()
 	if err != nil {

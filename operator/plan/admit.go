@@ -11,7 +11,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// admitEvery is how often a run is planned again that cannot be admitted before the installation works.
+// admitEvery is how often a run is planned again while it cannot be admitted because something in the installation does
+// not work.
 const admitEvery = 5 * time.Second
 
 // admitted is the message of the condition Admitted while it is true.

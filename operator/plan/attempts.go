@@ -60,7 +60,8 @@ func (p *planner) recordObserved(t *api.TrialStatus, a *api.AttemptStatus) {
 	}
 }
 
-// recordEnd records the end of an attempt and adds its cost to the trial's. The first call for an attempt counts.
+// recordEnd records the end of an attempt and adds its cost to the trial's. Only the first call for an attempt has an
+// effect.
 func (p *planner) recordEnd(t *api.TrialStatus, a *api.AttemptStatus, class wire.Class, exitCode *int32, at time.Time) {
 	if a == nil || a.EndTime != nil {
 		return

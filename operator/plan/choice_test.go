@@ -15,9 +15,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// From reports to the choice: the operator chooses the same checkpoint for the same reason in whatever order the
-// reports of a sweep arrive, however often each arrives, and however late those of replaced attempts are. It does not
-// matter either whether the operator also chose before all reports had arrived.
+// FuzzTheChoiceIgnoresOrder feeds the reports of a sweep to the operator in several orders, some of them twice, and
+// those of replaced attempts late. The operator must always choose the same checkpoint for the same reason, also if it
+// chose before all reports had arrived.
 func FuzzTheChoiceIgnoresOrder(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed)

@@ -10,8 +10,8 @@ import (
 	"plumbline.dev/plumbline/operator/resolve"
 )
 
-// minPeers is the least number of other trials with which a trial is compared. The median of fewer is the value of a
-// single trial, which may be luck.
+// minPeers is the least number of other trials with which a trial is compared. With fewer, the median would be the
+// value of a single trial, which may be luck.
 const minPeers = 2
 
 // compareCohort applies earlyStopping.cohort. It compares each trial with the other trials at the last epoch that the

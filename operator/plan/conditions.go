@@ -95,7 +95,7 @@ func (p *planner) setRunning(done, training int, waiting *api.TrialStatus) {
 		}
 	}
 	switch {
-	case all == 0: // Running says in the words of Admitted why nothing trains
+	case all == 0: // Running has the message of Admitted, which says why nothing trains
 		why := meta.FindStatusCondition(p.next.Conditions, api.ConditionAdmitted)
 		p.setCondition(api.ConditionRunning, false, why.Reason, why.Message)
 	case done == all && !p.final:
@@ -154,7 +154,7 @@ func (p *planner) setMetricsHealthy() {
 	case p.next.Stream != nil && p.next.Stream.ID != p.Stream.ID:
 		setTo(false, "StreamReplaced", fmt.Sprintf(streamReplaced, p.next.Stream.ID, p.Stream.ID))
 	case !p.Stream.Current && was != nil:
-		// The operator has restarted and reads the stream again: the condition stays as it is.
+		// The operator has restarted and reads the stream again: the condition does not change.
 	case !p.Stream.Current:
 		setTo(false, "CatchingUp", catchingUp)
 	case !p.Reports.Whole && p.Run.Status.Stream != nil:

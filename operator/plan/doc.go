@@ -16,7 +16,7 @@
 // Conditions, phase and counters are derived from the record, and no decision about a trial depends on them. A plan
 // reads the conditions of the status before it for three purposes only:
 //   - to send an event once, when the reason or the status of Admitted, Suspended or MetricsHealthy changes;
-//   - to keep MetricsHealthy as it is while an operator that has just started reads the stream again, because the
+//   - to leave MetricsHealthy unchanged while an operator that has just started reads the stream again, because the
 //     reports that it has read so far do not say whether some are missing;
 //   - to keep the condition Suspended, now False, on a run that was resumed. A run that was never suspended does not
 //     have the condition.

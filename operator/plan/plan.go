@@ -19,7 +19,7 @@ type Input struct {
 	Cluster attempt.Cluster
 	Stream  ledger.Stream
 	Reports ledger.Reports
-	// Admission says why the run cannot be admitted yet although its settings are valid; nil: it can.
+	// Admission says why the run cannot be admitted yet although its settings are valid; nil: it can be admitted.
 	Admission    error
 	Installation resolve.Installation
 	// Publishing is the number of ModelVersions of the run whose publishing has not ended. A run with such versions is

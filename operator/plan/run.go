@@ -107,7 +107,7 @@ func (p *planner) allEnded() bool {
 	return true
 }
 
-// endRun ends the run once all trials have ended and every report has been read that the stream held after that.
+// endRun ends the run once all trials have ended and the operator has then read the stream to its end.
 func (p *planner) endRun() {
 	if !p.allEnded() {
 		return
@@ -130,9 +130,9 @@ func (p *planner) endRun() {
 	p.addEvent(severityOf(ok), reason, "%s", message)
 }
 
-// outcome says whether a run has succeeded whose trials have all ended, and why. A trial that was stopped on purpose
-// counts like a trial that succeeded if it left a checkpoint. A run that was stopped at its deadline, or because too
-// many trials failed, has failed even if it has checkpoints.
+// outcome says whether a run has succeeded, and why. All its trials must have ended. A trial that was stopped on
+// purpose counts like a trial that succeeded if it left a checkpoint. A run that was stopped at its deadline, or
+// because too many trials failed, has failed even if it has checkpoints.
 func (p *planner) outcome() (ok bool, reason, message string) {
 	var failed, stopped []api.TrialStatus
 	succeeded, useful := 0, 0

@@ -16,8 +16,8 @@ const silentAfter = 5 * time.Minute
 const firstReportWithin = 30 * time.Minute
 
 // silentTrials names the trials that train and have sent no report for too long although the operator reads the stream.
-// NATS may refuse a pod's credential, or the network may block the pod. The operator can notice this only by the
-// silence.
+// NATS may refuse a pod's credential, or the network may block the pod. The operator can notice this only because no
+// report arrives.
 func (p *planner) silentTrials() (names []string) {
 	if !p.Stream.Connected || !p.Stream.Current {
 		return nil

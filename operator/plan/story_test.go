@@ -14,8 +14,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Each story is a file under testdata. It tells what happens to a run, what the operator does, and what status then
-// says.
+// Each story is a file under testdata. It says what happens to a run, what the operator does, and what status then
+// shows.
 func TestStories(t *testing.T) {
 	for name, tell := range map[string]func(*world){
 		"a sweep of three depths on two places":                          sweep,

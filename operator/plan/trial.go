@@ -200,9 +200,9 @@ func (p *planner) fail(t *api.TrialStatus, e attempt.Ending, at time.Time, messa
 	p.addTrialEvent(t, decision.Warning, e.Reason(), " failed: %s", message)
 }
 
-// awaitLastReport waits until the report has been read that the training is finished. A pod ends with exit code 0 only
-// after the stream has acknowledged that report. So if the report is missing once the stream has been read to its end,
-// the stream lost it.
+// awaitLastReport waits until the operator has read the trial's report that its training is finished. A pod ends with
+// exit code 0 only after the stream has acknowledged that report. So if the report is missing once the stream has been
+// read to its end, the stream lost it.
 func (p *planner) awaitLastReport(t *api.TrialStatus) {
 	switch {
 	case p.reportedFinished(t):

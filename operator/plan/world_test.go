@@ -152,7 +152,7 @@ func (w *world) step(what string) {
 
 func (w *world) after(d time.Duration) { w.now = w.now.Add(d) }
 
-// tellStatus adds the run's status to the story, without the conditions that say that all is well.
+// tellStatus adds the run's status to the story, without the conditions that say that nothing is wrong.
 func (w *world) tellStatus() {
 	s := w.run.Status
 	fmt.Fprintf(&w.story, "  = %s, done %s, epochs %s", s.Phase, s.Done, s.Progress)
@@ -187,8 +187,8 @@ func (w *world) tellStatus() {
 	}
 }
 
-// worthTelling reports whether a story shows a condition: the end of a run, its best once it has ended, and whatever is
-// not well.
+// worthTelling reports whether a story shows a condition: the end of a run, its best once it has ended, and every
+// condition that says that something is wrong.
 func worthTelling(c metav1.Condition, ended bool) bool {
 	isTrue := c.Status == metav1.ConditionTrue
 	switch c.Type {

@@ -72,7 +72,8 @@ type planner struct {
 	after   time.Duration
 }
 
-// advance takes the next step: it decides an attempt, creates its Job, or records how the attempt is or ended.
+// advance takes the next step: it decides an attempt, creates its Job, or records what the attempt waits for or how it
+// ended.
 func (p *planner) advance() {
 	if meta.FindStatusCondition(p.next.Conditions, api.ConditionVerified) == nil {
 		p.setCondition(api.ConditionVerified, metav1.ConditionUnknown, "NotYet", notVerifiedYet)

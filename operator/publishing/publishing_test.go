@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	}
 }
 
-// Each story is a file under testdata. It tells what happens to a version, and what the operator does.
+// Each story is a file under testdata. It says what happens to a version, and what the operator does.
 func TestPublishingStories(t *testing.T) {
 	for name, tell := range map[string]func(*world){
 		"a version is published":                          publishes,

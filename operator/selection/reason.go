@@ -76,7 +76,7 @@ func whyNot(best, next Candidate, lead *score.Difference) string {
 	}
 }
 
-// distance returns how a value compares with the best's, of which it is the given amount above.
+// distance describes a value that lies above the best's by the given amount, which is negative if it lies below.
 func distance(above float64) string {
 	switch {
 	case above < 0:
@@ -88,7 +88,7 @@ func distance(above float64) string {
 	}
 }
 
-// withinNoise returns the end of a sentence that says that a's value is inside b's interval.
+// withinNoise returns text to end a sentence with. The text says that a's value is inside b's interval.
 func withinNoise(a, b Candidate) string {
 	return fmt.Sprintf(
 		"; the value of %s is within the 95 %% interval of %s (%.4f to %.4f), so the difference is within noise.",

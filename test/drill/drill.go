@@ -118,8 +118,8 @@ func (c config) trainCalm(ctx context.Context, cl *cluster) (judge.History, erro
 	if v := judge.Validate(h, judge.History{}); len(v) > 0 {
 		return h, fmt.Errorf("the undisturbed run broke a rule: %w", violationsError(v))
 	}
-	// A missing Event breaks no rule, so the rules about Events say nothing unless Events are recorded at all. That is
-	// checked here.
+	// A missing Event breaks no rule. So without any recorded Event the rules about Events would always hold. Check
+	// here that Events are recorded.
 	isStart := func(e judge.Event) bool { return e.Reason == "AttemptStarted" && e.Job != "" }
 	if !slices.ContainsFunc(h.Events, isStart) {
 		return h, fmt.Errorf("no event of the undisturbed run says that an attempt started: %+v", h.Events)
@@ -127,8 +127,8 @@ func (c config) trainCalm(ctx context.Context, cl *cluster) (judge.History, erro
 	return h, nil
 }
 
-// strikeAfter is how long the next fault waits at most for the reports after which it strikes. With the limit faults
-// also strike while no reports come: an attempt waits for its retry, or an operator for the lease.
+// strikeAfter is the longest time that the next fault waits for the reports after which it strikes. The limit lets
+// faults strike also while no reports arrive, because an attempt waits for its retry or an operator for the lease.
 const strikeAfter = 5 * time.Second
 
 // drillRun trains run n while count faults strike it. It returns the run's history, how many faults struck before the
@@ -140,7 +140,8 @@ func (c config) drillRun(
 	began := time.Now()
 	h, err = c.trainRun(ctx, cl, name, func(t *target) error {
 		for k := 0; struck < count; k++ {
-			// Each draw has dice of its own, so that it does not depend on what the draws before it found to strike.
+			// Each draw has its own random numbers, so that it does not depend on whether the faults before it found
+			// something to strike.
 			t.dice = rand.New(rand.NewPCG(c.seed, uint64(n)<<32|uint64(k)))
 			f, reports := draw(t.dice, c.kinds), 1+t.dice.IntN(3)
 			before, _, _ := t.recorder.last()

@@ -77,7 +77,7 @@ var (
 	}
 )
 
-// fullPoint makes each write of a checkpoint fail as on a full disk, for as long as it is armed.
+// fullPoint makes each write of a checkpoint fail as on a full disk, while it is armed.
 const fullPoint = "checkpoint.full"
 
 // draw returns one of the faults, by their weights.

@@ -42,7 +42,7 @@ const usage = `Kills processes at random and shows that no report and no checkpo
   go run ./test/drill --seed 7 --faults 200
   go run ./test/drill --seed 7 --run 3                     # only the third run of that drill
   go run ./test/drill judge drill-failures/seed-7-run-3.json
-  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge find mistakes put into the operator?
+  go run ./test/drill --faults 6 --epochs 6 mutants        # does the judge find bugs put into the operator?
   go run ./test/drill scale --runs 100                     # what the operator costs with 500 trials
   go run ./test/drill outage --away 10m                    # does training get slower while NATS is away?
 

@@ -67,7 +67,7 @@ func TestRunsAreGivenOutUntilAllFaultsAreClaimed(t *testing.T) {
 			broken: true,
 			want:   []claim{{1, 12}},
 		},
-		"the drill goes on after a run that broke a rule": {
+		"the drill continues after a run that broke a rule": {
 			config: config{faults: 30, faultsPerRun: 12, goOn: true},
 			broken: true,
 			want:   []claim{{1, 12}, {2, 12}, {3, 6}},

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// mutant is a mistake that is put into the operator on purpose: the text before in the file is replaced by the text
-// after. The judge must find each: a mistake like a mutant that it misses would pass every drill.
+// mutant is a bug that is put into the operator on purpose: in the file, the text before is replaced by the text after.
+// The judge must find each mutant: a real bug like one that it misses would pass every drill.
 type mutant struct {
 	name   string
 	file   string
@@ -24,7 +24,7 @@ type mutant struct {
 
 var mutants = []mutant{
 	{
-		name: "a report that is told again is counted again",
+		name: "a report that is sent again is counted again",
 		file: "operator/ledger/ledger.go",
 		before: `
 	if repeated {
@@ -39,7 +39,7 @@ var mutants = []mutant{
 		only: []string{"kill a trial's process"},
 	},
 	{
-		name: "a report that is told again is no duplicate",
+		name: "a report that is sent again is not counted as a duplicate",
 		file: "operator/ledger/ledger.go",
 		before: `
 	if repeated {
@@ -75,7 +75,7 @@ var mutants = []mutant{
 		after:  "!x.beats(*t.best)",
 	},
 	{
-		name:   "a trial that was killed after its first checkpoint has succeeded",
+		name:   "a trial that was killed after its first checkpoint counts as succeeded",
 		file:   "operator/plan/trial.go",
 		before: "p.Stream.Current && p.Reports.Trials[t.Name].Finished",
 		after:  "p.Stream.Current && p.Reports.Trials[t.Name].Best != nil",
@@ -95,7 +95,7 @@ var mutants = []mutant{
 		only: []string{"delete the Job of a trial that hangs"},
 	},
 	{
-		name: "an operator that takes over reads on from the end",
+		name: "an operator that takes over starts to read at the end of the stream",
 		file: "operator/ingest/consumer.go",
 		before: `
 			from = max(1, min(from, run.began.Sequence))
@@ -155,8 +155,8 @@ func (m mutant) drill(ctx context.Context, c config) (violationsError, error) {
 	return violations, nil
 }
 
-// build fills bin with the programs, of which the operator has the mutant. It leaves the source tree alone: an overlay
-// tells the compiler to read the changed file in place of the file in the tree.
+// build fills bin with the programs, of which the operator has the mutant. It does not change the source tree: with an
+// overlay, the compiler reads the changed file instead of the file in the tree.
 func (m mutant) build(ctx context.Context, c config, bin string) error {
 	source := filepath.Join(c.root, m.file)
 	b, err := os.ReadFile(source)

@@ -60,15 +60,15 @@ func outage(ctx context.Context, c config, args []string) error {
 		fmt.Fprintf(c.out, "  %-13s %4d epochs, a step of 8 samples takes %.1f ms (middle half %.1f to %.1f)\n",
 			name, len(v), 8e3*quantile(v, 0.5), 8e3*quantile(v, 0.25), 8e3*quantile(v, 0.75))
 	}
-	printSteps("NATS there", with)
-	printSteps("NATS away", without)
-	fmt.Fprintf(c.out, "  away to there: %.3f\n", quantile(without, 0.5)/quantile(with, 0.5))
+	printSteps("NATS up", with)
+	printSteps("NATS down", without)
+	fmt.Fprintf(c.out, "  ratio, down to up: %.3f\n", quantile(without, 0.5)/quantile(with, 0.5))
 	return nil
 }
 
-// splitEpochs returns the seconds per image of each epoch that ran while NATS was there, and of each while NATS was
-// away, from down to up. For the latter it also returns how many seconds their reports waited for NATS. It leaves out
-// epochs that ran during a change, and the first epoch, which fills caches.
+// splitEpochs returns the seconds per image of each epoch that ran while NATS was up (with) and of each that ran while
+// NATS was down (without), that is from down to up. For the epochs without NATS it also returns how many seconds their
+// reports waited. It leaves out epochs that ran during a change, and the first epoch, which fills caches.
 func splitEpochs(h judge.History, down, up time.Time) (with, without, waits []float64) {
 	for i, r := range h.Reports {
 		if r.Kind != "epoch" || i == 0 || r.Throughput == nil || r.Epoch == 1 {

@@ -57,7 +57,7 @@ func TestEveryFailpointIsPassedAndStruck(t *testing.T) {
 	}
 	for _, p := range points {
 		if !slices.Contains(struck, p) {
-			t.Errorf("nobody strikes at the failpoint %s: let a fault arm it, or name its test in struckByTests", p)
+			t.Errorf("nothing strikes at the failpoint %s: let a fault arm it, or name its test in struckByTests", p)
 		}
 	}
 }

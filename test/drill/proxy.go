@@ -45,7 +45,7 @@ func (p *proxy) accept() {
 }
 
 // forward copies between a caller's connection, near, and a new one to the address. It ends both when the first of them
-// ends. If nobody listens at the address, it resets near, which the caller treats like a refused connection.
+// ends. If no program listens at the address, it resets near, which the caller treats like a refused connection.
 func (p *proxy) forward(near *net.TCPConn) {
 	defer func() {
 		near.Close()

@@ -76,7 +76,7 @@ func TestResetBreaksOpenConnectionsAndNoLaterOne(t *testing.T) {
 	}
 }
 
-func TestTheCallerIsResetWhereNobodyListens(t *testing.T) {
+func TestTheCallerIsResetIfNoProgramListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -230,7 +230,7 @@ func (r *recorder) history(ctx context.Context, store string, damaged []judge.Da
 	h.Statuses = append(h.Statuses, r.statuses...)
 	for _, p := range r.pods {
 		if p.Ended.IsZero() && p.gone {
-			p.Ended = p.alive // nobody saw the end, which was later
+			p.Ended = p.alive // no watch showed the end, which was later
 		}
 		h.Pods = append(h.Pods, p.Pod)
 	}

@@ -204,10 +204,10 @@ func (l *progressLog) lateness(ctx context.Context, cl *cluster) (best, other []
 // requestLine matches a line of the API server's own count of requests.
 var requestLine = regexp.MustCompile(`^apiserver_request_total\{(.*)\} (\S+)$`)
 
-// writes returns how many requests the API server has counted that change objects which an operator changes, by verb
-// and resource. The count does not say who sent a request: the garbage collector sends the deletions, and the scheduler
-// and the Jobs' controller most events. Leases are left out, since an operator renews its lease whether it has work or
-// not.
+// writes returns the API server's own counts of requests, by verb and resource. It leaves out requests that change no
+// object, and objects that no operator changes. The count does not say who sent a request: the garbage collector sends
+// the deletions, and the scheduler and the Jobs' controller most events. Leases are left out, since an operator renews
+// its lease whether it has work or not.
 func (c *cluster) writes(ctx context.Context) (map[string]float64, error) {
 	text, err := c.kubectl(ctx, "get", "--raw", "/metrics")
 	if err != nil {

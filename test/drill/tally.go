@@ -24,7 +24,7 @@ type tally struct {
 }
 
 // claim gives out the next run and how many faults are to strike it. The count is 0 when no run is left, or when a rule
-// was broken and the drill does not go on.
+// was broken and the drill does not continue after that.
 func (t *tally) claim(c config) (run, count int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

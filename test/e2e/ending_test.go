@@ -214,8 +214,8 @@ func TestAnAttemptStoppedFromOutsideCostsNoRetry(t *testing.T) {
 		code   string // of the first attempt
 		words  string // of the Event
 	}{
-		// This trainer has no time to save itself before it is killed. Its exit code would be a crash if nobody had
-		// ended its pod.
+		// This trainer has no time to save itself before it is killed. Its exit code would mean a crash if its pod had
+		// not been ended from outside.
 		"evicted": {
 			script: "0.5 deaf",
 			strike: evict,
@@ -231,7 +231,7 @@ func TestAnAttemptStoppedFromOutsideCostsNoRetry(t *testing.T) {
 		"without its Job": {
 			script: "0.5 hold",
 			strike: deleteJob,
-			code:   "a code that nobody saw",
+			code:   "no known exit code",
 			words:  "its Job was deleted",
 		},
 	}

@@ -18,10 +18,10 @@ import (
 
 const queue = "lab"
 
-// TestKueueLetsOneTrialTrainAtATime trains through a queue of the real Kueue that has room for one trial. Trials that
-// wait say so in Kueue's words. A trial that trains gives its place to a more urgent Job, and resumes afterwards. At
-// the end the metrics are exactly those of a run without a queue. The test has a cluster of its own, because Kueue
-// watches every Job and pod of a cluster.
+// TestKueueLetsOneTrialTrainAtATime trains through a queue of the real Kueue that has room for one trial. The status of
+// a trial that waits quotes Kueue's reason. A trial that trains gives its place to a more urgent Job, and resumes
+// afterwards. At the end the metrics are exactly those of a run without a queue. The test has its own cluster, because
+// Kueue watches every Job and pod of a cluster.
 func TestKueueLetsOneTrialTrainAtATime(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(cluster.bin, "kueue")); err != nil {
 		t.Skipf("Kueue is not built: %v; run `make kueue`", err)
@@ -41,7 +41,7 @@ func TestKueueLetsOneTrialTrainAtATime(t *testing.T) {
 	apply(t, queuedRun("queued", queue))
 	key := keyOf("queued")
 	bothWait := func(r *v1alpha1.TrainingRun) bool { return len(waitingTrials(r)) == 2 }
-	first := awaitRun(t, key, "trials that wait in Kueue's words", bothWait)
+	first := awaitRun(t, key, "trials that wait with Kueue's reason", bothWait)
 	t.Logf("%s: %s", first.Status.Trials[0].Name, first.Status.Trials[0].Message)
 	out := kubectl(t, "get", "workloads", "-n", namespace, "-o", "jsonpath={.items[*].spec.priority}")
 	priorities := strings.Fields(out)
@@ -272,7 +272,7 @@ func checkPreemption(t *testing.T, before, after v1alpha1.TrialStatus) {
 // exitCode returns the exit code of an attempt, as a phrase.
 func exitCode(a v1alpha1.AttemptStatus) string {
 	if a.ExitCode == nil {
-		return "a code that nobody saw"
+		return "no known exit code"
 	}
 	return fmt.Sprint("exit code ", *a.ExitCode)
 }

@@ -29,14 +29,15 @@ const reporterImage = "plumbline.dev/reporter:dev"
 //
 //	0.7      an epoch with that AUC-PR and a checkpoint; its report is in the stream before the next word is read
 //	nan      an epoch that could not be measured
-//	hold     wait until the test lets the trial go on; at SIGTERM end as a trainer that has saved itself
+//	hold     wait until the test lets the trial continue; at SIGTERM end as a trainer that has saved itself
 //	deaf     ignore SIGTERM and wait for SIGKILL
 //	kill     send SIGKILL to itself
 //	exit:N   end with that exit code and a trainer's reason for it
 //	finish   all epochs are done; exit code 0
 type script map[string][]string
 
-// goOnFile returns the file whose existence lets a reporter that holds go on. The reporter deletes the file.
+// goOnFile returns a path. A reporter that waits at the word hold continues once a file exists there, and deletes the
+// file.
 func goOnFile(store, runUID, trial string) string {
 	return filepath.Join(store, runUID, trial, "go-on")
 }
@@ -178,7 +179,7 @@ func (r *reporter) do(asked context.Context, word string) (code int, ended bool,
 	return 0, false, r.send(wire.Report{Kind: wire.ReportEpoch, Metrics: metrics(v), Checkpoint: c})
 }
 
-// hold blocks until the test lets the trial go on and returns true, or until SIGTERM and returns false.
+// hold blocks until the test lets the trial continue and returns true, or until SIGTERM and returns false.
 func (r *reporter) hold(asked context.Context) bool {
 	file := goOnFile(r.store, r.trial.Run.UID, r.trial.Name)
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -220,7 +221,7 @@ func (r *reporter) end(code int) (int, bool, error) {
 	return code, true, os.WriteFile(r.trial.Result, result.Encode(), 0o644)
 }
 
-// commit writes a checkpoint under a temporary name and renames it, as a trainer does, so that nobody sees a part of
+// commit writes a checkpoint under a temporary name and renames it, as a trainer does, so that no reader sees a part of
 // it.
 func (r *reporter) commit() (*wire.CheckpointRef, error) {
 	manifest := fmt.Appendf(nil, `{"epoch":%d,"writer":%q}`, r.epoch, r.writer)

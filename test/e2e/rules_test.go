@@ -275,7 +275,7 @@ func testCohortDryRun(t *testing.T) {
 }
 
 // testFailedTrial lets one trial fail, which ends the run. The other trials wait, and are stopped before the test lets
-// them go on.
+// them continue.
 func testFailedTrial(t *testing.T, name string, policy object) {
 	o := scripted(t, name, 2, script{
 		"d18": {"0.5 hold exit:65"},

@@ -13,7 +13,7 @@ import (
 )
 
 // TestStatusSaysWhyARunWaits makes runs wait for something that the cluster does not have. The run's condition must
-// name it, in the words of Kubernetes.
+// name it and quote Kubernetes.
 func TestStatusSaysWhyARunWaits(t *testing.T) {
 	prepareNamespace(t)
 	apply(t, object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "quota"}})
@@ -120,7 +120,7 @@ func conditionHas(condition string, words ...string) func(*v1alpha1.TrainingRun)
 	}
 }
 
-// The API server refuses an invalid Job however often it is sent. So the trial fails, with the API server's words.
+// The API server refuses an invalid Job each time. So the trial fails, with the API server's message.
 func TestATrialWhoseJobIsInvalidFails(t *testing.T) {
 	prepareNamespace(t)
 	key := client.ObjectKey{Namespace: namespace, Name: "invalid"}

@@ -19,10 +19,10 @@ import (
 
 const namespace = "walk"
 
-// TestTheWholeSweepEndsTheSameWhateverIsKilled trains the whole sweep at toy size: once undisturbed, and once with each
+// TestTheWholeSweepEndsTheSameAfterEachKill trains the whole sweep at toy size: once undisturbed, and once with each
 // disturbance. Seed, data and threads are the same, so every disturbed run must end with exactly the metrics of the
 // undisturbed one: nothing is lost and nothing is done twice. The undisturbed run is also promoted.
-func TestTheWholeSweepEndsTheSameWhateverIsKilled(t *testing.T) {
+func TestTheWholeSweepEndsTheSameAfterEachKill(t *testing.T) {
 	prepareNamespace(t)
 	calm := trainSweep(t, "calm", nil)
 	t.Run("promote", func(t *testing.T) { promote(t, calm) })
@@ -158,7 +158,7 @@ func killTrial(t *testing.T, key client.ObjectKey) {
 	trial := trialOf(t, run, name)
 	counts := attempts(trial.Attempt, trial.Retries, trial.Interruptions)
 	if counts != attempts(2, 1, 0) || trial.Attempts[0].Class != "Crashed" {
-		t.Errorf("nobody asked the trial to end, so it crashed, and the next attempt is a retry: %+v", trial)
+		t.Errorf("want a crash and a retry, because the trial was killed and not asked to end: %+v", trial)
 	}
 	t.Cleanup(func() {
 		for _, r := range streamOf(t, string(run.UID)) {

@@ -410,8 +410,8 @@ func TestRemoveOvertakenRemovesCheckpointsOfEarlierAttempts(t *testing.T) {
 		}
 	}
 	step(3)
-	// One resume checkpoint of its own is not enough: those of the earlier attempt, and their bests, are still
-	// needed.
+	// The later attempt has one resume checkpoint, which is not enough: those of the earlier attempt, and their bests,
+	// are still needed.
 	want := map[string][]string{
 		"d18-a1-pod": {
 			"best-e0001", "best-e0002", "best-e0003",

@@ -10,7 +10,7 @@
 //	    best-e0007/                manifest.json weights.safetensors reports.jsonl golden.u8
 //	    resume-e0007-s00000123/    manifest.json weights.safetensors slots.safetensors reports.jsonl
 //
-// A directory that has its final name is complete: it is written under another name, synced and then renamed. Whether
-// its files are still as they were written is checked by the sha256 of its manifest, and by the manifest's sha256 per
-// file.
+// A directory that has its final name is complete: it is written under another name, synced and then renamed. The
+// sha256 of its manifest, and the sha256 of each file in the manifest, show whether its files have changed since they
+// were written.
 package checkpoint

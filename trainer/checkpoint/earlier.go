@@ -11,18 +11,18 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// removeFromEarlier removes what earlier attempts of the trial have left and nobody will need: on a cluster that
-// often interrupts pods, a trial would otherwise fill the store. It removes
+// removeFromEarlier removes files that earlier attempts of the trial left and that nothing needs any more. Without it,
+// a trial on a cluster that often interrupts pods would fill the store. It removes
 //
-//   - resume checkpoints, once this writer has keepLast of its own and the oldest of those has at least as much
-//     progress;
-//   - best checkpoints that are worse than the one with the uri acknowledged, the last best of this writer whose report
-//     the stream has acknowledged: they can no longer be chosen. A best that a remaining resume checkpoint names stays,
-//     whoever wrote either of them, because resuming needs it;
+//   - resume checkpoints, once this writer has written keepLast resume checkpoints and the oldest of its own has at
+//     least as much progress;
+//   - best checkpoints that can no longer be chosen, because they are worse than the one with the uri acknowledged.
+//     That one is the last best of this writer whose report the stream has acknowledged. A best that a remaining resume
+//     checkpoint names stays, whoever wrote either of them, because resuming needs it;
 //   - directories that are unfinished or half removed.
 //
-// It never removes anything of a later attempt. Even if an earlier attempt is still alive, on a node that was given
-// up, nothing is removed that any attempt would resume from.
+// It never removes anything of a later attempt. An earlier attempt may still be alive on a node that is considered
+// lost. Even then, no checkpoint is removed that an attempt could resume from.
 func (w *Writer) removeFromEarlier(acknowledged string) error {
 	attempt, ok := attemptOf(filepath.Base(w.dir))
 	if !ok || attempt == 1 {

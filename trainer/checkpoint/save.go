@@ -52,7 +52,7 @@ func NewWriter(uri, runUID, trial, writer string, keepLast int, pinned func() st
 	return &Writer{dir: dir, keepLast: keepLast, pinned: pinned}, nil
 }
 
-// Dir returns the writer's directory. Nobody else writes there.
+// Dir returns the writer's directory. No other writer writes there.
 func (w *Writer) Dir() string { return w.dir }
 
 // Save commits c and returns its reference. When Save has returned, the checkpoint is complete and on the disk, and

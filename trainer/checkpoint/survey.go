@@ -35,7 +35,7 @@ type UnknownRun struct {
 // Findings are the result of a survey of a store.
 type Findings struct {
 	Removals    []Removal
-	UnknownRuns []UnknownRun // those of which nothing is removed
+	UnknownRuns []UnknownRun // unknown runs from which nothing is removed
 	Runs        int          // number of directories of runs
 }
 
@@ -43,8 +43,9 @@ type Findings struct {
 const CacheName = "cache"
 
 // Survey returns what may be removed from the store at root according to the keep list. It changes nothing. In two
-// cases it keeps best checkpoints that the list does not name: those that a remaining resume checkpoint may need, and
-// all bests of a trial of which the list names none, because the trial's reports may never have arrived.
+// cases it keeps best checkpoints that the list does not name. It keeps those that a remaining resume checkpoint may
+// need. And if the list names no best of a trial, it keeps all bests of that trial, because the trial's reports may
+// never have arrived.
 func Survey(root string, keep wire.KeepList, now time.Time) (Findings, error) {
 	s := surveyor{root: root, keep: keep, now: now, kept: map[string]bool{}, keepsAllBests: map[string]bool{}}
 	runs, err := s.runs()
@@ -175,9 +176,9 @@ func (s *surveyor) keepBest(m wire.Manifest) {
 	}
 }
 
-// keepUnreported deals with the trials of an ended run of which the keep list names no checkpoint. It keeps all bests
-// of such a trial, and the best that the trial's last resume checkpoint names, which may be in the directory of
-// another run. Nobody knows which of them is the trial's best: a best may be newer than the last resume checkpoint.
+// keepUnreported deals with the trials of an ended run that have no checkpoint in the keep list. It keeps all bests of
+// such a trial, and the best that the trial's last resume checkpoint names, which may be in the directory of another
+// run. It is not known which of them is the trial's best: a best may be newer than the last resume checkpoint.
 func (s *surveyor) keepUnreported(uid string) error {
 	if !slices.Contains(s.keep.Ended, uid) {
 		return nil

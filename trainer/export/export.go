@@ -88,7 +88,7 @@ type graph struct {
 	saved                        tf.Output // the same file name; fetching it runs save first
 	save, restore                *tf.Operation
 	drawn                        *tf.Graph
-	def                          *graphpb.GraphDef // drawn, as it is written down
+	def                          *graphpb.GraphDef // the drawn graph, as a protocol buffer
 }
 
 // draw draws the served graph. image: [N,S,S,C] uint8 -> score: [N] -> logit, probability, decision: [N] each

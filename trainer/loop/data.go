@@ -39,9 +39,10 @@ func (d Data) counts(indices []int) (n [2]int) {
 	return n
 }
 
-// Normalisation returns the mean and the standard deviation of each channel over the training fold, on the 0-255 scale.
-// The sums are whole numbers, so their order does not matter. A constant channel tells the model nothing. Its deviation
-// is returned as 1, which makes the normalised channel a plane of zeros, and note names the last such channel.
+// Normalisation returns the mean and the standard deviation of each channel over the training split, on the 0-255
+// scale. The sums are whole numbers, so their order does not matter. The model cannot learn anything from a constant
+// channel. Its deviation is returned as 1, which makes the normalised channel a plane of zeros, and note names the last
+// such channel.
 func (d Data) Normalisation() (mean, std []float64, note string) {
 	c := len(d.Channels)
 	sum, squares := make([]uint64, c), make([]uint64, c)
@@ -66,7 +67,7 @@ func (d Data) Normalisation() (mean, std []float64, note string) {
 }
 
 // constantChannel is the note on a channel that never changes.
-const constantChannel = "channel %s has the same value in the whole training fold, so it tells the model nothing"
+const constantChannel = "channel %s has the same value in the whole training split, so the model learns nothing from it"
 
 // check returns an error if the data cannot be trained on. It guards the loop against a caller's mistake: dataset.Split
 // has already explained bad data to the user.
@@ -76,17 +77,17 @@ func (d Data) check() error {
 		return fmt.Errorf("the parts of the data do not fit together: %d labels, %d ids, %d groups, "+
 			"%d bytes of images of %d bytes each", n, len(d.IDs), len(d.Groups), len(d.Images), image)
 	}
-	for _, fold := range []struct {
+	for _, split := range []struct {
 		name    string
 		samples []int
 	}{{"training", d.Train}, {"validation", d.Validation}} {
-		if c := d.counts(fold.samples); c[0] == 0 || c[1] == 0 {
-			return fmt.Errorf("the %s fold has %d normal samples and %d defects: both are needed",
-				fold.name, c[0], c[1])
+		if c := d.counts(split.samples); c[0] == 0 || c[1] == 0 {
+			return fmt.Errorf("the %s split has %d normal samples and %d defects: both are needed",
+				split.name, c[0], c[1])
 		}
 	}
 	if c := d.counts(d.Test); len(d.Test) > 0 && c[1] == 0 {
-		return fmt.Errorf("the test fold has %d samples and no defect, so nothing can be measured on it", len(d.Test))
+		return fmt.Errorf("the test split has %d samples and no defect, so nothing can be measured on it", len(d.Test))
 	}
 	return nil
 }

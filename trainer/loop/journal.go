@@ -25,7 +25,7 @@ type journal struct {
 
 	// Owned by the goroutine; others may read these fields after a flush.
 	sequence int64
-	history  []wire.Report // without heartbeats, which are of no use when they are sent again
+	history  []wire.Report // without heartbeats: sending one again would say nothing
 	best     *wire.BestSoFar
 }
 
@@ -138,7 +138,7 @@ func (j *journal) write(e entry) error {
 	return nil
 }
 
-// save commits a checkpoint and tells the watchdog.
+// save commits a checkpoint and then calls Worked, for the watchdog.
 func (j *journal) save(c checkpoint.Checkpoint) (wire.CheckpointRef, error) {
 	ref, err := j.world.Store.Save(c)
 	if err == nil {

@@ -57,8 +57,8 @@ func (s sampler) shareOfDefects() float64 {
 }
 
 // lossWeight returns the weight of a defect in the loss, where the weight of a normal sample is 1. Only their ratio
-// matters, because the loss divides by the sum of the weights. EffectiveNumber, if it is set, comes before LossWeight;
-// its formula is that of Cui et al., "Class-Balanced Loss Based on Effective Number of Samples".
+// matters, because the loss divides by the sum of the weights. EffectiveNumber, if it is set, takes the place of
+// LossWeight; its formula is that of Cui et al., "Class-Balanced Loss Based on Effective Number of Samples".
 func lossWeight(counts [2]int, i wire.Imbalance) float64 {
 	normal, defect := float64(counts[0]), float64(counts[1])
 	if beta := i.EffectiveNumber; beta > 0 {

@@ -12,8 +12,8 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// fold returns data whose training fold has this many normal samples and defects.
-func fold(normal, defect int) Data {
+// trainingSplit returns data whose training split has this many normal samples and defects.
+func trainingSplit(normal, defect int) Data {
 	var d Data
 	for i := range normal + defect {
 		label := int32(0)
@@ -38,7 +38,7 @@ func TestDrawsFollowTheWeights(t *testing.T) {
 		"more defects":     {10, 90, 0.5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := fold(test.normal, test.defect)
+			d := trainingSplit(test.normal, test.defect)
 			counts := make([]int, len(d.Labels))
 			for _, i := range newSampler(d, test.exponent, 3).order(1, draws) {
 				counts[i]++
@@ -65,7 +65,7 @@ func TestDrawsFollowTheWeights(t *testing.T) {
 }
 
 func TestWithoutWeightsEverySampleComesOnceBeforeAnyComesAgain(t *testing.T) {
-	order := newSampler(fold(7, 3), 0, 1).order(1, 25)
+	order := newSampler(trainingSplit(7, 3), 0, 1).order(1, 25)
 	for _, round := range [][]int{order[:10], order[10:20]} {
 		round = slices.Clone(round)
 		slices.Sort(round)
@@ -81,7 +81,7 @@ func TestWithoutWeightsEverySampleComesOnceBeforeAnyComesAgain(t *testing.T) {
 func TestTheOrderFollowsFromSeedAndEpoch(t *testing.T) {
 	for _, exponent := range []float64{0, 0.5} {
 		order := func(seed int64, epoch int) []int {
-			return newSampler(fold(30, 10), exponent, seed).order(epoch, 40)
+			return newSampler(trainingSplit(30, 10), exponent, seed).order(epoch, 40)
 		}
 		if !slices.Equal(order(1, 2), order(1, 2)) {
 			t.Errorf("exponent %v: the same seed and epoch gave two orders", exponent)
@@ -113,7 +113,7 @@ func TestLearningRate(t *testing.T) {
 	}
 }
 
-func TestNormalisationIsOfTheTrainingFold(t *testing.T) {
+func TestNormalisationIsOfTheTrainingSplit(t *testing.T) {
 	d := Data{
 		Size:     1,
 		Channels: []string{"AM", "GRAY"},

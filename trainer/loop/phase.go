@@ -35,7 +35,7 @@ func (t *training) enterMainPhase(ctx context.Context) error {
 	if t.epoch != h.HeadEpochs || t.unfinished.Steps > 0 || h.HeadEpochs == 0 && !frozen {
 		return nil
 	}
-	if frozen { // statistics that stay fixed must fit this data, as the new first convolution passes it on
+	if frozen { // the fixed statistics must fit what the new first convolution computes from this data
 		if err := t.reestimate(ctx); err != nil {
 			return err
 		}
@@ -44,20 +44,20 @@ func (t *training) enterMainPhase(ctx context.Context) error {
 	return t.model.Restart()
 }
 
-// reestimate sets the running statistics to their mean over the training fold: each sample once, without augmentation.
+// reestimate sets the running statistics to their mean over the training split: each sample once, without augmentation.
 func (t *training) reestimate(ctx context.Context) error {
 	h := t.Trial.Hyperparameters
-	fold := append([]int{}, t.data.Train...)
+	split := append([]int{}, t.data.Train...)
 	random := rand.New(rand.NewPCG(uint64(h.Seed), 0x626e)) // "bn"
-	random.Shuffle(len(fold), func(i, j int) { fold[i], fold[j] = fold[j], fold[i] })
-	size := min(h.BatchSize/h.Accumulate, len(fold))
+	random.Shuffle(len(split), func(i, j int) { split[i], split[j] = split[j], split[i] })
+	size := min(h.BatchSize/h.Accumulate, len(split))
 	var images []uint8
 	// Each batch has the same weight in the mean, so the samples that do not fill a last batch are left out.
-	for k := 1; k*size <= len(fold); k++ {
+	for k := 1; k*size <= len(split); k++ {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
-		images = t.data.gather(images, fold[(k-1)*size:k*size])
+		images = t.data.gather(images, split[(k-1)*size:k*size])
 		if err := t.model.Reestimate(images, size, k); err != nil {
 			return fmt.Errorf("before epoch %d: %w", t.epoch+1, err)
 		}

@@ -88,7 +88,8 @@ func (t *training) takeOver(m wire.Manifest) (*checkpoint.Checkpoint, error) {
 	}
 	best, err := checkpoint.Load(m.Best.Checkpoint)
 	if err != nil {
-		// The best was whole a moment ago. The next attempt resumes from what the older run has by then.
+		// The best was undamaged a moment ago. The next attempt resumes from the checkpoints that the older run has by
+		// then.
 		return nil, fmt.Errorf("%w: copy the best of run %s: %w", ErrStore, m.Run.UID, err)
 	}
 	best.Manifest.Run, best.Manifest.Writer, best.Manifest.Attempt = t.Trial.Run, t.Writer, t.Trial.Attempt

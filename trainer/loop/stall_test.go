@@ -66,7 +66,7 @@ func TestTheWatchdogNoticesAStepThatHangs(t *testing.T) {
 }
 
 // Every long piece of work calls Worked when a part of it has ended.
-func TestLongWorkTellsTheWatchdog(t *testing.T) {
+func TestLongWorkCallsWorked(t *testing.T) {
 	tr := newTrial(t)
 	var mu sync.Mutex
 	var done []string

@@ -11,7 +11,7 @@ import (
 
 // result is the result of validating the weights of one epoch.
 type result struct {
-	samples     []score.Sample // the validation fold in its order; the scores are calibrated logits
+	samples     []score.Sample // the validation split in its order; the scores are calibrated logits
 	calibration wire.Calibration
 	metrics     wire.Metrics
 	notFinite   string // the reason why there are no metrics; empty if there are
@@ -21,7 +21,7 @@ type result struct {
 const infiniteThreshold = "the validation scores are almost infinite: the best threshold is %.3g, " +
 	"and none beyond ±%.0e is reported"
 
-// validate scores the validation fold, chooses the temperature and the threshold on it, and measures on it.
+// validate scores the validation split, chooses the temperature and the threshold on it, and measures on it.
 func (t *training) validate(ctx context.Context) (result, error) {
 	calibration := wire.Calibration{Shift: t.shift, Temperature: 1, Comparator: ">="}
 	samples, bad, err := t.evaluate(ctx, t.data.Validation, calibration)
@@ -43,21 +43,21 @@ func (t *training) validate(ctx context.Context) (result, error) {
 	}
 	metrics, err := score.Measure(samples, calibration.Threshold, t.Trial.Hyperparameters.Seed)
 	if err != nil {
-		return result{}, fmt.Errorf("measure the validation fold: %w", err)
+		return result{}, fmt.Errorf("measure the validation split: %w", err)
 	}
 	return result{samples: samples, calibration: calibration, metrics: metrics}, nil
 }
 
-// evaluate returns the samples of a fold with their calibrated logits, and how many of these are not finite.
+// evaluate returns the samples of a split with their calibrated logits, and how many of these are not finite.
 func (t *training) evaluate(
-	ctx context.Context, fold []int, c wire.Calibration,
+	ctx context.Context, split []int, c wire.Calibration,
 ) (samples []score.Sample, bad int, err error) {
 	var images []uint8
-	for from, to := range Parts(len(fold), GatherAtOnce) {
+	for from, to := range Parts(len(split), GatherAtOnce) {
 		if ctx.Err() != nil {
 			return nil, 0, ErrInterrupted
 		}
-		part := fold[from:to]
+		part := split[from:to]
 		images = t.data.gather(images, part)
 		scores, err := t.model.Evaluate(images, len(part))
 		if err != nil {
@@ -96,7 +96,7 @@ const goldenSamples = 8
 // golden chooses validation samples, and returns the model's predictions for them and their images. It takes up to half
 // of the samples from each class, and fills up with others if one class has fewer.
 func (t *training) golden(v result) (predictions []wire.Golden, images []uint8) {
-	var order, rest []int // positions in the validation fold
+	var order, rest []int // positions in the validation split
 	var taken [2]int
 	for k, i := range t.data.Validation {
 		if class := t.data.Labels[i]; taken[class] < goldenSamples/2 {

@@ -12,9 +12,9 @@ import (
 	"plumbline.dev/plumbline/wire"
 )
 
-// Spool keeps reports in order, in a file, until they are delivered. It is a file and not a slice because an outage
-// may last for days, and reports with scores are large. The file is not synced: its directory is lost with the pod
-// anyway, and as long as the pod's node runs, the kernel keeps what was written.
+// Spool keeps reports in order, in a file, until they are delivered. It is a file and not a slice because an outage may
+// last for days, and reports with scores are large. The file is not synced: its directory is lost with the pod anyway,
+// and while the pod's node runs, the kernel keeps the written data.
 type Spool struct {
 	mu      sync.Mutex
 	file    *os.File

@@ -205,7 +205,7 @@ func checkValues(ts []safetensors.Tensor) error {
 	return nil
 }
 
-// listSome joins at most six problems, and says how many more there are: nobody reads hundreds.
+// listSome joins at most six problems, and says how many more there are: a message with hundreds would not be read.
 func listSome(problems []string) string {
 	const most = 6
 	if more := len(problems) - most; more > 0 {

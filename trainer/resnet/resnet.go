@@ -144,7 +144,7 @@ func (n *Net) Forward(scope *op.Scope, x tf.Output, o Options) Pass {
 		}
 		pass.Stages[stage] = x
 	}
-	// Head, in float32 whatever the stages compute in: [N,S/32,S/32,F] -> [N,F] -> [N,Classes]
+	// Head, always in float32, also if the stages compute in half precision: [N,S/32,S/32,F] -> [N,F] -> [N,Classes]
 	if o.Compute != 0 && o.Compute != tf.Float {
 		x = op.Cast(scope.SubScope("features"), x, tf.Float)
 	}

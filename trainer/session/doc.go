@@ -11,8 +11,8 @@
 //     drawn does not.
 //   - A variable is a handle. ReadVariableOp reads it; Assign... and ResourceApply... operations change it. A read and
 //     a change may run in either order unless an edge orders them.
-//   - What changes from step to step is fed: images, labels, weights, and a vector of numbers such as the learning
-//     rate. What stays the same (betas, momentum, the clipping norm) is a constant in the graph.
+//   - Values that change from step to step are fed: images, labels, weights, and a vector of numbers such as the
+//     learning rate. Values that stay the same (betas, momentum, the clipping norm) are constants in the graph.
 //   - A tensor can be dead: Switch makes one of its two outputs dead. An operation with a dead input, or with a control
 //     edge from an operation that did not run, does not run, and its outputs are dead too. This is how a step whose
 //     gradients are not finite changes nothing: see gate.

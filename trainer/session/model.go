@@ -82,8 +82,8 @@ func New(c Config) (*Model, error) {
 
 // drawEval draws the scoring of images. values returns the value of a parameter to score with; nil: its present value.
 //
-// It computes in float32 whatever the trial trains in. A score is selected on, calibrated and recorded, so it must be
-// what the exported model will return, and that model computes in float32.
+// It always computes in float32, also if the trial trains in half precision. A score is selected on, calibrated and
+// recorded, so it must be what the exported model will return, and that model computes in float32.
 func (m *Model) drawEval(name string, values func(*resnet.Param) tf.Output) evalGraph {
 	s := m.root.SubScope(name)
 	images := m.imagePlaceholder(s)

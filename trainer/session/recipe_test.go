@@ -349,7 +349,7 @@ func TestHalfPrecisionsTrain(t *testing.T) {
 
 // Scores are selected on and recorded, so they must be what the exported model returns, and that model computes in
 // float32.
-func TestScoresAreComputedInFloat32WhateverThePrecision(t *testing.T) {
+func TestScoresAreComputedInFloat32AtEveryPrecision(t *testing.T) {
 	c := small(18)
 	c.Hyper.Precision = wire.BFloat16
 	m := open(t, c)

@@ -17,7 +17,7 @@ import (
 // does not fit into the device's memory.
 func (m *Model) Step(b loop.Batch, p loop.StepParams) (loop.StepResult, error) {
 	result, err := m.step(b, p)
-	// These are TensorFlow's words: graft does not keep the code of an error.
+	// This is TensorFlow's text: graft does not keep the code of an error.
 	if err != nil && strings.Contains(err.Error(), "OOM when allocating") {
 		err = fmt.Errorf("%w: %d samples of %d pixels at depth %d: %w", loop.ErrMemory,
 			len(b.Labels)/m.config.Hyper.Accumulate, m.config.Hyper.ImageSize, m.config.Architecture.Depth, err)

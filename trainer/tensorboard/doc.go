@@ -11,7 +11,7 @@
 // With `tensorboard --logdir <uri>/<run uid>`, each attempt of each trial is a run of TensorBoard's, and all have the
 // same tags. A resuming writer sends the reports in the trial's history again. Its file therefore begins with epoch 1
 // and contains the whole trial. No point is in a file twice, a lost pod loses no points, and no file has two writers:
-// an attempt that was given up but still trains does no harm.
+// an attempt that is considered lost but still trains does no harm.
 //
 // The messages are TensorFlow's event.proto and summary.proto, of which this package needs fifteen fields. It encodes
 // them itself. The bytes are then the same as Python's, which a test compares. No generated Go package has the

@@ -122,8 +122,8 @@ func listTable(runs []api.TrainingRun, showNamespace bool, now time.Time) []text
 	return t.Lines()
 }
 
-// gpuHours returns the GPU-hours of a run, or "" if it used no GPU. Pod-hours in the same column would be mistaken for
-// GPU-hours.
+// gpuHours returns the GPU-hours of a run, or "" if it used no GPU. A reader would take pod-hours in the same column
+// for GPU-hours.
 func gpuHours(c api.Cost) string {
 	if c.GPUSeconds == 0 {
 		return ""

@@ -89,8 +89,8 @@ func runLogs(ctx context.Context, o *Options) error {
 	return o.allLogs(ctx, r)
 }
 
-// noPods returns the error for a run of which no trial has a pod. Without it, the empty output would look like pods
-// that have written nothing.
+// noPods returns the error for a run whose trials have no pods. Without this error, the empty output would look like
+// pods that have written nothing.
 func (o *Options) noPods(r *api.TrainingRun) error {
 	yet := " yet"
 	if over, _ := runstate.Ended(r); over {

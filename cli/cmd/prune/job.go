@@ -20,7 +20,7 @@ const (
 	keepFile  = "keep.json"
 
 	// activeSeconds is the deadline of a Job in seconds, which limits how long its keep list is used. The time in which
-	// the pod waits for a node counts. What the Job has not removed by then, the next prune removes.
+	// the pod waits for a node counts. The next prune removes everything that this Job has not removed by then.
 	activeSeconds = 3600
 	// keptSeconds is how long an ended Job and its log are kept, in seconds.
 	keptSeconds = 3600

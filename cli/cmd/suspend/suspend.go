@@ -56,7 +56,7 @@ func NewCmdResume(f *factory.Factory, runF func(context.Context, *Options) error
 		Use:   "resume RUN",
 		Short: "Resume a suspended run from its checkpoints",
 		Long:  resumeHelp,
-		Example: `  # Train on after plumb suspend
+		Example: `  # Continue training after plumb suspend
   plumb resume erasers`,
 	})
 }

@@ -66,8 +66,8 @@ func apiServerFlags(c *cluster.Cluster) []string {
 		"--kubelet-certificate-authority=" + c.Cert("ca"),
 		"--kubelet-client-certificate=" + c.Cert("apiserver-kubelet-client"),
 		"--kubelet-client-key=" + c.Key("apiserver-kubelet-client"),
-		// Nobody holds a certificate of this name. The flags only keep the other components
-		// from logging that the authority for requests through a proxy is empty.
+		// No certificate has this name. The flags only keep the other components from logging that the authority for
+		// requests through a proxy is empty.
 		"--requestheader-client-ca-file=" + c.Cert("ca"),
 		"--requestheader-allowed-names=front-proxy-client",
 		"--profiling=false",

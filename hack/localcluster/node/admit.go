@@ -62,7 +62,7 @@ func refuseVolume(v *corev1.Volume, refuse func(string, ...any)) {
 	case v.Projected != nil:
 		for _, s := range v.Projected.Sources {
 			if s.Secret == nil && s.ConfigMap == nil && s.DownwardAPI == nil && s.ServiceAccountToken == nil {
-				refuse("volume %s projects something else than "+
+				refuse("volume %s projects something other than "+
 					"a secret, a configMap, a downwardAPI or a serviceAccountToken", v.Name)
 			}
 		}
@@ -117,7 +117,7 @@ func badMountPath(p string) string {
 	case !strings.HasPrefix(p, "/"):
 		return "is not absolute"
 	case path.Clean(p) == "/":
-		return "is the root directory, which cannot be told apart from the machine's root"
+		return "is the root directory, which looks the same as the machine's root"
 	case p != path.Clean(p) && p != path.Clean(p)+"/":
 		return "must be written without . and .. and double slashes"
 	}

@@ -39,7 +39,7 @@ spec:
   - {name: tmp, emptyDir: {sizeLimit: 1Gi}}
 `,
 		},
-		"a pod with many faults: the message names all of them": {
+		"a pod with many problems: the message names all of them": {
 			pod: `
 spec:
   hostNetwork: true
@@ -61,7 +61,7 @@ spec:
 				"volume nf is of a kind that this node does not support: it supports " +
 					"emptyDir, configMap, secret, projected, downwardAPI and persistentVolumeClaim",
 				"container a: privileged",
-				`container a: mountPath "/" is the root directory, which cannot be told apart from the machine's root`,
+				`container a: mountPath "/" is the root directory, which looks the same as the machine's root`,
 				`container a: mountPath "/x/../y" must be written without . and .. and double slashes`,
 				"container a: subPathExpr on volume nf: use subPath",
 			},

@@ -12,8 +12,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// An API server that has just started may answer "not found" for a pod that exists. If the
-// node believed the answer, nobody would remove the pod.
+// An API server that has just started may answer "not found" for a pod that exists. If the node believed the answer,
+// the pod would never be removed.
 func TestLeaveRepeatsUntilTheWatchShowsThatThePodIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewSimpleClientset()

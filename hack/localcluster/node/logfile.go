@@ -18,7 +18,7 @@ const maxLogLine = 16 << 10
 // because the reader in package cri-client (tail, since, follow) expects it:
 //
 //	2016-10-06T00:17:09.669794202Z stdout F a whole line, or the last piece of one
-//	2016-10-06T00:17:09.669794203Z stderr P a piece of a line that goes on in the next piece
+//	2016-10-06T00:17:09.669794203Z stderr P a piece of a line that continues in the next piece
 type logFile struct {
 	mu sync.Mutex
 	f  *os.File
@@ -54,8 +54,8 @@ func (l *logFile) copyFrom(stream string, r io.Reader) {
 
 func (l *logFile) close() { _ = l.f.Close() }
 
-// parseLogLine returns the parts of a line of the log. full is false for a piece of a line
-// that goes on in the next piece.
+// parseLogLine returns the parts of a line of the log. full is false for a piece of a line that continues in the next
+// piece.
 func parseLogLine(line string) (stream, text string, full, ok bool) {
 	f := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
 	if len(f) != 4 {

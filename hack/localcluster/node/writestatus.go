@@ -78,11 +78,10 @@ func (w *worker) snapshot() facts {
 	return f
 }
 
-// leave waits until somebody deletes the pod. Then it deletes the pod with a grace period of
-// 0, which tells the API server that all processes have ended and that it can remove the
-// object. leave repeats this until the watch shows that the pod is gone. An answer is not
-// enough: finalizers may keep the pod for a while, and an API server that has just started
-// answers "not found" for a pod that it has not read yet.
+// leave waits until somebody deletes the pod. Then it deletes the pod with a grace period of 0, by which the API server
+// knows that all processes have ended and that it can remove the object. leave repeats this until the watch shows that
+// the pod is gone. An answer is not enough: finalizers may keep the pod for a while, and an API server that has just
+// started answers "not found" for a pod that it has not read yet.
 func (w *worker) leave(ctx context.Context) {
 	select {
 	case <-w.deleting:

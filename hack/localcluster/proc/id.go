@@ -125,8 +125,8 @@ func WritePIDFile(path string, id ID) error {
 	return os.Rename(tmp, path)
 }
 
-// ReadPIDFile reads a file that WritePIDFile wrote. The process may have ended since; Alive
-// tells.
+// ReadPIDFile reads a file that WritePIDFile wrote. The process may have ended since; Alive reports whether it still
+// runs.
 func ReadPIDFile(path string) (ID, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -39,7 +39,7 @@ func TestAPIDFileKnowsItsProcess(t *testing.T) {
 	}
 	got, err := ReadPIDFile(file)
 	if diff := cmp.Diff(id, got); err != nil || diff != "" {
-		t.Fatalf("the pid file as it is read (-want +got): %v\n%s", err, diff)
+		t.Fatalf("the pid file after reading (-want +got): %v\n%s", err, diff)
 	}
 	for name, tc := range map[string]struct {
 		id   ID

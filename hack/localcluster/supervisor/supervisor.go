@@ -274,8 +274,8 @@ type Status struct {
 	PID     int    `json:"pid,omitempty"`
 	// Since is when a running component started.
 	Since *time.Time `json:"since,omitempty"`
-	// Ended says how and when a component ended that does not run. It is empty if this
-	// supervisor has never started the component.
+	// Ended says how and when a stopped component ended. It is empty while the component runs, and if this supervisor
+	// has never started the component.
 	Ended string `json:"ended,omitempty"`
 	// Log is the path of the component's log.
 	Log string `json:"log"`

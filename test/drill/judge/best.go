@@ -85,9 +85,9 @@ func checkBestCheckpoint(h History, trial string, b *Best, record recordFunc) {
 	}
 }
 
-// damagedAfterFinish reports whether the drill damaged a best after its trial had reported that it finished. Nobody
-// trains any more then, so only a promotion would find the damage. When a best is damaged earlier, the next attempt
-// makes it again, and nothing excuses a status that still names the damaged one.
+// damagedAfterFinish reports whether the drill damaged a best after its trial had reported that it finished. No attempt
+// trains after that, so only a promotion would find the damage. When a best is damaged earlier, the next attempt makes
+// it again, and a status that still names the damaged best is a violation.
 func damagedAfterFinish(h History, trial string, best Ref) bool {
 	return slices.ContainsFunc(h.Damaged, func(d Damage) bool {
 		return strings.HasSuffix(best.URI, "/"+d.Dir) && slices.ContainsFunc(h.Reports, func(r Report) bool {

@@ -8,7 +8,7 @@ import (
 )
 
 // checkEvents checks the run's Events. An operator emits an Event after it has written the status that the Event is
-// about. So whatever was killed, no Event is about an attempt, an end or a best that status and stream do not have. And
+// about. So no Event is about an attempt, an end or a best that status and stream do not have, also after a kill. And
 // an Event about something that happens once is emitted at most once, by all operators together. A missing Event breaks
 // no rule: it was lost with the operator that was about to emit it.
 func checkEvents(h History, last Status, record recordFunc) {

@@ -143,12 +143,12 @@ type Pod struct {
 	Trial   string `json:"trial"`
 	Attempt string `json:"attempt"`
 
-	// Started is when the container started, as the node says. Zero: nobody saw it run.
+	// Started is when the container started, as the node says. Zero: no watch showed it running.
 	Started time.Time `json:"started"`
 
-	// Ended is when the container ended, as the node says. If the pod was deleted before anybody saw that, Ended is
-	// when the container was last seen running. Zero: it has not ended.
+	// Ended is when the container ended, as the node says. If the pod was deleted before a watch showed its end, Ended
+	// is when the container was last seen running. Zero: it has not ended.
 	Ended time.Time `json:"ended"`
 
-	ExitCode *int32 `json:"exitCode,omitempty"` // nil: nobody saw the container end
+	ExitCode *int32 `json:"exitCode,omitempty"` // nil: no watch showed the container's end
 }

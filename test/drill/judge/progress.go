@@ -46,7 +46,7 @@ func checkNothingGoesBack(h History, record recordFunc) {
 	}
 }
 
-// clock returns the time of day in UTC, or "now" for no time: what has no end is still running.
+// clock returns the time of day in UTC, or "now" for the zero time: a pod without an end is still running.
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return "now"

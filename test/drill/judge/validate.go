@@ -29,7 +29,8 @@ func (v Violation) String() string { return v.Text }
 type recordFunc func(kind Kind, format string, args ...any)
 
 // Validate returns every violation in the history h, and none when h is in order. calm is the history of a run with the
-// same settings that no fault struck: weights and best must be the same in both. An empty calm is not compared.
+// same settings that no fault struck: weights and best must be the same in both. With an empty calm nothing is
+// compared.
 func Validate(h, calm History) (violations []Violation) {
 	record := func(kind Kind, format string, args ...any) {
 		violations = append(violations, Violation{kind, fmt.Sprintf(format, args...)})
