@@ -141,7 +141,7 @@ func testDeadline(t *testing.T, key client.ObjectKey) {
 // and stays terminating. The operator considers the node lost and starts the next attempt, which trains once there is a
 // node again.
 func testNodeLoss(t *testing.T, key client.ObjectKey) {
-	o := smallRun(key, 12, 18)
+	o := smallRun(key, 60, 18) // long enough not to end before the node is considered lost
 	at(o, "spec")["nodeLossSeconds"] = 1
 	at(o, "spec", "template")["terminationGracePeriodSeconds"] = 1
 	apply(t, o)
