@@ -5,7 +5,7 @@ import (
 )
 
 // Conditions of a TrainingRun. True is the good state, except for Suspended and Failed. The operator derives
-// conditions from status.trials and never reads them back.
+// conditions from status.trials; no decision about a trial reads one.
 const (
 	// ConditionAdmitted is True once the operator has accepted the run: its settings can be resolved, its credential
 	// exists and the report stream was reached. While it is False, the message says what is missing or which settings
